@@ -1,0 +1,1 @@
+"""Observables, one family per file."""

@@ -1,0 +1,31 @@
+"""The ``mofmd`` command: gathers one thin module per verb."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from mofmd.cli import build, demo, doctor, env
+from mofmd.errors import MofmdError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Molecular dynamics of metal-organic frameworks with LAMMPS and machine-learned potentials.",
+)
+app.add_typer(build.app, name="build")
+app.command(name="doctor")(doctor.doctor)
+app.command(name="demo")(demo.demo)
+app.command(name="env")(env.env)
+
+
+def main() -> None:
+    """Run the command line; an error that people can mend is one message and exit status 1."""
+    try:
+        app()
+    except MofmdError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            f"mofmd: error: {error}", style="red", markup=False
+        )
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""LAMMPS: building the plugin, launching, file formats."""

@@ -1,0 +1,154 @@
+"""LAMMPS logs: thermo output as arrays, from a finished log or from a running process.
+
+The scripts of mofmd print two kinds of lines of their own, which are read here as well:
+``mofmd plan <stage> <steps> ...`` once, and ``mofmd stage <stage>`` as each stage begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from mofmd.errors import InputError, MissingFileError
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class ThermoTable:
+    """Thermo output of one ``run`` or ``minimize`` command.
+
+    Parameters
+    ----------
+    stage
+        Name of the stage it belongs to, empty before the first.
+    columns
+        LAMMPS's column name to a read-only float64 array, one value per line of output. Units
+        are those of the script (``metal``: Time in ps, Temp in K, PotEng in eV, Press in bar).
+    loop_seconds
+        Wall time of the loop as LAMMPS gives it [s], None if the run did not end.
+    """
+
+    stage: str
+    columns: Mapping[str, np.ndarray]
+    loop_seconds: float | None = None
+
+
+@dataclass
+class LogParser:
+    """Reads a log line by line; what it has read so far is in its attributes."""
+
+    stage: str = ""
+    plan: dict[str, int] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    finished: bool = False
+    tables: list[ThermoTable] = field(default_factory=list)
+    _header: list[str] = field(default_factory=list)
+    _rows: list[Row] = field(default_factory=list)
+
+    def feed(self, line: str) -> Row | None:
+        """Take one line; return its values if it is a line of thermo output."""
+        words = line.split()
+        if words[:1] == ["mofmd"]:
+            self._read_own(words[1:])
+        elif line.startswith("ERROR"):
+            self.errors.append(line.strip())
+        elif line.startswith("WARNING"):
+            self.warnings.append(line.strip())
+        elif words[:1] == ["Step"]:
+            self._close(loop_seconds=None)
+            self._header = words
+        elif line.startswith("Loop time of"):
+            self._close(loop_seconds=float(words[3]))
+        elif self._header and len(words) == len(self._header):
+            return self._read_row(words)
+        return None
+
+    def close(self) -> list[ThermoTable]:
+        """Tables read so far, one that did not end included."""
+        self._close(loop_seconds=None)
+        return self.tables
+
+    def _read_own(self, words: list[str]) -> None:
+        match words:
+            case ["plan", *pairs]:
+                self.plan = {
+                    name: int(steps) for name, steps in zip(pairs[::2], pairs[1::2], strict=True)
+                }
+            case ["stage", name]:
+                self.stage = name
+            case ["done"]:
+                self.finished = True
+
+    def _read_row(self, words: list[str]) -> Row | None:
+        try:
+            row = dict(zip(self._header, map(float, words), strict=True))
+        except ValueError:
+            return None  # a message between two lines of output
+        self._rows.append(row)
+        return row
+
+    def _close(self, loop_seconds: float | None) -> None:
+        if self._header:
+            columns = {name: np.array([row[name] for row in self._rows]) for name in self._header}
+            for column in columns.values():
+                column.setflags(write=False)
+            self.tables.append(ThermoTable(self.stage, MappingProxyType(columns), loop_seconds))
+        self._header, self._rows = [], []
+
+
+def read_log(path: Path) -> list[ThermoTable]:
+    """Read every thermo table of a log file.
+
+    Raises
+    ------
+    InputError
+        If the file holds no thermo output.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such log; LAMMPS writes it while it runs")
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        tables = parse_log(lines).close()
+    if not tables:
+        raise InputError(f"{path}: holds no thermo output (a line that begins with 'Step')")
+    return tables
+
+
+def parse_log(lines: Iterable[str]) -> LogParser:
+    """Feed all lines to a new parser."""
+    parser = LogParser()
+    for line in lines:
+        parser.feed(line)
+    return parser
+
+
+def join_stages(
+    tables: Iterable[ThermoTable], columns: Iterable[str]
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Join the tables of consecutive stages, each step once.
+
+    LAMMPS writes the last step of a run again as the first of the next one; the first is kept.
+
+    Returns
+    -------
+    stages
+        Name of the stage of each line.
+    columns
+        The wanted columns, joined.
+    """
+    names: list[np.ndarray] = []
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in columns}
+    last = -np.inf
+    for table in tables:
+        new = table.columns["Step"] > last
+        if new.any():
+            last = table.columns["Step"][-1]
+        names.append(np.full(int(new.sum()), table.stage, dtype=object))
+        for name, part in parts.items():
+            part.append(table.columns[name][new])
+    return np.concatenate(names), {name: np.concatenate(part) for name, part in parts.items()}

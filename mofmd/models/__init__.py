@@ -1,0 +1,1 @@
+"""Trained models: environments, deployed files."""

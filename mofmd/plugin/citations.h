@@ -1,0 +1,38 @@
+// What to cite for each family, in BibTeX, for LAMMPS's citation log.
+
+#ifndef MOFMD_CITATIONS_H
+#define MOFMD_CITATIONS_H
+
+namespace mofmd {
+
+inline const char *const NEQUIP_CITATION =
+    "pair_style nequip: doi:10.1038/s41467-022-29939-5\n\n"
+    "@Article{Batzner2022,\n"
+    " author = {S. Batzner and A. Musaelian and L. Sun and M. Geiger and J. P. Mailoa and\n"
+    "   M. Kornbluth and N. Molinari and T. E. Smidt and B. Kozinsky},\n"
+    " title = {{E(3)}-Equivariant Graph Neural Networks for Data-Efficient and Accurate\n"
+    "   Interatomic Potentials},\n"
+    " journal = {Nature Communications}, year = 2022, volume = 13, pages = {2453}\n"
+    "}\n\n";
+
+inline const char *const ALLEGRO_CITATION =
+    "pair_style allegro: doi:10.1038/s41467-023-36329-y\n\n"
+    "@Article{Musaelian2023,\n"
+    " author = {A. Musaelian and S. Batzner and A. Johansson and L. Sun and C. J. Owen and\n"
+    "   M. Kornbluth and B. Kozinsky},\n"
+    " title = {Learning Local Equivariant Representations for Large-Scale Atomistic Dynamics},\n"
+    " journal = {Nature Communications}, year = 2023, volume = 14, pages = {579}\n"
+    "}\n\n";
+
+inline const char *const MACE_CITATION =
+    "pair_style mace: doi:10.48550/arXiv.2206.07697\n\n"
+    "@InProceedings{Batatia2022,\n"
+    " author = {I. Batatia and D. P. Kovacs and G. N. C. Simm and C. Ortner and G. Csanyi},\n"
+    " title = {{MACE}: Higher Order Equivariant Message Passing Neural Networks for Fast and\n"
+    "   Accurate Force Fields},\n"
+    " booktitle = {Advances in Neural Information Processing Systems}, year = 2022, volume = 35\n"
+    "}\n\n";
+
+}    // namespace mofmd
+
+#endif

@@ -1,0 +1,271 @@
+// What a model file says of itself, checked before anything in it runs; then the right loader.
+
+#include "archive.h"
+#include "citations.h"
+#include "tensors.h"
+
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <c10/util/Exception.h>
+#include <torch/cuda.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <sstream>
+#include <sys/utsname.h>
+
+namespace mofmd {
+
+const char *family_name(Family family)
+{
+  switch (family) {
+    case Family::nequip: return "nequip";
+    case Family::allegro: return "allegro";
+    default: return "mace";
+  }
+}
+
+namespace {
+
+  const char *citation(Family family)
+  {
+    switch (family) {
+      case Family::nequip: return NEQUIP_CITATION;
+      case Family::allegro: return ALLEGRO_CITATION;
+      default: return MACE_CITATION;
+    }
+  }
+
+  double number(const std::string &text, const std::string &key, const std::string &path)
+  {
+    std::size_t end = 0;
+    double value = 0.0;
+    try {
+      value = std::stod(text, &end);
+    } catch (const std::exception &) {
+    }
+    if (end == 0 || !(value > 0.0) || !std::isfinite(value))
+      throw ModelError("the model file '" + path + "' records " + key + " as '" + text +
+                               "', which is no positive number");
+    return value;
+  }
+
+  // Which pair style a file belongs to, from what is in the archive.
+  Family file_family(const Archive &archive, const std::string &path)
+  {
+    if (archive.has("mofmd_family")) {
+      const std::string name = archive.get("mofmd_family");
+      for (const Family family : {Family::nequip, Family::allegro, Family::mace})
+        if (name == family_name(family)) return family;
+      throw ModelError("the model file '" + path + "' is of the family '" + name +
+                               "', which this version of mofmd does not know: update mofmd");
+    }
+    if (archive.is_aotinductor()) {
+      if (!archive.has("nequip_aoti_inputs"))
+        throw ModelError("the AOTInductor package '" + path +
+                                 "' was not written by nequip-compile or mofmd");
+      return archive.get("nequip_aoti_inputs").find("cell") == std::string::npos ? Family::allegro
+                                                                                  : Family::nequip;
+    }
+    if (archive.has_code_of("mace")) return Family::mace;
+    if (archive.has_code_of("allegro")) return Family::allegro;
+    if (archive.has_code_of("nequip")) return Family::nequip;
+    throw ModelError("the model file '" + path +
+                             "' holds no NequIP, Allegro or MACE model deployed for LAMMPS (a "
+                             "checkpoint or a training file must be deployed first)");
+  }
+
+  void check_family(const Archive &archive, const std::string &path, Family style)
+  {
+    const Family found = file_family(archive, path);
+    if (found == style) return;
+    throw ModelError("the model file '" + path + "' is of the family " +
+                             family_name(found) + (archive.is_aotinductor() ? " (as compiled)" : "") +
+                             ": use pair_style " + family_name(found) + ", not pair_style " +
+                             family_name(style));
+  }
+
+  std::string choose_device(const DeviceRequest &request, const Archive &archive,
+                            const std::string &path)
+  {
+    std::string wanted = request.name;
+    if (archive.is_aotinductor()) {
+      const std::string compiled =
+          archive.has("AOTI_DEVICE_KEY") ? archive.get("AOTI_DEVICE_KEY") : "cpu";
+      if (wanted != "auto" && wanted != compiled)
+        throw ModelError("the model file '" + path + "' was compiled for the device " +
+                                 compiled + ", not " + wanted + ": compile it again with --device " +
+                                 wanted);
+      wanted = compiled;
+    }
+    if (wanted == "auto") wanted = torch::cuda::is_available() ? "cuda" : "cpu";
+    if (wanted == "cpu") return wanted;
+    if (!torch::cuda::is_available())
+      throw ModelError(
+          "a GPU is asked for, but torch " + loaded_torch_version() +
+          " sees none (a build of torch without CUDA, no driver, or CUDA_VISIBLE_DEVICES hides "
+          "it): use a model and `device cpu` for the CPU, or see `mofmd doctor`");
+    const auto count = static_cast<int>(torch::cuda::device_count());
+    return "cuda:" + std::to_string(request.rank_on_node % count);
+  }
+
+  // A package compiled for another processor dies of an illegal instruction: refuse it instead.
+  void check_processor(const Archive &archive, const std::string &path)
+  {
+    utsname machine{};
+    uname(&machine);
+    if (archive.has("AOTI_MACHINE") && archive.get("AOTI_MACHINE") != machine.machine)
+      throw ModelError("the model file '" + path + "' was compiled for " +
+                               archive.get("AOTI_MACHINE") + ", this machine is " +
+                               machine.machine + ": compile it again here");
+#if defined(__x86_64__)
+    const std::string isa = archive.has("AOTI_CPU_ISA") ? archive.get("AOTI_CPU_ISA") : "";
+    const bool lacks_avx512 = isa.find("AVX512") != std::string::npos &&
+        !__builtin_cpu_supports("avx512f");
+    const bool lacks_avx2 = isa.find("AVX2") != std::string::npos && !__builtin_cpu_supports("avx2");
+    if (lacks_avx512 || lacks_avx2)
+      throw ModelError("the model file '" + path + "' was compiled for a processor with " +
+                               isa + ", which this one lacks: compile it again here");
+#endif
+  }
+
+  void read_types_and_cutoffs(ModelInfo &info, const Archive &archive)
+  {
+    std::istringstream names(archive.get("type_names"));
+    for (std::string name; names >> name;) info.type_names.push_back(name);
+    info.r_max = number(archive.get("r_max"), "r_max", info.path);
+    if (!archive.has("per_edge_type_cutoff")) return;
+    std::istringstream cutoffs(archive.get("per_edge_type_cutoff"));
+    for (std::string word; cutoffs >> word;)
+      info.cutoffs.push_back(number(word, "per_edge_type_cutoff", info.path));
+    const std::size_t expected = info.type_names.size() * info.type_names.size();
+    if (!info.cutoffs.empty() && info.cutoffs.size() != expected)
+      throw ModelError("the model file '" + info.path + "' records " +
+                               std::to_string(info.cutoffs.size()) +
+                               " cutoffs per pair of types, expected " + std::to_string(expected));
+  }
+
+  // Files of nequip 0.5 and 0.6 record their dtype in the training configuration (YAML) only.
+  void read_dtype(ModelInfo &info, const Archive &archive)
+  {
+    if (archive.has("model_dtype")) {
+      info.dtype = archive.get("model_dtype");
+      return;
+    }
+    const std::string config = archive.has("config") ? archive.get("config") : "";
+    info.float32_inputs = config.find("default_dtype: float64") == std::string::npos;
+    info.dtype = info.float32_inputs ? "float32" : "float64";
+  }
+
+  std::unique_ptr<Model> load_nequip_or_allegro(ModelInfo info, const Archive &archive)
+  {
+    read_types_and_cutoffs(info, archive);
+    read_dtype(info, archive);
+    info.strictly_local = info.family == Family::allegro;
+    const std::string inputs = archive.is_aotinductor() ? archive.get("nequip_aoti_inputs") : "";
+    if (archive.has("mofmd_form")) {
+      if (archive.get("mofmd_form") != "edge_gradients")
+        throw ModelError("the model file '" + info.path + "' is of the form '" +
+                                 archive.get("mofmd_form") +
+                                 "', which this version of mofmd does not know: update mofmd");
+      info.form = Form::edge_gradients;
+    } else if (archive.is_aotinductor() && inputs.find("cell") == std::string::npos)
+      info.form = Form::positions;
+    if (!archive.is_aotinductor()) return load_torchscript(std::move(info));
+    check_processor(archive, info.path);
+    return load_aotinductor(std::move(info), inputs, archive.get("nequip_aoti_outputs"));
+  }
+
+  // Three atoms in a row, C out of A's sight.
+  //
+  //     A o------o B------o C         A-B and B-C: 0.6 r_max
+  double energy_of_first(Model &model, double cutoff, bool third_is_bonded)
+  {
+    Graph graph;
+    const double d = 0.6 * cutoff;
+    graph.num_nodes = graph.num_local_nodes = 3;
+    graph.node_atom = {0, 1, 2};
+    graph.types = {0, 0, 0};
+    graph.positions = {0, 0, 0, d, 0, 0, 2 * d, 0, 0};
+    graph.num_edges = third_is_bonded ? 4 : 2;
+    graph.edge_index = third_is_bonded ? std::vector<std::int64_t>{0, 1, 1, 2, 1, 0, 2, 1}
+                                       : std::vector<std::int64_t>{0, 1, 1, 0};
+    graph.edge_vectors = {d, 0, 0, -d, 0, 0};
+    if (third_is_bonded) graph.edge_vectors.insert(graph.edge_vectors.end(), {d, 0, 0, -d, 0, 0});
+    return model.evaluate(graph, /*need_virial=*/false).node_energies[0];
+  }
+
+  // True when the energy of A feels the bond B-C: the model passes messages between atoms, and
+  // evaluating it with ghost atoms as plain nodes would be wrong.
+  bool passes_messages(Model &model)
+  {
+    const ModelInfo &info = model.info();
+    const double cutoff = info.cutoffs.empty() ? info.r_max : info.cutoffs[0];
+    const double bonded = energy_of_first(model, cutoff, true);
+    const double alone = energy_of_first(model, cutoff, false);
+    return !(std::abs(bonded - alone) <= 2e-6 * std::max(1.0, std::abs(alone)));
+  }
+
+}    // namespace
+
+torch::Device torch_device(const std::string &name)
+{
+  return torch::Device(name);
+}
+
+std::string loaded_torch_version()
+{
+  const std::string config = at::show_config();
+  const std::string key = "TORCH_VERSION=";
+  const std::size_t start = config.find(key);
+  if (start == std::string::npos) return "unknown";
+  return config.substr(start + key.size(), config.find(',', start) - start - key.size());
+}
+
+int set_threads_per_rank()
+{
+  const char *const text = std::getenv("OMP_NUM_THREADS");
+  const int threads = text ? std::max(1, std::atoi(text)) : 1;
+  at::set_num_threads(threads);
+  return threads;
+}
+
+std::unique_ptr<Model> load_model(const std::string &path, Family family,
+                                  const DeviceRequest &device)
+{
+  const Archive archive(path);
+  check_family(archive, path, family);
+  ModelInfo info;
+  info.path = path;
+  info.family = family;
+  info.format = archive.is_aotinductor() ? "AOTInductor" : "TorchScript";
+  info.citation = citation(family);
+  info.device = choose_device(device, archive, path);
+  std::unique_ptr<Model> model;
+  bool needs_neighbors_of_neighbors = false;
+  const auto cannot_run = [&path](const std::string &reason) {
+    return ModelError("torch " + loaded_torch_version() + " cannot run the model file '" + path +
+                      "': " + reason +
+                      " (if another version of torch wrote the file, deploy it again with this one)");
+  };
+  try {
+    model = family == Family::mace ? load_mace(std::move(info))
+                                   : load_nequip_or_allegro(std::move(info), archive);
+    needs_neighbors_of_neighbors = passes_messages(*model);
+  } catch (const ModelError &) {
+    throw;
+  } catch (const c10::Error &error) {
+    throw cannot_run(error.what_without_backtrace());
+  } catch (const std::exception &error) {
+    throw cannot_run(error.what());
+  }
+  if (model->info().strictly_local && needs_neighbors_of_neighbors)
+    throw ModelError("the model file '" + path +
+                     "' passes messages between atoms (the energy of an atom depends on atoms "
+                     "beyond r_max), so it cannot run with ghost atoms as pair_style allegro does: "
+                     "compile it for pair_style nequip");
+  return model;
+}
+
+}    // namespace mofmd

@@ -1,0 +1,87 @@
+// A trained model as LAMMPS sees it: what the file says of itself, and one call that evaluates it.
+// Free of torch's headers, so that only the files that need torch pay for it.
+
+#ifndef MOFMD_MODEL_H
+#define MOFMD_MODEL_H
+
+#include "graph.h"
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace mofmd {
+
+// A model that cannot be used or that failed; the text says what is wrong and how to mend it.
+class ModelError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+enum class Family { nequip, allegro, mace };
+
+const char *family_name(Family family);
+
+// How a model wants the graph and what it gives back.
+enum class Form {
+  displaced,        // positions plus a displacement per edge; gives forces and virial
+  positions,        // positions of owned and ghost atoms; gives forces and virial
+  edge_gradients    // edge vectors; gives dE/dr_ij, from which everything follows
+};
+
+struct ModelInfo {
+  std::string path;
+  std::string format;    // "TorchScript" or "AOTInductor"
+  Family family = Family::nequip;
+  Form form = Form::displaced;
+  bool strictly_local = false;    // energies depend on atoms within r_max only: any rank count
+  std::vector<std::string> type_names;
+  double r_max = 0.0;             // A
+  std::vector<double> cutoffs;    // (types^2) [centre][neighbour] in A, each <= r_max
+  std::string dtype;              // "float32" or "float64": precision of the network
+  bool float32_inputs = false;    // files of nequip 0.5 and 0.6 take the dtype of the network
+  std::string device;             // "cpu" or "cuda:1"
+  std::string citation;           // BibTeX for LAMMPS's citation log
+};
+
+// Views into memory of the model, valid until the next evaluation. eV and A.
+struct Evaluation {
+  const double *node_energies = nullptr;     // (num_nodes)
+  const double *forces = nullptr;            // (num_nodes, 3) -dE/dx, or null
+  const double *virial = nullptr;            // (3, 3) -dE/d(strain), LAMMPS's sign, or null
+  const double *edge_gradients = nullptr;    // (num_edges, 3) dE/dr_ij, or null
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+  const ModelInfo &info() const { return info_; }
+  // Throws std::exception when the model does.
+  virtual Evaluation evaluate(const Graph &graph, bool need_virial) = 0;
+
+ protected:
+  explicit Model(ModelInfo info) : info_(std::move(info)) {}
+  ModelInfo info_;
+};
+
+// Where models run: "auto", "cpu" or "cuda"; rank_on_node picks among several GPUs.
+struct DeviceRequest {
+  std::string name = "auto";
+  int rank_on_node = 0;
+};
+
+// Reads the file and checks that it is a model of this family that this build of torch can run.
+// Throws ModelError.
+std::unique_ptr<Model> load_model(const std::string &path, Family family,
+                                  const DeviceRequest &device);
+
+// Version of the torch library that is loaded, as "2.13.0".
+std::string loaded_torch_version();
+
+// Threads that torch uses within one rank: OMP_NUM_THREADS where it is set, otherwise one.
+int set_threads_per_rank();
+
+}    // namespace mofmd
+
+#endif

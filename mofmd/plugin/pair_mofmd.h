@@ -1,0 +1,70 @@
+// The LAMMPS side: pair styles nequip, allegro and mace are this one class with another family.
+
+#ifndef MOFMD_PAIR_MOFMD_H
+#define MOFMD_PAIR_MOFMD_H
+
+#include "graph.h"
+#include "model.h"
+
+#include "pair.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace mofmd {
+
+class PairMofmd : public LAMMPS_NS::Pair {
+ public:
+  PairMofmd(LAMMPS_NS::LAMMPS *lmp, Family family);
+  ~PairMofmd() override;
+
+  void settings(int narg, char **arg) override;
+  void coeff(int narg, char **arg) override;
+  void init_style() override;
+  double init_one(int i, int j) override;
+  void compute(int eflag, int vflag) override;
+  void finish() override;
+  double memory_usage() override;
+
+  int pack_forward_comm(int n, int *list, double *buf, int pbc_flag, int *pbc) override;
+  void unpack_forward_comm(int n, int first, double *buf) override;
+  int pack_reverse_comm(int n, int first, double *buf) override;
+  void unpack_reverse_comm(int n, int *list, double *buf) override;
+
+ private:
+  struct Timings {
+    double graph = 0.0, model = 0.0, first_model = 0.0, scatter = 0.0;    // s
+    long calls = 0;
+  };
+
+  const Family family_;
+  const std::string style_;    // as in the input file: "pair_style allegro"
+  DeviceRequest device_;
+  int num_threads_ = 1;
+  double energy_unit_ = 1.0;    // LAMMPS's energy unit per eV
+  std::unique_ptr<Model> model_;
+  TypeMap map_of_types_;
+  Graph graph_;
+  std::vector<int> owner_;               // (nlocal + nghost) owned atom behind each ghost
+  std::vector<double> atom_forces_;      // (nlocal + nghost, 3), with newton off
+  Timings timings_;
+
+  void fail_together(const std::string &message);
+  void read_type_names(int narg, char **arg);
+  void check_units_and_ids();
+  void warn_of_masses();
+  void report_model();
+  bool ghosts_are_nodes() const;
+  void find_owners();
+  void evaluate();
+  void check_request();
+  void tally(const Evaluation &evaluation);
+  void tally_edges(const double *edge_gradients, double *forces);
+  void add_forces(const Evaluation &evaluation);
+  void check_finite(const Evaluation &evaluation);
+};
+
+}    // namespace mofmd
+
+#endif

@@ -1,0 +1,1 @@
+"""Protocols, decks and runs."""

@@ -1,0 +1,161 @@
+"""Progress of a run: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from mofmd.units import FS_TO_PS, PS_TO_NS
+
+SECONDS_PER_DAY = 86400
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands.
+
+    Parameters
+    ----------
+    stage
+        Name of the stage.
+    step, total_steps
+        Steps of dynamics done and planned.
+    temperature_K
+        Instantaneous temperature.
+    ms_per_step
+        Mean wall time of a step so far; None before the first.
+    timestep_fs
+        Simulated time of a step.
+    """
+
+    stage: str
+    step: int
+    total_steps: int
+    temperature_K: float
+    ms_per_step: float | None
+    timestep_fs: float
+
+    @property
+    def ns_per_day(self) -> float | None:
+        """Simulated time in a day of wall time [ns]."""
+        if not self.ms_per_step:
+            return None
+        steps = SECONDS_PER_DAY * 1e3 / self.ms_per_step
+        return steps * self.timestep_fs * FS_TO_PS * PS_TO_NS
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimated wall time to the end [s]."""
+        if self.ms_per_step is None:
+            return None
+        return (self.total_steps - self.step) * self.ms_per_step / 1e3
+
+    @property
+    def figures(self) -> str:
+        """Temperature, speed and time left, as text."""
+        text = f"T {self.temperature_K:4.0f} K"
+        if self.ms_per_step is None or self.ns_per_day is None or self.seconds_left is None:
+            return text
+        minutes, seconds = divmod(round(self.seconds_left), 60)
+        return (
+            f"{text}  {self.ms_per_step:.1f} ms/step  {self.ns_per_day:.2f} ns/day  "
+            f"{minutes}:{seconds:02d} left"
+        )
+
+
+class Reporter(Protocol):
+    """Shows progress; a context manager."""
+
+    def __enter__(self) -> Reporter:
+        """Begin."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End."""
+
+    def show(self, progress: Progress) -> None:
+        """Show where the run stands."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def __enter__(self) -> Silent:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+
+    def show(self, progress: Progress) -> None:
+        """Show nothing."""
+
+
+class Lines(Silent):
+    """A line at every new stage and every 5 % of the steps, for files and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = ("", -1)
+
+    def show(self, progress: Progress) -> None:
+        """Print a line if there is news."""
+        twentieth = 20 * progress.step // max(1, progress.total_steps)
+        if (progress.stage, twentieth) == self._last:
+            return
+        self._last = (progress.stage, twentieth)
+        self._console.print(
+            f"{progress.stage:12} step {progress.step:>8} of {progress.total_steps}  "
+            f"{progress.figures}",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+class LiveBar(Silent):
+    """A bar that fills, for terminals."""
+
+    def __init__(self, console: Console) -> None:
+        self._bar = Bar(
+            TextColumn("{task.description:12}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.completed:>6.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[figures]}"),
+            console=console,
+        )
+        self._task = self._bar.add_task("starting", total=1, figures="")
+
+    def __enter__(self) -> LiveBar:
+        """Draw the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the bar as it is and give the terminal back."""
+        self._bar.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Move the bar."""
+        self._bar.update(
+            self._task,
+            description=progress.stage,
+            completed=progress.step,
+            total=progress.total_steps,
+            figures=progress.figures,
+        )
+
+
+def choose_reporter(console: Console | None) -> Reporter:
+    """Pick a bar for a terminal, lines for anything else, silence for None."""
+    if console is None:
+        return Silent()
+    return LiveBar(console) if console.is_terminal else Lines(console)

@@ -1,0 +1,1 @@
+"""Structures: builders, reading and checking."""

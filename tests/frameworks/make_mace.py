@@ -1,0 +1,68 @@
+"""Build tiny untrained MACE models with the framework itself (runs in its environment).
+
+Usage: python make_mace.py DIRECTORY
+"""
+
+import os
+
+os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # e3nn 0.4.4 on torch >= 2.6
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from e3nn import o3
+from e3nn.util import jit
+from mace import modules
+from mace.calculators import LAMMPS_MACE
+
+ATOMIC_NUMBERS = [1, 6, 7, 30]
+
+
+def mace(r_max: float, hidden: str) -> torch.nn.Module:
+    """Return a two-layer MACE with random weights in the current default dtype."""
+    torch.manual_seed(5)
+    return modules.ScaleShiftMACE(
+        r_max=r_max,
+        num_bessel=4,
+        num_polynomial_cutoff=5,
+        max_ell=2,
+        interaction_cls=modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
+        interaction_cls_first=modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
+        num_interactions=2,
+        num_elements=len(ATOMIC_NUMBERS),
+        hidden_irreps=o3.Irreps(hidden),
+        MLP_irreps=o3.Irreps("4x0e"),
+        gate=torch.nn.functional.silu,
+        atomic_energies=np.array([-0.3, -1.0, -2.0, -0.7]),
+        avg_num_neighbors=20.0,
+        atomic_numbers=ATOMIC_NUMBERS,
+        correlation=2,
+        radial_type="bessel",
+        radial_MLP=[8],
+        atomic_inter_scale=1.0,
+        atomic_inter_shift=0.0,
+    )
+
+
+def main() -> None:
+    """Write X.model and X.model-lammps.pt as mace_create_lammps_model does."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path)
+    directory = parser.parse_args().directory
+    directory.mkdir(parents=True, exist_ok=True)
+    variants = {
+        "mace-f64": (torch.float64, 5.0, "4x0e+4x1o"),
+        "mace-f32": (torch.float32, 5.0, "4x0e+4x1o"),
+        "mace-r8": (torch.float64, 8.0, "4x0e"),
+    }
+    for name, (dtype, r_max, hidden) in variants.items():
+        torch.set_default_dtype(dtype)
+        model = mace(r_max, hidden).to(dtype)
+        torch.save(model, directory / f"{name}.model")
+        jit.compile(LAMMPS_MACE(model)).save(str(directory / f"{name}.model-lammps.pt"))
+
+
+if __name__ == "__main__":
+    main()
