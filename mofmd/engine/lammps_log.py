@@ -127,28 +127,16 @@ def parse_log(lines: Iterable[str]) -> LogParser:
     return parser
 
 
-def join_stages(
-    tables: Iterable[ThermoTable], columns: Iterable[str]
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Join the tables of consecutive stages, each step once.
+def join_stages(tables: Iterable[ThermoTable], columns: Iterable[str]) -> dict[str, np.ndarray]:
+    """Join columns of the tables of consecutive stages, each step once.
 
     LAMMPS writes the last step of a run again as the first of the next one; the first is kept.
-
-    Returns
-    -------
-    stages
-        Name of the stage of each line.
-    columns
-        The wanted columns, joined.
     """
-    names: list[np.ndarray] = []
     parts: dict[str, list[np.ndarray]] = {name: [] for name in columns}
     last = -np.inf
     for table in tables:
         new = table.columns["Step"] > last
-        if new.any():
-            last = table.columns["Step"][-1]
-        names.append(np.full(int(new.sum()), table.stage, dtype=object))
+        last = max(last, *table.columns["Step"])
         for name, part in parts.items():
             part.append(table.columns[name][new])
-    return np.concatenate(names), {name: np.concatenate(part) for name, part in parts.items()}
+    return {name: np.concatenate(part) for name, part in parts.items()}

@@ -14,7 +14,8 @@ namespace {
   using Loader = torch::inductor::AOTIModelPackageLoader;
 
   // The device index became an argument of the constructor in torch 2.8.
-  template <typename L> std::unique_ptr<L> open_package(const std::string &path, torch::Device device)
+  template <typename L>
+  std::unique_ptr<L> open_package(const std::string &path, torch::Device device)
   {
     if constexpr (std::is_constructible_v<L, std::string, std::string, bool, std::size_t,
                                           c10::DeviceIndex>)
@@ -33,9 +34,11 @@ namespace {
   }
 
   class AOTInductorModel : public Model {
-   public:
+  public:
     AOTInductorModel(ModelInfo info, const std::string &inputs, const std::string &outputs) :
-        Model(std::move(info)), device_(torch_device(info_.device)), inputs_(words(inputs)),
+        Model(std::move(info)),
+        device_(torch_device(info_.device)),
+        inputs_(words(inputs)),
         outputs_(words(outputs))
     {
       // A compiled model takes what it is given without a look (a wrong dtype gives garbage), so
@@ -54,15 +57,15 @@ namespace {
       const std::vector<torch::Tensor> results = package_->run(arguments);
       if (results.size() != outputs_.size())
         throw ModelError("the model file '" + info_.path + "' returned " +
-                                 std::to_string(results.size()) + " results, its metadata name " +
-                                 std::to_string(outputs_.size()));
+                         std::to_string(results.size()) + " results, its metadata name " +
+                         std::to_string(outputs_.size()));
       Evaluation evaluation;
       for (std::size_t k = 0; k < results.size(); ++k)
         keep(evaluation, outputs_[k], results[k], graph);
       return evaluation;
     }
 
-   private:
+  private:
     torch::Device device_;
     std::vector<std::string> inputs_, outputs_;
     std::unique_ptr<Loader> package_;
@@ -86,9 +89,12 @@ namespace {
         held = to_host(result, numel, name.c_str());
         return held.const_data_ptr<double>();
       };
-      if (name == "atomic_energy") evaluation.node_energies = store(energies_, graph.num_nodes);
-      else if (name == "forces") evaluation.forces = store(forces_, 3 * graph.num_nodes);
-      else if (name == "virial") evaluation.virial = store(virial_, 9);
+      if (name == "atomic_energy")
+        evaluation.node_energies = store(energies_, graph.num_nodes);
+      else if (name == "forces")
+        evaluation.forces = store(forces_, 3 * graph.num_nodes);
+      else if (name == "virial")
+        evaluation.virial = store(virial_, 9);
       else if (name == "edge_gradients")
         evaluation.edge_gradients = store(edge_gradients_, 3 * graph.num_edges);
     }

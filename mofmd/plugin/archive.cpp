@@ -14,13 +14,14 @@ namespace {
 
   bool ends_with(const std::string &text, const std::string &end)
   {
-    return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+    return text.size() >= end.size() &&
+           text.compare(text.size() - end.size(), end.size(), end) == 0;
   }
 
   // Reads one JSON object whose members are all strings, which is what AOTInductor writes; members
   // of another type are skipped.
   class FlatJson {
-   public:
+  public:
     explicit FlatJson(const std::string &text) : text_(text) {}
 
     std::map<std::string, std::string> read()
@@ -37,7 +38,7 @@ namespace {
       return members;
     }
 
-   private:
+  private:
     const std::string &text_;
     std::size_t at_ = 0;
 
@@ -66,8 +67,7 @@ namespace {
 
 Archive::Archive(const std::string &path) : path_(path)
 {
-  if (!std::ifstream(path).good())
-    throw ModelError("cannot open the model file '" + path + "'");
+  if (!std::ifstream(path).good()) throw ModelError("cannot open the model file '" + path + "'");
   try {
     caffe2::serialize::PyTorchStreamReader reader(path);
     records_ = reader.getAllRecords();
@@ -83,8 +83,8 @@ Archive::Archive(const std::string &path) : path_(path)
     }
   } catch (const std::exception &) {
     throw ModelError("the model file '" + path +
-                             "' is truncated, corrupt or not a model file (it is no archive as "
-                             "torch writes it): copy it again from its source");
+                     "' is truncated, corrupt or not a model file (it is no archive as "
+                     "torch writes it): copy it again from its source");
   }
 }
 

@@ -10,7 +10,7 @@
 namespace mofmd {
 
 class Archive {
- public:
+public:
   // Throws ModelError when the file is missing, truncated or no archive.
   explicit Archive(const std::string &path);
 
@@ -22,7 +22,7 @@ class Archive {
   bool has(const std::string &key) const { return metadata_.count(key) != 0; }
   std::string get(const std::string &key) const;    // throws naming the key when absent
 
- private:
+private:
   std::string path_;
   std::vector<std::string> records_;
   std::map<std::string, std::string> metadata_;

@@ -21,11 +21,11 @@ struct AtomArrays {
 
 // A full neighbour list.
 struct NeighborArrays {
-  int num_centres;                  // length of `centres`
-  const int *centres;               // atom indices of the centres
-  const int *num_neighbors;         // (num_all) neighbours of atom i
-  const int *const *neighbors;      // (num_all, num_neighbors[i]) atom indices
-  int index_mask;                   // LAMMPS keeps flags in the upper bits of an index
+  int num_centres;                // length of `centres`
+  const int *centres;             // atom indices of the centres
+  const int *num_neighbors;       // (num_all) neighbours of atom i
+  const int *const *neighbors;    // (num_all, num_neighbors[i]) atom indices
+  int index_mask;                 // LAMMPS keeps flags in the upper bits of an index
 };
 
 // Which LAMMPS type is which type of the model, and how far the model sees.
@@ -50,19 +50,19 @@ struct Graph {
   std::int64_t num_nodes = 0;
   std::int64_t num_local_nodes = 0;
   std::int64_t num_edges = 0;
-  std::vector<int> node_atom;               // (num_nodes)
-  std::vector<std::int64_t> types;          // (num_nodes) model type
-  std::vector<double> positions;            // (num_nodes, 3)
-  std::vector<std::int64_t> edge_index;     // (2, num_edges) row 0 centre, row 1 neighbour
-  std::vector<double> edge_vectors;         // (num_edges, 3) r_ij
+  std::vector<int> node_atom;              // (num_nodes)
+  std::vector<std::int64_t> types;         // (num_nodes) model type
+  std::vector<double> positions;           // (num_nodes, 3)
+  std::vector<std::int64_t> edge_index;    // (2, num_edges) row 0 centre, row 1 neighbour
+  std::vector<double> edge_vectors;        // (num_edges, 3) r_ij
 
   const std::int64_t *centres() const { return edge_index.data(); }
   const std::int64_t *neighbors() const { return edge_index.data() + num_edges; }
 
   void build(const AtomArrays &atoms, const NeighborArrays &list, const TypeMap &map);
 
- private:
-  std::vector<std::int64_t> atom_node_;     // (num_all) node of an atom, or -1
+private:
+  std::vector<std::int64_t> atom_node_;    // (num_all) node of an atom, or -1
   std::vector<std::int64_t> neighbor_row_;
 
   void add_local_nodes(const AtomArrays &atoms, const TypeMap &map);

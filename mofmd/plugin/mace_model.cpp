@@ -10,9 +10,10 @@ namespace mofmd {
 namespace {
 
   class MaceModel : public Model {
-   public:
+  public:
     explicit MaceModel(ModelInfo info) :
-        Model(std::move(info)), device_(torch_device(info_.device)),
+        Model(std::move(info)),
+        device_(torch_device(info_.device)),
         module_(torch::jit::load(info_.path, device_))
     {
       module_.eval();
@@ -47,7 +48,7 @@ namespace {
       return evaluation;
     }
 
-   private:
+  private:
     torch::Device device_;
     torch::jit::Module module_;
     torch::Dtype dtype_ = torch::kDouble;

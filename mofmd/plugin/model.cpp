@@ -20,9 +20,9 @@ namespace mofmd {
 const char *family_name(Family family)
 {
   switch (family) {
-    case Family::nequip: return "nequip";
-    case Family::allegro: return "allegro";
-    default: return "mace";
+  case Family::nequip: return "nequip";
+  case Family::allegro: return "allegro";
+  default: return "mace";
   }
 }
 
@@ -31,9 +31,9 @@ namespace {
   const char *citation(Family family)
   {
     switch (family) {
-      case Family::nequip: return NEQUIP_CITATION;
-      case Family::allegro: return ALLEGRO_CITATION;
-      default: return MACE_CITATION;
+    case Family::nequip: return NEQUIP_CITATION;
+    case Family::allegro: return ALLEGRO_CITATION;
+    default: return MACE_CITATION;
     }
   }
 
@@ -47,7 +47,7 @@ namespace {
     }
     if (end == 0 || !(value > 0.0) || !std::isfinite(value))
       throw ModelError("the model file '" + path + "' records " + key + " as '" + text +
-                               "', which is no positive number");
+                       "', which is no positive number");
     return value;
   }
 
@@ -59,31 +59,30 @@ namespace {
       for (const Family family : {Family::nequip, Family::allegro, Family::mace})
         if (name == family_name(family)) return family;
       throw ModelError("the model file '" + path + "' is of the family '" + name +
-                               "', which this version of mofmd does not know: update mofmd");
+                       "', which this version of mofmd does not know: update mofmd");
     }
     if (archive.is_aotinductor()) {
       if (!archive.has("nequip_aoti_inputs"))
         throw ModelError("the AOTInductor package '" + path +
-                                 "' was not written by nequip-compile or mofmd");
+                         "' was not written by nequip-compile or mofmd");
       return archive.get("nequip_aoti_inputs").find("cell") == std::string::npos ? Family::allegro
-                                                                                  : Family::nequip;
+                                                                                 : Family::nequip;
     }
     if (archive.has_code_of("mace")) return Family::mace;
     if (archive.has_code_of("allegro")) return Family::allegro;
     if (archive.has_code_of("nequip")) return Family::nequip;
     throw ModelError("the model file '" + path +
-                             "' holds no NequIP, Allegro or MACE model deployed for LAMMPS (a "
-                             "checkpoint or a training file must be deployed first)");
+                     "' holds no NequIP, Allegro or MACE model deployed for LAMMPS (a "
+                     "checkpoint or a training file must be deployed first)");
   }
 
   void check_family(const Archive &archive, const std::string &path, Family style)
   {
     const Family found = file_family(archive, path);
     if (found == style) return;
-    throw ModelError("the model file '" + path + "' is of the family " +
-                             family_name(found) + (archive.is_aotinductor() ? " (as compiled)" : "") +
-                             ": use pair_style " + family_name(found) + ", not pair_style " +
-                             family_name(style));
+    throw ModelError("the model file '" + path + "' is of the family " + family_name(found) +
+                     (archive.is_aotinductor() ? " (as compiled)" : "") + ": use pair_style " +
+                     family_name(found) + ", not pair_style " + family_name(style));
   }
 
   std::string choose_device(const DeviceRequest &request, const Archive &archive,
@@ -94,9 +93,8 @@ namespace {
       const std::string compiled =
           archive.has("AOTI_DEVICE_KEY") ? archive.get("AOTI_DEVICE_KEY") : "cpu";
       if (wanted != "auto" && wanted != compiled)
-        throw ModelError("the model file '" + path + "' was compiled for the device " +
-                                 compiled + ", not " + wanted + ": compile it again with --device " +
-                                 wanted);
+        throw ModelError("the model file '" + path + "' was compiled for the device " + compiled +
+                         ", not " + wanted + ": compile it again with --device " + wanted);
       wanted = compiled;
     }
     if (wanted == "auto") wanted = torch::cuda::is_available() ? "cuda" : "cpu";
@@ -117,16 +115,17 @@ namespace {
     uname(&machine);
     if (archive.has("AOTI_MACHINE") && archive.get("AOTI_MACHINE") != machine.machine)
       throw ModelError("the model file '" + path + "' was compiled for " +
-                               archive.get("AOTI_MACHINE") + ", this machine is " +
-                               machine.machine + ": compile it again here");
+                       archive.get("AOTI_MACHINE") + ", this machine is " + machine.machine +
+                       ": compile it again here");
 #if defined(__x86_64__)
     const std::string isa = archive.has("AOTI_CPU_ISA") ? archive.get("AOTI_CPU_ISA") : "";
-    const bool lacks_avx512 = isa.find("AVX512") != std::string::npos &&
-        !__builtin_cpu_supports("avx512f");
-    const bool lacks_avx2 = isa.find("AVX2") != std::string::npos && !__builtin_cpu_supports("avx2");
+    const bool lacks_avx512 =
+        isa.find("AVX512") != std::string::npos && !__builtin_cpu_supports("avx512f");
+    const bool lacks_avx2 =
+        isa.find("AVX2") != std::string::npos && !__builtin_cpu_supports("avx2");
     if (lacks_avx512 || lacks_avx2)
-      throw ModelError("the model file '" + path + "' was compiled for a processor with " +
-                               isa + ", which this one lacks: compile it again here");
+      throw ModelError("the model file '" + path + "' was compiled for a processor with " + isa +
+                       ", which this one lacks: compile it again here");
 #endif
   }
 
@@ -142,8 +141,8 @@ namespace {
     const std::size_t expected = info.type_names.size() * info.type_names.size();
     if (!info.cutoffs.empty() && info.cutoffs.size() != expected)
       throw ModelError("the model file '" + info.path + "' records " +
-                               std::to_string(info.cutoffs.size()) +
-                               " cutoffs per pair of types, expected " + std::to_string(expected));
+                       std::to_string(info.cutoffs.size()) +
+                       " cutoffs per pair of types, expected " + std::to_string(expected));
   }
 
   // Files of nequip 0.5 and 0.6 record their dtype in the training configuration (YAML) only.
@@ -167,8 +166,8 @@ namespace {
     if (archive.has("mofmd_form")) {
       if (archive.get("mofmd_form") != "edge_gradients")
         throw ModelError("the model file '" + info.path + "' is of the form '" +
-                                 archive.get("mofmd_form") +
-                                 "', which this version of mofmd does not know: update mofmd");
+                         archive.get("mofmd_form") +
+                         "', which this version of mofmd does not know: update mofmd");
       info.form = Form::edge_gradients;
     } else if (archive.is_aotinductor() && inputs.find("cell") == std::string::npos)
       info.form = Form::positions;
@@ -245,9 +244,9 @@ std::unique_ptr<Model> load_model(const std::string &path, Family family,
   std::unique_ptr<Model> model;
   bool needs_neighbors_of_neighbors = false;
   const auto cannot_run = [&path](const std::string &reason) {
-    return ModelError("torch " + loaded_torch_version() + " cannot run the model file '" + path +
-                      "': " + reason +
-                      " (if another version of torch wrote the file, deploy it again with this one)");
+    return ModelError(
+        "torch " + loaded_torch_version() + " cannot run the model file '" + path + "': " + reason +
+        " (if another version of torch wrote the file, deploy it again with this one)");
   };
   try {
     model = family == Family::mace ? load_mace(std::move(info))

@@ -15,7 +15,7 @@ namespace mofmd {
 
 // A model that cannot be used or that failed; the text says what is wrong and how to mend it.
 class ModelError : public std::runtime_error {
- public:
+public:
   using std::runtime_error::runtime_error;
 };
 
@@ -54,13 +54,13 @@ struct Evaluation {
 };
 
 class Model {
- public:
+public:
   virtual ~Model() = default;
   const ModelInfo &info() const { return info_; }
   // Throws std::exception when the model does.
   virtual Evaluation evaluate(const Graph &graph, bool need_virial) = 0;
 
- protected:
+protected:
   explicit Model(ModelInfo info) : info_(std::move(info)) {}
   ModelInfo info_;
 };

@@ -27,7 +27,7 @@ namespace mofmd {
 namespace {
 
   class Stopwatch {
-   public:
+  public:
     double lap()    // seconds since the last lap
     {
       const auto now = std::chrono::steady_clock::now();
@@ -36,7 +36,7 @@ namespace {
       return elapsed.count();
     }
 
-   private:
+  private:
     std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
   };
 
@@ -68,8 +68,8 @@ PairMofmd::PairMofmd(LAMMPS *lmp, Family family) :
   restartinfo = 0;
   no_virial_fdotr_compute = 1;    // the model gives the virial: right also without ghost forces
   centroidstressflag = CENTROID_NOTAVAIL;
-  comm_forward = 1;               // owners
-  comm_reverse_off = 3;           // forces on ghosts, with newton off
+  comm_forward = 1;        // owners
+  comm_reverse_off = 3;    // forces on ghosts, with newton off
 }
 
 PairMofmd::~PairMofmd()
@@ -102,7 +102,8 @@ void PairMofmd::settings(int narg, char **arg)
     if (word == "device" && k + 1 < narg) {
       device_.name = arg[++k];
       if (device_.name != "auto" && device_.name != "cpu" && device_.name != "cuda")
-        error->all(FLERR, style_ + ": device must be auto, cpu or cuda, not '" + device_.name + "'");
+        error->all(FLERR,
+                   style_ + ": device must be auto, cpu or cuda, not '" + device_.name + "'");
     } else if (family_ == Family::mace && word == "no_domain_decomposition") {
       // The option of LAMMPS's own pair_style mace: what ours does on one rank anyway.
     } else
@@ -118,8 +119,10 @@ void PairMofmd::check_units_and_ids()
   else if (units == "real")
     energy_unit_ = utils::get_conversion_factor(utils::ENERGY, utils::METAL2REAL);
   else
-    error->all(FLERR, style_ + " needs units metal or real (models are trained in eV and Angstrom), "
-                               "not units " + units);
+    error->all(FLERR, style_ +
+                          " needs units metal or real (models are trained in eV and Angstrom), "
+                          "not units " +
+                          units);
   if (!atom->tag_enable)
     error->all(FLERR, style_ + " needs atoms with ids: remove 'atom_modify id no'");
 }
@@ -194,8 +197,8 @@ void PairMofmd::report_model()
 {
   if (comm->me != 0) return;
   const ModelInfo &info = model_->info();
-  utils::logmesg(lmp, "{}: {} ({}, {}, r_max {} A) on {}, {} thread(s) per rank, torch {}\n", style_,
-                 info.path, info.format, info.dtype, info.r_max, info.device, num_threads_,
+  utils::logmesg(lmp, "{}: {} ({}, {}, r_max {} A) on {}, {} thread(s) per rank, torch {}\n",
+                 style_, info.path, info.format, info.dtype, info.r_max, info.device, num_threads_,
                  loaded_torch_version());
   for (int type = 1; type <= atom->ntypes; ++type) {
     const int k = map_of_types_.model_type[type];
@@ -235,8 +238,9 @@ void PairMofmd::init_style()
     return false;
   }();
   if (leaves_out_bonded && atom->molecular != Atom::ATOMIC && atom->nbonds > 0)
-    error->all(FLERR, style_ + ": the system has bonds, and special_bonds takes bonded pairs out of "
-                               "the neighbour list: add 'special_bonds lj/coul 1.0 1.0 1.0'");
+    error->all(FLERR, style_ +
+                          ": the system has bonds, and special_bonds takes bonded pairs out of "
+                          "the neighbour list: add 'special_bonds lj/coul 1.0 1.0 1.0'");
   warn_of_masses();
   neighbor->add_request(this, NeighConst::REQ_FULL);
 }
@@ -309,7 +313,8 @@ void PairMofmd::compute(int eflag, int vflag)
   if (ghosts_are_nodes() && !force->newton_pair) {
     comm->reverse_comm(this);
     for (int i = 0; i < atom->nlocal; ++i)
-      for (int d = 0; d < 3; ++d) atom->f[i][d] += atom_forces_[3 * static_cast<std::size_t>(i) + d];
+      for (int d = 0; d < 3; ++d)
+        atom->f[i][d] += atom_forces_[3 * static_cast<std::size_t>(i) + d];
   }
 }
 
@@ -441,8 +446,10 @@ void PairMofmd::finish()
 {
   const double calls = static_cast<double>(std::max(1L, timings_.calls));
   const double later = static_cast<double>(std::max(1L, timings_.calls - 1));
-  const double mine[6] = {1e3 * timings_.graph / calls,      1e3 * timings_.model / later,
-                          1e3 * timings_.scatter / calls,    1e3 * timings_.first_model,
+  const double mine[6] = {1e3 * timings_.graph / calls,
+                          1e3 * timings_.model / later,
+                          1e3 * timings_.scatter / calls,
+                          1e3 * timings_.first_model,
                           static_cast<double>(graph_.num_local_nodes),
                           static_cast<double>(graph_.num_edges)};
   double max[6], sum[6];
@@ -459,9 +466,9 @@ void PairMofmd::finish()
 double PairMofmd::memory_usage()
 {
   return Pair::memory_usage() +
-      static_cast<double>(graph_.edge_vectors.capacity() * sizeof(double) +
-                          graph_.edge_index.capacity() * 2 * sizeof(std::int64_t) +
-                          atom_forces_.capacity() * sizeof(double));
+         static_cast<double>(graph_.edge_vectors.capacity() * sizeof(double) +
+                             graph_.edge_index.capacity() * 2 * sizeof(std::int64_t) +
+                             atom_forces_.capacity() * sizeof(double));
 }
 
 }    // namespace mofmd

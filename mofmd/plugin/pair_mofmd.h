@@ -15,7 +15,7 @@
 namespace mofmd {
 
 class PairMofmd : public LAMMPS_NS::Pair {
- public:
+public:
   PairMofmd(LAMMPS_NS::LAMMPS *lmp, Family family);
   ~PairMofmd() override;
 
@@ -32,7 +32,7 @@ class PairMofmd : public LAMMPS_NS::Pair {
   int pack_reverse_comm(int n, int first, double *buf) override;
   void unpack_reverse_comm(int n, int *list, double *buf) override;
 
- private:
+private:
   struct Timings {
     double graph = 0.0, model = 0.0, first_model = 0.0, scatter = 0.0;    // s
     long calls = 0;
@@ -46,8 +46,8 @@ class PairMofmd : public LAMMPS_NS::Pair {
   std::unique_ptr<Model> model_;
   TypeMap map_of_types_;
   Graph graph_;
-  std::vector<int> owner_;               // (nlocal + nghost) owned atom behind each ghost
-  std::vector<double> atom_forces_;      // (nlocal + nghost, 3), with newton off
+  std::vector<int> owner_;             // (nlocal + nghost) owned atom behind each ghost
+  std::vector<double> atom_forces_;    // (nlocal + nghost, 3), with newton off
   Timings timings_;
 
   void fail_together(const std::string &message);

@@ -45,7 +45,8 @@ void check_versions(LAMMPS *lmp)
   const std::string torch_found = mofmd::loaded_torch_version();
   if (torch_found != MOFMD_TORCH_VERSION)
     lmp->error->all(FLERR, "mofmd's plugin was built for torch " MOFMD_TORCH_VERSION
-                           ", the torch that is loaded is " + torch_found + ": run `mofmd build`");
+                           ", the torch that is loaded is " +
+                               torch_found + ": run `mofmd build`");
 }
 
 template <mofmd::Family family> void *create(void *handle)
@@ -57,7 +58,8 @@ template <mofmd::Family family> void *create(void *handle)
 
 }    // namespace
 
-extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle, void *regfunc)
+extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
+                                                                         void *regfunc)
 {
   const struct {
     mofmd::Family family;

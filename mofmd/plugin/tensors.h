@@ -12,7 +12,7 @@ namespace mofmd {
 // Tensors over the memory of a graph: no copy on the CPU unless the dtype differs. They live as
 // long as the graph is not rebuilt.
 class GraphTensors {
- public:
+public:
   GraphTensors(const Graph &graph, torch::Device device) : graph_(graph), device_(device) {}
 
   torch::Tensor types() const    // (N)
@@ -43,7 +43,7 @@ class GraphTensors {
     return torch::eye(3, torch::dtype(dtype).device(device_));
   }
 
- private:
+private:
   const Graph &graph_;
   torch::Device device_;
 
@@ -59,7 +59,7 @@ inline torch::Tensor to_host(const torch::Tensor &result, std::int64_t numel, co
 {
   if (result.numel() != numel)
     throw ModelError(std::string("the model returned ") + std::to_string(result.numel()) +
-                             " numbers as '" + name + "', expected " + std::to_string(numel));
+                     " numbers as '" + name + "', expected " + std::to_string(numel));
   return result.detach().to(torch::kCPU, torch::kDouble).contiguous();
 }
 

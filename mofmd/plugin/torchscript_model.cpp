@@ -1,5 +1,5 @@
-// NequIP and Allegro in TorchScript: nequip's own .nequip.pth, files deployed by nequip 0.5 and 0.6,
-// and mofmd's edge-gradient form.
+// NequIP and Allegro in TorchScript: nequip's own .nequip.pth, files deployed by nequip 0.5 and
+// 0.6, and mofmd's edge-gradient form.
 
 #include "tensors.h"
 
@@ -10,7 +10,7 @@ namespace mofmd {
 namespace {
 
   class TorchScriptModel : public Model {
-   public:
+  public:
     explicit TorchScriptModel(ModelInfo info) :
         Model(std::move(info)), device_(torch_device(info_.device))
     {
@@ -42,7 +42,7 @@ namespace {
       return evaluation;
     }
 
-   private:
+  private:
     torch::Device device_;
     torch::jit::Module module_;
     torch::Tensor energies_, forces_, virial_, edge_gradients_;

@@ -22,6 +22,7 @@ from mofmd.engine.lammps_log import ThermoTable, join_stages
 from mofmd.errors import InputError
 from mofmd.simulation.run import Run
 from mofmd.trajectory.dump import Trajectory, read_dump
+from mofmd.units import FS_TO_PS
 
 SCHEMA = "mofmd-melt-quench-1"
 # the state that is measured in the second half of each of these stages
@@ -81,6 +82,8 @@ class MeltQuenchResults:
 
     Parameters
     ----------
+    n_atoms
+        Atoms simulated.
     stages
         Stages of the dynamics, in order.
     states
@@ -97,6 +100,7 @@ class MeltQuenchResults:
         Whether the trajectory ended within a frame.
     """
 
+    n_atoms: int
     stages: tuple[Stage, ...]
     states: Mapping[str, State]
     thermo: Mapping[str, np.ndarray]
@@ -120,7 +124,7 @@ def analyse_melt_quench(run: Run, crystal: Atoms) -> MeltQuenchResults:
     protocol = run.deck.manifest["protocol"]
     trajectory = read_dump(run.deck.directory / "trajectory.dump")
     dynamics = [table for table in run.tables if table.stage != "minimise"]
-    names, thermo = join_stages(dynamics, ("Step", "Time", "Temp", "PotEng", "Press"))
+    thermo = join_stages(dynamics, ("Step", "Time", "Temp", "PotEng", "Press"))
     for column in thermo.values():
         column.setflags(write=False)
     stages = tuple(_stage(table) for table in dynamics)
@@ -132,8 +136,9 @@ def analyse_melt_quench(run: Run, crystal: Atoms) -> MeltQuenchResults:
         for stage in stages
         if stage.name == name and stage.end_step > stage.start_step
     }
-    frame_times_ps = trajectory.timesteps * protocol["timestep_fs"] * 1e-3
+    frame_times_ps = trajectory.timesteps * protocol["timestep_fs"] * FS_TO_PS
     return MeltQuenchResults(
+        n_atoms=len(trajectory.species),
         stages=stages,
         states=MappingProxyType(states),
         thermo=MappingProxyType(thermo),
@@ -143,3 +148,136 @@ def analyse_melt_quench(run: Run, crystal: Atoms) -> MeltQuenchResults:
         integrity=linkers_intact(trajectory, linkers),
         incomplete_frame=trajectory.incomplete_frame,
     )
+
+
+def write_results(results: MeltQuenchResults, run: Run, directory: Path) -> None:
+    """Write ``summary.json``, ``rdf.csv`` and ``timeseries.csv``."""
+    summary = json.dumps(summarise(results, run), indent=2)
+    write_atomic(directory / "summary.json", summary + "\n")
+    write_atomic(directory / "rdf.csv", _rdf_table(results))
+    write_atomic(directory / "timeseries.csv", _time_series(results))
+
+
+def summarise(results: MeltQuenchResults, run: Run) -> dict[str, Any]:
+    """Numbers of a run as plain values; units are in the names."""
+    manifest = run.deck.manifest
+    return {
+        "schema": SCHEMA,
+        "deck": run.deck.directory.name,
+        "versions": manifest["versions"],
+        "protocol": manifest["protocol"],
+        "potential": manifest["potential"],
+        "model_sha256": manifest["files"][manifest["potential"]["model"]],
+        "n_atoms": manifest["structure"]["n_atoms"],
+        "states": {
+            name: {
+                "zn_n_coordination": state.coordination,
+                "temperature_K": state.temperature_K,
+                "energy_eV_per_atom": state.energy_eV_per_atom,
+                "frames": state.frames,
+            }
+            for name, state in results.states.items()
+        },
+        "zn_n_cutoff_A": results.coordination.cutoff_A,
+        "linkers": results.integrity.n_linkers,
+        "linkers_intact_fewest": int(results.integrity.intact.min()),
+        "linkers_intact_final": int(results.integrity.intact[-1]),
+        "final": {
+            "temperature_K": float(results.thermo["Temp"][-1]),
+            "energy_eV_per_atom": float(results.thermo["PotEng"][-1])
+            / manifest["structure"]["n_atoms"],
+            "zn_n_coordination": float(results.coordination.mean_per_frame[-1]),
+        },
+        "minimum_energy_eV_per_atom": results.minimum_energy_eV_per_atom,
+        "steps": run.steps,
+        "frames": len(results.frame_times_ps),
+        "incomplete_frame": results.incomplete_frame,
+        "wall_s": round(run.wall_s, 2),
+        "ms_per_step": run.ms_per_step,
+        "lammps_warnings": list(run.warnings),
+    }
+
+
+def _stage(table: ThermoTable) -> Stage:
+    steps, times = table.columns["Step"], table.columns["Time"]
+    return Stage(table.stage, int(steps[0]), int(steps[-1]), float(times[0]), float(times[-1]))
+
+
+def _state(
+    stage: Stage,
+    trajectory: Trajectory,
+    coordination: Coordination,
+    thermo: Mapping[str, np.ndarray],
+) -> State:
+    middle = (stage.start_step + stage.end_step) / 2
+    frames = (trajectory.timesteps > middle) & (trajectory.timesteps <= stage.end_step)
+    lines = (thermo["Step"] > middle) & (thermo["Step"] <= stage.end_step)
+    if not frames.any() or not lines.any():
+        raise InputError(
+            f"stage {stage.name}: its second half holds no frame or no line of the log; "
+            "shorten frame_interval_fs and thermo_interval_fs"
+        )
+    return State(
+        rdf=radial_distribution(trajectory.select(frames), PAIR),
+        coordination=float(coordination.numbers[frames].mean()),
+        temperature_K=float(thermo["Temp"][lines].mean()),
+        energy_eV_per_atom=float(thermo["PotEng"][lines].mean()) / len(trajectory.species),
+        frames=int(frames.sum()),
+    )
+
+
+def _minimum_energy(tables: tuple[ThermoTable, ...]) -> float:
+    energies = [table.columns["PotEng"][-1] for table in tables if table.stage == "minimise"]
+    if not energies:
+        raise InputError("the log holds no minimisation; was the deck run from its beginning?")
+    return float(energies[-1])
+
+
+def _rdf_table(results: MeltQuenchResults) -> str:
+    """Table of g(r) for each state, without unit."""
+    states = list(results.states.values())
+    columns = [states[0].rdf.r_A, *(state.rdf.g for state in states)] if states else []
+    return _csv(
+        ["r_A", *(f"g_zn_n_{name}" for name in results.states)],
+        [[f"{value:.6g}" for value in row] for row in zip(*columns, strict=True)],
+    )
+
+
+def _time_series(results: MeltQuenchResults) -> str:
+    """One line per line of the log and per frame; values that a line lacks are blank."""
+    rows: dict[int, list[str]] = {}
+    thermo = results.thermo
+    n_atoms = results.n_atoms
+    for step, time, temperature, energy in zip(
+        thermo["Step"], thermo["Time"], thermo["Temp"], thermo["PotEng"], strict=True
+    ):
+        rows[int(step)] = [f"{time:.6g}", f"{temperature:.6g}", f"{energy / n_atoms:.9g}", "", ""]
+    frames = zip(
+        results.coordination.timesteps,
+        results.frame_times_ps,
+        results.coordination.mean_per_frame,
+        results.integrity.intact,
+        strict=True,
+    )
+    for step, time, number, intact in frames:
+        row = rows.setdefault(int(step), [f"{time:.6g}", "", "", "", ""])
+        row[3:] = [f"{number:.6g}", str(intact)]
+    return _csv(
+        [
+            "step",
+            "time_ps",
+            "temperature_K",
+            "energy_eV_per_atom",
+            "zn_n_coordination",
+            "linkers_intact",
+        ],
+        [[str(step), *rows[step]] for step in sorted(rows)],
+    )
+
+
+def _csv(header: list[str], rows: list[list[str]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

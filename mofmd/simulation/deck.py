@@ -91,38 +91,28 @@ def write_deck(
     Parameters
     ----------
     protocol
-        What to simulate. ``structure`` is repeated by ``protocol.supercell``.
+        What to simulate.
     structure
-        Periodic structure [Å].
+        Periodic structure [Å]; it is repeated by ``protocol.supercell``.
     potential
-        Pair style, model file (copied into the deck) and the elements of the LAMMPS types.
+        Pair style and model; the model file is copied into the deck.
     directory
         New or empty directory.
     overwrite
-        Replace a deck that is there, and remove what a run of it left. A directory that is
-        neither empty nor a deck is refused all the same.
+        Replace a deck that is there, and what a run of it left; never anything else.
 
     Raises
     ------
     InputError
         If the directory is in use, or the structure does not fit the elements.
-    MissingFileError
-        If the model does not exist.
     """
     _check_model(potential.model_file)
-    scripts = _scripts_directory()
     supercell = structure.repeat(protocol.supercell)
-    texts = {
-        "in.lammps": _input_script(protocol, potential),
-        "structure.data": render_data(supercell, potential.type_names),
-        **{name: (scripts / name).read_text(encoding="utf-8") for name in SCRIPTS},
-    }
+    texts = _render(protocol, supercell, potential)
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     hashes[potential.model_file.name] = file_sha256(potential.model_file)
     manifest = _manifest(protocol, supercell, potential, hashes)
-
-    _clear(directory, overwrite)
-    directory.mkdir(parents=True, exist_ok=True)
+    _make_way(directory, overwrite)
     _copy_atomic(potential.model_file, directory / potential.model_file.name)
     for name, text in texts.items():
         write_atomic(directory / name, text)
@@ -170,6 +160,16 @@ def file_sha256(path: Path) -> str:
     """Hash a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _render(protocol: MeltQuench, supercell: Atoms, potential: Potential) -> dict[str, str]:
+    """Text of each file of the deck, the manifest apart."""
+    scripts = _scripts_directory()
+    return {
+        "in.lammps": _input_script(protocol, potential),
+        "structure.data": render_data(supercell, potential.type_names),
+        **{name: (scripts / name).read_text(encoding="utf-8") for name in SCRIPTS},
+    }
 
 
 def _input_script(protocol: MeltQuench, potential: Potential) -> str:
@@ -247,11 +247,12 @@ def _scripts_directory() -> Path:
     )
 
 
-def _clear(directory: Path, overwrite: bool) -> None:
-    """Make way for a deck, or refuse."""
+def _make_way(directory: Path, overwrite: bool) -> None:
+    """Make an empty directory, or clear one that holds a deck, or refuse."""
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: is a file, expected a directory")
-    if not directory.exists() or not any(directory.iterdir()):
+    directory.mkdir(parents=True, exist_ok=True)
+    if not any(directory.iterdir()):
         return
     if not overwrite:
         raise InputError(f"{directory}: not empty; choose another directory or allow overwriting")

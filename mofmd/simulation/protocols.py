@@ -102,7 +102,7 @@ class MeltQuench:
             thermo_interval_fs=10.0,
             restart_interval_ps=1.0,
             supercell=(1, 1, 1),
-            minimise_steps_max=50,
+            minimise_steps_max=20,
         )
 
     @property

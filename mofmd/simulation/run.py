@@ -21,6 +21,7 @@ from mofmd.simulation.deck import Deck, read_deck
 from mofmd.simulation.progress import Progress, Reporter, choose_reporter
 
 STATUS_INTERVAL_S = 2.0
+RUNAWAY_FACTOR = 10  # times the protocol's highest temperature
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,18 @@ def run_deck(
     *,
     allow_edited: bool = False,
 ) -> Run:
-    """Run a deck to its end.
+    """Run a deck to its end; however this function is left, no process of the run stays behind.
 
-    ``status.json`` says at any time how far the run is, ``output.txt`` keeps all that LAMMPS and
-    the model print. However this function is left, no process of the run is.
+    ``status.json`` says at any time how far the run is, ``output.txt`` keeps all output.
 
     Parameters
     ----------
     directory
         Deck; what an earlier run left there is overwritten.
     resources
-        Ranks and threads; one of each by default.
+        One rank with one thread by default.
     console
-        Where progress is shown: a bar on a terminal, lines elsewhere; None shows nothing.
+        Shows progress, if given: a bar on a terminal, lines elsewhere.
     allow_edited
         Run a deck that was changed by hand.
 
@@ -79,10 +79,9 @@ def run_deck(
     RunError
         If LAMMPS stops early, with its own message, or a quantity is no longer a number.
     """
-    deck = read_deck(directory, allow_edited=allow_edited)
     resources = resources or Resources()
+    watch = _Watch(read_deck(directory, allow_edited=allow_edited), resources)
     command = lammps_command("in.lammps", resources)
-    watch = _Watch(deck, resources)
     watch.write_status("running")
     try:
         with choose_reporter(console) as reporter:
@@ -121,7 +120,7 @@ class _Watch:
         row = self.parser.feed(line)
         if row is None:
             return None
-        self._check_finite(row)
+        self._check_sane(row)
         self.temperature_K = row["Temp"]
         if self.parser.stage != "minimise":
             self.step = int(row["Step"])
@@ -178,13 +177,17 @@ class _Watch:
         begun, first_step = self._first
         return 1e3 * (self.clock() - begun) / (self.step - first_step)
 
-    def _check_finite(self, row: Row) -> None:
-        bad = [name for name, value in row.items() if not math.isfinite(value)]
-        if bad:
+    def _check_sane(self, row: Row) -> None:
+        """Stop a simulation that has blown up: LAMMPS itself would go on for hours."""
+        bad = next((name for name, value in row.items() if not math.isfinite(value)), None)
+        hottest = RUNAWAY_FACTOR * self.deck.manifest["protocol"]["temperature_max_K"]
+        if bad is None and row["Temp"] > hottest:
+            bad = "Temp"
+        if bad is not None:
             raise RunError(
-                f"{bad[0]} is {row[bad[0]]} in stage {self.parser.stage} at step "
-                f"{row['Step']:.0f}: the simulation has become unstable; try a smaller "
-                f"timestep_fs, or a model trained for these temperatures (log: {self.log})"
+                f"{bad} is {row[bad]:g} in stage {self.parser.stage} at step {row['Step']:.0f}: "
+                "the simulation is unstable; try a smaller timestep_fs, or a model trained for "
+                f"these temperatures (log: {self.log})"
             )
 
 

@@ -76,32 +76,22 @@ def read_dump(path: Path) -> Trajectory:
     """
     if not path.is_file():
         raise MissingFileError(f"{path}: no such dump; a run writes it as trajectory.dump")
-    steps: list[int] = []
-    cells: list[np.ndarray] = []
-    positions: list[np.ndarray] = []
-    first: _Frame | None = None
+    frames: list[_Frame] = []
     incomplete = False
     with path.open(encoding="utf-8", errors="replace") as file:
         try:
             for frame in _frames(path, file):
-                first = first or frame
-                if frame.ids != first.ids or frame.species != first.species:
-                    raise InputError(
-                        f"{path}: atoms or elements at step {frame.step} are not those of "
-                        f"step {first.step}; one dump must hold one system"
-                    )
-                steps.append(frame.step)
-                cells.append(frame.cell)
-                positions.append(frame.positions)
+                _check_same_system(path, frame, frames[0] if frames else frame)
+                frames.append(frame)
         except _FileEndedError:
             incomplete = True
-    if first is None:
+    if not frames:
         raise InputError(f"{path}: holds no complete frame")
     return Trajectory(
-        species=first.species,
-        timesteps=np.array(steps, dtype=np.int64),
-        positions=np.array(positions),
-        cells=np.array(cells),
+        species=frames[0].species,
+        timesteps=np.array([frame.step for frame in frames], dtype=np.int64),
+        positions=np.array([frame.positions for frame in frames]),
+        cells=np.array([frame.cell for frame in frames]),
         incomplete_frame=incomplete,
     )
 
@@ -113,6 +103,14 @@ class _Frame:
     species: tuple[str, ...]
     positions: np.ndarray
     cell: np.ndarray
+
+
+def _check_same_system(path: Path, frame: _Frame, first: _Frame) -> None:
+    if frame.ids != first.ids or frame.species != first.species:
+        raise InputError(
+            f"{path}: atoms or elements at step {frame.step} are not those of step {first.step}; "
+            "one dump must hold one system"
+        )
 
 
 class _FileEndedError(Exception):

@@ -1,4 +1,4 @@
-"""Build tiny untrained NequIP and Allegro models with the framework itself (runs in its environment).
+"""Build tiny untrained NequIP and Allegro models with the framework (in its environment).
 
 Usage: python make_nequip.py DIRECTORY [--aotinductor]
 """

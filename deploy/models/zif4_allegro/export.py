@@ -149,7 +149,13 @@ def main() -> None:
     torch.jit.save(
         scripted,
         str(temporary),
-        _extra_files={"mofmd.json": json.dumps(manifest, indent=1, ensure_ascii=False).encode()},
+        _extra_files={
+            "mofmd.json": json.dumps(manifest, indent=1, ensure_ascii=False).encode(),
+            # what the LAMMPS plugin reads, flat and in nequip's own format
+            **{key: value.encode() for key, value in metadata.items()},
+            "mofmd_family": b"allegro",
+            "mofmd_form": b"edge_gradients",
+        },
     )
     atoms = read(args.structure, format=args.format)
     atoms.wrap()

