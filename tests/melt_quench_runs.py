@@ -15,6 +15,7 @@ from mofmd.structures.zif import zif4
 # 40 steps a stage, a line and a frame every 10: temperatures at the ends of the stages
 PROTOCOL = replace(
     MeltQuench.fast(),
+    temperature_max_K=2000,
     rate_K_per_ps=85000,
     equilibration_ps=0.02,
     plateau_ps=0.02,

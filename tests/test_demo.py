@@ -12,6 +12,7 @@ from mofmd.errors import InputError
 from mofmd.report import demo as demo_module
 from mofmd.report.demo import DemoSettings, run_demo
 from mofmd.simulation.protocols import MeltQuench
+from tests import melt_quench_runs
 from tests.melt_quench_runs import PROTOCOL, pretended_run
 
 FILES = ["deck", "figure.png", "figure.svg", "rdf.csv", "summary.json", "timeseries.csv"]
@@ -38,9 +39,22 @@ def test_command(tmp_path):
     melt = next(row for row in rows if "melt" in row)
     assert "3.75" in melt
     assert "linkers intact: 32/32 at the end, 31/32 at the fewest" in found.output
+    assert "linkers are broken" not in found.output
     assert "200 steps in 2 s, 10.0 ms/step" in found.output
     assert str(tmp_path / "out") in found.output.replace("\n", "")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
+
+
+@pytest.mark.usefixtures("pretended")
+def test_broken_linkers_are_called_by_their_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(melt_quench_runs, "MELT_STEPS", range(90, 201))
+    model = tmp_path / "my.pth"
+    model.write_bytes(b"weights")
+    app = typer.Typer()
+    app.command()(demo)
+    found = CliRunner().invoke(app, ["--output", str(tmp_path / "out"), "--model", str(model)])
+    assert found.exit_code == 0
+    assert "1 of 32 linkers are broken at the end: the model was driven beyond" in found.output
 
 
 @pytest.mark.usefixtures("pretended")

@@ -35,6 +35,16 @@ def demo(
     settings = DemoSettings(output, schedule, Resources(ranks, threads), model)
     done = run_demo(settings, console)
     console.print(_table(done))
+    integrity = done.results.integrity
+    broken = integrity.n_linkers - int(integrity.intact[-1])
+    if broken:
+        console.print(
+            f"{broken} of {integrity.n_linkers} linkers are broken at the end: the model was "
+            "driven beyond what it describes, and this glass means nothing.",
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(
         f"Everything is in {done.output}: figure.png, summary.json, rdf.csv, timeseries.csv, deck/",
         highlight=False,

@@ -164,7 +164,7 @@ def build_plugin(
         "MOFMD_SANITIZE": "ON" if sanitize else "OFF",
     }
     with tempfile.TemporaryDirectory(prefix="mofmd-build-") as work:
-        run_cmake(SOURCE_DIRECTORY, Path(work), definitions, jobs=jobs, report=report)
+        run_cmake(SOURCE_DIRECTORY, Path(work), definitions, jobs=jobs)
         return _put_in_place(Path(work) / LIBRARY_NAME, directory, sanitize=sanitize, report=report)
 
 
@@ -175,7 +175,6 @@ def run_cmake(
     *,
     target: str = "all",
     jobs: int | None = None,
-    report: Report = print,
 ) -> None:
     """Configure ``source`` in ``work`` and compile ``target``.
 

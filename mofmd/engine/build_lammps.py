@@ -1,6 +1,5 @@
 """Compile LAMMPS from source with the plugin, for a cluster's own MPI."""
 
-import os
 import shlex
 import shutil
 import sys
@@ -77,8 +76,7 @@ def build_lammps(build: LammpsBuild, report: Report = print) -> Path:
             Path(work) / "build",
             definitions,
             target="install",
-            jobs=build.jobs or os.cpu_count(),
-            report=report,
+            jobs=build.jobs,
         )
     lmp = build.prefix.resolve() / "bin" / "lmp"
     report(f"built {lmp}")

@@ -311,7 +311,7 @@ void PairMofmd::compute(int eflag, int vflag)
     error->one(FLERR, fmt::format("{}: step {}, rank {}: {}", style_, update->ntimestep, comm->me,
                                   failure));
   if (ghosts_are_nodes() && !force->newton_pair) {
-    comm->reverse_comm(this);
+    comm->reverse_comm(this, /*size=*/3);    // without a size, comm_style tiled forgets newton off
     for (int i = 0; i < atom->nlocal; ++i)
       for (int d = 0; d < 3; ++d)
         atom->f[i][d] += atom_forces_[3 * static_cast<std::size_t>(i) + d];

@@ -123,9 +123,9 @@ def _draw_energy(axes: Axes, results: MeltQuenchResults) -> None:
     _shade_stages(axes, results)
     energy = results.thermo["PotEng"] / results.n_atoms - results.minimum_energy_eV_per_atom
     _draw_series(axes, results.thermo["Time"], energy)
-    axes.set(xlabel="Time (ps)", ylabel="Potential energy (eV/atom)")
-    axes.set_ylim(0, 1.45 * energy.max())
-    axes.text(0.03, 0.03, "above the minimised crystal", transform=axes.transAxes)
+    axes.set(xlabel="Time (ps)", ylabel="Potential energy (eV/atom)\nabove minimised crystal")
+    # room above for the linkers
+    axes.set_ylim(min(0.0, 1.1 * energy.min()), 1.45 * energy.max())
     linkers = axes.twinx()
     colour = "#7a0177"
     total = results.integrity.n_linkers

@@ -89,14 +89,13 @@ class MeltQuench:
     def fast(cls) -> MeltQuench:
         """Schedule of the demonstration: 5 ps of one cell, minutes on two cores.
 
-        It shows every stage, and bonds that break and form anew, but makes no glass worth
-        measuring: ramps are 100 times as steep as the paper's and the melt is hotter and brief.
+        It shows every stage, at the paper's temperatures, but makes no glass worth measuring:
+        ramps are 100 times as steep as the paper's and the melt lasts 2.3 ps instead of 50.
         """
         return cls(
-            temperature_max_K=2000.0,
             rate_K_per_ps=2000.0,
             equilibration_ps=0.5,
-            plateau_ps=1.8,
+            plateau_ps=2.3,
             anneal_ps=1.0,
             frame_interval_fs=10.0,
             thermo_interval_fs=10.0,

@@ -100,6 +100,12 @@ def write_structure(atoms: Atoms, path: Path) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
+def pair_lines(model: Path) -> str:
+    """Return pair_style and pair_coeff for a model whose file name begins with its family."""
+    family = model.name.partition("-")[0]
+    return f"pair_style {family}\npair_coeff * * {model} {' '.join(SPECIES)}"
+
+
 def boundary(atoms: Atoms) -> str:
     """Return LAMMPS's boundary line: p where periodic, s (shrink-wrapped) elsewhere."""
     return "boundary " + " ".join("p" if periodic else "s" for periodic in atoms.pbc)

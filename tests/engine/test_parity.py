@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.engine.conftest import References
-from tests.engine.lammps import Result, evaluate
-from tests.engine.systems import SPECIES, SYSTEMS
+from tests.engine.lammps import Result, evaluate, pair_lines
+from tests.engine.systems import SYSTEMS
 
 pytestmark = pytest.mark.frameworks
 
@@ -46,7 +46,7 @@ def check_model(
 ) -> None:
     """Compare one file on all systems, in one LAMMPS process."""
     systems = [name for name in SYSTEMS if not ("r15" in file and name == "crystal")]
-    pair = f"pair_style {file.partition('-')[0]}\npair_coeff * * {folder / file} {' '.join(SPECIES)}"
+    pair = pair_lines(folder / file)
     results = evaluate([SYSTEMS[name]() for name in systems], work, pair)
     for name, result in zip(systems, results, strict=True):
         assert_same(result, references(framework, model, name), "f32" in file)

@@ -1,0 +1,65 @@
+"""Allegro gives the same numbers on any number of ranks, in any grid."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from mofmd.models.embedded import embedded_model
+from tests.engine.lammps import evaluate, pair_lines
+from tests.engine.systems import SPECIES, SYSTEMS, crystal
+
+GRIDS = [
+    (2, "processors 2 1 1", ""),
+    (4, "processors 4 1 1", ""),
+    (4, "processors 2 2 1", ""),
+    (2, "comm_style tiled", "balance 1.1 rcb"),
+]
+
+
+def with_vacuum() -> Atoms:
+    """Return the crystal in one half of its box, so that ranks of the other half are empty."""
+    atoms = crystal()
+    atoms.wrap()
+    cell = atoms.cell.array.copy()
+    cell[0, 0] *= 4
+    atoms.set_cell(cell)
+    return atoms
+
+
+def same(found: list, expected: list, force_tolerance: float) -> None:
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_allclose(a.forces, b.forces, rtol=0, atol=force_tolerance)
+        np.testing.assert_allclose(a.energies, b.energies, rtol=0, atol=force_tolerance)
+        assert abs(a.energy - b.energy) <= force_tolerance * len(a.energies)
+        np.testing.assert_allclose(a.stress, b.stress, rtol=0, atol=force_tolerance)
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("newton", ["on", "off"])
+@pytest.mark.parametrize("file", ["allegro-cut.nequip.pth", "allegro-f64.nequip.pt2"])
+def test_ranks_and_grids(file: str, newton: str, nequip_models: Path, tmp_path: Path) -> None:
+    structures = [with_vacuum(), SYSTEMS["tilted"]()]
+    pair = pair_lines(nequip_models / file)
+    expected = evaluate(structures, tmp_path / "serial", pair, before=f"newton {newton}")
+    for number, (ranks, before, after) in enumerate(GRIDS):
+        found = evaluate(
+            structures,
+            tmp_path / str(number),
+            pair,
+            ranks=ranks,
+            before=f"newton {newton}\n{before}",
+            after_read=after,
+        )
+        same(found, expected, force_tolerance=1e-8)
+
+
+def test_embedded_model_on_ranks(tmp_path: Path) -> None:
+    pair = f"pair_style allegro\npair_coeff * * {embedded_model()} {' '.join(SPECIES)}"
+    structures = [with_vacuum()]
+    expected = evaluate(structures, tmp_path / "1", pair)
+    for newton in ("on", "off"):
+        before = f"newton {newton}\nprocessors 4 1 1"
+        found = evaluate(structures, tmp_path / newton, pair, ranks=4, before=before)
+        same(found, expected, force_tolerance=5e-5)  # float32
