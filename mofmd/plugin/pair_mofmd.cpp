@@ -17,7 +17,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
 #include <mpi.h>
 
 using namespace LAMMPS_NS;
@@ -130,9 +129,9 @@ void PairMofmd::check_units_and_ids()
 void PairMofmd::coeff(int narg, char **arg)
 {
   check_units_and_ids();
-  if (narg < 3 || std::strcmp(arg[0], "*") != 0 || std::strcmp(arg[1], "*") != 0)
-    error->all(FLERR, style_ + " needs one line 'pair_coeff * * FILE NAME ...' with the model file "
-                               "and a name for each atom type");
+  if (narg < 3)
+    error->all(FLERR,
+               style_ + ": pair_coeff * * needs the model file and a name for each atom type");
   const std::string found = utils::get_potential_file_path(arg[2]);
   const std::string path = found.empty() ? arg[2] : found;
   num_threads_ = set_threads_per_rank();
@@ -260,6 +259,11 @@ bool PairMofmd::ghosts_are_nodes() const
   return comm->nprocs > 1 || model_->info().form == Form::positions;
 }
 
+bool PairMofmd::gives_edge_gradients() const
+{
+  return model_->info().form == Form::edge_gradients;
+}
+
 // LAMMPS's own communication carries each atom's index to its ghosts: right for ids with gaps,
 // any cell and any boundary.
 void PairMofmd::find_owners()
@@ -320,7 +324,7 @@ void PairMofmd::compute(int eflag, int vflag)
 
 void PairMofmd::check_request()
 {
-  if (vflag_atom && model_->info().form != Form::edge_gradients)
+  if (vflag_atom && !gives_edge_gradients())
     error->all(FLERR, style_ + ": the model '" + model_->info().path +
                           "' gives no per-atom virial (compute stress/atom and the like): only "
                           "files in mofmd's edge-gradient form do");
@@ -355,14 +359,23 @@ void PairMofmd::tally(const Evaluation &evaluation)
     if (eflag_atom) eatom[graph_.node_atom[k]] += energy;
   }
   add_forces(evaluation);
-  if (!vflag_global || evaluation.edge_gradients) return;
-  if (!evaluation.virial)
-    throw ModelError("the model '" + model_->info().path +
-                     "' gives no virial, so there is no pressure: leave press out of "
-                     "thermo_style custom, and use no barostat");
-  const double *const w = evaluation.virial;
+  if (!vflag_global || gives_edge_gradients()) return;
+  // LAMMPS asks for the virial on the first step of a run even if no pressure is ever used, so a
+  // model that gives none cannot be refused here.
+  const double no_virial[9] = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+  if (!evaluation.virial) warn_of_missing_virial();
+  const double *const w = evaluation.virial ? evaluation.virial : no_virial;
   const double voigt[6] = {w[0], w[4], w[8], w[1], w[2], w[5]};
   for (int k = 0; k < 6; ++k) virial[k] += energy_unit_ * voigt[k];
+}
+
+void PairMofmd::warn_of_missing_virial()
+{
+  if (warned_of_missing_virial_) return;
+  warned_of_missing_virial_ = true;
+  if (comm->me == 0)
+    error->warning(FLERR, style_ + ": the model '" + model_->info().path +
+                              "' gives no virial: pressures are not a number, use no barostat");
 }
 
 void PairMofmd::add_forces(const Evaluation &evaluation)
@@ -370,7 +383,7 @@ void PairMofmd::add_forces(const Evaluation &evaluation)
   // With newton on LAMMPS itself sums the forces on ghosts back to their owners.
   double *const forces =
       ghosts_are_nodes() && !force->newton_pair ? atom_forces_.data() : atom->f[0];
-  if (evaluation.edge_gradients) {
+  if (gives_edge_gradients()) {
     tally_edges(evaluation.edge_gradients, forces);
     return;
   }

@@ -49,6 +49,7 @@ private:
   std::vector<int> owner_;             // (nlocal + nghost) owned atom behind each ghost
   std::vector<double> atom_forces_;    // (nlocal + nghost, 3), with newton off
   Timings timings_;
+  bool warned_of_missing_virial_ = false;
 
   void fail_together(const std::string &message);
   void read_type_names(int narg, char **arg);
@@ -56,11 +57,13 @@ private:
   void warn_of_masses();
   void report_model();
   bool ghosts_are_nodes() const;
+  bool gives_edge_gradients() const;
   void find_owners();
   void evaluate();
   void check_request();
   void tally(const Evaluation &evaluation);
   void tally_edges(const double *edge_gradients, double *forces);
+  void warn_of_missing_virial();
   void add_forces(const Evaluation &evaluation);
   void check_finite(const Evaluation &evaluation);
 };

@@ -141,7 +141,6 @@ units metal
 {boundary(atoms)}
 atom_style atomic
 atom_modify map array sort 0 0
-box tilt large
 read_data {number}.data
 {after_read}
 {pair}

@@ -31,7 +31,7 @@ def tilted() -> Atoms:
 
 
 def very_tilted() -> Atoms:
-    """Return a cell tilted by more than its edges (LAMMPS: box tilt large)."""
+    """Return a cell tilted by more than its edges."""
     cell = [[6.0, 0, 0], [7.5, 6.2, 0], [-8.0, 9.0, 6.6]]
     return _random("C4H4N3Zn", cell, seed=2)
 

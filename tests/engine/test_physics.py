@@ -86,7 +86,6 @@ def test_energy_is_conserved_without_thermostat(nequip_models: Path, tmp_path: P
         script = f"""
 units metal
 atom_style atomic
-box tilt large
 read_data 0.data
 {pair_lines(nequip_models / "nequip-f64.nequip.pth")}
 velocity all create 600 11
@@ -114,7 +113,6 @@ def test_per_atom_virials_add_up(tmp_path: Path) -> None:
     script = f"""
 units metal
 atom_style atomic
-box tilt large
 read_data 0.data
 pair_style allegro
 pair_coeff * * {embedded_model()} {" ".join(SPECIES)}

@@ -53,12 +53,15 @@ def main() -> None:
     parser.add_argument("--val", nargs="*", default=[], help="trajectories <stem>:<number>")
     parser.add_argument("--test", nargs="*", default=[], help="trajectories <stem>:<number>")
     parser.add_argument("--val-stride", type=int, default=1, help="keep every n-th val frame")
+    parser.add_argument("--max-force", type=float, default=60.0, help="leave out above, eV/A")
     parser.add_argument("--out", type=Path, default=Path())
     args = parser.parse_args()
 
     parts: dict[str, list[Atoms]] = {"train": [], "val": [], "test": []}
     for path in args.npz:
         for atoms in read_frames(path):
+            if np.abs(atoms.get_forces()).max() > args.max_force:
+                continue
             name = atoms.info["trajectory"]
             part = "val" if name in args.val else "test" if name in args.test else "train"
             parts[part].append(atoms)
