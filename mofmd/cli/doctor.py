@@ -1,4 +1,4 @@
-"""``mofmd doctor``: does everything fit together, and does a model run?"""
+"""``mofmd doctor``: whether everything fits together and a model runs."""
 
 from typing import Annotated
 

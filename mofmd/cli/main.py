@@ -12,7 +12,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Molecular dynamics of metal-organic frameworks with LAMMPS and machine-learned potentials.",
+    help="Molecular dynamics of MOFs with LAMMPS and machine-learned potentials.",
 )
 app.add_typer(build.app, name="build")
 app.command(name="doctor")(doctor.doctor)

@@ -1,3 +1,5 @@
+// The commands of an input file: pair_style, pair_coeff, and the checks before a run.
+
 #include "pair_mofmd.h"
 
 #include "elements.h"
@@ -8,13 +10,11 @@
 #include "error.h"
 #include "force.h"
 #include "memory.h"
-#include "neigh_list.h"
 #include "neighbor.h"
 #include "universe.h"
 #include "update.h"
 #include "utils.h"
 
-#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <mpi.h>
@@ -24,20 +24,6 @@ using namespace LAMMPS_NS;
 namespace mofmd {
 
 namespace {
-
-  class Stopwatch {
-  public:
-    double lap()    // seconds since the last lap
-    {
-      const auto now = std::chrono::steady_clock::now();
-      const std::chrono::duration<double> elapsed = now - last_;
-      last_ = now;
-      return elapsed.count();
-    }
-
-  private:
-    std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-  };
 
   // Which of a node's processes this is, over all partitions: launchers say so in the environment.
   // Without a launcher, or one that does not, the rank itself, which is right on one node.
@@ -250,238 +236,6 @@ double PairMofmd::init_one(int i, int j)
   if (model_i < 0 || model_j < 0) return 0.0;
   return std::sqrt(std::max(map_of_types_.cutoff_squared(model_i, model_j),
                             map_of_types_.cutoff_squared(model_j, model_i)));
-}
-
-// On one rank a ghost is an image of an owned atom and need not be a node of its own, unless the
-// model takes positions only.
-bool PairMofmd::ghosts_are_nodes() const
-{
-  return comm->nprocs > 1 || model_->info().form == Form::positions;
-}
-
-bool PairMofmd::gives_edge_gradients() const
-{
-  return model_->info().form == Form::edge_gradients;
-}
-
-// LAMMPS's own communication carries each atom's index to its ghosts: right for ids with gaps,
-// any cell and any boundary.
-void PairMofmd::find_owners()
-{
-  const int num_all = atom->nlocal + atom->nghost;
-  if (neighbor->ago != 0 && static_cast<int>(owner_.size()) == num_all) return;
-  owner_.resize(num_all);
-  for (int i = 0; i < atom->nlocal; ++i) owner_[i] = i;
-  comm->forward_comm(this);
-}
-
-int PairMofmd::pack_forward_comm(int n, int *list, double *buf, int /*pbc_flag*/, int * /*pbc*/)
-{
-  for (int k = 0; k < n; ++k) buf[k] = owner_[list[k]];
-  return n;
-}
-
-void PairMofmd::unpack_forward_comm(int n, int first, double *buf)
-{
-  for (int k = 0; k < n; ++k) owner_[first + k] = static_cast<int>(buf[k]);
-}
-
-int PairMofmd::pack_reverse_comm(int n, int first, double *buf)
-{
-  const double *const begin = &atom_forces_[3 * static_cast<std::size_t>(first)];
-  std::copy(begin, begin + 3 * static_cast<std::size_t>(n), buf);
-  return 3 * n;
-}
-
-void PairMofmd::unpack_reverse_comm(int n, int *list, double *buf)
-{
-  for (int k = 0; k < n; ++k)
-    for (int d = 0; d < 3; ++d)
-      atom_forces_[3 * static_cast<std::size_t>(list[k]) + d] += buf[3 * k + d];
-}
-
-void PairMofmd::compute(int eflag, int vflag)
-{
-  ev_init(eflag, vflag);
-  check_request();
-  std::string failure;
-  try {
-    evaluate();
-  } catch (const std::exception &error) {
-    failure = error.what();
-  }
-  // Not collective: the other ranks may be past this step. LAMMPS aborts them all.
-  if (!failure.empty())
-    error->one(FLERR, fmt::format("{}: step {}, rank {}: {}", style_, update->ntimestep, comm->me,
-                                  failure));
-  if (ghosts_are_nodes() && !force->newton_pair) {
-    comm->reverse_comm(this, /*size=*/3);    // without a size, comm_style tiled forgets newton off
-    for (int i = 0; i < atom->nlocal; ++i)
-      for (int d = 0; d < 3; ++d)
-        atom->f[i][d] += atom_forces_[3 * static_cast<std::size_t>(i) + d];
-  }
-}
-
-void PairMofmd::check_request()
-{
-  if (vflag_atom && !gives_edge_gradients())
-    error->all(FLERR, style_ + ": the model '" + model_->info().path +
-                          "' gives no per-atom virial (compute stress/atom and the like): only "
-                          "files in mofmd's edge-gradient form do");
-}
-
-void PairMofmd::evaluate()
-{
-  Stopwatch watch;
-  if (!ghosts_are_nodes()) find_owners();
-  const AtomArrays atoms{atom->nlocal, atom->nlocal + atom->nghost, atom->x, atom->type,
-                         ghosts_are_nodes() ? nullptr : owner_.data()};
-  const NeighborArrays neighbors{list->inum, list->ilist, list->numneigh, list->firstneigh,
-                                 NEIGHMASK};
-  graph_.build(atoms, neighbors, map_of_types_);
-  atom_forces_.assign(force->newton_pair ? 0 : 3 * static_cast<std::size_t>(atoms.num_all), 0.0);
-  timings_.graph += watch.lap();
-  if (graph_.num_local_nodes == 0) return;    // an empty rank, or one with NULL types only
-
-  const Evaluation evaluation = model_->evaluate(graph_, vflag_either != 0);
-  const double model_time = watch.lap();
-  (timings_.calls++ == 0 ? timings_.first_model : timings_.model) += model_time;
-  tally(evaluation);
-  timings_.scatter += watch.lap();
-}
-
-void PairMofmd::tally(const Evaluation &evaluation)
-{
-  check_finite(evaluation);
-  for (std::int64_t k = 0; k < graph_.num_local_nodes; ++k) {
-    const double energy = energy_unit_ * evaluation.node_energies[k];
-    if (eflag_global) eng_vdwl += energy;
-    if (eflag_atom) eatom[graph_.node_atom[k]] += energy;
-  }
-  add_forces(evaluation);
-  if (!vflag_global || gives_edge_gradients()) return;
-  // LAMMPS asks for the virial on the first step of a run even if no pressure is ever used, so a
-  // model that gives none cannot be refused here.
-  const double no_virial[9] = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
-  if (!evaluation.virial) warn_of_missing_virial();
-  const double *const w = evaluation.virial ? evaluation.virial : no_virial;
-  const double voigt[6] = {w[0], w[4], w[8], w[1], w[2], w[5]};
-  for (int k = 0; k < 6; ++k) virial[k] += energy_unit_ * voigt[k];
-}
-
-void PairMofmd::warn_of_missing_virial()
-{
-  if (warned_of_missing_virial_) return;
-  warned_of_missing_virial_ = true;
-  if (comm->me == 0)
-    error->warning(FLERR, style_ + ": the model '" + model_->info().path +
-                              "' gives no virial: pressures are not a number, use no barostat");
-}
-
-void PairMofmd::add_forces(const Evaluation &evaluation)
-{
-  // With newton on LAMMPS itself sums the forces on ghosts back to their owners.
-  double *const forces =
-      ghosts_are_nodes() && !force->newton_pair ? atom_forces_.data() : atom->f[0];
-  if (gives_edge_gradients()) {
-    tally_edges(evaluation.edge_gradients, forces);
-    return;
-  }
-  for (std::int64_t k = 0; k < graph_.num_nodes; ++k)
-    for (int d = 0; d < 3; ++d)
-      forces[3 * static_cast<std::size_t>(graph_.node_atom[k]) + d] +=
-          energy_unit_ * evaluation.forces[3 * k + d];
-}
-
-// With g = dE/dr_ij and r_ij = r_j - r_i: F_i += g, F_j -= g, W -= r_ij (x) g. The whole of an
-// edge's virial goes to its centre, so that for a strictly local model W_i = -dE_i/d(strain).
-void PairMofmd::tally_edges(const double *edge_gradients, double *forces)
-{
-  const std::int64_t *const centres = graph_.centres();
-  const std::int64_t *const neighbors = graph_.neighbors();
-  for (std::int64_t e = 0; e < graph_.num_edges; ++e) {
-    const std::size_t i = graph_.node_atom[centres[e]], j = graph_.node_atom[neighbors[e]];
-    const double *const r = &graph_.edge_vectors[3 * e];
-    const double g[3] = {energy_unit_ * edge_gradients[3 * e],
-                         energy_unit_ * edge_gradients[3 * e + 1],
-                         energy_unit_ * edge_gradients[3 * e + 2]};
-    for (int d = 0; d < 3; ++d) {
-      forces[3 * i + d] += g[d];
-      forces[3 * j + d] -= g[d];
-    }
-    if (!vflag_either) continue;
-    // The sum over edges is symmetric (energies do not change under rotation), an edge is not.
-    const double w[6] = {-r[0] * g[0],
-                         -r[1] * g[1],
-                         -r[2] * g[2],
-                         -0.5 * (r[0] * g[1] + r[1] * g[0]),
-                         -0.5 * (r[0] * g[2] + r[2] * g[0]),
-                         -0.5 * (r[1] * g[2] + r[2] * g[1])};
-    for (int k = 0; k < 6; ++k) {
-      if (vflag_global) virial[k] += w[k];
-      if (vflag_atom) vatom[i][k] += w[k];
-    }
-  }
-}
-
-void PairMofmd::check_finite(const Evaluation &evaluation)
-{
-  // Sums are finite when all terms are; only then is the culprit looked for.
-  double sum = 0.0;
-  for (std::int64_t k = 0; k < graph_.num_local_nodes; ++k) sum += evaluation.node_energies[k];
-  if (evaluation.forces)
-    for (std::int64_t k = 0; k < 3 * graph_.num_nodes; ++k) sum += evaluation.forces[k];
-  if (evaluation.edge_gradients)
-    for (std::int64_t k = 0; k < 3 * graph_.num_edges; ++k) sum += evaluation.edge_gradients[k];
-  if (std::isfinite(sum)) return;
-
-  std::int64_t node = 0;
-  const auto is_finite = [&](std::int64_t k) {
-    if (k < graph_.num_local_nodes && !std::isfinite(evaluation.node_energies[k])) return false;
-    for (int d = 0; evaluation.forces && d < 3; ++d)
-      if (!std::isfinite(evaluation.forces[3 * k + d])) return false;
-    return true;
-  };
-  while (node < graph_.num_nodes && is_finite(node)) ++node;
-  for (std::int64_t e = 0; node == graph_.num_nodes && e < graph_.num_edges; ++e)
-    for (int d = 0; d < 3; ++d)
-      if (!std::isfinite(evaluation.edge_gradients[3 * e + d])) node = graph_.centres()[e];
-  if (node == graph_.num_nodes) return;    // finite terms whose sum overflows
-  const int i = graph_.node_atom[node];
-  throw ModelError(fmt::format(
-      "the model gives an energy or force that is not a number at atom {} (x y z = {:.4f} {:.4f} "
-      "{:.4f}): the structure has left what the model was trained for, or atoms overlap",
-      atom->tag[i], atom->x[i][0], atom->x[i][1], atom->x[i][2]));
-}
-
-// Called by LAMMPS at the end of a run: where the time of this style went.
-void PairMofmd::finish()
-{
-  const double calls = static_cast<double>(std::max(1L, timings_.calls));
-  const double later = static_cast<double>(std::max(1L, timings_.calls - 1));
-  const double mine[6] = {1e3 * timings_.graph / calls,
-                          1e3 * timings_.model / later,
-                          1e3 * timings_.scatter / calls,
-                          1e3 * timings_.first_model,
-                          static_cast<double>(graph_.num_local_nodes),
-                          static_cast<double>(graph_.num_edges)};
-  double max[6], sum[6];
-  MPI_Reduce(mine, max, 6, MPI_DOUBLE, MPI_MAX, 0, world);
-  MPI_Reduce(mine, sum, 6, MPI_DOUBLE, MPI_SUM, 0, world);
-  if (comm->me == 0 && timings_.calls > 0)
-    utils::logmesg(lmp,
-                   "\n{} time (ms per call, slowest rank): graph {:.3f}, model {:.3f}, scatter "
-                   "{:.3f}; first model call {:.1f} ms; {:.0f} atoms, {:.0f} edges\n",
-                   style_, max[0], max[1], max[2], max[3], sum[4], sum[5]);
-  timings_ = Timings{};
-}
-
-double PairMofmd::memory_usage()
-{
-  return Pair::memory_usage() +
-         static_cast<double>(graph_.edge_vectors.capacity() * sizeof(double) +
-                             graph_.edge_index.capacity() * 2 * sizeof(std::int64_t) +
-                             atom_forces_.capacity() * sizeof(double));
 }
 
 }    // namespace mofmd

@@ -253,7 +253,7 @@ def test_failure_on_one_rank_only(fault: str, message: str, tmp_path: Path) -> N
 
 
 def test_pressure_of_a_model_without_virial(work: Path) -> None:
-    """LAMMPS wants a virial on every first step, so there is a NaN and a warning, no wrong number."""
+    """LAMMPS wants a virial on every first step: a NaN and a warning, no wrong number."""
     model = write_model(NoVirial(), work / "novirial.pth", 4.0)
     output = checked(run_lammps(script(pair(model), run="run 0\nprint 'P $(press)'"), work))
     assert "gives no virial: pressures are not a number" in output

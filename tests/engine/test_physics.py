@@ -79,7 +79,7 @@ def test_stress_is_the_derivative_by_all_nine_strains(
 
 @pytest.mark.frameworks
 def test_energy_is_conserved_without_thermostat(nequip_models: Path, tmp_path: Path) -> None:
-    """NVE of a hot tilted cell in float64: the error of velocity Verlet falls as the step squared."""
+    """NVE of a hot cell in float64: the error of velocity Verlet falls as the step squared."""
     write_structure(SYSTEMS["tilted"](), tmp_path / "0.data")
     drifts = []
     for timestep in (2e-4, 1e-4):
