@@ -1,0 +1,89 @@
+import tarfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from mofmd.engine import build
+from mofmd.engine.build_lammps import LammpsBuild, build_lammps
+from mofmd.engine.plugin_path import LIBRARY_NAME, RECORD_NAME
+from mofmd.errors import BuildError, MissingFileError
+
+
+def test_plugin_that_fits_is_not_built_again() -> None:
+    lines: list[str] = []
+    library = build.build_plugin(report=lines.append)
+    assert library.name == LIBRARY_NAME
+    assert lines == [f"the plugin fits what is installed: {library}"]
+
+
+def test_failing_compiler_leaves_the_old_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / LIBRARY_NAME).write_text("old")
+    monkeypatch.setattr(build, "find_compiler", lambda: "/bin/false")
+    with pytest.raises(BuildError, match="failed with status 1"):
+        build.build_plugin(tmp_path, report=lambda _: None)
+    assert (tmp_path / LIBRARY_NAME).read_text() == "old"
+    assert not (tmp_path / RECORD_NAME).exists()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(BuildError, match=r"no C\+\+ compiler \(no-such-compiler\): install one"):
+        build.find_compiler()
+
+
+def test_no_cmake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildError, match="cmake is missing: `pip install cmake`"):
+        build.find_cmake()
+
+
+def test_no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> metadata.Distribution:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(build.metadata, "distribution", absent)
+    with pytest.raises(BuildError, match="torch is not installed in this environment"):
+        build.find_torch()
+
+
+def test_found_headers_are_the_installed_ones() -> None:
+    lammps, mpi, version = build.find_lammps_headers()
+    assert (lammps / "pair.h").exists()
+    assert (mpi / "mpi.h").exists()
+    assert version == 20250722
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda path: path, MissingFileError, "does not exist"),
+        (lambda path: path.mkdir(), BuildError, "is no LAMMPS source tree"),
+        (lambda path: path.write_text("text"), BuildError, "neither a folder nor a tarball"),
+    ],
+)
+def test_lammps_source_that_is_none(
+    make: object, error: type[Exception], message: str, tmp_path: Path
+) -> None:
+    make(tmp_path / "source")  # type: ignore[operator]
+    with pytest.raises(error, match=message):
+        build_lammps(LammpsBuild(tmp_path / "source", tmp_path / "prefix"), lambda _: None)
+    assert not (tmp_path / "prefix").exists()
+
+
+def test_tarball_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "readme").write_text("text")
+    with tarfile.open(tmp_path / "other.tar", "w") as archive:
+        archive.add(tmp_path / "readme", "other/readme")
+    with pytest.raises(BuildError, match="is no LAMMPS source tree"):
+        build_lammps(LammpsBuild(tmp_path / "other.tar", tmp_path / "prefix"), lambda _: None)
+
+
+def test_missing_mpi_compiler(tmp_path: Path) -> None:
+    settings = LammpsBuild(tmp_path, tmp_path / "prefix", mpi_compiler="no-such-mpicxx")
+    with pytest.raises(MissingFileError, match="no-such-mpicxx is not on PATH"):
+        build_lammps(settings, lambda _: None)
