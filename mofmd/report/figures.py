@@ -109,7 +109,7 @@ def _draw_coordination(axes: Axes, results: MeltQuenchResults) -> None:
     _draw_series(axes, results.frame_times_ps, results.coordination.mean_per_frame)
     axes.set(xlabel="Time (ps)", ylabel="Zn–N coordination number")
     cutoff = f"N within {results.coordination.cutoff_A:g} Å"
-    axes.text(0.97, 0.95, cutoff, transform=axes.transAxes, ha="right", va="top")
+    axes.text(0.03, 0.05, cutoff, transform=axes.transAxes, ha="left", va="bottom")
 
 
 def _draw_temperature(axes: Axes, results: MeltQuenchResults) -> None:

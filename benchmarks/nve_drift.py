@@ -1,0 +1,92 @@
+"""Energy conservation of the embedded model: NVE of the ZIF-4 crystal, drawn for the README.
+
+Usage: python benchmarks/nve_drift.py [--picoseconds 10] [--output docs/nve_drift.png]
+"""
+
+import argparse
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from mofmd.engine.lammps_data import write_data
+from mofmd.engine.lammps_log import read_log
+from mofmd.engine.launch import Resources, environment, lammps_command
+from mofmd.models.embedded import embedded_model
+from mofmd.structures.zif import zif4
+from mofmd.units import FS_TO_PS
+
+SCRIPT = """\
+units metal
+atom_style atomic
+read_data structure.data
+pair_style allegro
+pair_coeff * * {model} C H N Zn
+minimize 0 0.01 50 1000
+reset_timestep 0
+velocity all create 600 3 loop geom
+timestep {timestep_ps}
+thermo_style custom step temp pe etotal
+thermo_modify format float %.8f
+thermo {every}
+fix 1 all nve
+run {steps}
+"""
+
+
+def total_energy(timestep_fs: float, picoseconds: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return times (ps), total energy per atom above its start (meV), and mean temperature (K)."""
+    resources = Resources(ranks=2, threads=1)
+    atoms = zif4()
+    timestep_ps = timestep_fs * FS_TO_PS
+    every = round(0.02 / timestep_ps)
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        write_data(work / "structure.data", atoms, ("C", "H", "N", "Zn"))
+        script = SCRIPT.format(
+            model=embedded_model(),
+            timestep_ps=timestep_ps,
+            every=every,
+            steps=every * round(picoseconds / (every * timestep_ps)),
+        )
+        (work / "in.lammps").write_text(script)
+        command = lammps_command("in.lammps", resources)
+        subprocess.run(
+            command, cwd=work, env=environment(resources), check=True, capture_output=True
+        )
+        table = read_log(work / "log.lammps")[-1].columns
+    energy = 1e3 * (table["TotEng"] - table["TotEng"][0]) / len(atoms)
+    return table["Step"] * timestep_ps, energy, float(table["Temp"].mean())
+
+
+def main() -> None:
+    """Run, print the drift and draw the figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--picoseconds", type=float, default=10.0)
+    parser.add_argument("--output", type=Path, default=Path("docs/nve_drift.png"))
+    arguments = parser.parse_args()
+    figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for timestep_fs in (0.5, 0.25):
+        times, energy, temperature = total_energy(timestep_fs, arguments.picoseconds)
+        drift = np.polyfit(times, energy, 1)[0]
+        print(
+            f"{timestep_fs} fs, {temperature:.0f} K: drift {drift:+.4f} meV/atom/ps, "
+            f"fluctuation {energy.std():.4f} meV/atom"
+        )
+        label = f"{timestep_fs} fs: {drift:+.4f} meV/atom/ps"
+        axes.plot(times, energy, linewidth=0.8, label=label)
+    axes.set(xlabel="Time (ps)", ylabel="Total energy − start (meV/atom)")
+    axes.set_title(f"NVE, ZIF-4 crystal, 272 atoms, {embedded_model().name}", fontsize=9)
+    axes.set_ylim(-0.5, 0.5)
+    axes.legend(loc="upper left", fontsize=8)
+    figure.savefig(arguments.output, dpi=150)
+
+
+if __name__ == "__main__":
+    main()
