@@ -176,16 +176,19 @@ namespace {
     return load_aotinductor(std::move(info), inputs, archive.get("nequip_aoti_outputs"));
   }
 
-  // Three atoms in a row, C out of A's sight.
+  // Three atoms of one type in a row, C out of A's sight.
   //
   //     A o------o B------o C         A-B and B-C: 0.6 r_max
-  double energy_of_first(Model &model, double cutoff, bool third_is_bonded)
+  double energy_of_first(Model &model, std::int64_t type, bool third_is_bonded)
   {
+    const ModelInfo &info = model.info();
+    const auto num_types = static_cast<std::int64_t>(info.type_names.size());
+    const double d =
+        0.6 * (info.cutoffs.empty() ? info.r_max : info.cutoffs[type * num_types + type]);
     Graph graph;
-    const double d = 0.6 * cutoff;
     graph.num_nodes = graph.num_local_nodes = 3;
     graph.node_atom = {0, 1, 2};
-    graph.types = {0, 0, 0};
+    graph.types = {type, type, type};
     graph.positions = {0, 0, 0, d, 0, 0, 2 * d, 0, 0};
     graph.num_edges = third_is_bonded ? 4 : 2;
     graph.edge_index = third_is_bonded ? std::vector<std::int64_t>{0, 1, 1, 2, 1, 0, 2, 1}
@@ -197,13 +200,25 @@ namespace {
 
   // True when the energy of A feels the bond B-C: the model passes messages between atoms, and
   // evaluating it with ghost atoms as plain nodes would be wrong.
-  bool passes_messages(Model &model)
+  bool passes_messages(Model &model, std::int64_t type)
+  {
+    const double bonded = energy_of_first(model, type, true);
+    const double alone = energy_of_first(model, type, false);
+    return !(std::abs(bonded - alone) <= 2e-6 * std::max(1.0, std::abs(alone)));
+  }
+
+  // A first evaluation shows that the file runs at all; what claims to be strictly local is tried
+  // with each of its types.
+  void try_out(Model &model)
   {
     const ModelInfo &info = model.info();
-    const double cutoff = info.cutoffs.empty() ? info.r_max : info.cutoffs[0];
-    const double bonded = energy_of_first(model, cutoff, true);
-    const double alone = energy_of_first(model, cutoff, false);
-    return !(std::abs(bonded - alone) <= 2e-6 * std::max(1.0, std::abs(alone)));
+    const auto num_types = static_cast<std::int64_t>(info.type_names.size());
+    for (std::int64_t type = 0; type < (info.strictly_local ? num_types : 1); ++type)
+      if (passes_messages(model, type) && info.strictly_local)
+        throw ModelError("the model file '" + info.path +
+                         "' passes messages between atoms (the energy of an atom depends on atoms "
+                         "beyond r_max), so it cannot run with ghost atoms as pair_style allegro "
+                         "does: compile it for pair_style nequip");
   }
 
 }    // namespace
@@ -242,7 +257,6 @@ std::unique_ptr<Model> load_model(const std::string &path, Family family,
   info.citation = citation(family);
   info.device = choose_device(device, archive, path);
   std::unique_ptr<Model> model;
-  bool needs_neighbors_of_neighbors = false;
   const auto cannot_run = [&path](const std::string &reason) {
     return ModelError(
         "torch " + loaded_torch_version() + " cannot run the model file '" + path + "': " + reason +
@@ -251,7 +265,7 @@ std::unique_ptr<Model> load_model(const std::string &path, Family family,
   try {
     model = family == Family::mace ? load_mace(std::move(info))
                                    : load_nequip_or_allegro(std::move(info), archive);
-    needs_neighbors_of_neighbors = passes_messages(*model);
+    try_out(*model);
   } catch (const ModelError &) {
     throw;
   } catch (const c10::Error &error) {
@@ -259,11 +273,6 @@ std::unique_ptr<Model> load_model(const std::string &path, Family family,
   } catch (const std::exception &error) {
     throw cannot_run(error.what());
   }
-  if (model->info().strictly_local && needs_neighbors_of_neighbors)
-    throw ModelError("the model file '" + path +
-                     "' passes messages between atoms (the energy of an atom depends on atoms "
-                     "beyond r_max), so it cannot run with ghost atoms as pair_style allegro does: "
-                     "compile it for pair_style nequip");
   return model;
 }
 

@@ -233,7 +233,7 @@ def rewrite(source: Path, target: Path, replaced: dict[str, bytes]) -> None:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("throws", "a toy model met a Zn atom"),
+        ("throws", "a toy model met a lone Zn"),
         ("nan", "an energy or force that is not a number at atom"),
     ],
 )

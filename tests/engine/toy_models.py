@@ -11,7 +11,7 @@ ZN = 3
 class Springs(torch.nn.Module):
     """E = sum over directed edges of k (r - r_max)^2 / 4, in mofmd's edge-gradient form.
 
-    Misbehaves when a Zn is among its atoms: ``fault`` is "" (never), "throws" or "nan".
+    Misbehaves when all it is given is one Zn: ``fault`` is "" (never), "throws" or "nan".
     """
 
     def __init__(self, r_max: float, fault: str = "") -> None:
@@ -22,14 +22,14 @@ class Springs(torch.nn.Module):
     def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         vectors = data["edge_vectors"]
         types = data["atom_types"]
-        has_zn = bool((types == 3).any())
-        if has_zn and self.fault == "throws":
-            raise ValueError("a toy model met a Zn atom")
+        only_zn = types.size(0) == 1 and bool((types == 3).all())
+        if only_zn and self.fault == "throws":
+            raise ValueError("a toy model met a lone Zn")
         stretch = vectors.square().sum(1).sqrt() - self.r_max
         energy = torch.zeros([types.size(0)], dtype=torch.float64)
         energy.index_add_(0, data["edge_index"][0], 0.25 * stretch * stretch)
         gradients = 0.5 * stretch.unsqueeze(1) * torch.nn.functional.normalize(vectors, dim=1)
-        if has_zn and self.fault == "nan":
+        if only_zn and self.fault == "nan":
             energy = energy * float("nan")
         return {"atomic_energy": energy.unsqueeze(1), "edge_gradients": gradients}
 
