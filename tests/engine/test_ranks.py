@@ -44,15 +44,17 @@ def test_ranks_and_grids(file: str, newton: str, nequip_models: Path, tmp_path: 
     pair = pair_lines(nequip_models / file)
     expected = evaluate(structures, tmp_path / "serial", pair, before=f"newton {newton}")
     for number, (ranks, before, after) in enumerate(GRIDS):
+        # comm_style tiled refuses boxes thinner than the cutoff: LAMMPS's own limit
+        used = structures[:1] if "tiled" in before else structures
         found = evaluate(
-            structures,
+            used,
             tmp_path / str(number),
             pair,
             ranks=ranks,
             before=f"newton {newton}\n{before}",
             after_read=after,
         )
-        same(found, expected, force_tolerance=1e-8)
+        same(found, expected[: len(used)], force_tolerance=1e-8)
 
 
 def test_embedded_model_on_ranks(tmp_path: Path) -> None:
