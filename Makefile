@@ -52,7 +52,8 @@ format: $(VENV)/.installed
 	$(BIN)/clang-format -i mofmd/plugin/*.cpp mofmd/plugin/*.h
 
 bench: env
-	$(BIN)/python benchmarks/step_against_model.py
+	$(BIN)/python benchmarks/step_against_model.py --output build/step_against_model.json
+	$(BIN)/python benchmarks/nve_drift.py --output build/nve_drift.png
 
 clean:
 	rm -rf $(VENV) build

@@ -1,6 +1,6 @@
-"""Energy conservation of the embedded model: NVE of the ZIF-4 crystal, drawn for the README.
+"""Energy conservation of the embedded model: NVE of the ZIF-4 crystal, with a figure.
 
-Usage: python benchmarks/nve_drift.py [--picoseconds 10] [--output docs/nve_drift.png]
+Usage: python benchmarks/nve_drift.py [--picoseconds 10] [--output nve_drift.png]
 """
 
 import argparse
@@ -67,7 +67,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--picoseconds", type=float, default=10.0)
-    parser.add_argument("--output", type=Path, default=Path("docs/nve_drift.png"))
+    parser.add_argument("--output", type=Path, default=Path("nve_drift.png"))
     arguments = parser.parse_args()
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
     FigureCanvasAgg(figure)
@@ -85,6 +85,7 @@ def main() -> None:
     axes.set_title(f"NVE, ZIF-4 crystal, 272 atoms, {embedded_model().name}", fontsize=9)
     axes.set_ylim(-0.5, 0.5)
     axes.legend(loc="upper left", fontsize=8)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(arguments.output, dpi=150)
 
 

