@@ -50,18 +50,22 @@ namespace {
 
     Evaluation evaluate(const Graph &graph, bool /*need_virial*/) override
     {
+      TransferTimer timer(device_);
       const GraphTensors tensors(graph, device_);
       std::vector<torch::Tensor> arguments;
       for (const std::string &name : inputs_) arguments.push_back(input(tensors, name));
+      Evaluation evaluation;
+      evaluation.transfer_seconds = timer.lap();
       c10::InferenceMode no_autograd;
       const std::vector<torch::Tensor> results = package_->run(arguments);
       if (results.size() != outputs_.size())
         throw ModelError("the model file '" + info_.path + "' returned " +
                          std::to_string(results.size()) + " results, its metadata name " +
                          std::to_string(outputs_.size()));
-      Evaluation evaluation;
+      timer.lap();
       for (std::size_t k = 0; k < results.size(); ++k)
         keep(evaluation, outputs_[k], results[k], graph);
+      evaluation.transfer_seconds += timer.lap();
       return evaluation;
     }
 
@@ -75,6 +79,7 @@ namespace {
     {
       if (name == "edge_index") return tensors.edge_index();
       if (name == "atom_types") return tensors.types();
+      if (name == "local_types") return tensors.local_types();
       if (name == "edge_cell_shift" || name == "edge_vectors")
         return tensors.edge_vectors(torch::kDouble);
       if (name == "cell") return tensors.unit_cell(torch::kDouble).view({1, 3, 3});
@@ -90,7 +95,7 @@ namespace {
         return held.const_data_ptr<double>();
       };
       if (name == "atomic_energy")
-        evaluation.node_energies = store(energies_, graph.num_nodes);
+        evaluation.node_energies = store(energies_, num_energies(info_, graph));
       else if (name == "forces")
         evaluation.forces = store(forces_, 3 * graph.num_nodes);
       else if (name == "virial")

@@ -79,7 +79,7 @@ Archive::Archive(const std::string &path) : path_(path)
       if (name.compare(0, 6, "extra/") == 0)
         metadata_[name.substr(6)] = text(name);
       else if (name.find("aotinductor/") != std::string::npos && ends_with(name, "_metadata.json"))
-        metadata_ = FlatJson(text(name)).read();
+        metadata_.merge(FlatJson(text(name)).read());
     }
   } catch (const std::exception &) {
     throw ModelError("the model file '" + path +

@@ -24,6 +24,14 @@ void Graph::add_local_nodes(const AtomArrays &atoms, const TypeMap &map)
   num_local_nodes = num_nodes;
 }
 
+void Graph::add_padding()
+{
+  node_atom.push_back(-1);
+  types.push_back(0);
+  positions.insert(positions.end(), 3, 0.0);
+  num_local_nodes = ++num_nodes;
+}
+
 void Graph::build(const AtomArrays &atoms, const NeighborArrays &list, const TypeMap &map)
 {
   add_local_nodes(atoms, map);

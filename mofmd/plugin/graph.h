@@ -50,7 +50,7 @@ struct Graph {
   std::int64_t num_nodes = 0;
   std::int64_t num_local_nodes = 0;
   std::int64_t num_edges = 0;
-  std::vector<int> node_atom;              // (num_nodes)
+  std::vector<int> node_atom;              // (num_nodes), or -1: padding
   std::vector<std::int64_t> types;         // (num_nodes) model type
   std::vector<double> positions;           // (num_nodes, 3)
   std::vector<std::int64_t> edge_index;    // (2, num_edges) row 0 centre, row 1 neighbour
@@ -60,6 +60,11 @@ struct Graph {
   const std::int64_t *neighbors() const { return edge_index.data() + num_edges; }
 
   void build(const AtomArrays &atoms, const NeighborArrays &list, const TypeMap &map);
+
+  // An atom that is none, without neighbours: ranks without atoms take part in what ranks do
+  // together, and models do not run on nothing.
+  void add_padding();
+  bool is_padding() const { return num_local_nodes == 1 && node_atom[0] < 0; }
 
 private:
   std::vector<std::int64_t> atom_node_;    // (num_all) node of an atom, or -1

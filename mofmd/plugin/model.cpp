@@ -157,23 +157,33 @@ namespace {
     info.dtype = info.float32_inputs ? "float32" : "float64";
   }
 
-  std::unique_ptr<Model> load_nequip_or_allegro(ModelInfo info, const Archive &archive)
+  // What `mofmd deploy` records beside nequip's own keys.
+  void read_form(ModelInfo &info, const Archive &archive)
+  {
+    if (archive.get("mofmd_form") != "edge_gradients")
+      throw ModelError("the model file '" + info.path + "' is of the form '" +
+                       archive.get("mofmd_form") +
+                       "', which this version of mofmd does not know: update mofmd");
+    info.form = Form::edge_gradients;
+    info.verified = !archive.has("mofmd_verified") || archive.get("mofmd_verified") != "failed";
+    if (!archive.has("mofmd_exchange_width")) return;
+    info.exchange_width = std::atoi(archive.get("mofmd_exchange_width").c_str());
+    info.exchanges = info.exchange_width > 0;
+  }
+
+  // Files in nequip's own format, and those of `mofmd deploy` for any family.
+  std::unique_ptr<Model> load_described(ModelInfo info, const Archive &archive)
   {
     read_types_and_cutoffs(info, archive);
     read_dtype(info, archive);
     info.strictly_local = info.family == Family::allegro;
-    const std::string inputs = archive.is_aotinductor() ? archive.get("nequip_aoti_inputs") : "";
-    if (archive.has("mofmd_form")) {
-      if (archive.get("mofmd_form") != "edge_gradients")
-        throw ModelError("the model file '" + info.path + "' is of the form '" +
-                         archive.get("mofmd_form") +
-                         "', which this version of mofmd does not know: update mofmd");
-      info.form = Form::edge_gradients;
-    } else if (archive.is_aotinductor() && inputs.find("cell") == std::string::npos)
-      info.form = Form::positions;
+    if (archive.has("mofmd_form")) read_form(info, archive);
     if (!archive.is_aotinductor()) return load_torchscript(std::move(info));
     check_processor(archive, info.path);
-    return load_aotinductor(std::move(info), inputs, archive.get("nequip_aoti_outputs"));
+    const std::string writer = archive.has("mofmd_form") ? "mofmd" : "nequip";
+    const std::string inputs = archive.get(writer + "_aoti_inputs");
+    if (writer == "nequip" && inputs.find("cell") == std::string::npos) info.form = Form::positions;
+    return load_aotinductor(std::move(info), inputs, archive.get(writer + "_aoti_outputs"));
   }
 
   // Three atoms of one type in a row, C out of A's sight.
@@ -228,6 +238,15 @@ torch::Device torch_device(const std::string &name)
   return torch::Device(name);
 }
 
+double TransferTimer::lap()
+{
+  if (device_.is_cuda()) torch::cuda::synchronize(device_.index());
+  const auto now = std::chrono::steady_clock::now();
+  const std::chrono::duration<double> elapsed = now - last_;
+  last_ = now;
+  return elapsed.count();
+}
+
 std::string loaded_torch_version()
 {
   const std::string config = at::show_config();
@@ -263,8 +282,9 @@ std::unique_ptr<Model> load_model(const std::string &path, Family family,
         " (if another version of torch wrote the file, deploy it again with this one)");
   };
   try {
-    model = family == Family::mace ? load_mace(std::move(info))
-                                   : load_nequip_or_allegro(std::move(info), archive);
+    const bool is_upstream_mace = family == Family::mace && !archive.has("mofmd_form");
+    model =
+        is_upstream_mace ? load_mace(std::move(info)) : load_described(std::move(info), archive);
     try_out(*model);
   } catch (const ModelError &) {
     throw;

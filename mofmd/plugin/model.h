@@ -36,6 +36,9 @@ struct ModelInfo {
   Family family = Family::nequip;
   Form form = Form::displaced;
   bool strictly_local = false;    // energies depend on atoms within r_max only: any rank count
+  bool exchanges = false;         // fetches features of ghost atoms itself: any rank count
+  int exchange_width = 0;         // most features per atom that it fetches at once
+  bool verified = true;           // false: deployed in spite of a failed check of its physics
   std::vector<std::string> type_names;
   double r_max = 0.0;             // A
   std::vector<double> cutoffs;    // (types^2) [centre][neighbour] in A, each <= r_max
@@ -51,6 +54,7 @@ struct Evaluation {
   const double *forces = nullptr;            // (num_nodes, 3) -dE/dx, or null
   const double *virial = nullptr;            // (3, 3) -dE/d(strain), LAMMPS's sign, or null
   const double *edge_gradients = nullptr;    // (num_edges, 3) dE/dr_ij, or null
+  double transfer_seconds = 0.0;             // inputs to the device and results from it
 };
 
 class Model {

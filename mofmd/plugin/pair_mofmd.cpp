@@ -53,8 +53,7 @@ PairMofmd::PairMofmd(LAMMPS *lmp, Family family) :
   restartinfo = 0;
   no_virial_fdotr_compute = 1;    // the model gives the virial: right also without ghost forces
   centroidstressflag = CENTROID_NOTAVAIL;
-  comm_forward = 1;        // owners
-  comm_reverse_off = 3;    // forces on ghosts, with newton off
+  size_communication();
 }
 
 PairMofmd::~PairMofmd()
@@ -182,6 +181,10 @@ void PairMofmd::report_model()
 {
   if (comm->me != 0) return;
   const ModelInfo &info = model_->info();
+  if (!info.verified)
+    error->warning(FLERR, style_ + ": the model file '" + info.path +
+                              "' failed the checks of its physics when it was deployed (`mofmd "
+                              "models show` lists them): do not trust its results");
   utils::logmesg(lmp, "{}: {} ({}, {}, r_max {} A) on {}, {} thread(s) per rank, torch {}\n",
                  style_, info.path, info.format, info.dtype, info.r_max, info.device, num_threads_,
                  loaded_torch_version());
@@ -212,10 +215,12 @@ void PairMofmd::init_style()
 {
   if (!model_) error->all(FLERR, style_ + ": pair_coeff is missing");
   const ModelInfo &info = model_->info();
-  if (comm->nprocs > 1 && !info.strictly_local)
+  if (comm->nprocs > 1 && !info.strictly_local && !info.exchanges)
     error->all(FLERR, fmt::format("{}: the message-passing model '{}' runs on one MPI rank only, "
-                                  "this run has {}: start it on one rank, or use an Allegro model",
+                                  "this run has {}: start it on one rank, or write a file that "
+                                  "runs on any number with `mofmd deploy`",
                                   style_, info.path, comm->nprocs));
+  size_communication();
   // Bonded neighbours with factor zero are left out of the neighbour list, and so of the model.
   const bool leaves_out_bonded = [this] {
     for (int k = 1; k <= 3; ++k)

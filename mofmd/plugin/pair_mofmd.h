@@ -3,6 +3,7 @@
 #ifndef MOFMD_PAIR_MOFMD_H
 #define MOFMD_PAIR_MOFMD_H
 
+#include "exchange.h"
 #include "graph.h"
 #include "model.h"
 
@@ -14,7 +15,7 @@
 
 namespace mofmd {
 
-class PairMofmd : public LAMMPS_NS::Pair {
+class PairMofmd : public LAMMPS_NS::Pair, private AtomCommunicator {
 public:
   PairMofmd(LAMMPS_NS::LAMMPS *lmp, Family family);
   ~PairMofmd() override;
@@ -33,9 +34,15 @@ public:
   void unpack_reverse_comm(int n, int *list, double *buf) override;
 
 private:
+  // What LAMMPS's communication carries for us at the moment.
+  enum class Message { owners, forces, rows };
+
+  // Of the calls since the last report; model time without transfer and exchange.
   struct Timings {
-    double graph = 0.0, model = 0.0, first_model = 0.0, scatter = 0.0;    // s
-    long calls = 0;
+    double graph = 0.0, transfer = 0.0, model = 0.0, exchange = 0.0, scatter = 0.0;    // s
+    double first_call = 0.0;                                                           // s
+    long calls = 0;    // after the first of all, which is reported apart
+    ExchangeCounters exchanged;
   };
 
   const Family family_;
@@ -48,7 +55,10 @@ private:
   Graph graph_;
   std::vector<int> owner_;             // (nlocal + nghost) owned atom behind each ghost
   std::vector<double> atom_forces_;    // (nlocal + nghost, 3), with newton off
+  Message message_ = Message::owners;
+  AtomRows rows_;    // of the exchange that is under way
   Timings timings_;
+  bool called_before_ = false;
   bool warned_of_missing_virial_ = false;
 
   void fail_together(const std::string &message);
@@ -58,7 +68,12 @@ private:
   void report_model();
   bool ghosts_are_nodes() const;
   bool gives_edge_gradients() const;
+  bool takes_part_in_exchange() const;
+  void size_communication();
+  void copy_to_ghosts(const AtomRows &rows) override;
+  void sum_from_ghosts(const AtomRows &rows) override;
   void find_owners();
+  void return_ghost_forces();
   void evaluate();
   void check_request();
   void tally(const Evaluation &evaluation);

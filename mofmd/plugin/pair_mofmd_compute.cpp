@@ -49,42 +49,6 @@ bool PairMofmd::gives_edge_gradients() const
   return model_->info().form == Form::edge_gradients;
 }
 
-// LAMMPS's own communication carries each atom's index to its ghosts: right for ids with gaps,
-// any cell and any boundary.
-void PairMofmd::find_owners()
-{
-  const int num_all = atom->nlocal + atom->nghost;
-  if (neighbor->ago != 0 && static_cast<int>(owner_.size()) == num_all) return;
-  owner_.resize(num_all);
-  for (int i = 0; i < atom->nlocal; ++i) owner_[i] = i;
-  comm->forward_comm(this);
-}
-
-int PairMofmd::pack_forward_comm(int n, int *list, double *buf, int /*pbc_flag*/, int * /*pbc*/)
-{
-  for (int k = 0; k < n; ++k) buf[k] = owner_[list[k]];
-  return n;
-}
-
-void PairMofmd::unpack_forward_comm(int n, int first, double *buf)
-{
-  for (int k = 0; k < n; ++k) owner_[first + k] = static_cast<int>(buf[k]);
-}
-
-int PairMofmd::pack_reverse_comm(int n, int first, double *buf)
-{
-  const double *const begin = &atom_forces_[3 * static_cast<std::size_t>(first)];
-  std::copy(begin, begin + 3 * static_cast<std::size_t>(n), buf);
-  return 3 * n;
-}
-
-void PairMofmd::unpack_reverse_comm(int n, int *list, double *buf)
-{
-  for (int k = 0; k < n; ++k)
-    for (int d = 0; d < 3; ++d)
-      atom_forces_[3 * static_cast<std::size_t>(list[k]) + d] += buf[3 * k + d];
-}
-
 void PairMofmd::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
@@ -99,12 +63,7 @@ void PairMofmd::compute(int eflag, int vflag)
   if (!failure.empty())
     error->one(FLERR, fmt::format("{}: step {}, rank {}: {}", style_, update->ntimestep, comm->me,
                                   failure));
-  if (ghosts_are_nodes() && !force->newton_pair) {
-    comm->reverse_comm(this, /*size=*/3);    // without a size, comm_style tiled forgets newton off
-    for (int i = 0; i < atom->nlocal; ++i)
-      for (int d = 0; d < 3; ++d)
-        atom->f[i][d] += atom_forces_[3 * static_cast<std::size_t>(i) + d];
-  }
+  if (ghosts_are_nodes() && !force->newton_pair) return_ghost_forces();
 }
 
 void PairMofmd::check_request()
@@ -125,14 +84,32 @@ void PairMofmd::evaluate()
                                  NEIGHMASK};
   graph_.build(atoms, neighbors, map_of_types_);
   atom_forces_.assign(force->newton_pair ? 0 : 3 * static_cast<std::size_t>(atoms.num_all), 0.0);
-  timings_.graph += watch.lap();
-  if (graph_.num_local_nodes == 0) return;    // an empty rank, or one with NULL types only
+  const double graph_time = watch.lap();
+  const bool is_empty = graph_.num_local_nodes == 0;    // no atoms here, or NULL types only
+  if (is_empty && !takes_part_in_exchange()) return;
+  if (is_empty) graph_.add_padding();
 
+  const ExchangeScope exchange(graph_, atoms.num_all, takes_part_in_exchange() ? this : nullptr);
   const Evaluation evaluation = model_->evaluate(graph_, vflag_either != 0);
   const double model_time = watch.lap();
-  (timings_.calls++ == 0 ? timings_.first_model : timings_.model) += model_time;
-  tally(evaluation);
-  timings_.scatter += watch.lap();
+  if (!is_empty) tally(evaluation);
+  const double scatter_time = watch.lap();
+
+  const ExchangeCounters &exchanged = exchange.counters();
+  if (!called_before_) {
+    called_before_ = true;    // the first call warms up: memory, kernels, libraries
+    timings_.first_call = graph_time + model_time + scatter_time;
+    return;
+  }
+  ++timings_.calls;
+  timings_.graph += graph_time;
+  timings_.transfer += evaluation.transfer_seconds;
+  timings_.exchange += exchanged.seconds;
+  timings_.model += model_time - evaluation.transfer_seconds - exchanged.seconds;
+  timings_.scatter += scatter_time;
+  timings_.exchanged.forward_calls += exchanged.forward_calls;
+  timings_.exchanged.rows += is_empty ? 0 : exchanged.rows;
+  timings_.exchanged.bytes += exchanged.bytes;
 }
 
 void PairMofmd::tally(const Evaluation &evaluation)
@@ -237,36 +214,6 @@ void PairMofmd::check_finite(const Evaluation &evaluation)
       "the model gives an energy or force that is not a number at atom {} (x y z = {:.4f} {:.4f} "
       "{:.4f}): the structure has left what the model was trained for, or atoms overlap",
       atom->tag[i], atom->x[i][0], atom->x[i][1], atom->x[i][2]));
-}
-
-// Called by LAMMPS at the end of a run: where the time of this style went.
-void PairMofmd::finish()
-{
-  const double calls = static_cast<double>(std::max(1L, timings_.calls));
-  const double later = static_cast<double>(std::max(1L, timings_.calls - 1));
-  const double mine[6] = {1e3 * timings_.graph / calls,
-                          1e3 * timings_.model / later,
-                          1e3 * timings_.scatter / calls,
-                          1e3 * timings_.first_model,
-                          static_cast<double>(graph_.num_local_nodes),
-                          static_cast<double>(graph_.num_edges)};
-  double max[6], sum[6];
-  MPI_Reduce(mine, max, 6, MPI_DOUBLE, MPI_MAX, 0, world);
-  MPI_Reduce(mine, sum, 6, MPI_DOUBLE, MPI_SUM, 0, world);
-  if (comm->me == 0 && timings_.calls > 0)
-    utils::logmesg(lmp,
-                   "\n{} time (ms per call, slowest rank): graph {:.3f}, model {:.3f}, scatter "
-                   "{:.3f}; first model call {:.1f} ms; {:.0f} atoms, {:.0f} edges\n",
-                   style_, max[0], max[1], max[2], max[3], sum[4], sum[5]);
-  timings_ = Timings{};
-}
-
-double PairMofmd::memory_usage()
-{
-  return Pair::memory_usage() +
-         static_cast<double>(graph_.edge_vectors.capacity() * sizeof(double) +
-                             graph_.edge_index.capacity() * 2 * sizeof(std::int64_t) +
-                             atom_forces_.capacity() * sizeof(double));
 }
 
 }    // namespace mofmd

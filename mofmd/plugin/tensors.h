@@ -7,6 +7,8 @@
 
 #include <torch/types.h>
 
+#include <chrono>
+
 namespace mofmd {
 
 // Tensors over the memory of a graph: no copy on the CPU unless the dtype differs. They live as
@@ -18,6 +20,10 @@ public:
   torch::Tensor types() const    // (N)
   {
     return wrap(graph_.types.data(), {graph_.num_nodes}, torch::kLong);
+  }
+  torch::Tensor local_types() const    // (N_local), of the owned nodes, which come first
+  {
+    return wrap(graph_.types.data(), {graph_.num_local_nodes}, torch::kLong);
   }
   torch::Tensor edge_index() const    // (2, E) centre, neighbour
   {
@@ -64,6 +70,23 @@ inline torch::Tensor to_host(const torch::Tensor &result, std::int64_t numel, co
 }
 
 torch::Device torch_device(const std::string &name);
+
+// Rows of energies in a result: models that exchange evaluate owned nodes only.
+inline std::int64_t num_energies(const ModelInfo &info, const Graph &graph)
+{
+  return info.exchanges ? graph.num_local_nodes : graph.num_nodes;
+}
+
+// Seconds since its construction or last lap. Work that is under way on a GPU is waited for.
+class TransferTimer {
+public:
+  explicit TransferTimer(torch::Device device) : device_(device) {}
+  double lap();
+
+private:
+  torch::Device device_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
 
 std::unique_ptr<Model> load_torchscript(ModelInfo info);
 std::unique_ptr<Model> load_mace(ModelInfo info);

@@ -24,21 +24,26 @@ namespace {
 
     Evaluation evaluate(const Graph &graph, bool /*need_virial*/) override
     {
-      const c10::impl::GenericDict output = module_.forward({inputs(graph)}).toGenericDict();
+      TransferTimer timer(device_);
+      const c10::Dict<std::string, torch::Tensor> input = inputs(graph);
       Evaluation evaluation;
-      energies_ = take(output, "atomic_energy", graph.num_nodes);
+      evaluation.transfer_seconds = timer.lap();
+      const c10::impl::GenericDict output = module_.forward({input}).toGenericDict();
+      timer.lap();
+      energies_ = take(output, "atomic_energy", num_energies(info_, graph));
       evaluation.node_energies = energies_.const_data_ptr<double>();
       if (info_.form == Form::edge_gradients) {
         edge_gradients_ = take(output, "edge_gradients", 3 * graph.num_edges);
         evaluation.edge_gradients = edge_gradients_.const_data_ptr<double>();
-        return evaluation;
+      } else {
+        forces_ = take(output, "forces", 3 * graph.num_nodes);
+        evaluation.forces = forces_.const_data_ptr<double>();
       }
-      forces_ = take(output, "forces", 3 * graph.num_nodes);
-      evaluation.forces = forces_.const_data_ptr<double>();
       if (output.contains("virial")) {
         virial_ = take(output, "virial", 9);
         evaluation.virial = virial_.const_data_ptr<double>();
       }
+      evaluation.transfer_seconds += timer.lap();
       return evaluation;
     }
 
@@ -56,6 +61,7 @@ namespace {
       inputs.insert("atom_types", tensors.types());
       if (info_.form == Form::edge_gradients) {
         inputs.insert("edge_vectors", tensors.edge_vectors(dtype));
+        inputs.insert("local_types", tensors.local_types());
       } else {
         inputs.insert("pos", tensors.zero_positions(dtype));
         inputs.insert("cell", tensors.unit_cell(dtype).view({1, 3, 3}));

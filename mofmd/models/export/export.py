@@ -1,0 +1,146 @@
+"""Export a trained model to mofmd's form (see edge_gradients.py), in the framework's environment.
+
+``mofmd deploy`` runs this; the request and the answer are JSON files. Exit status 3 and the text
+``mofmd-export: ...`` on standard error say why a model cannot be exported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import edge_gradients
+import numpy as np
+import torch
+from ase.io import read
+from edge_gradients import EdgeGradientModel, ExportError
+from source import Source
+
+
+def open_source(request: dict[str, Any]) -> Source:
+    """Load the model of the request with its family's own code."""
+    path, dtype, head = Path(request["source"]), request["dtype"], request["head"]
+    if request["kind"] == "mace":
+        import mace_source
+
+        return mace_source.open_source(path, dtype, head, request["format"] == "aotinductor")
+    if request["kind"] == "legacy_nequip":
+        import legacy_nequip_source
+
+        return legacy_nequip_source.open_source(path, dtype, head)
+    import nequip_source
+
+    return nequip_source.open_source(path, dtype, head)
+
+
+def choose_types(source: Source, species: list[str] | None) -> list[int]:
+    """Return the model's type of each type of the export.
+
+    Raises
+    ------
+    ExportError
+        If the model lacks one of the species.
+    """
+    names = species or source.type_names
+    missing = [name for name in names if name not in source.type_names]
+    if missing:
+        raise ExportError(
+            f"the model does not know {', '.join(missing)}: it knows {' '.join(source.type_names)}"
+        )
+    return [source.type_names.index(name) for name in names]
+
+
+def flat_metadata(
+    source: Source, names: list[str], types: list[int], width: int
+) -> dict[str, str]:
+    """Return what the LAMMPS plugin reads, in nequip's own words where nequip has them."""
+    cutoffs = ""
+    if source.cutoffs is not None:
+        cutoffs = " ".join(repr(source.cutoffs[a][b]) for a in types for b in types)
+    return {
+        "model_dtype": source.dtype,
+        "num_types": str(len(names)),
+        "type_names": " ".join(names),
+        "r_max": repr(source.r_max),
+        "per_edge_type_cutoff": cutoffs,
+        "mofmd_family": source.family,
+        "mofmd_form": "edge_gradients",
+        "mofmd_exchange_width": str(width),
+        "mofmd_torch_version": torch.__version__.split("+")[0],
+    }
+
+
+def export(request: dict[str, Any]) -> dict[str, Any]:
+    """Write the model file and the source's own results; return facts for the manifest."""
+    torch.manual_seed(0)
+    edge_gradients.define_operators()
+    source = open_source(request)
+    types = choose_types(source, request["species"])
+    names = [source.type_names[k] for k in types]
+    structures = read(request["structures"], index=":")
+    for structure in structures:
+        unknown = sorted(set(structure.get_chemical_symbols()) - set(names))
+        if unknown:
+            raise ExportError(
+                f"the structure has {', '.join(unknown)}, which the model lacks (it knows "
+                f"{' '.join(names)})"
+            )
+    reference = source.reference(structures)
+    model = EdgeGradientModel(source.distribute(), types).eval()
+    width = edge_gradients.exchange_width(model, len(names), source.r_max)
+    metadata = flat_metadata(source, names, types, width)
+    output = Path(request["output"])
+    if request["format"] == "aotinductor":
+        if not source.traceable:
+            raise ExportError(
+                "a legacy TorchScript file can be deployed as TorchScript only: use --format "
+                "torchscript"
+            )
+        edge_gradients.write_aotinductor(
+            model, len(names), source.r_max, metadata, output, request["device"]
+        )
+    else:
+        scripted = source.script(model.to(request["device"]))
+        edge_gradients.write_torchscript(scripted, metadata, output)
+    np.savez(
+        request["results"],
+        energy=reference["energy"],
+        **{f"forces{k}": value for k, value in enumerate(reference["forces"])},
+        stress=reference["stress"],
+    )
+    return {
+        "family": source.family,
+        "type_names": names,
+        "r_max": source.r_max,
+        "per_edge_type_cutoff": source.cutoffs
+        and [[source.cutoffs[a][b] for b in types] for a in types],
+        "layers": source.num_layers,
+        "exchange_width": width,
+        "dtype": source.dtype,
+        "source_dtype": source.source_dtype,
+        "torch_version": torch.__version__,
+        "framework_versions": {name: version(name) for name in source.packages},
+    }
+
+
+def main() -> int:
+    """Run the request that the first argument names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("request", type=Path)
+    parser.add_argument("answer", type=Path)
+    arguments = parser.parse_args()
+    try:
+        facts = export(json.loads(arguments.request.read_text()))
+    except ExportError as error:
+        print(f"mofmd-export: {error}", file=sys.stderr)
+        return 3
+    arguments.answer.write_text(json.dumps(facts))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

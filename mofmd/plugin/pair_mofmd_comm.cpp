@@ -1,0 +1,143 @@
+// What travels between atoms and their ghosts: indices of owners, forces, and features of models.
+// LAMMPS's own communication carries it, so that any grid, any cell and any boundary is right.
+
+#include "pair_mofmd.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "force.h"
+#include "neighbor.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace LAMMPS_NS;
+
+namespace mofmd {
+
+// A rank without atoms takes part as well: all ranks fetch and sum together.
+bool PairMofmd::takes_part_in_exchange() const
+{
+  return comm->nprocs > 1 && model_->info().exchanges;
+}
+
+// LAMMPS sizes its buffers before a run by what a pair style announces, in doubles per atom.
+void PairMofmd::size_communication()
+{
+  const bool exchanges = model_ && model_->info().exchanges;
+  const int floats_per_double = exchanges && model_->info().dtype == "float32" ? 2 : 1;
+  const int width = exchanges ? model_->info().exchange_width : 0;
+  const int doubles = (width + floats_per_double - 1) / floats_per_double;
+  comm_forward = std::max(1, doubles);                       // owners, rows
+  comm_reverse = comm_reverse_off = std::max(3, doubles);    // forces with newton off, rows
+  // Within hybrid, LAMMPS asks the hybrid style, which asked us before the model was known.
+  if (!force->pair || force->pair == this) return;
+  force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
+  force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
+  force->pair->comm_reverse_off = std::max(force->pair->comm_reverse_off, comm_reverse_off);
+}
+
+void PairMofmd::copy_to_ghosts(const AtomRows &rows)
+{
+  rows_ = rows;
+  message_ = Message::rows;
+  comm->forward_comm(this, static_cast<int>(rows.row_doubles()));
+}
+
+void PairMofmd::sum_from_ghosts(const AtomRows &rows)
+{
+  rows_ = rows;
+  message_ = Message::rows;
+  comm->reverse_comm(this, static_cast<int>(rows.row_doubles()));
+}
+
+// Each atom's index carried to its ghosts: right for ids with gaps.
+void PairMofmd::find_owners()
+{
+  const int num_all = atom->nlocal + atom->nghost;
+  if (neighbor->ago != 0 && static_cast<int>(owner_.size()) == num_all) return;
+  owner_.resize(num_all);
+  for (int i = 0; i < atom->nlocal; ++i) owner_[i] = i;
+  message_ = Message::owners;
+  comm->forward_comm(this, /*size=*/1);
+}
+
+// With newton off LAMMPS leaves the forces on ghosts to us.
+void PairMofmd::return_ghost_forces()
+{
+  message_ = Message::forces;
+  comm->reverse_comm(this, /*size=*/3);    // without a size, comm_style tiled forgets newton off
+  for (int i = 0; i < atom->nlocal; ++i)
+    for (int d = 0; d < 3; ++d) atom->f[i][d] += atom_forces_[3 * static_cast<std::size_t>(i) + d];
+}
+
+int PairMofmd::pack_forward_comm(int n, int *list, double *buf, int /*pbc_flag*/, int * /*pbc*/)
+{
+  if (message_ == Message::owners) {
+    for (int k = 0; k < n; ++k) buf[k] = owner_[list[k]];
+    return n;
+  }
+  const std::size_t stride = rows_.row_doubles();
+  for (int k = 0; k < n; ++k)
+    std::memcpy(buf + stride * k, rows_.data + rows_.row_bytes * list[k], rows_.row_bytes);
+  return static_cast<int>(stride * n);
+}
+
+void PairMofmd::unpack_forward_comm(int n, int first, double *buf)
+{
+  if (message_ == Message::owners) {
+    for (int k = 0; k < n; ++k) owner_[first + k] = static_cast<int>(buf[k]);
+    return;
+  }
+  const std::size_t stride = rows_.row_doubles();
+  for (int k = 0; k < n; ++k)
+    std::memcpy(rows_.data + rows_.row_bytes * (first + k), buf + stride * k, rows_.row_bytes);
+}
+
+int PairMofmd::pack_reverse_comm(int n, int first, double *buf)
+{
+  if (message_ == Message::forces) {
+    const double *const begin = &atom_forces_[3 * static_cast<std::size_t>(first)];
+    std::copy(begin, begin + 3 * static_cast<std::size_t>(n), buf);
+    return 3 * n;
+  }
+  const std::size_t stride = rows_.row_doubles();
+  for (int k = 0; k < n; ++k)
+    std::memcpy(buf + stride * k, rows_.data + rows_.row_bytes * (first + k), rows_.row_bytes);
+  return static_cast<int>(stride * n);
+}
+
+namespace {
+
+  template <typename T> void add_row(char *row, const double *packed, std::size_t bytes)
+  {
+    const auto *const source = reinterpret_cast<const char *>(packed);
+    for (std::size_t at = 0; at < bytes; at += sizeof(T)) {
+      T sum, term;
+      std::memcpy(&sum, row + at, sizeof(T));
+      std::memcpy(&term, source + at, sizeof(T));
+      sum += term;
+      std::memcpy(row + at, &sum, sizeof(T));
+    }
+  }
+
+}    // namespace
+
+void PairMofmd::unpack_reverse_comm(int n, int *list, double *buf)
+{
+  if (message_ == Message::forces) {
+    for (int k = 0; k < n; ++k)
+      for (int d = 0; d < 3; ++d)
+        atom_forces_[3 * static_cast<std::size_t>(list[k]) + d] += buf[3 * k + d];
+    return;
+  }
+  const std::size_t stride = rows_.row_doubles();
+  for (int k = 0; k < n; ++k) {
+    char *const row = rows_.data + rows_.row_bytes * list[k];
+    const double *const packed = buf + stride * k;
+    rows_.is_double ? add_row<double>(row, packed, rows_.row_bytes)
+                    : add_row<float>(row, packed, rows_.row_bytes);
+  }
+}
+
+}    // namespace mofmd

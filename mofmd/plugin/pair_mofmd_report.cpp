@@ -1,0 +1,84 @@
+// What a run tells of itself at its end: where the time of this style went, and its memory.
+
+#include "pair_mofmd.h"
+
+#include "atom.h"
+#include "comm.h"
+#include "utils.h"
+
+#include <algorithm>
+#include <mpi.h>
+#include <sys/resource.h>
+
+using namespace LAMMPS_NS;
+
+namespace mofmd {
+
+namespace {
+
+  double peak_memory_MiB()
+  {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss / 1024.0;
+  }
+
+}    // namespace
+
+// Called by LAMMPS at the end of a run. Collective.
+void PairMofmd::finish()
+{
+  enum { GRAPH, TRANSFER, MODEL, EXCHANGE, SCATTER, TOTAL, FIRST, CALLS, MEMORY, NUM_MAX };
+  double mine[NUM_MAX] = {timings_.graph,      timings_.transfer,
+                          timings_.model,      timings_.exchange,
+                          timings_.scatter,    0.0,
+                          timings_.first_call, static_cast<double>(timings_.calls),
+                          peak_memory_MiB()};
+  for (int part = GRAPH; part <= SCATTER; ++part) mine[TOTAL] += mine[part];
+  enum { NODES, EDGES, GHOSTS, ROWS, BYTES, NUM_SUM };
+  const auto count = [](auto number) { return static_cast<double>(number); };
+  const double counts[NUM_SUM] = {count(graph_.is_padding() ? 0 : graph_.num_local_nodes),
+                                  count(graph_.num_edges),
+                                  count(graph_.num_nodes - graph_.num_local_nodes),
+                                  count(timings_.exchanged.rows), count(timings_.exchanged.bytes)};
+  double max[NUM_MAX], mean[NUM_MAX], sum[NUM_SUM];
+  MPI_Reduce(mine, max, NUM_MAX, MPI_DOUBLE, MPI_MAX, 0, world);
+  MPI_Reduce(mine, mean, NUM_MAX, MPI_DOUBLE, MPI_SUM, 0, world);
+  MPI_Reduce(counts, sum, NUM_SUM, MPI_DOUBLE, MPI_SUM, 0, world);
+  const double layers = count(timings_.exchanged.forward_calls);
+  timings_ = Timings{};
+  if (comm->me != 0 || (max[CALLS] == 0 && max[FIRST] == 0.0)) return;
+
+  std::string text = "\n" + style_ + ": where the time went\n";
+  if (max[FIRST] > 0.0)
+    text += fmt::format("  first call (warm-up, not counted below)  {:.1f} ms\n", 1e3 * max[FIRST]);
+  if (max[CALLS] > 0) {
+    text += "  part      |  mean ms/step |   max ms/step | share\n";
+    const char *const names[] = {"graph", "transfer", "model", "exchange", "scatter", "total"};
+    for (int part = GRAPH; part <= TOTAL; ++part)
+      text +=
+          fmt::format("  {:<9} | {:>13.3f} | {:>13.3f} | {:>4.1f} %\n", names[part],
+                      1e3 * mean[part] / (comm->nprocs * max[CALLS]), 1e3 * max[part] / max[CALLS],
+                      100.0 * mean[part] / std::max(mean[TOTAL], 1e-30));
+    text += fmt::format("  {:.3f} us/atom/step (slowest rank's time over all atoms)\n",
+                        1e6 * max[TOTAL] / max[CALLS] / std::max(1.0, sum[NODES]));
+  }
+  text += fmt::format("  {:.0f} atoms, {:.0f} edges, {:.0f} ghost nodes on {} rank(s)\n",
+                      sum[NODES], sum[EDGES], sum[GHOSTS], comm->nprocs);
+  if (layers > 0)
+    text += fmt::format("  node evaluations per layer, all ranks: {:.0f}; {:.1f} kB of features "
+                        "and gradients exchanged per step\n",
+                        sum[ROWS] / layers, 1e-3 * sum[BYTES] / max[CALLS]);
+  text += fmt::format("  peak memory of a rank: {:.0f} MiB\n", max[MEMORY]);
+  utils::logmesg(lmp, text);
+}
+
+double PairMofmd::memory_usage()
+{
+  return Pair::memory_usage() +
+         static_cast<double>(graph_.edge_vectors.capacity() * sizeof(double) +
+                             graph_.edge_index.capacity() * 2 * sizeof(std::int64_t) +
+                             atom_forces_.capacity() * sizeof(double));
+}
+
+}    // namespace mofmd
