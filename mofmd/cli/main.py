@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from mofmd.cli import build, demo, doctor, env
+from mofmd.cli import build, demo, deploy, doctor, env, models, verify
 from mofmd.errors import MofmdError
 
 app = typer.Typer(
@@ -15,6 +15,9 @@ app = typer.Typer(
     help="Molecular dynamics of MOFs with LAMMPS and machine-learned potentials.",
 )
 app.add_typer(build.app, name="build")
+app.command(name="deploy")(deploy.deploy)
+app.command(name="verify")(verify.verify)
+app.add_typer(models.app, name="models")
 app.command(name="doctor")(doctor.doctor)
 app.command(name="demo")(demo.demo)
 app.command(name="env")(env.env)

@@ -41,7 +41,7 @@ def write_data(path: Path, atoms: Atoms, type_names: Sequence[str]) -> None:
 def render_data(atoms: Atoms, type_names: Sequence[str]) -> str:
     """Text of the data file that ``write_data`` writes."""
     types = _lammps_types(atoms, type_names)
-    cell = _restricted_cell(atoms)
+    cell = restricted_cell(atoms)
     positions = atoms.get_scaled_positions(wrap=False) @ cell
     lines = [
         f"{atoms.get_chemical_formula()}, units metal (A, g/mol), atom_style atomic",
@@ -82,8 +82,14 @@ def _lammps_types(atoms: Atoms, type_names: Sequence[str]) -> list[int]:
     return [index[symbol] for symbol in atoms.symbols]
 
 
-def _restricted_cell(atoms: Atoms) -> np.ndarray:
-    """Cell in LAMMPS's orientation: rows a, b, c [Å], lower triangular, positive diagonal."""
+def restricted_cell(atoms: Atoms) -> np.ndarray:
+    """Cell in LAMMPS's orientation: rows a, b, c [Å], lower triangular, positive diagonal.
+
+    Raises
+    ------
+    InputError
+        If the structure is empty, not periodic in all directions, or its cell not right-handed.
+    """
     if len(atoms) == 0:
         raise InputError("atoms: the structure is empty")
     if not atoms.pbc.all():

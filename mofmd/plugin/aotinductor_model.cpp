@@ -95,7 +95,7 @@ namespace {
         return held.const_data_ptr<double>();
       };
       if (name == "atomic_energy")
-        evaluation.node_energies = store(energies_, num_energies(info_, graph));
+        evaluation.node_energies = store(energies_, num_energies(result, graph));
       else if (name == "forces")
         evaluation.forces = store(forces_, 3 * graph.num_nodes);
       else if (name == "virial")

@@ -61,6 +61,10 @@ struct Graph {
 
   void build(const AtomArrays &atoms, const NeighborArrays &list, const TypeMap &map);
 
+  // The part of `whole` that owned nodes [first, last) need: they are the owned nodes of the part,
+  // their neighbours its other nodes. Right for strictly local models only.
+  void take_part(const Graph &whole, std::int64_t first, std::int64_t last);
+
   // An atom that is none, without neighbours: ranks without atoms take part in what ranks do
   // together, and models do not run on nothing.
   void add_padding();
@@ -69,9 +73,12 @@ struct Graph {
 private:
   std::vector<std::int64_t> atom_node_;    // (num_all) node of an atom, or -1
   std::vector<std::int64_t> neighbor_row_;
+  std::vector<std::int64_t> first_edge_;    // (num_local_nodes) edges of a centre are contiguous
+  std::vector<std::int64_t> last_edge_;
 
   void add_local_nodes(const AtomArrays &atoms, const TypeMap &map);
   std::int64_t add_node(const AtomArrays &atoms, int atom, int model_type);
+  void add_node_of(const Graph &whole, std::int64_t node);
 };
 
 }    // namespace mofmd

@@ -12,6 +12,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
 #include <sstream>
 #include <sys/utsname.h>
 
@@ -129,6 +130,23 @@ namespace {
 #endif
   }
 
+  std::string minor_version(const std::string &version)    // "2.13" of "2.13.0"
+  {
+    return version.substr(0, version.find('.', version.find('.') + 1));
+  }
+
+  // Compiled code calls torch's internals, which change from one minor version to the next.
+  void check_torch(const Archive &archive, const std::string &path)
+  {
+    const std::string compiled =
+        archive.has("mofmd_torch_version") ? archive.get("mofmd_torch_version") : "";
+    if (compiled.empty() || minor_version(compiled) == minor_version(loaded_torch_version()))
+      return;
+    throw ModelError("the model file '" + path + "' was compiled with torch " + compiled +
+                     ", this is torch " + loaded_torch_version() +
+                     ": deploy it again with this torch, or as TorchScript");
+  }
+
   void read_types_and_cutoffs(ModelInfo &info, const Archive &archive)
   {
     std::istringstream names(archive.get("type_names"));
@@ -166,6 +184,8 @@ namespace {
                        "', which this version of mofmd does not know: update mofmd");
     info.form = Form::edge_gradients;
     info.verified = !archive.has("mofmd_verified") || archive.get("mofmd_verified") != "failed";
+    if (archive.has("mofmd_bytes_per_edge"))
+      info.bytes_per_edge = std::atof(archive.get("mofmd_bytes_per_edge").c_str());
     if (!archive.has("mofmd_exchange_width")) return;
     info.exchange_width = std::atoi(archive.get("mofmd_exchange_width").c_str());
     info.exchanges = info.exchange_width > 0;
@@ -180,6 +200,7 @@ namespace {
     if (archive.has("mofmd_form")) read_form(info, archive);
     if (!archive.is_aotinductor()) return load_torchscript(std::move(info));
     check_processor(archive, info.path);
+    check_torch(archive, info.path);
     const std::string writer = archive.has("mofmd_form") ? "mofmd" : "nequip";
     const std::string inputs = archive.get(writer + "_aoti_inputs");
     if (writer == "nequip" && inputs.find("cell") == std::string::npos) info.form = Form::positions;
@@ -236,6 +257,15 @@ namespace {
 torch::Device torch_device(const std::string &name)
 {
   return torch::Device(name);
+}
+
+double free_memory(const std::string &device)
+{
+  if (torch_device(device).is_cuda()) return 0.0;    // torch's allocator tells when it is out
+  std::ifstream file("/proc/meminfo");
+  for (std::string line; std::getline(file, line);)
+    if (line.compare(0, 13, "MemAvailable:") == 0) return 1024.0 * std::atof(line.c_str() + 13);
+  return 0.0;
 }
 
 double TransferTimer::lap()

@@ -38,6 +38,7 @@ struct ModelInfo {
   bool strictly_local = false;    // energies depend on atoms within r_max only: any rank count
   bool exchanges = false;         // fetches features of ghost atoms itself: any rank count
   int exchange_width = 0;         // most features per atom that it fetches at once
+  double bytes_per_edge = 0.0;    // of an evaluation, as measured; 0: not known
   bool verified = true;           // false: deployed in spite of a failed check of its physics
   std::vector<std::string> type_names;
   double r_max = 0.0;             // A
@@ -74,6 +75,9 @@ struct DeviceRequest {
   std::string name = "auto";
   int rank_on_node = 0;
 };
+
+// Memory that is free where the model runs, in bytes; 0 when that cannot be told.
+double free_memory(const std::string &device);
 
 // Reads the file and checks that it is a model of this family that this build of torch can run.
 // Throws ModelError.

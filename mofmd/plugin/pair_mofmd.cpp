@@ -81,6 +81,8 @@ void PairMofmd::fail_together(const std::string &message)
 void PairMofmd::settings(int narg, char **arg)
 {
   device_ = DeviceRequest{};
+  chunking_ = Chunk::none;
+  chunk_ = 0;
   for (int k = 0; k < narg; ++k) {
     const std::string word = arg[k];
     if (word == "device" && k + 1 < narg) {
@@ -88,10 +90,17 @@ void PairMofmd::settings(int narg, char **arg)
       if (device_.name != "auto" && device_.name != "cpu" && device_.name != "cuda")
         error->all(FLERR,
                    style_ + ": device must be auto, cpu or cuda, not '" + device_.name + "'");
+    } else if (word == "chunk" && k + 1 < narg) {
+      const std::string size = arg[++k];
+      chunking_ = size == "auto" ? Chunk::automatic : Chunk::fixed;
+      if (chunking_ == Chunk::fixed) chunk_ = utils::inumeric(FLERR, size, false, lmp);
+      if (chunking_ == Chunk::fixed && chunk_ < 1)
+        error->all(FLERR, style_ + ": chunk must be a number of atoms or auto, not '" + size + "'");
     } else if (family_ == Family::mace && word == "no_domain_decomposition") {
       // The option of LAMMPS's own pair_style mace: what ours does on one rank anyway.
     } else
-      error->all(FLERR, style_ + ": unknown option '" + word + "' (known: device auto|cpu|cuda)");
+      error->all(FLERR, style_ + ": unknown option '" + word +
+                            "' (known: device auto|cpu|cuda, chunk N|auto)");
   }
 }
 
@@ -220,6 +229,12 @@ void PairMofmd::init_style()
                                   "this run has {}: start it on one rank, or write a file that "
                                   "runs on any number with `mofmd deploy`",
                                   style_, info.path, comm->nprocs));
+  if (chunking_ != Chunk::none && !info.strictly_local)
+    error->all(FLERR, fmt::format("{}: chunk is for strictly local models (Allegro): the model "
+                                  "'{}' passes messages between all atoms; more ranks divide its "
+                                  "memory",
+                                  style_, info.path));
+  estimated_memory_ = false;
   size_communication();
   // Bonded neighbours with factor zero are left out of the neighbour list, and so of the model.
   const bool leaves_out_bonded = [this] {

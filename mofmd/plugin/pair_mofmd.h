@@ -43,22 +43,29 @@ private:
     double first_call = 0.0;                                                           // s
     long calls = 0;    // after the first of all, which is reported apart
     ExchangeCounters exchanged;
+
+    void add(const Timings &step);
   };
 
   const Family family_;
   const std::string style_;    // as in the input file: "pair_style allegro"
   DeviceRequest device_;
   int num_threads_ = 1;
+  enum class Chunk { none, fixed, automatic } chunking_ = Chunk::none;
+  std::int64_t chunk_ = 0;      // owned atoms per evaluation
   double energy_unit_ = 1.0;    // LAMMPS's energy unit per eV
   std::unique_ptr<Model> model_;
   TypeMap map_of_types_;
   Graph graph_;
+  Graph part_;                         // of the graph, when it is evaluated in chunks
   std::vector<int> owner_;             // (nlocal + nghost) owned atom behind each ghost
   std::vector<double> atom_forces_;    // (nlocal + nghost, 3), with newton off
   Message message_ = Message::owners;
   AtomRows rows_;    // of the exchange that is under way
   Timings timings_;
   bool called_before_ = false;
+  bool estimated_memory_ = false;
+  std::string memory_failure_;
   bool warned_of_missing_virial_ = false;
 
   void fail_together(const std::string &message);
@@ -75,12 +82,16 @@ private:
   void find_owners();
   void return_ghost_forces();
   void evaluate();
+  void evaluate_graph(int num_atoms, double graph_time);
+  std::string estimate_memory();
+  int ranks_on_node() const;
   void check_request();
-  void tally(const Evaluation &evaluation);
-  void tally_edges(const double *edge_gradients, double *forces);
+  std::string explain(const std::string &what) const;
+  void tally(const Graph &graph, const Evaluation &evaluation);
+  void tally_edges(const Graph &graph, const double *edge_gradients, double *forces);
   void warn_of_missing_virial();
-  void add_forces(const Evaluation &evaluation);
-  void check_finite(const Evaluation &evaluation);
+  void add_forces(const Graph &graph, const Evaluation &evaluation);
+  void check_finite(const Graph &graph, const Evaluation &evaluation);
 };
 
 }    // namespace mofmd

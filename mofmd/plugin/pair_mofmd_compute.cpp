@@ -57,13 +57,31 @@ void PairMofmd::compute(int eflag, int vflag)
   try {
     evaluate();
   } catch (const std::exception &error) {
-    failure = error.what();
+    failure = explain(error.what());
   }
+  if (!memory_failure_.empty()) error->all(FLERR, style_ + ": " + memory_failure_);
   // Not collective: the other ranks may be past this step. LAMMPS aborts them all.
   if (!failure.empty())
     error->one(FLERR, fmt::format("{}: step {}, rank {}: {}", style_, update->ntimestep, comm->me,
                                   failure));
   if (ghosts_are_nodes() && !force->newton_pair) return_ghost_forces();
+}
+
+// Torch says at length that memory is out, and not what to do.
+std::string PairMofmd::explain(const std::string &what) const
+{
+  if (what.find("out of memory") == std::string::npos &&
+      what.find("not enough memory") == std::string::npos &&
+      what.find("t allocate memory") == std::string::npos && what != "std::bad_alloc")
+    return what;
+  const ModelInfo &info = model_->info();
+  const double atoms = static_cast<double>(graph_.num_local_nodes);
+  return fmt::format(
+      "out of memory on {} with {:.0f} atoms ({} edges) on this rank: use more ranks "
+      "or nodes{} ({})",
+      info.device, atoms, graph_.num_edges,
+      info.strictly_local ? ", or 'pair_style ... chunk auto'" : "",
+      what.substr(0, what.find('\n')));
 }
 
 void PairMofmd::check_request()
@@ -84,43 +102,58 @@ void PairMofmd::evaluate()
                                  NEIGHMASK};
   graph_.build(atoms, neighbors, map_of_types_);
   atom_forces_.assign(force->newton_pair ? 0 : 3 * static_cast<std::size_t>(atoms.num_all), 0.0);
-  const double graph_time = watch.lap();
+  evaluate_graph(atoms.num_all, watch.lap());
+}
+
+// Evaluates the graph, whole or chunk by chunk, and hands the results to LAMMPS.
+void PairMofmd::evaluate_graph(int num_atoms, double graph_time)
+{
+  if (!estimated_memory_) {
+    memory_failure_ = estimate_memory();
+    estimated_memory_ = true;
+  }
+  if (!memory_failure_.empty()) return;
   const bool is_empty = graph_.num_local_nodes == 0;    // no atoms here, or NULL types only
   if (is_empty && !takes_part_in_exchange()) return;
   if (is_empty) graph_.add_padding();
 
-  const ExchangeScope exchange(graph_, atoms.num_all, takes_part_in_exchange() ? this : nullptr);
-  const Evaluation evaluation = model_->evaluate(graph_, vflag_either != 0);
-  const double model_time = watch.lap();
-  if (!is_empty) tally(evaluation);
-  const double scatter_time = watch.lap();
-
-  const ExchangeCounters &exchanged = exchange.counters();
-  if (!called_before_) {
-    called_before_ = true;    // the first call warms up: memory, kernels, libraries
-    timings_.first_call = graph_time + model_time + scatter_time;
-    return;
+  Timings step;
+  step.graph = graph_time;
+  const std::int64_t size = chunk_ > 0 ? chunk_ : graph_.num_local_nodes;
+  for (std::int64_t first = 0; first < graph_.num_local_nodes; first += size) {
+    Stopwatch watch;
+    const bool is_whole = size >= graph_.num_local_nodes;
+    if (!is_whole) part_.take_part(graph_, first, std::min(first + size, graph_.num_local_nodes));
+    const Graph &graph = is_whole ? graph_ : part_;
+    step.graph += watch.lap();
+    const ExchangeScope exchange(graph, num_atoms, takes_part_in_exchange() ? this : nullptr);
+    const Evaluation evaluation = model_->evaluate(graph, vflag_either != 0);
+    const ExchangeCounters &exchanged = exchange.counters();
+    step.transfer += evaluation.transfer_seconds;
+    step.exchange += exchanged.seconds;
+    step.model += watch.lap() - evaluation.transfer_seconds - exchanged.seconds;
+    step.exchanged.forward_calls += exchanged.forward_calls;
+    step.exchanged.rows += is_empty ? 0 : exchanged.rows;
+    step.exchanged.bytes += exchanged.bytes;
+    if (!is_empty) tally(graph, evaluation);
+    step.scatter += watch.lap();
   }
-  ++timings_.calls;
-  timings_.graph += graph_time;
-  timings_.transfer += evaluation.transfer_seconds;
-  timings_.exchange += exchanged.seconds;
-  timings_.model += model_time - evaluation.transfer_seconds - exchanged.seconds;
-  timings_.scatter += scatter_time;
-  timings_.exchanged.forward_calls += exchanged.forward_calls;
-  timings_.exchanged.rows += is_empty ? 0 : exchanged.rows;
-  timings_.exchanged.bytes += exchanged.bytes;
+  if (called_before_)
+    timings_.add(step);
+  else    // the first call warms up: memory, kernels, libraries
+    timings_.first_call = step.graph + step.transfer + step.model + step.exchange + step.scatter;
+  called_before_ = true;
 }
 
-void PairMofmd::tally(const Evaluation &evaluation)
+void PairMofmd::tally(const Graph &graph, const Evaluation &evaluation)
 {
-  check_finite(evaluation);
-  for (std::int64_t k = 0; k < graph_.num_local_nodes; ++k) {
+  check_finite(graph, evaluation);
+  for (std::int64_t k = 0; k < graph.num_local_nodes; ++k) {
     const double energy = energy_unit_ * evaluation.node_energies[k];
     if (eflag_global) eng_vdwl += energy;
-    if (eflag_atom) eatom[graph_.node_atom[k]] += energy;
+    if (eflag_atom) eatom[graph.node_atom[k]] += energy;
   }
-  add_forces(evaluation);
+  add_forces(graph, evaluation);
   if (!vflag_global || gives_edge_gradients()) return;
   // LAMMPS asks for the virial on the first step of a run even if no pressure is ever used, so a
   // model that gives none cannot be refused here.
@@ -140,30 +173,30 @@ void PairMofmd::warn_of_missing_virial()
                               "' gives no virial: pressures are not a number, use no barostat");
 }
 
-void PairMofmd::add_forces(const Evaluation &evaluation)
+void PairMofmd::add_forces(const Graph &graph, const Evaluation &evaluation)
 {
   // With newton on LAMMPS itself sums the forces on ghosts back to their owners.
   double *const forces =
       ghosts_are_nodes() && !force->newton_pair ? atom_forces_.data() : atom->f[0];
   if (gives_edge_gradients()) {
-    tally_edges(evaluation.edge_gradients, forces);
+    tally_edges(graph, evaluation.edge_gradients, forces);
     return;
   }
-  for (std::int64_t k = 0; k < graph_.num_nodes; ++k)
+  for (std::int64_t k = 0; k < graph.num_nodes; ++k)
     for (int d = 0; d < 3; ++d)
-      forces[3 * static_cast<std::size_t>(graph_.node_atom[k]) + d] +=
+      forces[3 * static_cast<std::size_t>(graph.node_atom[k]) + d] +=
           energy_unit_ * evaluation.forces[3 * k + d];
 }
 
 // With g = dE/dr_ij and r_ij = r_j - r_i: F_i += g, F_j -= g, W -= r_ij (x) g. The whole of an
 // edge's virial goes to its centre, so that for a strictly local model W_i = -dE_i/d(strain).
-void PairMofmd::tally_edges(const double *edge_gradients, double *forces)
+void PairMofmd::tally_edges(const Graph &graph, const double *edge_gradients, double *forces)
 {
-  const std::int64_t *const centres = graph_.centres();
-  const std::int64_t *const neighbors = graph_.neighbors();
-  for (std::int64_t e = 0; e < graph_.num_edges; ++e) {
-    const std::size_t i = graph_.node_atom[centres[e]], j = graph_.node_atom[neighbors[e]];
-    const double *const r = &graph_.edge_vectors[3 * e];
+  const std::int64_t *const centres = graph.centres();
+  const std::int64_t *const neighbors = graph.neighbors();
+  for (std::int64_t e = 0; e < graph.num_edges; ++e) {
+    const std::size_t i = graph.node_atom[centres[e]], j = graph.node_atom[neighbors[e]];
+    const double *const r = &graph.edge_vectors[3 * e];
     const double g[3] = {energy_unit_ * edge_gradients[3 * e],
                          energy_unit_ * edge_gradients[3 * e + 1],
                          energy_unit_ * edge_gradients[3 * e + 2]};
@@ -186,30 +219,30 @@ void PairMofmd::tally_edges(const double *edge_gradients, double *forces)
   }
 }
 
-void PairMofmd::check_finite(const Evaluation &evaluation)
+void PairMofmd::check_finite(const Graph &graph, const Evaluation &evaluation)
 {
   // Sums are finite when all terms are; only then is the culprit looked for.
   double sum = 0.0;
-  for (std::int64_t k = 0; k < graph_.num_local_nodes; ++k) sum += evaluation.node_energies[k];
+  for (std::int64_t k = 0; k < graph.num_local_nodes; ++k) sum += evaluation.node_energies[k];
   if (evaluation.forces)
-    for (std::int64_t k = 0; k < 3 * graph_.num_nodes; ++k) sum += evaluation.forces[k];
+    for (std::int64_t k = 0; k < 3 * graph.num_nodes; ++k) sum += evaluation.forces[k];
   if (evaluation.edge_gradients)
-    for (std::int64_t k = 0; k < 3 * graph_.num_edges; ++k) sum += evaluation.edge_gradients[k];
+    for (std::int64_t k = 0; k < 3 * graph.num_edges; ++k) sum += evaluation.edge_gradients[k];
   if (std::isfinite(sum)) return;
 
   std::int64_t node = 0;
   const auto is_finite = [&](std::int64_t k) {
-    if (k < graph_.num_local_nodes && !std::isfinite(evaluation.node_energies[k])) return false;
+    if (k < graph.num_local_nodes && !std::isfinite(evaluation.node_energies[k])) return false;
     for (int d = 0; evaluation.forces && d < 3; ++d)
       if (!std::isfinite(evaluation.forces[3 * k + d])) return false;
     return true;
   };
-  while (node < graph_.num_nodes && is_finite(node)) ++node;
-  for (std::int64_t e = 0; node == graph_.num_nodes && e < graph_.num_edges; ++e)
+  while (node < graph.num_nodes && is_finite(node)) ++node;
+  for (std::int64_t e = 0; node == graph.num_nodes && e < graph.num_edges; ++e)
     for (int d = 0; d < 3; ++d)
-      if (!std::isfinite(evaluation.edge_gradients[3 * e + d])) node = graph_.centres()[e];
-  if (node == graph_.num_nodes) return;    // finite terms whose sum overflows
-  const int i = graph_.node_atom[node];
+      if (!std::isfinite(evaluation.edge_gradients[3 * e + d])) node = graph.centres()[e];
+  if (node == graph.num_nodes) return;    // finite terms whose sum overflows
+  const int i = graph.node_atom[node];
   throw ModelError(fmt::format(
       "the model gives an energy or force that is not a number at atom {} (x y z = {:.4f} {:.4f} "
       "{:.4f}): the structure has left what the model was trained for, or atoms overlap",

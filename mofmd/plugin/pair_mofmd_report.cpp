@@ -25,6 +25,69 @@ namespace {
 
 }    // namespace
 
+void PairMofmd::Timings::add(const Timings &step)
+{
+  ++calls;
+  graph += step.graph;
+  transfer += step.transfer;
+  model += step.model;
+  exchange += step.exchange;
+  scatter += step.scatter;
+  exchanged.forward_calls += step.exchanged.forward_calls;
+  exchanged.rows += step.exchanged.rows;
+  exchanged.bytes += step.exchanged.bytes;
+}
+
+// Before the first evaluation: what it will take, from the bytes per edge that were measured when
+// the file was made. Linux ends a process that runs out of memory without a word: refuse before.
+// Collective; returns the same text on all ranks, empty when the evaluation fits.
+std::string PairMofmd::estimate_memory()
+{
+  const ModelInfo &info = model_->info();
+  const double free = free_memory(info.device);
+  double edges = static_cast<double>(graph_.num_edges), most_edges = 0.0;
+  MPI_Allreduce(&edges, &most_edges, 1, MPI_DOUBLE, MPI_MAX, world);
+  if (info.bytes_per_edge <= 0.0 || free <= 0.0) {
+    if (chunking_ != Chunk::automatic) return "";
+    return "chunk auto needs a file that knows its memory per edge (written by `mofmd deploy`) and "
+           "a CPU: give a number of atoms instead";
+  }
+  // Ranks of one node share its memory; a fifth is left to everything else.
+  double share = 0.8 * free / ranks_on_node(), least_share = 0.0;
+  MPI_Allreduce(&share, &least_share, 1, MPI_DOUBLE, MPI_MIN, world);
+  const double edges_that_fit = least_share / info.bytes_per_edge;
+  const double edges_per_atom = edges / std::max<std::int64_t>(1, graph_.num_local_nodes);
+  if (chunking_ == Chunk::automatic && edges > edges_that_fit)
+    chunk_ = std::max<std::int64_t>(1, static_cast<std::int64_t>(edges_that_fit / edges_per_atom));
+  if (chunk_ > 0) edges = std::min(edges, static_cast<double>(chunk_) * edges_per_atom);
+  MPI_Allreduce(&edges, &most_edges, 1, MPI_DOUBLE, MPI_MAX, world);
+  if (comm->me == 0)
+    utils::logmesg(lmp,
+                   "{}: an evaluation takes about {:.0f} MiB on the fullest rank ({:.0f} bytes per "
+                   "edge), {:.0f} MiB are free for it\n",
+                   style_, most_edges * info.bytes_per_edge / 1048576.0, info.bytes_per_edge,
+                   least_share / 1048576.0);
+  if (most_edges <= edges_that_fit) return "";
+  const double fitting_atoms =
+      static_cast<double>(atom->natoms) * edges_that_fit / std::max(1.0, most_edges);
+  return fmt::format("out of memory: an evaluation would take about {:.1f} GiB on the fullest of "
+                     "{} rank(s), {:.1f} GiB are free for it; about {:.0f} atoms of this kind fit: "
+                     "use more nodes{}",
+                     most_edges * info.bytes_per_edge / 1073741824.0, comm->nprocs,
+                     least_share / 1073741824.0, fitting_atoms,
+                     info.strictly_local ? ", or 'pair_style ... chunk auto'" : "");
+}
+
+int PairMofmd::ranks_on_node() const
+{
+  MPI_Comm node;
+  MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, comm->me, MPI_INFO_NULL, &node);
+  int count = 1;
+  MPI_Comm_size(node, &count);
+  MPI_Comm_free(&node);
+  return count;
+}
+
 // Called by LAMMPS at the end of a run. Collective.
 void PairMofmd::finish()
 {

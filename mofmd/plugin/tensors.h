@@ -71,10 +71,10 @@ inline torch::Tensor to_host(const torch::Tensor &result, std::int64_t numel, co
 
 torch::Device torch_device(const std::string &name);
 
-// Rows of energies in a result: models that exchange evaluate owned nodes only.
-inline std::int64_t num_energies(const ModelInfo &info, const Graph &graph)
+// Rows of energies to expect: of all nodes, or of the owned ones where a model gives no more.
+inline std::int64_t num_energies(const torch::Tensor &energies, const Graph &graph)
 {
-  return info.exchanges ? graph.num_local_nodes : graph.num_nodes;
+  return energies.numel() == graph.num_local_nodes ? graph.num_local_nodes : graph.num_nodes;
 }
 
 // Seconds since its construction or last lap. Work that is under way on a GPU is waited for.

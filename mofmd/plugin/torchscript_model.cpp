@@ -30,7 +30,7 @@ namespace {
       evaluation.transfer_seconds = timer.lap();
       const c10::impl::GenericDict output = module_.forward({input}).toGenericDict();
       timer.lap();
-      energies_ = take(output, "atomic_energy", num_energies(info_, graph));
+      energies_ = take_energies(output, graph);
       evaluation.node_energies = energies_.const_data_ptr<double>();
       if (info_.form == Form::edge_gradients) {
         edge_gradients_ = take(output, "edge_gradients", 3 * graph.num_edges);
@@ -68,6 +68,14 @@ namespace {
         inputs.insert("edge_cell_shift", tensors.edge_vectors(dtype));
       }
       return inputs;
+    }
+
+    torch::Tensor take_energies(const c10::impl::GenericDict &output, const Graph &graph) const
+    {
+      const std::int64_t rows = output.contains("atomic_energy")
+                                    ? num_energies(output.at("atomic_energy").toTensor(), graph)
+                                    : graph.num_nodes;
+      return take(output, "atomic_energy", rows);
     }
 
     torch::Tensor take(const c10::impl::GenericDict &output, const char *name,

@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from ase.io import write
 
+from mofmd.models import deploy as export_module
+from mofmd.models.deploy import SUFFIXES, Options, export
 from mofmd.models.environments import Framework, environment_python, requirements_file
 from tests.engine.lammps import Result
 from tests.engine.systems import SYSTEMS
@@ -34,6 +37,8 @@ def _cached_models(framework: Framework, script: str, *arguments: str) -> Path:
     """Return the folder of a framework's test models, made once per script and pins."""
     python = _framework_python(framework)
     content = (SCRIPTS / script).read_bytes() + requirements_file(framework).read_bytes()
+    if script == "train_nequip.py":
+        content += (SCRIPTS / "tiny_nequip.yaml").read_bytes()
     name = hashlib.sha256(content).hexdigest()[:16]
     folder = Path(sys.prefix) / "lib" / "mofmd" / "test-models" / f"{framework}-{name}"
     if not (folder / "complete").exists():
@@ -52,6 +57,46 @@ def nequip_models() -> Path:
 def mace_models() -> Path:
     """Folder of tiny MACE models: NAME.model and NAME.model-lammps.pt."""
     return _cached_models("mace", "make_mace.py")
+
+
+@pytest.fixture(scope="session")
+def trained_models() -> Path:
+    """Folder of tiny trained models as users have them: NAME.ckpt, NAME.nequip.zip."""
+    return _cached_models("nequip", "train_nequip.py")
+
+
+def _exporter_digest() -> str:
+    folder = Path(export_module.__file__).parent
+    files = [folder / "deploy.py", *sorted((folder / "export").glob("*.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+class DeployedModels:
+    """Exported models, made when a test first asks for them and kept while the exporter is."""
+
+    def __init__(self, sources: dict[str, Path]) -> None:
+        self._sources = sources
+        base = Path(sys.prefix) / "lib" / "mofmd" / "test-models"
+        self._folder = base / f"deployed-{_exporter_digest()}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, name: str, **options: Any) -> Path:
+        """Return the file of a model; its name begins with its family."""
+        settings = Options(**options)
+        marks = "".join(f"-{value}" for value in options.values())
+        path = self._folder / f"{name}{marks}{SUFFIXES[settings.format]}"
+        if not path.exists():
+            export(self._sources[name], path, settings)
+        return path
+
+
+@pytest.fixture(scope="session")
+def deployed(trained_models: Path, mace_models: Path) -> DeployedModels:
+    """Return the exported model of a name."""
+    sources = {file.name.partition(".")[0]: file for file in trained_models.glob("*.ckpt")}
+    sources |= {file.stem: file for file in mace_models.glob("*.model")}
+    sources["nequip-package"] = next(trained_models.glob("*.nequip.zip"))
+    return DeployedModels(sources)
 
 
 class References:

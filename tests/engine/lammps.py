@@ -11,10 +11,10 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
+from mofmd.units import BAR_TO_EV_PER_A3
 from tests.engine.systems import SPECIES
 
 BIN = Path(sys.prefix) / "bin"
-BAR_TO_EV_PER_A3 = 1.0 / 1.6021765e6  # LAMMPS's own constant for units metal (force->nktv2p)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from mofmd.models.embedded import embedded_model
-from tests.engine.lammps import BAR_TO_EV_PER_A3, BIN, checked, engine_environment, write_structure
+from mofmd.units import BAR_TO_EV_PER_A3
+from tests.engine.lammps import BIN, checked, engine_environment, write_structure
 from tests.engine.systems import SPECIES, crystal
 from tests.reference import reference_path
 

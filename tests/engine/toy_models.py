@@ -60,3 +60,33 @@ def write_model(module: torch.nn.Module, path: Path, r_max: float, **metadata: s
 def write_springs(path: Path, r_max: float = 4.0, fault: str = "") -> Path:
     """Write `Springs` in edge-gradient form."""
     return write_model(Springs(r_max, fault), path, r_max, mofmd_form="edge_gradients")
+
+
+class Chain(torch.nn.Module):
+    """A message-passing model that fails on ranks without atoms, after others have sent."""
+
+    def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        vectors = data["edge_vectors"].detach().requires_grad_(True)
+        local_types = data["local_types"]
+        features = torch.ones([local_types.size(0), 3], dtype=torch.float64)
+        lengths = vectors.square().sum(1)
+        features = features.index_add(
+            0, data["edge_index"][0], torch.exp(-lengths).unsqueeze(1).expand(-1, 3)
+        )
+        if local_types.size(0) == 1 and vectors.size(0) == 0:
+            raise ValueError("a toy model met an empty rank")
+        every = torch.ops.mofmd.exchange(features, local_types, data["atom_types"])
+        energy = torch.zeros([local_types.size(0)], dtype=torch.float64)
+        energy = energy.index_add(0, data["edge_index"][0], every[data["edge_index"][1], 0])
+        gradient = torch.autograd.grad([energy.sum()], [vectors])[0]
+        assert gradient is not None
+        return {"atomic_energy": energy.unsqueeze(1).detach(), "edge_gradients": gradient}
+
+
+def write_chain(path: Path) -> Path:
+    """Write the failing message-passing model as a deployed NequIP."""
+    torch.library.define(
+        "mofmd::exchange", "(Tensor features, Tensor local_types, Tensor types) -> Tensor"
+    )
+    form = {"mofmd_family": "nequip", "mofmd_form": "edge_gradients", "mofmd_exchange_width": "3"}
+    return write_model(Chain(), path, r_max=4.0, **form)

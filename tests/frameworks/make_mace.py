@@ -20,8 +20,9 @@ from mace.calculators import LAMMPS_MACE
 ATOMIC_NUMBERS = [1, 6, 7, 30]
 
 
-def mace(r_max: float, hidden: str) -> torch.nn.Module:
+def mace(r_max: float, hidden: str, heads: tuple[str, ...] = ("Default",)) -> torch.nn.Module:
     """Return a two-layer MACE with random weights in the current default dtype."""
+    isolated = np.array([-0.3, -1.0, -2.0, -0.7])
     torch.manual_seed(5)
     return modules.ScaleShiftMACE(
         r_max=r_max,
@@ -35,14 +36,15 @@ def mace(r_max: float, hidden: str) -> torch.nn.Module:
         hidden_irreps=o3.Irreps(hidden),
         MLP_irreps=o3.Irreps("4x0e"),
         gate=torch.nn.functional.silu,
-        atomic_energies=np.array([-0.3, -1.0, -2.0, -0.7]),
+        atomic_energies=isolated if len(heads) == 1 else np.array([isolated, 2 * isolated]),
         avg_num_neighbors=20.0,
         atomic_numbers=ATOMIC_NUMBERS,
         correlation=2,
         radial_type="bessel",
         radial_MLP=[8],
-        atomic_inter_scale=1.0,
-        atomic_inter_shift=0.0,
+        atomic_inter_scale=1.0 if len(heads) == 1 else [1.0, 0.5],
+        atomic_inter_shift=0.0 if len(heads) == 1 else [0.0, 0.1],
+        heads=list(heads),
     )
 
 
@@ -62,6 +64,8 @@ def main() -> None:
         model = mace(r_max, hidden).to(dtype)
         torch.save(model, directory / f"{name}.model")
         jit.compile(LAMMPS_MACE(model)).save(str(directory / f"{name}.model-lammps.pt"))
+    torch.set_default_dtype(torch.float64)
+    torch.save(mace(5.0, "4x0e+4x1o", ("pbe", "r2scan")), directory / "mace-heads.model")
 
 
 if __name__ == "__main__":

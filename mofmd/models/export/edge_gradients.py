@@ -53,18 +53,22 @@ def define_operators() -> None:
         return table.clone()
 
     def exchange(
-        features: torch.Tensor, local_types: torch.Tensor, types: torch.Tensor
+        features: torch.Tensor, _local_types: torch.Tensor, types: torch.Tensor
     ) -> torch.Tensor:
         _exchanged_widths.append(features.size(1))
         return same_rows(features, types)
 
     def exchange_fake(
-        features: torch.Tensor, local_types: torch.Tensor, types: torch.Tensor
+        features: torch.Tensor, _local_types: torch.Tensor, types: torch.Tensor
     ) -> torch.Tensor:
         return features.new_empty((types.size(0), features.size(1)))
 
     def backward_fake(gradients: torch.Tensor, local_types: torch.Tensor) -> torch.Tensor:
         return gradients.new_empty((local_types.size(0), gradients.size(1)))
+
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        del output
+        ctx.save_for_backward(inputs[1])
 
     library.impl("mofmd::exchange", "CompositeExplicitAutograd")(exchange)
     library.impl("mofmd::exchange_backward", "CompositeExplicitAutograd")(same_rows)
@@ -77,7 +81,7 @@ def define_operators() -> None:
             None,
             None,
         ),
-        setup_context=lambda ctx, inputs, output: ctx.save_for_backward(inputs[1]),
+        setup_context=setup_context,
     )
 
 
@@ -170,7 +174,6 @@ def _trace(model: EdgeGradientModel, inputs: list[torch.Tensor]) -> torch.fx.Gra
 def write_aotinductor(
     model: EdgeGradientModel,
     num_types: int,
-    r_max: float,
     metadata: dict[str, str],
     path: Path,
     device: str,
@@ -186,7 +189,7 @@ def write_aotinductor(
         parameter.requires_grad_(False)
     model = model.eval().to(device)
     small, large = (
-        [tensor.to(device) for tensor in example(num_types, r_max, *sizes)]
+        [tensor.to(device) for tensor in example(num_types, float(metadata["r_max"]), *sizes)]
         for sizes in ((11, 6), (17, 4))
     )
     graph = _trace(model, large)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from ase.io import read
 from edge_gradients import EdgeGradientModel, ExportError
+from packing import packing
 from source import Source
 
 
@@ -54,9 +55,7 @@ def choose_types(source: Source, species: list[str] | None) -> list[int]:
     return [source.type_names.index(name) for name in names]
 
 
-def flat_metadata(
-    source: Source, names: list[str], types: list[int], width: int
-) -> dict[str, str]:
+def flat_metadata(source: Source, names: list[str], types: list[int], width: int) -> dict[str, str]:
     """Return what the LAMMPS plugin reads, in nequip's own words where nequip has them."""
     cutoffs = ""
     if source.cutoffs is not None:
@@ -81,7 +80,10 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
     source = open_source(request)
     types = choose_types(source, request["species"])
     names = [source.type_names[k] for k in types]
-    structures = read(request["structures"], index=":")
+    if request["structures"] is None:
+        structures = [packing(names)]
+    else:
+        structures = read(request["structures"], index=":")
     for structure in structures:
         unknown = sorted(set(structure.get_chemical_symbols()) - set(names))
         if unknown:
@@ -100,18 +102,17 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
                 "a legacy TorchScript file can be deployed as TorchScript only: use --format "
                 "torchscript"
             )
-        edge_gradients.write_aotinductor(
-            model, len(names), source.r_max, metadata, output, request["device"]
-        )
+        edge_gradients.write_aotinductor(model, len(names), metadata, output, request["device"])
     else:
         scripted = source.script(model.to(request["device"]))
         edge_gradients.write_torchscript(scripted, metadata, output)
-    np.savez(
-        request["results"],
-        energy=reference["energy"],
-        **{f"forces{k}": value for k, value in enumerate(reference["forces"])},
-        stress=reference["stress"],
-    )
+    arrays = {"energy": reference["energy"], "stress": reference["stress"]}
+    for k, (structure, forces) in enumerate(zip(structures, reference["forces"], strict=True)):
+        arrays[f"numbers{k}"] = structure.numbers
+        arrays[f"positions{k}"] = structure.positions
+        arrays[f"cell{k}"] = structure.cell.array
+        arrays[f"forces{k}"] = forces
+    np.savez(request["results"], **arrays)
     return {
         "family": source.family,
         "type_names": names,

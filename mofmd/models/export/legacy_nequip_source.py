@@ -62,9 +62,7 @@ class LegacyLayer(torch.nn.Module):
 class LegacyEnergy(torch.nn.Module):
     """The network inside the force output of a deployed file, layer by layer."""
 
-    def __init__(
-        self, network: torch.jit.ScriptModule, scale: float, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, network: torch.jit.ScriptModule, scale: float, dtype: torch.dtype) -> None:
         super().__init__()
         children = dict(network.named_children())
         layers = [name for name in children if name.startswith("layer")]

@@ -20,7 +20,7 @@ from source import Source, evaluate_with
 
 
 def handle_lammps(
-    self: Any,
+    self: Any,  # noqa: ARG001
     node_feats: torch.Tensor,
     lammps_class: Any | None,
     lammps_natoms: tuple[int, int],
@@ -87,7 +87,7 @@ class MaceEnergy(torch.nn.Module):
 
         node_feats = self.node_embedding(attrs)
         features: list[torch.Tensor] = []
-        for k, (interaction, product) in enumerate(zip(self.interactions, self.products)):
+        for k, (interaction, product) in enumerate(zip(self.interactions, self.products)):  # noqa: B905 - TorchScript
             node_feats, sc = interaction(
                 node_attrs=attrs if k == 0 else local_attrs,
                 node_feats=node_feats,

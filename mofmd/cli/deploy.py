@@ -1,0 +1,78 @@
+"""``mofmd deploy``: a trained model becomes a checked file for LAMMPS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def deploy(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="NequIP/Allegro .ckpt or .nequip.zip, MACE .model, or a .pth of nequip 0.5/0.6"
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="*.mofmd.pth, or *.mofmd.pt2 for aotinductor")
+    ],
+    format: Annotated[  # noqa: A002 - the name of the option
+        Literal["torchscript", "aotinductor"],
+        typer.Option(help="torchscript: any machine; aotinductor: compiled for this one"),
+    ] = "torchscript",
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="where it shall run")] = "cpu",
+    dtype: Annotated[
+        Literal["float32", "float64"] | None, typer.Option(help="default: that of the source")
+    ] = None,
+    head: Annotated[str | None, typer.Option(help="of a MACE model with several")] = None,
+    species: Annotated[
+        str | None, typer.Option(help='elements the file shall know, as "C H N Zn"; default: all')
+    ] = None,
+    accelerate: Annotated[
+        Literal["none", "auto", "openequivariance", "cuequivariance", "triton"],
+        typer.Option(help="faster kernels"),
+    ] = "none",
+    structure: Annotated[
+        Path | None,
+        typer.Option(
+            help="structure for the checks, any file that ASE reads; default: a small one"
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="write a model that fails its checks, marked as failed")
+    ] = False,
+) -> None:
+    """Write a model file that LAMMPS runs on any number of ranks, and prove its physics."""
+    from rich.console import Console
+
+    from mofmd.cli.verify import read_structures, table
+    from mofmd.models.deploy import Options
+    from mofmd.models.deploy import deploy as write_deployed
+    from mofmd.models.gate import Check
+
+    console = Console(highlight=False, soft_wrap=True)
+    options = Options(
+        format=format,
+        device=device,
+        dtype=dtype,
+        head=head,
+        species=tuple(species.split()) if species else None,
+        accelerate=accelerate,
+        structures=read_structures(structure),
+        force=force,
+    )
+    checks: list[Check] = []
+    try:
+        model = write_deployed(source, output, options, console.print, checks.append)
+    finally:
+        if checks:
+            console.print(table(checks))
+    console.print(
+        f"{output}: {model.family}, {' '.join(model.type_names)}, r_max {model.r_max} A, "
+        f"{model.manifest['dtype']}, {output.stat().st_size / 1024:.0f} KiB\n"
+        f"in LAMMPS:  pair_style {model.family}\n"
+        f"            pair_coeff * * {output.name} {' '.join(model.type_names)}",
+        markup=False,
+    )

@@ -1,0 +1,97 @@
+"""``mofmd verify``: the physics of a deployed model, checked again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from rich.table import Table
+
+    from mofmd.models.gate import Check
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="a file that `mofmd deploy` wrote")],
+    structure: Annotated[
+        Path | None, typer.Option(help="any file that ASE reads; default: the one in the file")
+    ] = None,
+    ranks: Annotated[str, typer.Option(help="numbers of MPI ranks that must agree")] = "1,2,4",
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="where to run")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="findings as JSON")] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="write the findings into the file's manifest")
+    ] = False,
+) -> None:
+    """Check a deployed model: source, finite differences, symmetry, ranks, conservation."""
+    from rich.console import Console
+
+    import mofmd
+    from mofmd.errors import InputError
+    from mofmd.models.deploy import gate_inputs
+    from mofmd.models.deployed import read_deployed, write_with_manifest
+    from mofmd.models.gate import check_physics, summary
+
+    try:
+        counts = [int(word) for word in ranks.split(",")]
+    except ValueError:
+        raise InputError(f"--ranks {ranks!r}: expected whole numbers, as 1,2,4") from None
+    model = read_deployed(file)
+    structures, reference = gate_inputs(model, read_structures(structure))
+    checks = list(check_physics(model, structures, reference, counts, device))
+    found = {**summary(checks, structures, device), "mofmd_version": mofmd.__version__}
+    if record:
+        write_with_manifest(file, {**model.manifest, "verification": found}, file)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+    else:
+        Console(highlight=False, soft_wrap=True).print(table(checks))
+    if not found["passed"]:
+        raise typer.Exit(1)
+
+
+def read_structures(path: Path | None) -> tuple[Atoms, ...] | None:
+    """Read the structures of a file that ASE knows; None for no file.
+
+    Raises
+    ------
+    InputError, MissingFileError
+        If the file does not exist or ASE cannot read it.
+    """
+    from ase.io import read
+
+    from mofmd.errors import InputError, MissingFileError
+
+    if path is None:
+        return None
+    if not path.exists():
+        raise MissingFileError(f"{path}: no such structure file")
+    try:
+        return tuple(read(path, index=":"))
+    except Exception as error:  # ASE's readers raise whatever they meet
+        raise InputError(f"{path}: ASE cannot read this structure ({error})") from error
+
+
+def table(checks: Sequence[Check]) -> Table:
+    """Return the findings as a table."""
+    from rich.table import Table
+
+    result = Table(title="physics gate")
+    for heading in ("", "check", "found", "allowed", "unit", "how"):
+        result.add_column(heading, justify="right" if heading in ("found", "allowed") else "left")
+    for check in checks:
+        mark = "[green]ok[/]" if check.passed else "[red]FAILED[/]"
+        result.add_row(
+            mark,
+            check.name,
+            f"{check.value:.1e}",
+            f"{check.tolerance:.0e}",
+            check.unit,
+            check.detail,
+        )
+    return result

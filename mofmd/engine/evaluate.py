@@ -1,0 +1,147 @@
+"""Energies, forces and stresses of structures, computed by LAMMPS itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import atomic_masses, atomic_numbers
+
+from mofmd.engine.lammps_data import restricted_cell
+from mofmd.engine.launch import Resources, environment, find_program
+from mofmd.errors import InputError, RunError
+from mofmd.units import BAR_TO_EV_PER_A3
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a potential says of one structure of N atoms, in the orientation of the structure.
+
+    Attributes
+    ----------
+    energy_eV
+        Potential energy.
+    atomic_energies_eV
+        Shape (N,).
+    forces_eV_per_A
+        Shape (N, 3).
+    stress_eV_per_A3
+        Shape (3, 3), tension positive.
+    """
+
+    energy_eV: float
+    atomic_energies_eV: np.ndarray
+    forces_eV_per_A: np.ndarray
+    stress_eV_per_A3: np.ndarray
+
+
+def evaluate(
+    structures: Sequence[Atoms],
+    pair_commands: Sequence[str],
+    type_names: Sequence[str],
+    resources: Resources | None = None,
+    commands: Sequence[str] = (),
+) -> list[Evaluation]:
+    """Evaluate structures one after the other in one LAMMPS process (or one per rank).
+
+    Parameters
+    ----------
+    structures
+        Periodic structures with right-handed cells; elements among ``type_names``.
+    pair_commands
+        ``pair_style`` and ``pair_coeff`` lines, ``units metal``; file names absolute.
+    type_names
+        Element of each LAMMPS type, in order.
+    resources
+        Ranks and threads; one of each by default.
+    commands
+        More LAMMPS commands, before the box is made (``newton``, ``processors``, ``comm_style``).
+
+    Raises
+    ------
+    InputError
+        If a structure is not periodic, or holds an element without a type.
+    RunError
+        If LAMMPS fails; the message holds LAMMPS's own.
+    """
+    resources = resources or Resources()
+    with tempfile.TemporaryDirectory(prefix="mofmd-evaluate-") as folder:
+        work = Path(folder)
+        rotations = _write_job(work / "job.npz", structures, pair_commands, type_names, commands)
+        command = [sys.executable, "-m", "mofmd.engine.evaluate_worker", "job.npz", "results.npz"]
+        if resources.ranks > 1:
+            command = [str(find_program("mpirun")), "-n", str(resources.ranks), *command]
+        done = subprocess.run(
+            command,
+            cwd=work,
+            env=environment(resources),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0 or not (work / "results.npz").exists():
+            raise RunError(f"LAMMPS could not evaluate the structures:\n{_reason(done)}")
+        return _read_results(work / "results.npz", rotations)
+
+
+def _write_job(
+    path: Path,
+    structures: Sequence[Atoms],
+    pair_commands: Sequence[str],
+    type_names: Sequence[str],
+    commands: Sequence[str],
+) -> list[np.ndarray]:
+    """Write structures in LAMMPS's orientation; return the rotation of each (r_lammps = r @ R)."""
+    index = {name: k for k, name in enumerate(type_names, start=1)}
+    masses = [float(atomic_masses[atomic_numbers[name]]) for name in type_names]
+    arrays: dict[str, Any] = {}
+    rotations = []
+    for k, atoms in enumerate(structures):
+        missing = sorted(set(atoms.symbols) - set(type_names))
+        if missing:
+            raise InputError(
+                f"structure {k + 1} holds {missing[0]}, which is not among {' '.join(type_names)}"
+            )
+        cell = restricted_cell(atoms)
+        rotations.append(np.linalg.solve(atoms.cell.array, cell))
+        arrays[f"cell{k}"] = cell
+        arrays[f"positions{k}"] = atoms.get_scaled_positions(wrap=True) @ cell
+        arrays[f"types{k}"] = np.array([index[symbol] for symbol in atoms.symbols], dtype=np.int32)
+    job = {
+        "count": len(structures),
+        "pair_commands": list(pair_commands),
+        "commands": list(commands),
+        "masses": masses,
+    }
+    np.savez(path, job=json.dumps(job), **arrays)
+    return rotations
+
+
+def _read_results(path: Path, rotations: Sequence[np.ndarray]) -> list[Evaluation]:
+    results = []
+    with np.load(path) as file:
+        for k, rotation in enumerate(rotations):
+            pressure = file[f"pressure{k}"][[[0, 3, 4], [3, 1, 5], [4, 5, 2]]]
+            results.append(
+                Evaluation(
+                    float(file[f"energy{k}"]),
+                    file[f"energies{k}"],
+                    file[f"forces{k}"] @ rotation.T,
+                    -BAR_TO_EV_PER_A3 * rotation @ pressure @ rotation.T,
+                )
+            )
+    return results
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    errors = [line for line in lines if "ERROR" in line]
+    return "\n".join(errors[:3] or lines[-8:])

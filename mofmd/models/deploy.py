@@ -1,0 +1,430 @@
+"""From a trained model to a checked file for LAMMPS."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from ase import Atoms
+from ase.io import write
+
+import mofmd
+from mofmd.errors import EnvironmentSetupError, InputError, MissingFileError
+from mofmd.models.deployed import (
+    SCHEMA,
+    DeployedModel,
+    payload_sha256,
+    read_deployed,
+    write_with_manifest,
+)
+from mofmd.models.environments import Framework, create_environment, environment_python
+from mofmd.models.gate import (
+    Check,
+    Reference,
+    check_physics,
+    measure_bytes_per_edge,
+    summary,
+)
+
+Kind = Literal["nequip", "legacy_nequip", "mace"]
+Format = Literal["torchscript", "aotinductor"]
+Accelerate = Literal["none", "auto", "openequivariance", "cuequivariance", "triton"]
+SUFFIXES: dict[Format, str] = {"torchscript": ".mofmd.pth", "aotinductor": ".mofmd.pt2"}
+_ENVIRONMENTS: dict[Kind, Framework] = {
+    "nequip": "nequip",
+    "legacy_nequip": "nequip",
+    "mace": "mace",
+}
+_ACCELERATORS = {
+    "openequivariance": "openequivariance",
+    "cuequivariance": "cuequivariance-torch cuequivariance-ops-torch-cu12",
+    "triton": "triton",
+}
+_CITATIONS = {
+    "nequip": ["S. Batzner et al., Nat. Commun. 13, 2453 (2022), doi:10.1038/s41467-022-29939-5"],
+    "allegro": ["A. Musaelian et al., Nat. Commun. 14, 579 (2023), doi:10.1038/s41467-023-36329-y"],
+    "mace": ["I. Batatia et al., Adv. Neural Inf. Process. Syst. 35, 11423 (2022)"],
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to deploy.
+
+    Parameters
+    ----------
+    format
+        ``torchscript`` runs on any machine and device; ``aotinductor`` is compiled for this
+        processor (or GPU) and this version of torch, and faster for most models.
+    device
+        ``cpu`` or ``cuda``: where an AOTInductor file shall run and where the gate runs.
+    dtype
+        ``float32``, ``float64`` or None for the precision of the source.
+    head
+        Head of a MACE model with several.
+    species
+        Elements that the file shall know, in this order; None for all of the source.
+    accelerate
+        Faster kernels.
+    structures
+        Structures for the physics gate; None makes a small arbitrary one.
+    force
+        Write a model that fails the gate all the same, marked as failed.
+    """
+
+    format: Format = "torchscript"
+    device: Literal["cpu", "cuda"] = "cpu"
+    dtype: Literal["float32", "float64"] | None = None
+    head: str | None = None
+    species: tuple[str, ...] | None = None
+    accelerate: Accelerate = "none"
+    structures: tuple[Atoms, ...] | None = None
+    force: bool = False
+
+
+def source_kind(path: Path) -> Kind:
+    """Tell what a trained model's file is, without running anything in it.
+
+    Raises
+    ------
+    MissingFileError, InputError
+        If the file does not exist, is truncated, or is of no kind that can be deployed.
+    """
+    if not path.exists():
+        raise MissingFileError(f"{path}: no such file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.partition("/")[2] for name in archive.namelist()]
+            broken = archive.testzip()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(
+            f"{path}: truncated, corrupt or no file of torch ({error}): copy it again"
+        ) from error
+    if broken:
+        raise InputError(f"{path}: damaged inside ({broken}): copy it again")
+    if "extra/mofmd.json" in names:
+        raise InputError(f"{path}: is deployed already: `mofmd verify {path}` checks it")
+    if any(".data/extern_modules" in name for name in names):
+        return "nequip"  # torch.package, what nequip-package writes
+    if any(name.startswith("data/aotinductor") for name in names):
+        raise InputError(f"{path}: is compiled already: deploy the checkpoint or package instead")
+    if any(name.startswith("code/") for name in names):
+        if "extra/nequip_version" in names:
+            return "legacy_nequip"
+        raise InputError(
+            f"{path}: is a TorchScript file made for LAMMPS, which runs as it is; for a file "
+            "that runs on any number of ranks deploy the checkpoint, package or .model instead"
+        )
+    if path.suffix == ".ckpt":
+        return "nequip"
+    if path.suffix == ".model":
+        return "mace"
+    raise InputError(
+        f"{path}: what is it? Known: NequIP and Allegro checkpoints (.ckpt) and packages "
+        "(.nequip.zip), MACE models (.model), files deployed by nequip 0.5 and 0.6 (.pth)"
+    )
+
+
+def deploy(
+    source: Path,
+    output: Path,
+    options: Options | None = None,
+    report: Callable[[str], None] = print,
+    on_check: Callable[[Check], None] | None = None,
+) -> DeployedModel:
+    """Write a checked model file for LAMMPS.
+
+    Parameters
+    ----------
+    source
+        NequIP or Allegro checkpoint or package, MACE ``.model``, or legacy deployed NequIP file.
+    output
+        File to write, ``*.mofmd.pth`` (TorchScript) or ``*.mofmd.pt2`` (AOTInductor).
+    options
+        See ``Options``.
+    report
+        Is told what is being done.
+    on_check
+        Is told each finding of the physics gate.
+
+    Raises
+    ------
+    InputError, MissingFileError
+        If the source or an option cannot be used, or the model fails the gate; nothing is
+        written then.
+    EnvironmentSetupError
+        If the framework's environment cannot be made.
+    """
+    options = options or Options()
+    _check_output(output, options)
+    with tempfile.TemporaryDirectory(prefix=".mofmd-deploy-", dir=output.parent) as folder:
+        unchecked = Path(folder).resolve() / f"unchecked{SUFFIXES[options.format]}"
+        exported = export(source, unchecked, options, report)
+        report("checking its physics in LAMMPS")
+        checks = []
+        ranks = (1, 2, 4) if options.device == "cpu" else (1, 2)
+        for check in check_physics(
+            exported.model, exported.structures, exported.reference, ranks, options.device
+        ):
+            checks.append(check)
+            if on_check is not None:
+                on_check(check)
+        failed = [check.name for check in checks if not check.passed]
+        if failed and not options.force:
+            raise InputError(
+                f"the deployed model fails the physics gate ({'; '.join(failed)}): not written. "
+                "--force writes it, marked as failed, and LAMMPS warns of it in every run"
+            )
+        verification = {
+            **summary(checks, exported.structures, options.device),
+            "mofmd_version": mofmd.__version__,
+        }
+        per_edge = measure_bytes_per_edge(exported.model, exported.structures[0], options.device)
+        manifest = {
+            **exported.model.manifest,
+            "bytes_per_edge": per_edge,
+            "verification": verification,
+        }
+        write_with_manifest(unchecked, manifest, output)
+    return read_deployed(output)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model file that has not been through the physics gate, and what its source says."""
+
+    model: DeployedModel
+    structures: list[Atoms]
+    reference: Reference
+
+
+def export(
+    source: Path,
+    output: Path,
+    options: Options | None = None,
+    report: Callable[[str], None] = print,
+) -> Exported:
+    """Write a model file for LAMMPS without checking its physics: the first half of ``deploy``.
+
+    Raises
+    ------
+    InputError, MissingFileError, EnvironmentSetupError
+        As ``deploy``.
+    """
+    options = options or Options()
+    kind = source_kind(source)
+    _check_options(options)
+    framework = _ENVIRONMENTS[kind]
+    python = environment_python(framework) or create_environment(framework, report)
+    _check_accelerator(options, framework, python)
+    with tempfile.TemporaryDirectory(prefix="mofmd-export-") as folder:
+        work = Path(folder)
+        report(f"exporting {source} ({options.format}) with {framework}")
+        facts, raw = _run_exporter(source, kind, python, options, work)
+        structures, reference = _read_reference(work)
+        manifest = _manifest(source, facts, options, structures[0], reference)
+        manifest["payload_sha256"] = payload_sha256(raw)
+        write_with_manifest(raw, manifest, output)
+    return Exported(read_deployed(output), structures, reference)
+
+
+def gate_inputs(
+    model: DeployedModel, structures: Sequence[Atoms] | None = None
+) -> tuple[list[Atoms], Reference | None]:
+    """Return the structures of the gate and the source's results for them.
+
+    Without structures of the user's, those are the manifest's own: its reference structure with
+    what the source model said of it when the file was made.
+
+    Raises
+    ------
+    InputError
+        If none are given and the manifest holds none.
+    """
+    if structures is not None:
+        return list(structures), None
+    stored = model.manifest.get("reference")
+    if stored is None:
+        raise InputError(f"{model.path}: holds no reference structure: give one with --structure")
+    atoms = Atoms(
+        stored["symbols"], positions=stored["positions_A"], cell=stored["cell_A"], pbc=True
+    )
+    reference = Reference(
+        [stored["energy_eV"]],
+        [np.array(stored["forces_eV_per_A"])],
+        [np.array(stored["stress_eV_per_A3"])],
+    )
+    return [atoms], reference
+
+
+def _check_output(output: Path, options: Options) -> None:
+    suffix = SUFFIXES.get(options.format, "")
+    if not output.name.endswith(suffix):
+        raise InputError(f"{output}: a file of the format {options.format} must end in {suffix}")
+    if not output.parent.is_dir():
+        raise MissingFileError(f"{output.parent}: no such folder")
+
+
+def _check_options(options: Options) -> None:
+    for name, value, known in (
+        ("format", options.format, get_args(Format)),
+        ("accelerate", options.accelerate, get_args(Accelerate)),
+    ):
+        if value not in known:
+            raise InputError(f"{name}: {value!r} is not one of {', '.join(known)}")
+    if options.format == "aotinductor" and not _compiler():
+        raise InputError(
+            "AOTInductor needs a C++ compiler (g++, or the one that $CXX names) and there is "
+            "none: install one, or use --format torchscript"
+        )
+    if options.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise InputError(
+                "--device cuda: torch sees no GPU here, and a file is compiled and checked where "
+                "it shall run (`mofmd doctor` tells what is missing)"
+            )
+    for atoms in options.structures or ():
+        if not atoms.pbc.all():
+            raise InputError("--structure: not periodic in all three directions")
+
+
+def _compiler() -> str | None:
+    return shutil.which(os.environ.get("CXX", "g++"))
+
+
+def _check_accelerator(options: Options, framework: Framework, python: Path) -> None:
+    """Refuse kernels that are absent, and those that no GPU is there for."""
+    name = options.accelerate
+    if name in ("none", "auto"):
+        return
+    package = _ACCELERATORS[name]
+    module = package.split()[0].replace("-", "_")
+    probe = subprocess.run(
+        [str(python), "-c", f"import {module}"], capture_output=True, text=True, check=False
+    )
+    if probe.returncode != 0:
+        raise InputError(
+            f"--accelerate {name}: absent from the {framework} environment; install it with "
+            f"{python} -m pip install {package}"
+        )
+    raise InputError(
+        f"--accelerate {name}: its kernels need a GPU and have not been proven in this version of "
+        "mofmd: use --accelerate none"
+    )
+
+
+def _run_exporter(
+    source: Path, kind: Kind, python: Path, options: Options, work: Path
+) -> tuple[dict[str, Any], Path]:
+    """Run the exporter in the framework's environment; return its facts and the raw file."""
+    exported = work / ("model.pt2" if options.format == "aotinductor" else "model.pth")
+    structures = None
+    if options.structures:
+        structures = str(work / "given.extxyz")
+        write(structures, list(options.structures), format="extxyz")
+    request = {
+        "source": str(source.resolve()),
+        "kind": kind,
+        "output": str(exported),
+        "format": options.format,
+        "device": options.device,
+        "dtype": options.dtype,
+        "head": options.head,
+        "species": options.species and list(options.species),
+        "structures": structures,
+        "results": str(work / "reference.npz"),
+    }
+    (work / "request.json").write_text(json.dumps(request))
+    script = Path(__file__).parent / "export" / "export.py"
+    done = subprocess.run(
+        [str(python), str(script), str(work / "request.json"), str(work / "answer.json")],
+        cwd=work,
+        env={**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 3:
+        told = [line for line in done.stderr.splitlines() if line.startswith("mofmd-export: ")]
+        raise InputError(f"{source}: {told[-1].removeprefix('mofmd-export: ')}")
+    if done.returncode != 0 or not exported.exists():
+        last = "\n".join(done.stderr.strip().splitlines()[-6:])
+        raise EnvironmentSetupError(
+            f"{source}: the framework could not load or export the model (written by a newer "
+            f"version of it, perhaps? {python} runs the pinned one):\n{last}"
+        )
+    return json.loads((work / "answer.json").read_text()), exported
+
+
+def _read_reference(work: Path) -> tuple[list[Atoms], Reference]:
+    with np.load(work / "reference.npz") as file:
+        structures = [
+            Atoms(file[f"numbers{k}"], file[f"positions{k}"], cell=file[f"cell{k}"], pbc=True)
+            for k in range(len(file["energy"]))
+        ]
+        reference = Reference(
+            file["energy"].tolist(),
+            [file[f"forces{k}"] for k in range(len(structures))],
+            list(file["stress"]),
+        )
+    return structures, reference
+
+
+def _manifest(
+    source: Path,
+    facts: dict[str, Any],
+    options: Options,
+    structure: Atoms,
+    reference: Reference,
+) -> dict[str, Any]:
+    layers, width = facts["layers"], facts["exchange_width"]
+    return {
+        "schema": SCHEMA,
+        "name": source.name.split(".")[0],
+        "family": facts["family"],
+        "type_names": facts["type_names"],
+        "r_max": facts["r_max"],
+        "per_edge_type_cutoff": facts["per_edge_type_cutoff"],
+        "layers": layers,
+        "interaction_range": facts["r_max"] * (layers if width else 1),
+        "strictly_local": width == 0,
+        "exchange_width": width,
+        "form": "edge_gradients",
+        "format": options.format,
+        "device": options.device if options.format == "aotinductor" else "any",
+        "dtype": facts["dtype"],
+        "source_dtype": facts["source_dtype"],
+        "head": options.head,
+        "units": {"length": "angstrom", "energy": "eV"},
+        "torch_version": facts["torch_version"],
+        "framework_versions": facts["framework_versions"],
+        "mofmd_version": mofmd.__version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "source": {
+            "file": source.name,
+            "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        },
+        "reference": {
+            "symbols": structure.get_chemical_symbols(),
+            "positions_A": structure.positions.tolist(),
+            "cell_A": structure.cell.array.tolist(),
+            "energy_eV": reference.energies_eV[0],
+            "forces_eV_per_A": np.asarray(reference.forces_eV_per_A[0]).tolist(),
+            "stress_eV_per_A3": np.asarray(reference.stresses_eV_per_A3[0]).tolist(),
+        },
+        "citations": _CITATIONS[facts["family"]],
+        "licence": None,
+    }

@@ -1,0 +1,160 @@
+"""Deployed message-passing models give the same numbers on any number of ranks, in any grid."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.engine.conftest import DeployedModels, References
+from tests.engine.lammps import checked, evaluate, pair_lines, run_lammps, write_structure
+from tests.engine.systems import SYSTEMS, crystal
+from tests.engine.test_ranks import same, with_vacuum
+from tests.engine.toy_models import write_chain
+
+pytestmark = pytest.mark.frameworks
+
+GRIDS = [
+    (2, "processors 2 1 1", ""),
+    (3, "processors 1 3 1", ""),
+    (4, "processors 4 1 1", ""),
+    (4, "processors 1 1 4", ""),
+    (4, "processors 2 2 1", ""),
+    (4, "comm_style tiled", "balance 1.1 rcb"),
+]
+FEW_GRIDS = [GRIDS[0], GRIDS[4]]
+CASES = [
+    ("nequip-f64", GRIDS, "on"),
+    ("nequip-l2-f64", FEW_GRIDS, "off"),
+    ("mace-f64", GRIDS, "off"),
+    ("mace-r8", FEW_GRIDS, "on"),
+    ("allegro-f64", FEW_GRIDS, "on"),
+]
+
+
+@pytest.mark.parametrize(("name", "grids", "newton"), CASES)
+def test_ranks_and_grids(
+    name: str,
+    grids: list[tuple[int, str, str]],
+    newton: str,
+    deployed: DeployedModels,
+    tmp_path: Path,
+) -> None:
+    # the crystal in a quarter of its box leaves ranks empty; the slab is open in z
+    structures = [with_vacuum(), SYSTEMS["slab"](), SYSTEMS["tilted"]()]
+    pair = pair_lines(deployed(name))
+    expected = evaluate(structures, tmp_path / "serial", pair, before=f"newton {newton}")
+    for number, (ranks, before, after) in enumerate(grids):
+        # comm_style tiled refuses boxes thinner than the cutoff: LAMMPS's own limit
+        used = structures[:1] if "tiled" in before else structures
+        found = evaluate(
+            used,
+            tmp_path / str(number),
+            pair,
+            ranks=ranks,
+            before=f"newton {newton}\n{before}",
+            after_read=after,
+        )
+        same(found, expected[: len(used)], force_tolerance=1e-8)
+
+
+@pytest.mark.parametrize("name", ["nequip-f32", "mace-f32"])
+def test_single_precision(name: str, deployed: DeployedModels, tmp_path: Path) -> None:
+    structures = [crystal()]
+    pair = pair_lines(deployed(name))
+    (expected,) = evaluate(structures, tmp_path / "1", pair)
+    (found,) = evaluate(structures, tmp_path / "4", pair, ranks=4)
+    scale = max(1.0, float(np.abs(expected.forces).max()))
+    assert np.abs(found.forces - expected.forces).max() <= 2e-5 * scale
+    assert abs(found.energy - expected.energy) <= 1e-6 * abs(expected.energy)
+
+
+@pytest.mark.parametrize("name", ["mace-f64", "mace-r8"])
+@pytest.mark.parametrize("system", ["crystal", "tilted", "very_tilted", "thin", "one_atom"])
+def test_deployed_mace_is_the_framework(
+    name: str, system: str, deployed: DeployedModels, references: References, tmp_path: Path
+) -> None:
+    (found,) = evaluate([SYSTEMS[system]()], tmp_path, pair_lines(deployed(name)))
+    expected = references("mace", f"{name}.model", system)
+    assert found.energy == pytest.approx(expected.energy, rel=1e-10)
+    np.testing.assert_allclose(found.energies, expected.energies, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(found.stress, expected.stress, rtol=0, atol=1e-8)
+
+
+MOTION = """\
+units metal
+atom_style atomic
+atom_modify map array sort 0 0
+read_data structure.data
+{pair}
+velocity all create 3000 5 loop geom
+neighbor 0.4 bin
+neigh_modify every 1 delay 0 check yes
+timestep 0.0002
+fix 1 all nve
+thermo 100
+run 500
+write_dump all custom final.dump id x y z fx fy fz modify sort id format float %.17g
+"""
+
+
+def test_atoms_that_change_ranks(deployed: DeployedModels, tmp_path: Path) -> None:
+    atoms = crystal()
+    tables = []
+    for ranks in (1, 4):
+        folder = tmp_path / str(ranks)
+        folder.mkdir()
+        write_structure(atoms, folder / "structure.data")
+        script = MOTION.format(pair=pair_lines(deployed("nequip-f64")))
+        output = checked(run_lammps(script, folder, ranks))
+        builds = re.search(r"Neighbor list builds = (\d+)", output)
+        assert builds is not None
+        assert int(builds[1]) > 5
+        tables.append(np.loadtxt(folder / "final.dump", skiprows=9))
+    np.testing.assert_allclose(tables[1][:, 4:], tables[0][:, 4:], rtol=0, atol=1e-8)
+
+
+def test_no_node_is_evaluated_twice(deployed: DeployedModels, tmp_path: Path) -> None:
+    write_structure(crystal(), tmp_path / "structure.data")
+    script = MOTION.format(pair=pair_lines(deployed("mace-f64"))).replace("run 500", "run 3")
+    for ranks in (1, 4):
+        output = checked(run_lammps(script, tmp_path, ranks))
+        found = re.search(r"node evaluations per layer, all ranks: (\d+);", output)
+        assert found is not None
+        assert int(found[1]) == 272
+        for part in ("graph", "transfer", "model", "exchange", "scatter", "total"):
+            assert re.search(rf"^  {part} +\|", output, re.MULTILINE), part
+        assert "first call (warm-up, not counted below)" in output
+
+
+def test_float32_travels_as_float32(deployed: DeployedModels, tmp_path: Path) -> None:
+    write_structure(crystal(), tmp_path / "structure.data")
+    sent = []
+    for name in ("mace-f32", "mace-f64"):
+        script = MOTION.format(pair=pair_lines(deployed(name))).replace("run 500", "run 1")
+        output = checked(run_lammps(script, tmp_path, 2))
+        found = re.search(r"([\d.]+) kB of features and gradients exchanged per step", output)
+        assert found is not None
+        sent.append(float(found[1]))
+    assert sent[0] == pytest.approx(sent[1] / 2, rel=0.02)
+
+
+def test_hybrid_overlay(deployed: DeployedModels, tmp_path: Path) -> None:
+    style, coeff = pair_lines(deployed("nequip-f64")).splitlines()
+    pair = (
+        f"pair_style hybrid/overlay {style.split()[1]} lj/cut 4.0\n"
+        f"{coeff.replace('* *', '* * nequip', 1)}\npair_coeff * * lj/cut 0.01 3.0"
+    )
+    expected = evaluate([crystal()], tmp_path / "1", pair)
+    found = evaluate([crystal()], tmp_path / "2", pair, ranks=4)
+    same(found, expected, force_tolerance=1e-8)
+
+
+def test_failure_on_one_rank_ends_all(tmp_path: Path) -> None:
+    write_structure(with_vacuum(), tmp_path / "structure.data")
+    model = write_chain(tmp_path / "nequip-chain.mofmd.pth")
+    script = "processors 4 1 1\n" + MOTION.format(pair=pair_lines(model))
+    done = run_lammps(script, tmp_path, 4, timeout=60.0)
+    assert done.returncode != 0
+    assert "a toy model met an empty rank" in done.stdout + done.stderr

@@ -1,0 +1,130 @@
+"""Evaluation in chunks, and what is said before and when memory is out."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mofmd.models.deployed import read_manifest, write_with_manifest
+from mofmd.models.embedded import embedded_model
+from tests.engine.conftest import DeployedModels
+from tests.engine.lammps import checked, evaluate, pair_lines, run_lammps, write_structure
+from tests.engine.systems import SPECIES, SYSTEMS, crystal
+from tests.engine.test_ranks import same
+
+RUN = """\
+units metal
+atom_style atomic
+read_data structure.data
+{pair}
+run 1
+"""
+PER_ATOM = "compute virials all stress/atom NULL virial\nthermo_style custom step c_virials[1]"
+
+
+def embedded(options: str = "", file: Path | None = None) -> str:
+    path = file or embedded_model()
+    return f"pair_style allegro {options}\npair_coeff * * {path} {' '.join(SPECIES)}"
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("size", [1, 50, 271, 1000])
+def test_chunks_change_nothing(size: int, ranks: int, tmp_path: Path) -> None:
+    structures = [crystal()] if size > 1 else [SYSTEMS["tilted"](), SYSTEMS["slab"]()]
+    expected = evaluate(structures, tmp_path / "whole", embedded(), ranks=ranks)
+    found = evaluate(structures, tmp_path / "chunks", embedded(f"chunk {size}"), ranks=ranks)
+    same(found, expected, force_tolerance=2e-5)  # float32
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("file", ["allegro-cut.nequip.pth", "allegro-f64.nequip.pt2"])
+def test_chunks_of_upstream_files(file: str, nequip_models: Path, tmp_path: Path) -> None:
+    style, coeff = pair_lines(nequip_models / file).splitlines()
+    structures = [crystal(), SYSTEMS["thin"]()]
+    expected = evaluate(structures, tmp_path / "whole", f"{style}\n{coeff}")
+    found = evaluate(structures, tmp_path / "chunks", f"{style} chunk 17\n{coeff}")
+    same(found, expected, force_tolerance=1e-8)
+
+
+def peak_mib(tmp_path: Path, options: str) -> float:
+    output = checked(run_lammps(RUN.format(pair=embedded(options)), tmp_path))
+    found = re.search(r"peak memory of a rank: (\d+) MiB", output)
+    assert found is not None
+    return float(found[1])
+
+
+def test_chunks_bound_the_memory(tmp_path: Path) -> None:
+    write_structure(crystal().repeat(2), tmp_path / "structure.data")
+    whole, chunks = peak_mib(tmp_path, ""), peak_mib(tmp_path, "chunk 100")
+    nothing = 300.0  # LAMMPS and libtorch themselves
+    assert chunks - nothing < 0.5 * (whole - nothing)
+
+
+def with_memory(bytes_per_edge: float, path: Path) -> Path:
+    manifest = {**read_manifest(embedded_model()), "bytes_per_edge": bytes_per_edge}
+    write_with_manifest(embedded_model(), manifest, path)
+    return path
+
+
+def test_estimate_before_the_first_step(tmp_path: Path) -> None:
+    write_structure(crystal(), tmp_path / "structure.data")
+    model = with_memory(30000.0, tmp_path / "model.mofmd.pth")
+    output = checked(run_lammps(RUN.format(pair=embedded(file=model)), tmp_path))
+    found = re.search(r"takes about (\d+) MiB on the fullest rank \(30000 bytes per edge\)", output)
+    edges = re.search(r"(\d+) edges", output)
+    assert found is not None
+    assert edges is not None
+    assert float(found[1]) == pytest.approx(30000 * int(edges[1]) / 2**20, abs=1.0)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_too_large_is_refused_with_what_fits(ranks: int, tmp_path: Path) -> None:
+    write_structure(crystal(), tmp_path / "structure.data")
+    model = with_memory(1e9, tmp_path / "model.mofmd.pth")
+    done = run_lammps(RUN.format(pair=embedded(file=model)), tmp_path, ranks)
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "out of memory: an evaluation would take about" in output
+    found = re.search(r"about (\d+) atoms of this kind fit", output)
+    assert found is not None
+    assert 0 <= int(found[1]) < 272
+
+
+def test_chunk_auto_makes_it_fit(tmp_path: Path) -> None:
+    write_structure(crystal(), tmp_path / "structure.data")
+    # so that a third of the edges fit
+    free = int(re.search(r"MemAvailable:\s+(\d+)", Path("/proc/meminfo").read_text())[1]) * 1024
+    model = with_memory(free / 2000, tmp_path / "model.mofmd.pth")
+    pair = embedded("chunk auto", model)
+    (expected,) = evaluate([crystal()], tmp_path / "whole", embedded())
+    (found,) = evaluate([crystal()], tmp_path / "chunks", pair)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("chunk 0", "chunk must be a number of atoms or auto, not '0'"),
+        ("chunk some", "some"),
+        ("chunk auto", "needs a file that knows its memory per edge"),
+    ],
+)
+def test_bad_chunk(options: str, message: str, tmp_path: Path) -> None:
+    write_structure(crystal(), tmp_path / "structure.data")
+    model = tmp_path / "model.mofmd.pth"
+    manifest = {**read_manifest(embedded_model())}
+    manifest.pop("bytes_per_edge", None)
+    write_with_manifest(embedded_model(), manifest, model)
+    done = run_lammps(RUN.format(pair=embedded(options, model)), tmp_path)
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+
+
+@pytest.mark.frameworks
+def test_no_chunks_of_message_passing(deployed: DeployedModels, tmp_path: Path) -> None:
+    write_structure(crystal(), tmp_path / "structure.data")
+    style, coeff = pair_lines(deployed("mace-r8")).splitlines()
+    done = run_lammps(RUN.format(pair=f"{style} chunk 10\n{coeff}"), tmp_path)
+    assert done.returncode != 0
+    assert "chunk is for strictly local models" in done.stdout + done.stderr
