@@ -40,6 +40,11 @@ def deploy(
             help="structure for the checks, any file that ASE reads; default: a small one"
         ),
     ] = None,
+    name: Annotated[str | None, typer.Option(help="of the model, for the manifest")] = None,
+    licence: Annotated[str | None, typer.Option(help="of the weights, for the manifest")] = None,
+    cite: Annotated[
+        list[str] | None, typer.Option(help="publication behind the model; may be repeated")
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="write a model that fails its checks, marked as failed")
     ] = False,
@@ -61,6 +66,9 @@ def deploy(
         species=tuple(species.split()) if species else None,
         accelerate=accelerate,
         structures=read_structures(structure),
+        name=name,
+        licence=licence,
+        citations=tuple(cite or ()),
         force=force,
     )
     checks: list[Check] = []

@@ -79,6 +79,9 @@ class Options:
         Faster kernels.
     structures
         Structures for the physics gate; None makes a small arbitrary one.
+    name, licence, citations
+        For the manifest: name of the model (by default that of the source file), licence of its
+        weights, and publications to cite beside the framework's.
     force
         Write a model that fails the gate all the same, marked as failed.
     """
@@ -90,6 +93,9 @@ class Options:
     species: tuple[str, ...] | None = None
     accelerate: Accelerate = "none"
     structures: tuple[Atoms, ...] | None = None
+    name: str | None = None
+    licence: str | None = None
+    citations: tuple[str, ...] = ()
     force: bool = False
 
 
@@ -393,7 +399,7 @@ def _manifest(
     layers, width = facts["layers"], facts["exchange_width"]
     return {
         "schema": SCHEMA,
-        "name": source.name.split(".")[0],
+        "name": options.name or source.name.split(".")[0],
         "family": facts["family"],
         "type_names": facts["type_names"],
         "r_max": facts["r_max"],
@@ -425,6 +431,6 @@ def _manifest(
             "forces_eV_per_A": np.asarray(reference.forces_eV_per_A[0]).tolist(),
             "stress_eV_per_A3": np.asarray(reference.stresses_eV_per_A3[0]).tolist(),
         },
-        "citations": _CITATIONS[facts["family"]],
-        "licence": None,
+        "citations": [*options.citations, *_CITATIONS[facts["family"]]],
+        "licence": options.licence,
     }

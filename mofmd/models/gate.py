@@ -32,7 +32,8 @@ _NVE_TIMESTEP_FS = 0.25
 _NVE_TEMPERATURE_K = 300.0
 _NVE_SECONDS = 60.0
 _NVE_MAX_STEPS = 2000
-_MEMORY_ATOMS = (150, 600)
+_MEMORY_ATOMS = (100, 400, 1600, 6400)
+_MEMORY_RISE_MIB = 200.0
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,10 @@ def summary(checks: Sequence[Check], structures: Sequence[Atoms], device: str) -
 def measure_bytes_per_edge(model: DeployedModel, atoms: Atoms, device: str = "cpu") -> float:
     """Return the memory that an evaluation takes, in bytes per edge.
 
-    It is the slope of the peak memory of LAMMPS between two sizes of a supercell of ``atoms``.
+    It is the slope of LAMMPS's peak memory between two sizes of a supercell of ``atoms``.
     """
     gate = _Gate(model, [atoms], device)
-    sizes = []
+    found: list[tuple[float, float]] = []
     for target in _MEMORY_ATOMS:
         repeats = np.ones(3, dtype=int)
         while np.prod(repeats) * len(atoms) < target:
@@ -147,9 +148,12 @@ def measure_bytes_per_edge(model: DeployedModel, atoms: Atoms, device: str = "cp
         edges = re.search(r"(\d+) edges", output)
         assert peak is not None
         assert edges is not None
-        sizes.append((float(edges[1]), float(peak[1]) * MIB))
-    (few, small), (many, large) = sizes
-    return max(large - small, 0.0) / max(many - few, 1.0)
+        found.append((float(edges[1]), float(peak[1]) * MIB))
+        # what loading takes hides the first sizes of a small model
+        if found[-1][1] - found[0][1] > _MEMORY_RISE_MIB * MIB:
+            break
+    (few, small), (many, large) = found[-2:]
+    return (large - small) / max(many - few, 1.0)
 
 
 class _Gate:

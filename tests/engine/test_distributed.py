@@ -2,15 +2,19 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from mofmd.models.deploy import Options, deploy, export
+from mofmd.structures.zif import zif4
 from tests.engine.conftest import DeployedModels, References
 from tests.engine.lammps import checked, evaluate, pair_lines, run_lammps, write_structure
 from tests.engine.systems import SYSTEMS, crystal
 from tests.engine.test_ranks import same, with_vacuum
 from tests.engine.toy_models import write_chain
+from tests.reference import reference_path
 
 pytestmark = pytest.mark.frameworks
 
@@ -158,3 +162,62 @@ def test_failure_on_one_rank_ends_all(tmp_path: Path) -> None:
     done = run_lammps(script, tmp_path, 4, timeout=60.0)
     assert done.returncode != 0
     assert "a toy model met an empty rank" in done.stdout + done.stderr
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-8), ("float32", 2e-5)])
+def test_teacher_on_ranks(dtype: str, tolerance: float, tmp_path: Path) -> None:
+    """The published five-layer NequIP model, deployed anew from its legacy file."""
+    folder = reference_path("zif4")
+    model = tmp_path / "nequip-teacher.mofmd.pth"
+    options = Options(dtype=dtype, structures=(zif4(),))  # type: ignore[arg-type]
+    exported = export(folder / "nequip_l2r6stress0.pth", model, options)
+    structures = exported.structures
+    expected = evaluate(structures, tmp_path / "1", pair_lines(model))
+    assert expected[0].energy == pytest.approx(exported.reference.energies_eV[0], abs=0.02)
+    difference = expected[0].forces - exported.reference.forces_eV_per_A[0]
+    assert np.abs(difference).max() < 2e-4  # the file itself computes in float32
+    for ranks in (2, 4):
+        found = evaluate(structures, tmp_path / str(ranks), pair_lines(model), ranks=ranks)
+        same(found, expected, force_tolerance=tolerance)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["nequip-f64", "mace-f64", "allegro-f64"])
+def test_aotinductor(name: str, deployed: DeployedModels, tmp_path: Path) -> None:
+    """Compiled ahead of time, the same numbers as TorchScript, on any number of ranks."""
+    structures = [with_vacuum(), SYSTEMS["tilted"](), SYSTEMS["one_atom"]()]
+    expected = evaluate(structures, tmp_path / "torchscript", pair_lines(deployed(name)))
+    compiled = pair_lines(deployed(name, format="aotinductor"))
+    for ranks in (1, 2, 4):
+        found = evaluate(structures, tmp_path / str(ranks), compiled, ranks=ranks)
+        same(found, expected, force_tolerance=1e-8)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("source", "options"),
+    [
+        ("nequip-l2-f64.ckpt", {}),
+        ("nequip-f64.nequip.zip", {"species": ("Zn", "N", "C", "H")}),
+        ("nequip-f64.ckpt", {"dtype": "float32"}),
+        ("nequip-f32.ckpt", {"dtype": "float64"}),
+        ("allegro-f64.ckpt", {}),
+        ("mace-f64.model", {"dtype": "float32"}),
+        ("mace-heads.model", {"head": "r2scan"}),
+    ],
+)
+def test_deploy_passes_its_gate(
+    source: str,
+    options: dict[str, Any],
+    trained_models: Path,
+    mace_models: Path,
+    tmp_path: Path,
+) -> None:
+    folder = mace_models if source.endswith(".model") else trained_models
+    model = deploy(folder / source, tmp_path / "out.mofmd.pth", Options(**options))
+    assert model.manifest["verification"]["passed"]
+    assert model.manifest["bytes_per_edge"] > 0
+    if "species" in options:
+        assert model.type_names == options["species"]
+    assert model.manifest["dtype"] == options.get("dtype", model.manifest["source_dtype"])

@@ -19,7 +19,7 @@ class EdgeCalculator(Calculator):
     Parameters
     ----------
     path : Path
-        File written by ``export.py``.
+        File written by ``mofmd deploy``.
     skin : float
         The neighbour list holds pairs up to the cutoff plus this distance (angstrom) and is
         rebuilt once an atom has moved by half of it or the cell has changed.
@@ -79,8 +79,9 @@ class EdgeCalculator(Calculator):
         out = self.model(
             {
                 "edge_vectors": torch.from_numpy(vectors),
-                "edge_index": torch.from_numpy(index),
+                "edge_index": torch.from_numpy(np.ascontiguousarray(index)),
                 "atom_types": torch.from_numpy(self.types),
+                "local_types": torch.from_numpy(self.types),
             }
         )
         gradients = out["edge_gradients"].numpy()
