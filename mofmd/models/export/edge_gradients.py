@@ -160,15 +160,13 @@ def _trace(model: EdgeGradientModel, inputs: list[torch.Tensor]) -> torch.fx.Gra
     duck_shape = fx_config.use_duck_shape
     fx_config.use_duck_shape = False  # equal sizes of the example are a coincidence
     try:
-        # scripted functions of the frameworks (e3nn's) are specialised from their second call on
-        with torch.jit.optimized_execution(False):
-            return make_fx(
-                Positional(model),
-                decomposition_table=core_aten_decompositions(),
-                tracing_mode="symbolic",
-                _allow_non_fake_inputs=True,
-                _error_on_data_dependent_ops=True,
-            )(*inputs)
+        return make_fx(
+            Positional(model),
+            decomposition_table=core_aten_decompositions(),
+            tracing_mode="symbolic",
+            _allow_non_fake_inputs=True,
+            _error_on_data_dependent_ops=True,
+        )(*inputs)
     finally:
         fx_config.use_duck_shape = duck_shape
 

@@ -77,6 +77,10 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
     """Write the model file and the source's own results; return facts for the manifest."""
     torch.manual_seed(0)
     edge_gradients.define_operators()
+    if request["format"] == "aotinductor":
+        # Scripted functions of the frameworks (e3nn's) would be specialised after their first call,
+        # and the traced graph with them.
+        torch._C._set_graph_executor_optimize(False)
     source = open_source(request)
     types = choose_types(source, request["species"])
     names = [source.type_names[k] for k in types]
