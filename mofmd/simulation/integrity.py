@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
+from scipy.spatial import cKDTree
 
 from mofmd.analysis.building_units import BROKEN_FACTOR, find_linkers
 from mofmd.analysis.neighbours import cell_heights
@@ -196,8 +197,6 @@ def _broken_linker(limits: Limits, atoms: LocalAtoms, n_atoms: int) -> Violation
 
 
 def _close_contact(limits: Limits, atoms: LocalAtoms) -> Violation | None:
-    from scipy.spatial import cKDTree
-
     contacts = limits.contact_lengths
     tree = cKDTree(atoms.positions, balanced_tree=False, compact_nodes=False)
     pairs = tree.query_pairs(contacts.max(), output_type="ndarray")

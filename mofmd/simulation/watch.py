@@ -65,9 +65,8 @@ class Watch:
     stopped: bool = False
     violation: Violation | None = None
     violation_step: int = 0
-    error: str | None = None
     start_energy_eV: float | None = None
-    seconds_in_checks: float = 0.0
+    seconds_in_watch: float = 0.0
     _began: float = field(default_factory=time.monotonic)
     _reported: float = 0.0
 
@@ -77,13 +76,20 @@ class Watch:
         self.lmp.command(f"fix {FIX} all external pf/callback {every} {every}")
         self.lmp.set_fix_external_callback(FIX, self._called, None)
 
-    def remove(self) -> None:
-        """Stop watching, before restart files and data files are written."""
+    def remove(self, step: int) -> None:
+        """Look at the last step of a part, then stop watching: no part passes unchecked."""
+        if not self.violation:
+            self._check(step)
         self.lmp.command(f"unfix {FIX}")
+
+    @property
+    def share(self) -> float:
+        """Share of the wall time that went into the watch."""
+        return self.seconds_in_watch / max(time.monotonic() - self._began, 1e-9)
 
     def _called(self, _: Any, step: int, *__: Any) -> None:
         """Look at a step; an exception here would be lost inside LAMMPS, so none leaves."""
-        if self.stopped or self.violation or self.error:
+        if self.stopped or self.violation:
             return
         try:
             self._look(step)
@@ -93,15 +99,12 @@ class Watch:
             self.comm.Abort(1)
 
     def _look(self, step: int) -> None:
-        begun = time.monotonic()
-        share = self.seconds_in_checks / max(begun - self._began, 1e-9)
         # every rank does as rank 0 says, at the same step
         check, stop = self.comm.bcast(
-            (share < CHECK_SHARE, self._asked_to_stop()) if self.comm.rank == 0 else None
+            (self.share < CHECK_SHARE, self._asked_to_stop()) if self.comm.rank == 0 else None
         )
         if check:
             self._check(step)
-            self.seconds_in_checks += time.monotonic() - begun
         if stop or self.violation:
             self.stopped = stop
             self.lmp.lib.lammps_force_timeout(self.lmp.lmp)
@@ -112,9 +115,14 @@ class Watch:
         return self.driver_pid > 0 and not is_alive(self.driver_pid)
 
     def _check(self, step: int) -> None:
+        begun = time.monotonic()
         atoms = self._local_atoms()
         found = find_violation(self.limits, atoms, self.n_atoms)
-        everyone = self.comm.allgather((found, atoms.n_own, self._twice_kinetic_energy(atoms)))
+        mine = (found, atoms.n_own, self._twice_kinetic_energy(atoms))
+        # waiting for a rank with more atoms is not counted: LAMMPS would wait for it next
+        self.seconds_in_watch += time.monotonic() - begun
+        everyone = self.comm.allgather(mine)
+        begun = time.monotonic()
         temperature_K = sum(each[2] for each in everyone) / (
             3 * max(self.n_atoms - 1, 1) * BOLTZMANN_EV_PER_K
         )
@@ -126,6 +134,7 @@ class Watch:
         if self.comm.rank == 0 and now - self._reported > STATUS_INTERVAL_S:
             self._reported = now
             self.report(step, temperature_K)
+        self.seconds_in_watch += time.monotonic() - begun
 
     def _global_violation(self, n_own: int, temperature_K: float) -> Violation | None:
         if n_own != self.n_atoms:

@@ -105,17 +105,23 @@ def _format(path: Path) -> str:
 
 
 def _atom_style(path: Path) -> str:
-    """Atom style that a data file states behind its Atoms header."""
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        words = line.split()
-        if words[:1] == ["Atoms"]:
-            if words[1:2] == ["#"] and len(words) > 2:
-                return words[2]
-            raise InputError(
-                f"structure: {path}: the Atoms section does not name its style; write "
-                "'Atoms # atomic' (or charge, full)"
-            )
-    raise InputError(f"structure: {path}: has no Atoms section")
+    """Atom style that a data file states behind its Atoms header, or that its columns show."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    header = next((k for k, line in enumerate(lines) if line.split()[:1] == ["Atoms"]), None)
+    if header is None:
+        raise InputError(f"structure: {path}: has no Atoms section")
+    words = lines[header].split()
+    if words[1:2] == ["#"] and len(words) > 2:
+        return words[2]
+    columns = next((line.split() for line in lines[header + 1 :] if line.strip()), [])
+    if len(columns) == 5:
+        return "atomic"
+    if len(columns) == 6 and "." in columns[2]:
+        return "charge"
+    raise InputError(
+        f"structure: {path}: the Atoms section does not name its style, and {len(columns)} columns "
+        "do not show it; write 'Atoms # atomic' (or charge, full)"
+    )
 
 
 def _elements_from_masses(path: Path, atoms: Atoms) -> Atoms:
