@@ -29,7 +29,7 @@ FORMATS = {
     ".poscar": "vasp",
     ".vasp": "vasp",
 }
-MASS_TOLERANCE = 0.02  # g/mol, of a type's mass from an element's
+MASS_TOLERANCE = 1e-3  # relative; tables of several decades differ by 5e-4 for Zn
 
 
 def read_structure(source: str | Path) -> Atoms:
@@ -128,7 +128,7 @@ def _elements_from_masses(path: Path, atoms: Atoms) -> Atoms:
     masses = atoms.get_masses()
     for mass in np.unique(masses):
         nearest = int(np.argmin(np.abs(atomic_masses - mass)))
-        if abs(atomic_masses[nearest] - mass) > MASS_TOLERANCE:
+        if abs(atomic_masses[nearest] / mass - 1) > MASS_TOLERANCE:
             raise InputError(
                 f"structure: {path}: mass {mass:g} g/mol is that of no element; correct the "
                 "Masses section"
