@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from mofmd.cli import build, demo, doctor, env, generate, run
+from mofmd.cli import build, demo, doctor, ensemble, env, generate, run
 from mofmd.errors import MofmdError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command(name="demo")(demo.demo)
 app.command(name="env")(env.env)
 app.command(name="generate")(generate.generate)
 app.command(name="run")(run.run)
+app.add_typer(ensemble.app, name="ensemble")
 
 
 def main() -> None:

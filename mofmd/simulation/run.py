@@ -18,7 +18,13 @@ from mofmd.engine.launch import Launch, Resources, environment, python_command
 from mofmd.errors import RunError, StoppedError
 from mofmd.simulation.deck import Deck, read_deck
 from mofmd.simulation.progress import Progress, Reporter, choose_reporter
-from mofmd.simulation.status import STOP_REQUEST, read_status, take_lock, write_status
+from mofmd.simulation.status import (
+    STOP_REQUEST,
+    WATCHED_PID,
+    read_status,
+    take_lock,
+    write_status,
+)
 
 WORKER = "mofmd.simulation.conduct"
 LOCK_PATIENCE_S = 20.0
@@ -96,7 +102,8 @@ def run_deck(
     (directory / STOP_REQUEST).unlink(missing_ok=True)
     if resume:
         _refuse_other_ranks(directory, resources)
-    arguments = ["--driver", str(os.getpid()), "--threads", str(resources.threads)]
+    watched = [str(os.getpid()), *os.environ.get(WATCHED_PID, "").split()]
+    arguments = ["--watch", *watched, "--threads", str(resources.threads)]
     if resume:
         arguments += ["--resume"] + ["--from-stop"] * (resume == "from_stop")
     command = python_command(WORKER, arguments, resources)
@@ -107,7 +114,9 @@ def run_deck(
     except StoppedError:
         raise
     except BaseException as error:
-        state = "failed" if isinstance(error, RunError) else "stopped"
+        state = "stopped"
+        if isinstance(error, RunError):
+            state = "failed" if watch.parser.errors or watch.violation else "interrupted"
         left = read_status(directory)
         if left.get("state") not in ("failed", "finished"):  # the worker had no time to say so
             message = str(error) or type(error).__name__

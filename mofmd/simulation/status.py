@@ -16,6 +16,8 @@ from mofmd.errors import RunError
 STATUS = "status.json"
 LOCK = "run.lock"
 STOP_REQUEST = "stop.request"
+# environment variable: id of a process without which a run shall not go on
+WATCHED_PID = "MOFMD_STOP_WITH_PID"
 
 
 def read_status(directory: Path) -> dict[str, Any]:
@@ -61,6 +63,19 @@ def take_lock(directory: Path, patience_s: float = 0.0) -> IO[str]:
             time.sleep(0.1)
         else:
             return file
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a run of a deck is going on."""
+    path = directory / LOCK
+    if not path.exists():
+        return False
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 def is_alive(pid: int) -> bool:

@@ -47,8 +47,8 @@ class Watch:
         Highest temperature that is meant to occur.
     directory
         Of the deck.
-    driver_pid
-        Process that waits for this run; when it is gone, the run stops. 0: nobody waits.
+    watched_pids
+        Processes that wait for this run; when one is gone, the run stops.
     report
         Called on rank 0 every other second, with step and temperature.
     """
@@ -59,7 +59,7 @@ class Watch:
     n_atoms: int
     hottest_kelvin: float
     directory: Path
-    driver_pid: int
+    watched_pids: tuple[int, ...]
     report: Callable[[int, float], None]
     signalled: bool = False
     stopped: bool = False
@@ -112,7 +112,7 @@ class Watch:
     def _asked_to_stop(self) -> bool:
         if self.signalled or (self.directory / STOP_REQUEST).exists():
             return True
-        return self.driver_pid > 0 and not is_alive(self.driver_pid)
+        return not all(map(is_alive, self.watched_pids))
 
     def _check(self, step: int) -> None:
         begun = time.monotonic()
