@@ -37,6 +37,11 @@ SETTINGS = (
     "supercell=[2,2,2]",
 )
 
+# Parsl leaves sockets and files for the garbage collector to close
+LEAVES_SOCKETS = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
 
 @pytest.fixture
 def request_(tmp_path: Path) -> Request:
@@ -123,6 +128,7 @@ def test_slurm_script_runs_a_member(request_: Request) -> None:
     assert [m.state for m in made.members] == ["waiting", "finished"]
 
 
+@LEAVES_SOCKETS
 def test_slurm_workers_are_described_to_parsl(tmp_path: Path) -> None:
     workers = Workers(count=4, where="slurm", gpus=("0", "1", "2", "3"), nodes=2,
                       walltime="02:00:00", options="#SBATCH -p gpu")  # fmt: skip
@@ -197,6 +203,7 @@ def test_killed_twenty_times(request_: Request) -> None:
     assert products(made) == products(read_ensemble(whole))
 
 
+@LEAVES_SOCKETS
 def test_run_in_this_process(request_: Request) -> None:
     made = new_ensemble(request_, [1, 2], {})
     ended = []
