@@ -122,6 +122,7 @@ class Conductor:
         stage_from = 0
         while self._value("stage") is not None:
             self._stage = str(self._value("stage"))
+            lmp.command(f"variable stage_from internal {stage_from}")
             stage_to = stage_from + int(self._value("steps"))
             while at < stage_to:
                 part_to = min(at - at % self._restart_every + self._restart_every, stage_to)
@@ -131,7 +132,7 @@ class Conductor:
                 if self.watch.stopped:
                     return self._stop(at == part_to)
             stage_from = stage_to
-            lmp.command("next stage steps timestep ensemble t_from t_to")
+            lmp.command("next ${columns}")
         lmp.command("include finish.in")
         return self._end("finished")
 

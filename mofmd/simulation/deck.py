@@ -43,6 +43,7 @@ SCRIPTS = (
     "part_begin.in",
     "part_end.in",
     "ensembles.in",
+    "scale_cell.in",
     "thermo.in",
     "trajectory.in",
     "finish.in",
@@ -58,6 +59,8 @@ OUTPUTS = (
     "restart.failed",
     "failed.data",
     "final.data",
+    "points.csv",
+    "driver.txt",
     "status.json",
     "stop.request",
     "run.lock",
@@ -211,11 +214,18 @@ def _input_script(protocol: Protocol, variables: list[Variable]) -> str:
         "",
     ]
     for name, value, comment in variables:
-        text = f"{value:.10g}" if isinstance(value, float) else str(value)
-        text = f'"{text}"' if " " in text else text
+        text = _lammps_text(value)
         line = f"variable {name:18} index {text}"
         lines.append(f"{line:45}  # {comment}" if comment else line)
     return "\n".join([*lines, "", f"include {protocol.script}", ""])
+
+
+def _lammps_text(value: str | float | tuple[str | float, ...]) -> str:
+    """Value of an index variable: one word, or the words of a column."""
+    if isinstance(value, tuple):
+        return " ".join(map(_lammps_text, value))
+    text = f"{value:.10g}" if isinstance(value, float) else str(value)
+    return f'"{text}"' if " " in text else text
 
 
 def _manifest(

@@ -28,13 +28,14 @@ class Variable(NamedTuple):
     Parameters
     ----------
     name, value
-        As in the script that uses it; the value is in LAMMPS's unit.
+        As in the script that uses it; the value is in LAMMPS's unit, or a column of the table of
+        stages.
     comment
         Unit and meaning.
     """
 
     name: str
-    value: str | float
+    value: str | float | tuple[str | float, ...]
     comment: str = ""
 
 
@@ -185,6 +186,42 @@ class Dynamics(Protocol):
             Variable("time", self.time_ps, "ps"),
             Variable("timestep", self.timestep_fs * FS_TO_PS, "ps"),
         ]
+
+
+class Row(NamedTuple):
+    """A stage of a protocol whose table of stages is written into the deck.
+
+    Parameters
+    ----------
+    stage
+        Its name.
+    steps
+        Of dynamics.
+    values
+        Its values in the further columns.
+    """
+
+    stage: str
+    steps: int
+    values: tuple[float, ...] = ()
+
+
+def table_variables(rows: list[Row], columns: tuple[str, ...] = ()) -> list[Variable]:
+    """Columns of a table of stages as LAMMPS variables; what is the same in all rows is not one.
+
+    Parameters
+    ----------
+    rows
+        The stages in order; those without steps are left out.
+    columns
+        Names of the further columns, which the protocol's script names too.
+    """
+    kept = [row for row in rows if row.steps > 0]
+    return [
+        Variable("stage", tuple(row.stage for row in kept)),
+        Variable("steps", tuple(row.steps for row in kept)),
+        *(Variable(name, tuple(row.values[k] for row in kept)) for k, name in enumerate(columns)),
+    ]
 
 
 def nearest_steps(time_ps: float, timestep_fs: float) -> int:

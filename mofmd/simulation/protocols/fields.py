@@ -39,6 +39,11 @@ def numbers(default: tuple[float, ...]) -> Any:
     return field(default=default, metadata={"check": _numbers_check(len(default))})
 
 
+def number_list(default: tuple[float, ...], *, positive_only: bool = False) -> Any:
+    """Field for one or more numbers, each once."""
+    return field(default=default, metadata={"check": _list_check(positive_only)})
+
+
 def wholes(default: tuple[int, ...]) -> Any:
     """Field for as many whole numbers of at least 1 as the default has."""
     return field(default=default, metadata={"check": _wholes_check(len(default))})
@@ -121,6 +126,20 @@ def _numbers_check(count: int) -> Any:
             words = _COUNT_WORDS.get(count, str(count))
             raise InputError(f"{name}: {value!r}, expected {words} numbers")
         return tuple(float(each) for each in value)
+
+    return check
+
+
+def _list_check(positive_only: bool) -> Any:
+    def check(name: str, value: Any) -> tuple[float, ...]:
+        fits = isinstance(value, list | tuple) and len(value) > 0 and all(map(_finite, value))
+        if not fits or (positive_only and min(value) <= 0):
+            kind = "numbers of more than zero" if positive_only else "numbers"
+            raise InputError(f"{name}: {value!r}, expected a list of {kind}, such as [1, 2]")
+        found = tuple(float(each) for each in value)
+        if len(set(found)) != len(found):
+            raise InputError(f"{name}: {value!r} holds a number twice; leave one out")
+        return found
 
     return check
 
