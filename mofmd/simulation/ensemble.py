@@ -10,6 +10,7 @@ import csv
 import io
 import itertools
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -116,20 +117,31 @@ def new_ensemble(
         for seed in seeds
     ]
     width = max(3, len(str(len(combinations) - 1)))
-    members = []
-    for number, values in enumerate(combinations):
-        member = Member(f"{number:0{width}}", directory / MEMBERS / f"{number:0{width}}", values)
-        settings = (*request.settings, *(f"{k}={json.dumps(v)}" for k, v in values.items()))
-        generate_deck(replace(request, settings=settings, output=member.directory))
-        members.append(member)
-    record = {
-        "schema": SCHEMA,
-        "protocol": request.protocol,
-        "settings": list(request.settings),
-        "members": [{"name": m.name, "values": dict(m.values)} for m in members],
-    }
-    write_atomic(directory / RECORD, json.dumps(record, indent=2) + "\n")  # last: now it is one
-    return Ensemble(directory, tuple(members))
+    members = tuple(
+        Member(f"{number:0{width}}", directory / MEMBERS / f"{number:0{width}}", values)
+        for number, values in enumerate(combinations)
+    )
+    _write_members(request, directory, members)
+    return Ensemble(directory, members)
+
+
+def _write_members(request: Request, directory: Path, members: tuple[Member, ...]) -> None:
+    """Write all decks under a temporary name, then give the folder its own: all or nothing."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as folder:
+        temporary = Path(folder) / directory.name
+        for member in members:
+            words = (f"{name}={json.dumps(value)}" for name, value in member.values.items())
+            output = temporary / MEMBERS / member.name
+            generate_deck(replace(request, settings=(*request.settings, *words), output=output))
+        record = {
+            "schema": SCHEMA,
+            "protocol": request.protocol,
+            "settings": list(request.settings),
+            "members": [{"name": m.name, "values": dict(m.values)} for m in members],
+        }
+        write_atomic(temporary / RECORD, json.dumps(record, indent=2) + "\n")
+        temporary.replace(directory)  # an empty folder of this name is replaced
 
 
 def read_ensemble(directory: Path) -> Ensemble:
