@@ -203,6 +203,7 @@ def test_killed_twenty_times(request_: Request) -> None:
     assert products(made) == products(read_ensemble(whole))
 
 
+@pytest.mark.long
 @LEAVES_SOCKETS
 def test_run_in_this_process(request_: Request) -> None:
     made = new_ensemble(request_, [1, 2], {})

@@ -14,11 +14,16 @@ import numpy as np
 import pytest
 
 from mofmd.engine.lammps_log import read_log
-from mofmd.engine.launch import Resources
+from mofmd.engine.launch import Resources, environment, lammps_command
 from mofmd.errors import RunError
-from mofmd.simulation.deck import Deck
+from mofmd.models.embedded import embedded_model
+from mofmd.simulation.deck import Deck, write_deck
+from mofmd.simulation.frames import cut_trajectory
+from mofmd.simulation.potential import model_potential
 from mofmd.simulation.protocols import NPT, NST, NVE, NVT, MeltQuench, Protocol
 from mofmd.simulation.run import run_deck
+from mofmd.simulation.status import take_lock
+from mofmd.structures.zif import zif4
 from mofmd.trajectory.dump import read_dump
 from tests.silicon import silicon_deck
 
@@ -61,7 +66,7 @@ def start(deck: Deck, ranks: int = 1) -> subprocess.Popen[bytes]:
 
 def wait_for_step(deck: Deck, step: int) -> None:
     """Wait until a restart file of at least this step is there, or the run has ended."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         dump = deck.directory / "trajectory.dump"
         if dump.exists() and dump.stat().st_size > 0 and last_frame(dump) >= step:
@@ -76,7 +81,14 @@ def last_frame(dump: Path) -> int:
     return int(complete[-1]) if complete else -1
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ramps",
+        "npt_tri",
+        *(pytest.param(n, marks=pytest.mark.long) for n in ("nve", "nvt", "npt_iso", "nst")),
+    ],
+)
 def test_killed_and_resumed(tmp_path: Path, name: str) -> None:
     protocol: Protocol = PROTOCOLS[name]
     whole = silicon_deck(protocol, tmp_path / "whole")
@@ -107,6 +119,54 @@ def test_two_ranks(tmp_path: Path) -> None:
         run_deck(broken.directory, resume=True)
     run_deck(broken.directory, Resources(2), resume=True)
     assert products(broken) == products(whole)
+
+
+def test_by_hand_from_a_restart_file(tmp_path: Path) -> None:
+    protocol = replace(PROTOCOLS["npt_tri"], time_ps=1)
+    whole = silicon_deck(protocol, tmp_path / "whole")
+    broken = silicon_deck(protocol, tmp_path / "broken")
+    run_deck(whole.directory)
+    process = start(broken)
+    wait_for_step(broken, 600)
+    process.kill()
+    process.wait()
+    take_lock(broken.directory, patience_s=20).close()
+    cut_trajectory(broken.directory / "trajectory.dump", 500)
+    resources = Resources()
+    command = [*lammps_command("in.lammps", resources), "-var", "from", "restart"]
+    subprocess.run(command, cwd=broken.directory, env=environment(resources), check=True,
+                   stdout=subprocess.DEVNULL, timeout=60)  # fmt: skip
+    assert products(broken) == products(whole)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("cells", "ranks"), [(1, 1), (1, 2), (2, 1), (2, 2)])
+def test_embedded_model(tmp_path: Path, cells: int, ranks: int) -> None:
+    """Melt-quench of ZIF-4 with the model of the package, all stages, 272 and 2176 atoms."""
+    protocol = MeltQuench(
+        temperature_max_K=600,
+        rate_K_per_ps=60_000,
+        equilibration_ps=0.01,
+        plateau_ps=0.01,
+        anneal_ps=0.01,
+        frame_interval_fs=2.5,
+        thermo_interval_fs=2.5,
+        restart_interval_ps=0.006,
+        minimise_steps_max=2,
+        supercell=(cells,) * 3,
+    )
+    potential = model_potential(embedded_model(), ("C", "H", "N", "Zn"))
+    whole, broken = (
+        write_deck(protocol, zif4(), potential, tmp_path / name) for name in ("whole", "broken")
+    )
+    run_deck(whole.directory, Resources(ranks))
+    process = start(broken, ranks)
+    wait_for_step(broken, 35)
+    process.kill()
+    process.wait()
+    run = run_deck(broken.directory, Resources(ranks), resume=True)
+    assert products(broken) == products(whole)
+    assert run.steps == protocol.total_steps == 80
 
 
 def test_everything_killed_at_random(tmp_path: Path) -> None:
