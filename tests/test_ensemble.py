@@ -22,7 +22,13 @@ from mofmd.simulation.ensemble import (
     new_ensemble,
     read_ensemble,
 )
-from mofmd.simulation.ensemble_run import Workers, parsl_config, run_ensemble, write_slurm_array
+from mofmd.simulation.ensemble_run import (
+    Workers,
+    parsl_config,
+    run_ensemble,
+    share_out,
+    write_slurm_array,
+)
 from mofmd.simulation.generate import Request
 from mofmd.simulation.run import run_deck
 from tests.silicon import silicon_potential
@@ -128,6 +134,31 @@ def test_slurm_script_runs_a_member(request_: Request) -> None:
     assert [m.state for m in made.members] == ["waiting", "finished"]
 
 
+def test_cores_and_gpus_are_dealt_out() -> None:
+    slots = share_out([0, 1, 2, 5, 6], Workers(count=2, gpus=("0", "1")))
+    assert [slot.cores for slot in slots] == [(0, 1), (2, 5)]
+    assert [slot.gpu for slot in slots] == ["0", "1"]
+    shared = share_out([3], Workers(count=2))
+    assert [slot.cores for slot in shared] == [(3,), (3,)]
+    assert shared[0].gpu is None
+
+
+def test_driver_that_is_asked_to_stop(request_: Request) -> None:
+    settings = tuple(s for s in SETTINGS if "time_ps" not in s)
+    longer = Request(**{**request_.__dict__, "settings": (*settings, "time_ps=100")})
+    made = new_ensemble(longer, [1, 2, 3], {})
+    command = [MOFMD, "ensemble", "run", str(made.directory), "--workers", "2"]
+    driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while count_states(made).get("running", 0) < 2 and time.monotonic() < end:
+        time.sleep(0.2)
+    driver.terminate()
+    text, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 75
+    assert "stopped as asked; go on with `mofmd ensemble run" in text
+    assert count_states(made) == {"stopped": 2, "waiting": 1}
+
+
 @LEAVES_SOCKETS
 def test_slurm_workers_are_described_to_parsl(tmp_path: Path) -> None:
     workers = Workers(count=4, where="slurm", gpus=("0", "1", "2", "3"), nodes=2,
@@ -155,7 +186,7 @@ def kill_now_and_then(ensemble: Ensemble, kills: int, seed: int) -> int:
     command = [MOFMD, "ensemble", "run", str(ensemble.directory), "--workers", "2"]
     while done < kills and count_states(ensemble) != {"finished": len(ensemble.members)}:
         driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(rng.uniform(3, 8))
+        time.sleep(rng.uniform(2, 6))
         members = [pid for pid in descendants(driver.pid) if is_member(pid)]
         if members and rng.random() < 0.5:
             kill(rng.choice(members))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import queue
 import shlex
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from importlib import resources
@@ -19,8 +20,9 @@ from mofmd.engine.files import write_atomic
 from mofmd.engine.launch import Resources, find_program
 from mofmd.errors import InputError, MissingFileError, StoppedError
 from mofmd.simulation.ensemble import Ensemble, Member
-from mofmd.simulation.status import STOP_REQUEST, WATCHED_PID, is_alive, read_status, write_status
+from mofmd.simulation.status import STOP_REQUEST, WATCHED_PID, read_status, write_status
 
+STOPPED_STATUS = 75  # as `mofmd run` exits when it was asked to stop
 ATTEMPTS = 3  # of a member that is killed again and again without a word
 HEARTBEAT_S = 3
 LOST_AFTER_S = 15
@@ -120,97 +122,160 @@ def _run_with_parsl(
 
     # Parsl starts its own programs by name; they lie beside this Python
     os.environ["PATH"] = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    slots = _local_slots(workers) if workers.where == "local" else None
     with parsl.load(parsl_config(ensemble.directory, workers)):
-        app = parsl.python_app(run_member)
-        pid = os.getpid() if workers.where == "local" else 0
+        app = parsl.python_app(run_in_slot if slots else run_member)
         futures: dict[Future[int], Member] = {
-            app(
-                str(member.directory.resolve()),
-                workers.resources.ranks,
-                workers.resources.threads,
-                pid,
-                resume=member.state != "failed",
-            ): member
-            for member in todo
+            app(*((slots,) if slots else ()), _task(member, workers)): member for member in todo
         }
-        asker = threading.Thread(target=_stop_members, args=(todo, stop), daemon=True)
-        asker.start()
+        threading.Thread(target=_stop_members, args=(todo, stop), daemon=True).start()
         for future in as_completed(futures):
-            if not stop.is_set():
-                future.result()
+            future.result()
             report(futures[future])
-            if stop.is_set() and not any(member.state == "running" for member in todo):
-                break
+
+
+@dataclass(frozen=True)
+class Task:
+    """One member to run.
+
+    Parameters
+    ----------
+    directory
+        Its deck.
+    resources
+        Ranks and threads.
+    resume
+        Whether it continues from its last restart file.
+    watched_pid
+        Process without which it shall not go on; 0: none.
+    """
+
+    directory: str
+    resources: Resources
+    resume: bool
+    watched_pid: int
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What one worker of this machine may use.
+
+    Parameters
+    ----------
+    cores
+        Numbers of its cores.
+    gpu
+        Its GPU; None leaves what the environment says.
+    """
+
+    cores: tuple[int, ...]
+    gpu: str | None
+
+
+def _task(member: Member, workers: Workers) -> Task:
+    return Task(
+        directory=str(member.directory.resolve()),
+        resources=workers.resources,
+        resume=member.state != "failed",
+        watched_pid=os.getpid() if workers.where == "local" else 0,
+    )
+
+
+def _local_slots(workers: Workers) -> queue.SimpleQueue[Slot]:
+    """Deal out the cores of this machine, and the GPUs, to the workers."""
+    slots: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+    for slot in share_out(sorted(os.sched_getaffinity(0)), workers):
+        slots.put(slot)
+    return slots
+
+
+def share_out(cores: Sequence[int], workers: Workers) -> list[Slot]:
+    """Divide cores into blocks, one for each worker; workers share them where there are too few."""
+    size = len(cores) // workers.count
+    return [
+        Slot(
+            cores=tuple(cores[k * size : (k + 1) * size] if size else cores),
+            gpu=workers.gpus[k] if workers.gpus else None,
+        )
+        for k in range(workers.count)
+    ]
+
+
+def run_in_slot(slots: queue.SimpleQueue[Slot], task: Task) -> int:
+    """Run one member on the cores and the GPU of the next free slot."""
+    slot = slots.get()
+    try:
+        return run_member(task, slot)
+    finally:
+        slots.put(slot)
+
+
+def run_member(task: Task, slot: Slot | None = None) -> int:
+    """Run one member; return the exit status of its last attempt."""
+    directory = Path(task.directory)
+    command = [str(find_program("mofmd")), "run", task.directory]
+    command += ["--ranks", str(task.resources.ranks), "--threads", str(task.resources.threads)]
+    env = dict(os.environ)
+    if task.watched_pid:
+        env[WATCHED_PID] = str(task.watched_pid)
+    if slot and slot.gpu is not None:
+        env["CUDA_VISIBLE_DEVICES"] = slot.gpu
+    status = 0
+    for attempt in range(ATTEMPTS):
+        if (directory / STOP_REQUEST).exists():
+            (directory / STOP_REQUEST).unlink()
+            return STOPPED_STATUS
+        again = ["--resume"] if task.resume or attempt else []
+        with (directory / "driver.txt").open("w") as output:
+            process = subprocess.Popen([*command, *again], env=env, stdout=output, stderr=output)
+            if slot:
+                os.sched_setaffinity(process.pid, slot.cores)  # before it starts LAMMPS
+            status = process.wait()
+        state = read_status(directory).get("state")
+        if status != 0 and state is None:  # refused before it began
+            words = (directory / "driver.txt").read_text(errors="replace").strip()
+            write_status(directory, state="failed", error=words or f"exit status {status}")
+        if state != "interrupted":
+            break
+    return status
 
 
 def _stop_members(members: list[Member], stop: threading.Event) -> None:
     """Once asked to stop, ask every member; those that have not begun stop as they begin."""
     stop.wait()
     for member in members:
-        if member.state in ("running", "waiting", "interrupted", "stopped"):
+        if member.state not in ("finished", "failed"):
             (member.directory / STOP_REQUEST).touch()
 
 
-def run_member(directory: str, ranks: int, threads: int, pid: int, resume: bool) -> int:
-    """Run one member in a Parsl worker; return the exit status of its last attempt."""
-    command = [str(find_program("mofmd")), "run", directory]
-    command += ["--ranks", str(ranks), "--threads", str(threads)]
-    env = {**os.environ, WATCHED_PID: str(pid)} if pid else dict(os.environ)
-    status = 0
-    for attempt in range(ATTEMPTS):
-        if (Path(directory) / STOP_REQUEST).exists() or (pid and not is_alive(pid)):
-            return 75
-        again = ["--resume"] if resume or attempt else []
-        with (Path(directory) / "driver.txt").open("w") as output:
-            done = subprocess.run(
-                [*command, *again], env=env, stdout=output, stderr=output, check=False
-            )
-        status = done.returncode
-        state = read_status(Path(directory)).get("state")
-        if status != 0 and state is None:  # refused before it began
-            words = (Path(directory) / "driver.txt").read_text(errors="replace").strip()
-            write_status(Path(directory), state="failed", error=words or f"exit status {status}")
-        if state != "interrupted":
-            break
-    return status
-
-
 def parsl_config(directory: Path, workers: Workers) -> Any:
-    """Parsl's configuration: pinned workers of this machine, or in SLURM jobs."""
+    """Parsl's configuration: threads that launch on this machine, or workers in SLURM jobs."""
     from parsl.config import Config
     from parsl.executors import HighThroughputExecutor
-    from parsl.providers import LocalProvider, SlurmProvider
+    from parsl.executors.threads import ThreadPoolExecutor
+    from parsl.providers import SlurmProvider
 
-    local = workers.where == "local"
-    provider = (
-        LocalProvider(init_blocks=1, max_blocks=1)
-        if local
-        else SlurmProvider(
-            nodes_per_block=workers.nodes,
-            walltime=workers.walltime,
-            scheduler_options=workers.options,
-            worker_init=f"export PATH={shlex.quote(str(Path(sys.prefix) / 'bin'))}:$PATH",
+    if workers.where == "local":
+        # threads of the driver: nothing of Parsl outlives a driver that is killed
+        executor: Any = ThreadPoolExecutor(label="members", max_threads=workers.count)
+    else:
+        executor = HighThroughputExecutor(
+            label="members",
+            max_workers_per_node=workers.count,
+            # block: each worker, and the member it runs, keeps to its own share of the cores
+            cpu_affinity="block" if workers.count > 1 else "none",
+            available_accelerators=list(workers.gpus),
+            heartbeat_period=HEARTBEAT_S,
+            heartbeat_threshold=LOST_AFTER_S,
+            provider=SlurmProvider(
+                nodes_per_block=workers.nodes,
+                walltime=workers.walltime,
+                scheduler_options=workers.options,
+                worker_init=f"export PATH={shlex.quote(str(Path(sys.prefix) / 'bin'))}:$PATH",
+            ),
         )
-    )
-    options: dict[str, Any] = {"address": "127.0.0.1"} if local else {}
-    if workers.gpus:
-        options["available_accelerators"] = list(workers.gpus)
     return Config(
-        run_dir=str(directory / "parsl"),
-        executors=[
-            HighThroughputExecutor(
-                label="members",
-                max_workers_per_node=workers.count,
-                # block: each worker, and the member it runs, keeps to its own share of the cores
-                cpu_affinity="block" if workers.count > 1 else "none",
-                heartbeat_period=HEARTBEAT_S,
-                heartbeat_threshold=LOST_AFTER_S,
-                provider=provider,
-                **options,
-            )
-        ],
-        initialize_logging=False,
-        retries=1,
+        run_dir=str(directory / "parsl"), executors=[executor], initialize_logging=False, retries=0
     )
 
 
