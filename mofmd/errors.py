@@ -23,3 +23,7 @@ class EnvironmentSetupError(MofmdError, RuntimeError):
 
 class RunError(MofmdError, RuntimeError):
     """LAMMPS stopped before the run was complete."""
+
+
+class StoppedError(MofmdError, RuntimeError):
+    """A run was asked to stop; its state is saved and it can be resumed."""

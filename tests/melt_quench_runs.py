@@ -16,6 +16,7 @@ from mofmd.structures.zif import zif4
 PROTOCOL = replace(
     MeltQuench.fast(),
     temperature_max_K=2000,
+    temperature_hot_K=2000,
     rate_K_per_ps=85000,
     equilibration_ps=0.02,
     plateau_ps=0.02,

@@ -8,19 +8,18 @@ from ase.build import bulk
 
 import mofmd
 from mofmd.errors import InputError, MissingFileError
-from mofmd.simulation.deck import Potential, file_sha256, read_deck, write_deck
+from mofmd.simulation.deck import SCRIPTS, Potential, file_sha256, read_deck, write_deck
 from mofmd.simulation.protocols import MeltQuench
 
 PROTOCOL = replace(MeltQuench.fast(), supercell=(2, 1, 1))
 FILES = {
     "in.lammps",
+    "integrity.json",
     "manifest.json",
     "melt_quench.in",
-    "model.in",
     "model.pth",
     "structure.data",
-    "thermo.in",
-    "trajectory.in",
+    *SCRIPTS,
 }
 
 
@@ -70,13 +69,15 @@ def test_script_sets_every_variable_of_the_protocol(tmp_path, structure, potenti
         "equilibration": "0.5",
         "plateau": "2.3",
         "anneal": "1",
-        "timestep": "0.0005",
+        "timestep_cold": "0.0005",
+        "timestep_hot": "0.00025",
+        "temperature_hot": "1500",
         "damping": "0.1",
         "seed": "20240",
         "minimise_steps_max": "20",
-        "thermo_every": "20",
-        "dump_every": "20",
-        "restart_every": "2000",
+        "thermo_interval": "0.01",
+        "frame_interval": "0.01",
+        "restart_interval": "1",
     }
     assert text.endswith("include melt_quench.in\n")
 
@@ -158,8 +159,8 @@ def test_refuses_manifests(tmp_path):
         read_deck(tmp_path)
     path = tmp_path / "manifest.json"
     path.write_text('{"schema": "mofmd-deck-0"}')
-    with pytest.raises(InputError, match="schema 'mofmd-deck-0', expected 'mofmd-deck-1'"):
+    with pytest.raises(InputError, match="schema 'mofmd-deck-0', expected 'mofmd-deck-2'"):
         read_deck(tmp_path)
-    path.write_text('{"schema": "mofmd-deck-1", "files": {"../other": ""}}')
+    path.write_text('{"schema": "mofmd-deck-2", "files": {"../other": ""}}')
     with pytest.raises(InputError, match=r"'\.\./other' is not the name of a file of the deck"):
         read_deck(tmp_path)

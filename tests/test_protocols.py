@@ -2,9 +2,11 @@ import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from mofmd.errors import InputError
+from mofmd.simulation.protocol_file import known_protocols
 from mofmd.simulation.protocols import MeltQuench
 from tests.reference import REPOSITORY
 
@@ -23,27 +25,41 @@ def test_fast_schedule_is_minutes():
     assert fast.total_steps == 10_000
 
 
-def test_defaults_are_those_of_the_script():
-    paper = MeltQuench()
-    text = "".join((REPOSITORY / "lammps_inputs" / name).read_text() for name in
-                   ("melt_quench.in", "thermo.in", "trajectory.in"))  # fmt: skip
-    script = {
-        name: float(value)
-        for name, value in re.findall(r"^variable (\w+) +index ([\d.]+)", text, flags=re.M)
+@pytest.mark.parametrize("name", sorted(known_protocols()))
+def test_defaults_are_those_of_the_scripts(name):
+    protocol = known_protocols()[name]()
+    scripts = (protocol.script, "start.in", "course.in", "ensembles.in", "thermo.in",
+               "trajectory.in", "system.in")  # fmt: skip
+    text = "".join((REPOSITORY / "lammps_inputs" / script).read_text() for script in scripts)
+    # the first definition of an index variable is the one that LAMMPS keeps
+    found: dict[str, str] = {}
+    for variable, value in re.findall(r"^variable (\w+) +index ([^#\n]+)", text, flags=re.M):
+        found.setdefault(variable, value.strip())
+    for variable, value, _ in protocol.variables(np.eye(3)):
+        words = value if isinstance(value, tuple) else (value,)
+        for word, other in zip(words, found[variable].split(), strict=True):
+            same = word == other if isinstance(word, str) else float(other) == pytest.approx(word)
+            assert same, variable
+
+
+def test_hot_stages_have_their_own_timestep():
+    hot = MeltQuench(temperature_max_K=1900)
+    assert hot.stage_steps == {
+        "equilibrate": 40000,
+        "heat": 120000,
+        "heat_hot": 80000,
+        "melt": 200000,
+        "quench_hot": 80000,
+        "quench": 120000,
+        "anneal": 200000,
     }
-    assert script["temperature"] == paper.temperature_K
-    assert script["temperature_max"] == paper.temperature_max_K
-    assert script["rate"] == paper.rate_K_per_ps
-    assert script["equilibration"] == paper.equilibration_ps
-    assert script["plateau"] == paper.plateau_ps
-    assert script["anneal"] == paper.anneal_ps
-    assert script["timestep"] == paper.timestep_fs / 1000
-    assert script["damping"] == paper.thermostat_damping_fs / 1000
-    assert script["seed"] == paper.seed
-    assert script["minimise_steps_max"] == paper.minimise_steps_max
-    assert script["thermo_every"] == paper.thermo_interval_fs / paper.timestep_fs
-    assert script["dump_every"] == paper.frame_interval_fs / paper.timestep_fs
-    assert script["restart_every"] == paper.steps(paper.restart_interval_ps)
+    assert hot.timesteps_fs == {0.5: 1500.0, 0.25: 1900.0}
+    assert MeltQuench().stage_steps["heat_hot"] == 0
+
+
+def test_schedule_for_allegro():
+    assert MeltQuench.for_allegro().temperature_max_K == 1400
+    assert MeltQuench.for_allegro().plateau_ps == 100
 
 
 def test_whole_numbers_and_floats_are_the_same_protocol():
@@ -70,7 +86,7 @@ def test_stages_may_be_empty():
     [
         ({"seed": 0}, "seed: 0, expected a whole number"),
         ({"seed": 1.5}, "seed: 1.5, expected a whole number"),
-        ({"minimise_steps_max": 0}, "minimise_steps_max: 0, expected a whole number"),
+        ({"minimise_steps_max": -1}, "minimise_steps_max: -1, expected a whole number"),
         ({"supercell": (2, 2)}, r"supercell: \(2, 2\), expected three whole numbers"),
         ({"supercell": (2, 2, 0)}, r"supercell: \(2, 2, 0\), expected three whole numbers"),
         ({"temperature_max_K": 200}, "temperature_max_K: 200 is below temperature_K 300"),

@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from mofmd.cli import build, demo, deploy, doctor, env, models, verify
+from mofmd.cli import build, demo, deploy, doctor, ensemble, env, generate, models, run, verify
 from mofmd.errors import MofmdError
 
 app = typer.Typer(
@@ -21,6 +21,9 @@ app.add_typer(models.app, name="models")
 app.command(name="doctor")(doctor.doctor)
 app.command(name="demo")(demo.demo)
 app.command(name="env")(env.env)
+app.command(name="generate")(generate.generate)
+app.command(name="run")(run.run)
+app.add_typer(ensemble.app, name="ensemble")
 
 
 def main() -> None:

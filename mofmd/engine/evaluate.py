@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
-from mofmd.engine.lammps_data import restricted_cell
-from mofmd.engine.launch import Resources, environment, find_program
+from mofmd.engine.lammps_data import lammps_rotation, restricted_cell
+from mofmd.engine.launch import Resources, environment, python_command
 from mofmd.errors import InputError, RunError
 from mofmd.units import BAR_TO_EV_PER_A3
 
@@ -76,9 +75,9 @@ def evaluate(
     with tempfile.TemporaryDirectory(prefix="mofmd-evaluate-") as folder:
         work = Path(folder)
         rotations = _write_job(work / "job.npz", structures, pair_commands, type_names, commands)
-        command = [sys.executable, "-m", "mofmd.engine.evaluate_worker", "job.npz", "results.npz"]
-        if resources.ranks > 1:
-            command = [str(find_program("mpirun")), "-n", str(resources.ranks), *command]
+        command = python_command(
+            "mofmd.engine.evaluate_worker", ["job.npz", "results.npz"], resources
+        )
         done = subprocess.run(
             command,
             cwd=work,
@@ -111,7 +110,7 @@ def _write_job(
                 f"structure {k + 1} holds {missing[0]}, which is not among {' '.join(type_names)}"
             )
         cell = restricted_cell(atoms)
-        rotations.append(np.linalg.solve(atoms.cell.array, cell))
+        rotations.append(lammps_rotation(atoms))
         arrays[f"cell{k}"] = cell
         arrays[f"positions{k}"] = atoms.get_scaled_positions(wrap=True) @ cell
         arrays[f"types{k}"] = np.array([index[symbol] for symbol in atoms.symbols], dtype=np.int32)

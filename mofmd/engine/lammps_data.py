@@ -66,6 +66,16 @@ def render_data(atoms: Atoms, type_names: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def lammps_rotation(atoms: Atoms) -> np.ndarray:
+    """(3, 3) rotation from a structure's axes to those of its data file: v_lammps = v @ rotation.
+
+    Vectors turn back with its transpose, tensors with rotation @ t_lammps @ rotation.T.
+    """
+    restricted = restricted_cell(atoms)
+    rotation: np.ndarray = np.linalg.solve(atoms.cell.array, restricted)
+    return rotation
+
+
 def _lammps_types(atoms: Atoms, type_names: Sequence[str]) -> list[int]:
     """LAMMPS type (from 1) of each atom."""
     unknown = [name for name in type_names if name not in atomic_numbers]

