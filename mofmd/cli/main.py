@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from mofmd.cli import build, demo, doctor, env
+from mofmd.cli import analyse, build, demo, doctor, env
 from mofmd.errors import MofmdError
 
 app = typer.Typer(
@@ -18,6 +18,8 @@ app.add_typer(build.app, name="build")
 app.command(name="doctor")(doctor.doctor)
 app.command(name="demo")(demo.demo)
 app.command(name="env")(env.env)
+app.command(name="analyse")(analyse.analyse)
+app.command(name="report")(analyse.report)
 
 
 def main() -> None:
