@@ -51,7 +51,8 @@ class Estimate:
     def __str__(self) -> str:
         """Value ± error, with the digits that the error leaves."""
         unit = f" {self.unit}" if self.unit else ""
-        if not np.isfinite(self.standard_error) or self.standard_error == 0:
+        # an error at the level of rounding is none
+        if not self.standard_error > 1e-12 * abs(self.value):
             return f"{self.value:.5g}{unit}"
         digits = max(0, 1 - int(np.floor(np.log10(self.standard_error))))
         return f"{self.value:.{digits}f} ± {self.standard_error:.{digits}f}{unit}"

@@ -189,7 +189,7 @@ def _analyse_one(
     log = path.parent / "log.lammps"
     thermo = tuple(read_log(log)) if manifest and log.is_file() else ()
     stage, first_step = _last_stage(thermo) if settings.start_ps is None else ("", -math.inf)
-    keeper = _FromStep(source, first_step)
+    keeper = _AfterStep(source, first_step)
     first = next(source.raw_frames()).decode()
     temperature = settings.temperature_K or protocol.get("temperature_K")
     observables = make_observables(settings.observables, Subject(first, temperature))
@@ -232,23 +232,23 @@ def _source(
     return (Unwrapped(file) if settings.unwrap else file), file
 
 
-class _FromStep:
-    """Frames of a source from a step on; it remembers the last one."""
+class _AfterStep:
+    """Frames of a source after a step; it remembers the last one."""
 
-    def __init__(self, source: FrameSource, first_step: float) -> None:
+    def __init__(self, source: FrameSource, step: float) -> None:
         self._source = source
-        self._first_step = first_step
+        self._step = step
         self.last: RawFrame | None = None
 
     def raw_frames(self) -> Iterator[RawFrame]:
         for raw in self._source.raw_frames():
-            if raw.step >= self._first_step:
+            if raw.step > self._step:
                 self.last = raw
                 yield raw
 
 
 def _last_stage(thermo: Sequence[ThermoTable]) -> tuple[str, float]:
-    """Name and first step of the last of several stages: a glass is measured when it is one."""
+    """Name of the last of several stages and the step it begins after: a glass is made by then."""
     stages = [table for table in thermo if table.stage != "minimise"]
     if len(stages) < 2:
         return "", -math.inf

@@ -74,7 +74,7 @@ def plot_temperature(tables: Sequence[ThermoTable]) -> Figure:
         axes.plot(time, moving_average(temperature, window), color=colour, label=label)
     axes.set(xlabel="Time (ps)", ylabel="Temperature (K)")
     axes.set_ylim(bottom=0)
-    axes.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, 1.18))
+    axes.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, 1.18), frameon=False)
     return figure
 
 

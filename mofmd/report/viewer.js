@@ -54,7 +54,7 @@ function startViewer(canvas, data) {
     }
     context.fillStyle = "#ffffff";
     context.fillRect(0, 0, width, height);
-    const out = { cx: width / 2, cy: height / 2, scale: (zoom * Math.min(width, height)) / 2.6 / data.radius };
+    const out = { cx: width / 2, cy: height / 2, scale: (zoom * Math.min(width, height)) / 2.1 / data.radius };
     const px = new Float32Array(n);
     const py = new Float32Array(n);
     const pz = new Float32Array(n);
@@ -71,7 +71,7 @@ function startViewer(canvas, data) {
     items.sort((a, b) => a[0] - b[0]);
     drawCell(out);
     for (const [depth, item] of items) {
-      const fog = Math.max(0, Math.min(0.75, 0.4 - (0.5 * depth) / data.radius));
+      const fog = Math.max(0, Math.min(0.75, 0.22 - (0.45 * depth) / data.radius));
       if (item < n) drawAtom(item, px[item], py[item], ps[item], fog);
       else drawBond(bonds[2 * (item - n)], bonds[2 * (item - n) + 1], px, py, ps, fog);
     }
