@@ -4,10 +4,14 @@ from ase import Atoms
 from ase.build import molecule
 from ase.io import read
 
-from mofmd.analysis.building_units import find_linkers, linkers_intact
+from mofmd.analysis.analyse import analyse
+from mofmd.analysis.building_units import find_linkers, find_net, find_units
+from mofmd.analysis.integrity import Integrity, linkers_intact
 from mofmd.errors import InputError
 from mofmd.structures.zif import zif4
+from mofmd.trajectory.frame import Frame
 from tests.reference import reference_path
+from tests.test_rdf import FILES
 from tests.trajectories import trajectory_of
 
 
@@ -65,3 +69,79 @@ def test_refuses_a_cell_thinner_than_two_bonds():
     atoms = Atoms("CH", [[0, 0, 0], [1.1, 0, 0]], cell=[2.9, 9, 9], pbc=True)
     with pytest.raises(InputError, match=r"the cell is thinner than 3\.00 Å; use a supercell"):
         linkers_intact(trajectory_of(atoms), find_linkers(atoms))
+
+
+@pytest.mark.parametrize(
+    ("name", "nodes", "linkers"),
+    [
+        ("UiO-66", {"H4O8Zr6": 1}, {"C8H4O4": 6}),
+        ("MOF-5", {"OZn4": 2}, {"C8H4O4": 6}),
+        ("HKUST1", {"Cu": 12}, {"C9H3O6": 8}),
+        ("MIL-125", {"H4O12Ti8": 2}, {"C8H4O4": 12}),
+    ],
+)
+def test_units_of_other_frameworks(name, nodes, linkers):
+    units = find_units(Frame.from_ase(read(reference_path(f"mofs/curated127/{name}.cif"))))
+    assert dict(units.linker_formulas) == linkers
+    if nodes is not None:
+        assert dict(units.node_formulas) == nodes
+
+
+def test_rods_are_endless_and_make_no_net():
+    units = find_units(Frame.from_ase(read(reference_path("mofs/curated127/MIL-53.cif"))))
+    assert units.endless_nodes.all()
+    assert not units.endless_linkers.any()
+    with pytest.raises(InputError, match="node 0 is bonded to its own image"):
+        find_net(units)
+
+
+def test_net_of_the_crystal():
+    units = find_units(Frame.from_ase(zif4()))
+    net = find_net(units)
+    assert net.degrees.tolist() == [4] * 16 + [2] * 32
+    assert len(net.edges) == 64
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_net_has_the_bonds_that_the_peer_found(name):
+    file, style = FILES[name]
+    atoms = read(reference_path(file), format="lammps-data", atom_style=style, units="metal")
+    reference = np.load(reference_path(f"reference/{name}.npz"))
+    zinc, members = reference["zn_indices"], reference["im_members"]
+    cutoffs = {("Zn", "N"): 2.5}
+    units = find_units(Frame.from_ase(atoms), metal_cutoffs_A=cutoffs)
+    net = find_net(units)
+    assert net.n_linkers == len(members)
+    # our linkers hold the peer's heavy atoms
+    of_member = units.linker_of_atom[members]
+    assert (of_member == of_member[:, :1]).all()
+    edges = reference["net_cut2.5_edges"]
+    theirs = sorted(
+        (units.node_of_atom[zinc[u]], net.n_nodes + of_member[v - len(zinc), 0])
+        for u, v, *_ in edges
+    )
+    assert theirs == sorted(map(tuple, net.edges.tolist()))
+
+
+def test_net_of_another_frame_keeps_the_units():
+    atoms = zif4()
+    units = find_units(Frame.from_ase(atoms))
+    hot = atoms.copy()
+    hot.rattle(0.15, seed=2)
+    hot.positions += [3.0, -8.0, 50.0]
+    hot.wrap()
+    net = find_net(units, Frame.from_ase(hot), {("Zn", "N"): 2.8})
+    assert net.degrees.tolist() == [4] * 16 + [2] * 32
+    with pytest.raises(InputError, match="are not those of the units"):
+        find_net(units, Frame.from_ase(atoms[::-1]))
+
+
+def test_integrity_over_time():
+    frames = [zif4() for _ in range(4)]
+    hydrogen = np.flatnonzero(frames[0].symbols == "H")
+    frames[2].positions[hydrogen[0]] += 2.0
+    (found,) = analyse(trajectory_of(*frames), [Integrity()])
+    assert found.tables["series"].columns["intact"].values.tolist() == [32, 32, 31, 32]
+    assert found.scalars["intact, fewest"].value == 31
+    with pytest.raises(InputError, match="integrity: no organic linkers"):
+        analyse(trajectory_of(Atoms("Cu", cell=[4, 4, 4], pbc=True)), [Integrity()])

@@ -76,9 +76,15 @@ def test_select_and_atoms_of(tmp_path):
         (frame(0, TWO)[:-3], "holds no complete frame"),
         ("CIF file\nmore\n", "not a LAMMPS text dump, found 'CIF file'"),
         (HEADER.replace("metal", "real") + frame(0, TWO), "in units real, expected metal"),
-        (frame(0, TWO).replace("xu yu zu", "x y z"), "lacks xu yu zu; write it with"),
-        (frame(0, TWO) + frame(1, TWO.replace("2 Zn", "2 Fe")), "atoms or elements at step 1"),
-        (frame(0, TWO) + frame(1, "1 2 Zn 0 0 0\n", n_atoms=1), "atoms or elements at step 1"),
+        (frame(0, TWO).replace("xu yu zu", "x y z"), "positions are wrapped.*write it with"),
+        (
+            frame(0, TWO) + frame(1, TWO.replace("2 Zn", "2 Fe")),
+            "step 1: atoms or elements are not",
+        ),
+        (
+            frame(0, TWO) + frame(1, "1 2 Zn 0 0 0\n", n_atoms=1),
+            "step 1: atoms or elements are not",
+        ),
     ],
 )
 def test_refusals(tmp_path, text, message):
@@ -89,5 +95,5 @@ def test_refusals(tmp_path, text, message):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(MissingFileError, match="no such dump"):
+    with pytest.raises(MissingFileError, match="no such trajectory"):
         read_dump(tmp_path / "a.dump")

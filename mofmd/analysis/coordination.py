@@ -7,11 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.analysis.neighbours import find_pairs
+from mofmd.analysis.observable import Observable, Record, Stamp, series_table
+from mofmd.analysis.result import Column, Result, Table
+from mofmd.analysis.statistics import mean_of_series
 from mofmd.errors import InputError
 from mofmd.trajectory.dump import Trajectory
+from mofmd.trajectory.frame import Frame
 
 # First minimum of the Zn-N potential of mean force: Castel et al., Digital Discovery 2024, 3, 355.
 ZN_N_CUTOFF_A = 2.5
+NUMBERS = 33  # coordination numbers told apart: 0 to 32
 
 
 @dataclass(frozen=True)
@@ -60,11 +65,91 @@ def coordination_numbers(
     cutoff_A
         Neighbours are closer than this [Å].
     """
-    centres, others = (trajectory.atoms_of(element) for element in pair)
-    if len(centres) == 0:
-        raise InputError(f"pair: no {pair[0]} among the species {sorted(set(trajectory.species))}")
-    numbers = np.zeros((len(trajectory), len(centres)), dtype=np.int64)
-    for row, positions, cell in zip(numbers, trajectory.positions, trajectory.cells, strict=True):
-        found = find_pairs(positions[centres], positions[others], cell, cutoff_A)
-        row[:] = np.bincount(found.first, minlength=len(centres))
+    numbers = np.array([_numbers(frame, pair, cutoff_A) for frame in trajectory])
     return Coordination(pair, cutoff_A, trajectory.timesteps, numbers)
+
+
+@dataclass(eq=False)
+class CoordinationNumber(Observable):
+    """Coordination number over time, and how often each number occurs.
+
+    Parameters
+    ----------
+    centre, neighbour
+        Elements.
+    cutoff_A
+        A neighbour is closer than this [Å]; 2.5 Å for Zn-N (Castel et al., Digital Discovery 2024,
+        3, 355, "Structural properties"). All periodic images count.
+    interval_ps, cut
+        As for every observable; the paper's interval is 0.1 ps.
+    """
+
+    centre: str = "Zn"
+    neighbour: str = "N"
+    cutoff_A: float = ZN_N_CUTOFF_A
+
+    def __post_init__(self) -> None:
+        """Begin with no frame."""
+        self.pair = (self.centre, self.neighbour)
+        self._record = Record()
+
+    @property
+    def name(self) -> str:
+        """Short name for people."""
+        return f"coordination {'-'.join(self.pair)}"
+
+    def check(self, frame: Frame) -> None:
+        """Refuse absent elements."""
+        for element in self.pair:
+            frame.species.atoms_of(element)
+
+    def measure(self, frame: Frame) -> tuple[float, np.ndarray]:
+        """Mean number, and the fraction of centres with 0, 1, ... neighbours."""
+        numbers = _numbers(frame, self.pair, self.cutoff_A)
+        if numbers.max() >= NUMBERS:
+            raise InputError(
+                f"{self.name}: a centre has {numbers.max()} neighbours within {self.cutoff_A} Å; "
+                f"fewer than {NUMBERS} expected, check cutoff_A"
+            )
+        return float(numbers.mean()), np.bincount(numbers, minlength=NUMBERS) / len(numbers)
+
+    def add(self, stamp: Stamp, value: tuple[float, np.ndarray]) -> None:
+        """Take the measurement of the next frame."""
+        self._record.add(stamp, *value)
+
+    def result(self) -> Result:
+        """Average over the frames in equilibrium."""
+        sampling = self._record.sampling(self.cut)
+        fraction, error = self._record.average.mean(sampling)
+        top = int(np.flatnonzero(fraction)[-1]) + 2
+        label = "-".join(self.pair)
+        series = np.array(self._record.series)
+        return Result(
+            name=self.name,
+            definition="neighbours closer than the cutoff, periodic images included "
+            "(Castel et al. 2024, Structural properties)",
+            settings={"pair": list(self.pair), "cutoff_A": self.cutoff_A},
+            scalars={"coordination number": mean_of_series(series, sampling)},
+            tables={
+                "series": series_table(
+                    self._record.stamps,
+                    f"{label} coordination number over time",
+                    number=Column(series),
+                ),
+                "distribution": Table(
+                    {
+                        "number": Column(np.arange(top, dtype=np.float64)),
+                        "fraction": Column(fraction[:top], "", error[:top]),
+                    },
+                    "bars",
+                    f"{label} coordination numbers",
+                ),
+            },
+            sampling=sampling,
+        )
+
+
+def _numbers(frame: Frame, pair: tuple[str, str], cutoff_A: float) -> np.ndarray:
+    centres, others = (frame.species.atoms_of(element) for element in pair)
+    found = find_pairs(frame.positions[centres], frame.positions[others], frame.cell, cutoff_A)
+    return np.bincount(found.first, minlength=len(centres))

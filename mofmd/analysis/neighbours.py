@@ -1,4 +1,4 @@
-"""Pairs of atoms within a distance, in any periodic cell."""
+"""Pairs of atoms within a distance, in any periodic cell: linked cells, compiled, in float64."""
 
 from __future__ import annotations
 
@@ -6,24 +6,36 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mofmd.compiled import compiled
 from mofmd.errors import InputError
+
+ATOMS_PER_BIN = 4
+SELF_DISTANCE_A = 1e-6
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Ordered pairs found by ``find_pairs``.
+    """Ordered pairs found by ``find_pairs``, in the order of the centres.
 
     Parameters
     ----------
     first, second
         (pairs,) rows of the two lists of positions. A pair occurs once per periodic image.
-    distances
-        (pairs,) distances [Å], float64.
+    vectors
+        (pairs, 3) from the centre to the image of its neighbour [Å].
+    images
+        (pairs, 3) which image: vector = others[second] + images · cell − centres[first].
     """
 
     first: np.ndarray
     second: np.ndarray
-    distances: np.ndarray
+    vectors: np.ndarray
+    images: np.ndarray
+
+    @property
+    def distances(self) -> np.ndarray:
+        """(pairs,) distances [Å]."""
+        return np.asarray(np.sqrt(np.einsum("pk,pk->p", self.vectors, self.vectors)))
 
 
 def cell_heights(cell: np.ndarray) -> np.ndarray:
@@ -34,10 +46,6 @@ def cell_heights(cell: np.ndarray) -> np.ndarray:
 def find_pairs(centres: np.ndarray, others: np.ndarray, cell: np.ndarray, r_max: float) -> Pairs:
     """Find all pairs closer than ``r_max``, every periodic image counted.
 
-    freud finds the neighbours (in float32, hence with a small margin); distances are computed
-    anew in float64. Where ``r_max`` exceeds half the cell's smallest height, ``others`` are
-    repeated in a supercell.
-
     Parameters
     ----------
     centres, others
@@ -46,40 +54,216 @@ def find_pairs(centres: np.ndarray, others: np.ndarray, cell: np.ndarray, r_max:
     cell
         (3, 3) rows a, b, c [Å], right-handed.
     r_max
-        Largest distance [Å].
+        Largest distance [Å]; it may exceed the cell.
     """
-    import freud
-
-    if r_max <= 0:
-        raise InputError(f"r_max: {r_max} Å, expected a positive distance")
-    margin = 1e-3
-    repeats = np.ceil(2.001 * (r_max + margin) / cell_heights(cell)).astype(int)
-    shifts = np.stack(np.meshgrid(*map(np.arange, repeats), indexing="ij"), axis=-1).reshape(-1, 3)
-    images = (others[None] + (shifts @ cell)[:, None]).reshape(-1, 3)
-    supercell = cell * repeats[:, None]
-    # freud wants a along x and b in the xy plane: fractional coordinates carry over
-    restricted = _restricted(supercell)
-    box = freud.box.Box.from_matrix(restricted.T)
-    inverse = np.linalg.inv(supercell)
-    query = freud.locality.AABBQuery(box, _wrapped(images @ inverse) @ restricted)
-    found = query.query(
-        _wrapped(centres @ inverse) @ restricted, {"mode": "ball", "r_max": r_max + margin}
-    ).toNeighborList()
-    first = np.asarray(found.query_point_indices).astype(np.int64)
-    second = np.asarray(found.point_indices).astype(np.int64)
-    fractional = (images[second] - centres[first]) @ inverse
-    distances = np.linalg.norm((fractional - np.round(fractional)) @ supercell, axis=1)
-    keep = (distances < r_max) & (distances > 1e-6)
-    return Pairs(first[keep], second[keep] % len(others), distances[keep])
+    grid = Grid.build(others, cell, r_max)
+    wrapped, wraps, bins = grid.place(centres)
+    counts = np.zeros(len(centres) + 1, dtype=np.int64)
+    empty = np.empty((0, 3))
+    no_index = np.empty(0, dtype=np.int64)
+    no_image = np.empty((0, 3), dtype=np.int64)
+    geometry = (grid.wrapped, grid.order, grid.starts, grid.shape, grid.offsets, cell)
+    # first the number of neighbours of each centre, then the neighbours
+    _collect(wrapped, bins, *geometry, r_max, counts, no_index, no_index, empty, no_image)
+    starts = np.cumsum(counts)
+    n_pairs = int(starts[-1])
+    first = np.empty(n_pairs, dtype=np.int64)
+    second = np.empty(n_pairs, dtype=np.int64)
+    vectors = np.empty((n_pairs, 3))
+    images = np.empty((n_pairs, 3), dtype=np.int64)
+    _collect(wrapped, bins, *geometry, r_max, starts, first, second, vectors, images)
+    images += wraps[first] - grid.wraps[second]
+    return Pairs(first, second, vectors, images)
 
 
-def _restricted(cell: np.ndarray) -> np.ndarray:
-    """Rotate the cell so that it becomes lower triangular with a positive diagonal."""
-    if np.linalg.det(cell) <= 0:
-        raise InputError("cell: a, b, c are not right-handed; swap two of them")
-    upper = np.linalg.qr(cell.T, mode="r")
-    return np.asarray((upper * np.sign(np.diag(upper))[:, None]).T)
+def count_pairs(
+    centres: np.ndarray, others: np.ndarray, cell: np.ndarray, r_max: float, bins: int
+) -> np.ndarray:
+    """Histogram of the distances of all pairs closer than ``r_max``, without listing them.
+
+    Parameters
+    ----------
+    centres, others, cell, r_max
+        As for ``find_pairs``.
+    bins
+        Number of bins of equal width from zero.
+
+    Returns
+    -------
+    np.ndarray
+        (bins,) ordered pairs in each bin.
+    """
+    grid = Grid.build(others, cell, r_max)
+    wrapped, _, places = grid.place(centres)
+    counts = np.zeros(bins, dtype=np.int64)
+    _histogram(
+        wrapped, places, grid.wrapped, grid.starts, grid.shape, grid.offsets, cell, r_max, counts
+    )
+    return counts
 
 
-def _wrapped(fractional: np.ndarray) -> np.ndarray:
-    return np.asarray(fractional - np.round(fractional))
+@dataclass(frozen=True)
+class Grid:
+    """Positions sorted into bins of the cell.
+
+    Parameters
+    ----------
+    cell
+        (3, 3) rows [Å].
+    shape
+        (3,) bins along a, b, c.
+    offsets
+        (m, 3) bins, relative to one, that may hold something within the distance.
+    order
+        (n,) positions sorted by bin.
+    starts
+        (bins + 1,) where each bin begins in ``order``.
+    wrapped
+        (n, 3) positions inside the cell, in ``order`` [Å].
+    wraps
+        (n, 3) cells by which each position was moved, in the order given.
+    """
+
+    cell: np.ndarray
+    shape: np.ndarray
+    offsets: np.ndarray
+    order: np.ndarray
+    starts: np.ndarray
+    wrapped: np.ndarray
+    wraps: np.ndarray
+
+    @classmethod
+    def build(cls, positions: np.ndarray, cell: np.ndarray, r_max: float) -> Grid:
+        """Sort positions into bins that suit a distance."""
+        if not r_max > 0:
+            raise InputError(f"r_max: {r_max} Å, expected a positive distance")
+        volume = np.linalg.det(cell)
+        if not volume > 0:
+            raise InputError("cell: a, b, c are not right-handed; swap two of them")
+        heights = cell_heights(cell)
+        edge = max(r_max / 3, (ATOMS_PER_BIN * volume / max(1, len(positions))) ** (1 / 3))
+        shape = np.maximum(1, np.floor(heights / edge)).astype(np.int64)
+        empty = np.empty(0, dtype=np.int64)
+        offsets = _offsets(cell, shape, heights, r_max)
+        grid = cls(cell, shape, offsets, empty, empty, np.empty((0, 3)), empty)
+        wrapped, wraps, bins = grid.place(positions)
+        flat = np.ravel_multi_index(tuple(bins.T), tuple(shape))
+        order = np.argsort(flat, kind="stable")
+        counts = np.bincount(flat, minlength=int(np.prod(shape)))
+        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        ordered = np.ascontiguousarray(wrapped[order])
+        return cls(cell, shape, offsets, order, starts, ordered, wraps)
+
+    def place(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Positions inside the cell [Å], cells they were moved by, and (n, 3) their bins."""
+        fractional = positions @ np.linalg.inv(self.cell)
+        wraps = np.floor(fractional)
+        wrapped = positions - wraps @ self.cell
+        inside = np.clip((fractional - wraps) * self.shape, 0, self.shape - 1).astype(np.int64)
+        return wrapped, wraps.astype(np.int64), inside
+
+
+def _offsets(cell: np.ndarray, shape: np.ndarray, heights: np.ndarray, r_max: float) -> np.ndarray:
+    """Relative bins that reach within ``r_max`` of a bin.
+
+    Two points in bins whose corners differ by v are at least |v| minus a bin's longest diagonal
+    apart.
+    """
+    reach = np.ceil(r_max * shape / heights * (1 + 1e-12)).astype(np.int64)
+    axes = [np.arange(-n, n + 1) for n in reach]
+    offsets = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    edges = cell / shape[:, None]
+    corners = np.array([[1, y, z] for y in (-1, 1) for z in (-1, 1)])
+    diagonal = np.linalg.norm(corners @ edges, axis=1).max()
+    near = np.linalg.norm(offsets @ edges, axis=1) <= r_max + diagonal
+    return np.ascontiguousarray(offsets[near].astype(np.int64))
+
+
+@compiled
+def _collect(  # noqa: PLR0913, PLR0917 - plain arrays
+    centres: np.ndarray,
+    bins: np.ndarray,
+    others: np.ndarray,
+    order: np.ndarray,
+    starts: np.ndarray,
+    shape: np.ndarray,
+    offsets: np.ndarray,
+    cell: np.ndarray,
+    r_max: float,
+    slots: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    vectors: np.ndarray,
+    images: np.ndarray,
+) -> None:
+    """Count the neighbours of centre i in slots[i + 1]; or write them from slots[i] on."""
+    counting = len(first) == 0
+    r_max2 = r_max * r_max
+    for i in range(len(centres)):
+        slot = 0 if counting else slots[i]
+        for k in range(len(offsets)):
+            a = bins[i, 0] + offsets[k, 0]
+            b = bins[i, 1] + offsets[k, 1]
+            c = bins[i, 2] + offsets[k, 2]
+            ia = a // shape[0]
+            ib = b // shape[1]
+            ic = c // shape[2]
+            place = ((a - ia * shape[0]) * shape[1] + b - ib * shape[1]) * shape[2]
+            place += c - ic * shape[2]
+            x0 = ia * cell[0, 0] + ib * cell[1, 0] + ic * cell[2, 0] - centres[i, 0]
+            y0 = ia * cell[0, 1] + ib * cell[1, 1] + ic * cell[2, 1] - centres[i, 1]
+            z0 = ia * cell[0, 2] + ib * cell[1, 2] + ic * cell[2, 2] - centres[i, 2]
+            for j in range(starts[place], starts[place + 1]):
+                x = others[j, 0] + x0
+                y = others[j, 1] + y0
+                z = others[j, 2] + z0
+                d2 = x * x + y * y + z * z
+                if SELF_DISTANCE_A**2 < d2 < r_max2:
+                    if not counting:
+                        first[slot] = i
+                        second[slot] = order[j]
+                        vectors[slot, 0] = x
+                        vectors[slot, 1] = y
+                        vectors[slot, 2] = z
+                        images[slot, 0] = ia
+                        images[slot, 1] = ib
+                        images[slot, 2] = ic
+                    slot += 1
+        if counting:
+            slots[i + 1] = slot
+
+
+@compiled
+def _histogram(  # noqa: PLR0913, PLR0917 - plain arrays
+    centres: np.ndarray,
+    bins: np.ndarray,
+    others: np.ndarray,
+    starts: np.ndarray,
+    shape: np.ndarray,
+    offsets: np.ndarray,
+    cell: np.ndarray,
+    r_max: float,
+    counts: np.ndarray,
+) -> None:
+    per_A = len(counts) / r_max
+    r_max2 = r_max * r_max
+    for i in range(len(centres)):
+        for k in range(len(offsets)):
+            a = bins[i, 0] + offsets[k, 0]
+            b = bins[i, 1] + offsets[k, 1]
+            c = bins[i, 2] + offsets[k, 2]
+            ia = a // shape[0]
+            ib = b // shape[1]
+            ic = c // shape[2]
+            place = ((a - ia * shape[0]) * shape[1] + b - ib * shape[1]) * shape[2]
+            place += c - ic * shape[2]
+            x0 = ia * cell[0, 0] + ib * cell[1, 0] + ic * cell[2, 0] - centres[i, 0]
+            y0 = ia * cell[0, 1] + ib * cell[1, 1] + ic * cell[2, 1] - centres[i, 1]
+            z0 = ia * cell[0, 2] + ib * cell[1, 2] + ic * cell[2, 2] - centres[i, 2]
+            for j in range(starts[place], starts[place + 1]):
+                x = others[j, 0] + x0
+                y = others[j, 1] + y0
+                z = others[j, 2] + z0
+                d2 = x * x + y * y + z * z
+                if SELF_DISTANCE_A**2 < d2 < r_max2:
+                    counts[min(len(counts) - 1, int(np.sqrt(d2) * per_A))] += 1

@@ -1,14 +1,18 @@
-"""Partial radial distribution functions."""
+"""Partial radial distribution functions and potentials of mean force."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from mofmd.analysis.neighbours import find_pairs
+from mofmd.analysis.neighbours import cell_heights, count_pairs
+from mofmd.analysis.observable import Observable, Record, Stamp
+from mofmd.analysis.result import Column, Result, Table
 from mofmd.errors import InputError
 from mofmd.trajectory.dump import Trajectory
+from mofmd.trajectory.frame import Frame
+from mofmd.units import BOLTZMANN_EV_PER_K, EV_TO_KJ_PER_MOL
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def radial_distribution(
     r_max_A: float = 8.0,
     bin_width_A: float = 0.05,
 ) -> RadialDistribution:
-    """Compute g(r) of a pair of elements over all frames.
+    """Compute g(r) of a pair of elements over all frames, without errors.
 
     Parameters
     ----------
@@ -64,32 +68,161 @@ def radial_distribution(
     bin_width_A
         Width of a bin [Å].
     """
-    edges = _edges(r_max_A, bin_width_A)
-    first, second = (trajectory.atoms_of(element) for element in pair)
-    for element, atoms in zip(pair, (first, second), strict=True):
-        if len(atoms) == 0:
-            raise InputError(
-                f"pair: no {element} among the species {sorted(set(trajectory.species))}"
-            )
+    edges = bin_edges(r_max_A, bin_width_A)
     if len(trajectory) == 0:
         raise InputError("trajectory: no frames to average over")
-    shells = 4 / 3 * np.pi * np.diff(edges**3)
-    counts = np.zeros(len(shells), dtype=np.int64)
-    g = np.zeros(len(shells))
-    for positions, cell in zip(trajectory.positions, trajectory.cells, strict=True):
-        found = find_pairs(positions[first], positions[second], cell, edges[-1])
-        frame, _ = np.histogram(found.distances, bins=edges)
-        counts += frame
-        g += frame * abs(np.linalg.det(cell)) / (len(first) * len(second) * shells)
-    g /= len(trajectory)
+    counts = np.zeros(len(edges) - 1, dtype=np.int64)
+    g = np.zeros(len(counts))
+    for frame in trajectory:
+        found = _counts(frame, pair, edges)
+        counts += found
+        g += normalised(found, frame, pair, edges)
     centres = (edges[1:] + edges[:-1]) / 2
-    return RadialDistribution(pair, centres, g, counts, len(trajectory))
+    return RadialDistribution(pair, centres, g / len(trajectory), counts, len(trajectory))
 
 
-def _edges(r_max_A: float, bin_width_A: float) -> np.ndarray:
-    if bin_width_A <= 0:
+@dataclass(eq=False)
+class Rdf(Observable):
+    """Partial radial distribution function g(r) of two elements, and its potential of mean force.
+
+    Normalisation as in ``RadialDistribution``. F(r) = −k_B T (ln g(r) − ln g_max): Castel et al.,
+    Digital Discovery 2024, 3, 355, "Structural properties".
+
+    Parameters
+    ----------
+    first, second
+        The elements.
+    r_max_A
+        Upper end [Å], a multiple of the bin width; None takes what fits in half the cell of the
+        first frame.
+    bin_width_A
+        Width of a bin [Å].
+    temperature_K
+        For the potential of mean force; None leaves it out.
+    beyond_half_cell
+        Allow ``r_max_A`` beyond half the cell's smallest height, where an atom meets images of one
+        and the same neighbour: exact counts of a periodic crystal, but no longer those of a
+        liquid or glass.
+    interval_ps, cut
+        As for every observable; the paper's interval is 0.1 ps.
+    """
+
+    first: str
+    second: str
+    r_max_A: float | None = 10.0
+    bin_width_A: float = 0.05
+    temperature_K: float | None = None
+    beyond_half_cell: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        """Refuse bins that do not fit."""
+        self.pair = (self.first, self.second)
+        self._edges = bin_edges(self.r_max_A or self.bin_width_A, self.bin_width_A)
+        self._record = Record()
+
+    @property
+    def name(self) -> str:
+        """Short name for people."""
+        return f"rdf {'-'.join(self.pair)}"
+
+    def check(self, frame: Frame) -> None:
+        """Refuse absent elements; find the range where it was left open."""
+        for element in self.pair:
+            frame.species.atoms_of(element)
+        if self.r_max_A is None:
+            bins = int(cell_heights(frame.cell).min() / 2 / self.bin_width_A)
+            self._edges = bin_edges(bins * self.bin_width_A, self.bin_width_A)
+
+    def measure(self, frame: Frame) -> tuple[float, np.ndarray]:
+        """Mean of 1/r over the pairs [1/Å], and g(r) of the frame."""
+        half = cell_heights(frame.cell).min() / 2
+        if self._edges[-1] > half + 1e-9 and not self.beyond_half_cell:
+            raise InputError(
+                f"r_max_A: {self._edges[-1]:g} exceeds {half:.3f} Å, half the cell's smallest "
+                f"height at step {frame.step}; reduce it, use a supercell, or allow "
+                "beyond_half_cell"
+            )
+        counts = _counts(frame, self.pair, self._edges)
+        centres = (self._edges[1:] + self._edges[:-1]) / 2
+        inverse = float(counts @ (1 / centres) / max(1, counts.sum()))
+        return inverse, normalised(counts, frame, self.pair, self._edges)
+
+    def add(self, stamp: Stamp, value: tuple[float, np.ndarray]) -> None:
+        """Take the measurement of the next frame."""
+        self._record.add(stamp, *value)
+
+    def result(self) -> Result:
+        """Average over the frames in equilibrium."""
+        sampling = self._record.sampling(self.cut)
+        g, error = self._record.average.mean(sampling)
+        r = (self._edges[1:] + self._edges[:-1]) / 2
+        label = "-".join(self.pair)
+        tables = {
+            "g": Table(
+                {"r": Column(r, "Å"), "g": Column(g, "", error)},
+                "curve",
+                f"{label} radial distribution function",
+            )
+        }
+        if self.temperature_K is not None and g.max() > 0:
+            tables["pmf"] = pmf_table(
+                ("r", Column(r, "Å")),
+                tables["g"].columns["g"],
+                self.temperature_K,
+                f"{label} potential of mean force",
+            )
+        return Result(
+            name=self.name,
+            definition="g(r) = n(r) V / (N_A N_B ΔV(r)), ordered pairs; "
+            "F(r) = -kT ln(g/g_max) (Castel et al. 2024, Structural properties)",
+            settings={
+                "pair": list(self.pair),
+                "r_max_A": float(self._edges[-1]),
+                "bin_width_A": self.bin_width_A,
+                "temperature_K": self.temperature_K,
+            },
+            scalars={},
+            tables=tables,
+            sampling=sampling,
+        )
+
+
+def pmf_table(
+    abscissa: tuple[str, Column], density: Column, temperature_K: float, title: str
+) -> Table:
+    """Potential of mean force −k_B T ln(p/p_max) [kJ/mol]; NaN where p is zero."""
+    thermal = BOLTZMANN_EV_PER_K * EV_TO_KJ_PER_MOL * temperature_K
+    p, error = density.values, density.standard_error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        energy = np.where(p > 0, -thermal * np.log(p / p.max()), np.nan)
+        spread = None if error is None else np.where(p > 0, thermal * error / p, np.nan)
+    name, column = abscissa
+    return Table({name: column, "F": Column(energy, "kJ/mol", spread)}, "curve", title)
+
+
+def bin_edges(r_max_A: float, bin_width_A: float) -> np.ndarray:
+    """Edges of bins from zero to a distance that is a multiple of their width [Å]."""
+    if not bin_width_A > 0:
         raise InputError(f"bin_width_A: {bin_width_A}, expected a positive width")
     bins = round(r_max_A / bin_width_A)
     if bins < 1 or abs(bins * bin_width_A - r_max_A) > 1e-9:
         raise InputError(f"r_max_A: {r_max_A} is not a multiple of bin_width_A {bin_width_A}")
     return np.linspace(0.0, r_max_A, bins + 1)
+
+
+def normalised(
+    counts: np.ndarray, frame: Frame, pair: tuple[str, str], edges: np.ndarray
+) -> np.ndarray:
+    """Turn counts of ordered pairs into g(r)."""
+    shells = 4 / 3 * np.pi * np.diff(edges**3)
+    n_first, n_second = (len(frame.species.atoms_of(element)) for element in pair)
+    return np.asarray(counts * frame.volume_A3 / (n_first * n_second * shells))
+
+
+def _counts(frame: Frame, pair: tuple[str, str], edges: np.ndarray) -> np.ndarray:
+    first, second = (frame.species.atoms_of(element) for element in pair)
+    # the shorter list is cheaper as centres, and the ordered pairs are the same
+    few, many = (first, second) if len(first) <= len(second) else (second, first)
+    return count_pairs(
+        frame.positions[few], frame.positions[many], frame.cell, float(edges[-1]), len(edges) - 1
+    )

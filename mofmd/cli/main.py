@@ -5,7 +5,19 @@ import sys
 import typer
 from rich.console import Console
 
-from mofmd.cli import build, demo, deploy, doctor, ensemble, env, generate, models, run, verify
+from mofmd.cli import (
+    analyse,
+    build,
+    demo,
+    deploy,
+    doctor,
+    ensemble,
+    env,
+    generate,
+    models,
+    run,
+    verify,
+)
 from mofmd.errors import MofmdError
 
 app = typer.Typer(
@@ -24,6 +36,8 @@ app.command(name="env")(env.env)
 app.command(name="generate")(generate.generate)
 app.command(name="run")(run.run)
 app.add_typer(ensemble.app, name="ensemble")
+app.command(name="analyse")(analyse.analyse)
+app.command(name="report")(analyse.report)
 
 
 def main() -> None:

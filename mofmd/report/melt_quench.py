@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from mofmd.analysis.building_units import LinkerIntegrity, find_linkers, linkers_intact
+from mofmd.analysis.building_units import find_linkers
 from mofmd.analysis.coordination import Coordination, coordination_numbers
+from mofmd.analysis.integrity import LinkerIntegrity, linkers_intact
 from mofmd.analysis.rdf import RadialDistribution, radial_distribution
 from mofmd.engine.files import write_atomic
 from mofmd.engine.lammps_log import ThermoTable, join_stages

@@ -1,0 +1,248 @@
+"""Results of observables: frozen, with units and errors, to JSON, NPZ and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+
+from mofmd.analysis.statistics import INDEPENDENT_MIN, Estimate, Sampling
+from mofmd.engine.files import write_atomic
+
+SCHEMA = "mofmd-analysis-1"
+Kind = Literal["curve", "bars", "series"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Numbers of one kind; arrays are read-only.
+
+    Parameters
+    ----------
+    values
+        (rows,) values.
+    unit
+        Their unit; empty for pure numbers.
+    standard_error
+        (rows,) errors of the values, where they are known.
+    """
+
+    values: np.ndarray
+    unit: str = ""
+    standard_error: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Make the arrays read-only."""
+        for array in (self.values, self.standard_error):
+            if array is not None:
+                array.setflags(write=False)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length; the first one is the abscissa.
+
+    Parameters
+    ----------
+    columns
+        Name to column.
+    kind
+        How it is drawn: a curve, bars, or a series over time.
+    title
+        What it shows.
+    """
+
+    columns: Mapping[str, Column]
+    kind: Kind
+    title: str
+
+    def __post_init__(self) -> None:
+        """Make the mapping read-only."""
+        lengths = {len(column.values) for column in self.columns.values()}
+        if len(lengths) > 1:
+            raise ValueError(f"columns of different lengths {sorted(lengths)} in one table")
+        object.__setattr__(self, "columns", MappingProxyType(dict(self.columns)))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an observable found.
+
+    Parameters
+    ----------
+    name
+        Short name, unique among the results of an analysis, such as ``rdf Zn-N``.
+    definition
+        What was computed, with its source.
+    settings
+        Parameters of the observable, units in their names.
+    scalars
+        Single numbers.
+    tables
+        Curves, histograms and series over time.
+    sampling
+        Frames used; None where there is no series to judge by.
+    notes
+        What a reader must know, in sentences.
+    """
+
+    name: str
+    definition: str
+    settings: Mapping[str, Any]
+    scalars: Mapping[str, Estimate]
+    tables: Mapping[str, Table]
+    sampling: Sampling | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        """Say so where there are too few independent samples; make the mappings read-only."""
+        notes = self.notes
+        if self.sampling is not None and self.sampling.independent < INDEPENDENT_MIN:
+            notes = (*notes, _few(self.sampling))
+        object.__setattr__(self, "notes", notes)
+        for name in ("settings", "scalars", "tables"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; what is not a number is null."""
+        return {
+            "name": self.name,
+            "definition": self.definition,
+            "settings": dict(self.settings),
+            "sampling": None if self.sampling is None else _sampling(self.sampling),
+            "scalars": {
+                name: {
+                    "value": _number(scalar.value),
+                    "standard_error": _number(scalar.standard_error),
+                    "independent_samples": _number(scalar.independent),
+                    "unit": scalar.unit,
+                }
+                for name, scalar in self.scalars.items()
+            },
+            "tables": {name: _table(table) for name, table in self.tables.items()},
+            "notes": list(self.notes),
+        }
+
+
+def write_results(
+    results: Iterable[Result], directory: Path, about: Mapping[str, Any] | None = None
+) -> list[Path]:
+    """Write ``results.json`` (all), ``results.npz`` (arrays) and one CSV file per table.
+
+    Parameters
+    ----------
+    results
+        Results of an analysis.
+    directory
+        Made if it is not there.
+    about
+        Where they come from: goes to the JSON file as it is.
+    """
+    results = list(results)
+    directory.mkdir(parents=True, exist_ok=True)
+    document = {
+        "schema": SCHEMA,
+        "about": dict(about or {}),
+        "results": [result.as_dict() for result in results],
+    }
+    written = [directory / "results.json", directory / "results.npz"]
+    write_atomic(written[0], json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_atomic(written[1], _npz(results))
+    for result in results:
+        for name, table in result.tables.items():
+            path = directory / f"{file_stem(result.name)}_{file_stem(name)}.csv"
+            write_atomic(path, _csv(table))
+            written.append(path)
+    return written
+
+
+def file_stem(name: str) -> str:
+    """Part of a file name made of a name for people."""
+    return re.sub(r"[^\w.+-]+", "_", name).strip("_")
+
+
+def header(name: str, column: Column) -> str:
+    """Name of a column with its unit."""
+    return f"{name} ({column.unit})" if column.unit else name
+
+
+def _few(sampling: Sampling) -> str:
+    return (
+        f"Too few independent samples: {sampling.used} frames are worth "
+        f"{sampling.independent:.1f} (at least {INDEPENDENT_MIN} are wanted); the errors are a "
+        "lower bound. Run longer."
+    )
+
+
+def _sampling(sampling: Sampling) -> dict[str, Any]:
+    return {
+        "frames": sampling.frames,
+        "equilibration_cut_frames": sampling.cut,
+        "cut_found_automatically": sampling.automatic,
+        "statistical_inefficiency_frames": _number(sampling.inefficiency),
+        "independent_samples": _number(sampling.independent),
+    }
+
+
+def _table(table: Table) -> dict[str, Any]:
+    return {
+        "title": table.title,
+        "kind": table.kind,
+        "columns": {
+            name: {
+                "unit": column.unit,
+                "values": [_number(value) for value in column.values],
+                **(
+                    {}
+                    if column.standard_error is None
+                    else {"standard_error": [_number(value) for value in column.standard_error]}
+                ),
+            }
+            for name, column in table.columns.items()
+        },
+    }
+
+
+def _number(value: Any) -> int | float | None:
+    if isinstance(value, int | np.integer):
+        return int(value)
+    return float(f"{value:.12g}") if math.isfinite(value) else None
+
+
+def _npz(results: list[Result]) -> bytes:
+    arrays = {}
+    for result in results:
+        for name, table in result.tables.items():
+            for label, column in table.columns.items():
+                key = "/".join(map(file_stem, (result.name, name, label)))
+                arrays[key] = column.values
+                if column.standard_error is not None:
+                    arrays[f"{key}.standard_error"] = column.standard_error
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _csv(table: Table) -> str:
+    heads, columns = [], []
+    for name, column in table.columns.items():
+        heads.append(header(name, column))
+        columns.append(column.values)
+        if column.standard_error is not None:
+            heads.append(f"standard error of {header(name, column)}")
+            columns.append(column.standard_error)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(heads)
+    for row in zip(*columns, strict=True):
+        writer.writerow([f"{value:.9g}" if np.isfinite(value) else "" for value in row])
+    return text.getvalue()

@@ -1,0 +1,186 @@
+"""Total scattering: structure factor S(Q) and pair functions G(r) and D(r), X-ray and neutron.
+
+Faber-Ziman: S(Q) − 1 = Σ_ab w_ab(Q) (S_ab(Q) − 1) with w_ab = c_a c_b b_a b_b / ⟨b⟩² and
+S_ab(Q) − 1 = 4πρ ∫ r² (g_ab(r) − 1) sin(Qr)/(Qr) L(r) dr. F(Q) = S(Q) − 1, and
+D(r) = (2/π) ∫ Q F(Q) sin(Qr) W(Q) dQ is 4πρr times the weighted mean of g − 1 (Keen, J. Appl.
+Crystallogr. 2001, 34, 172). For X-rays b is the form factor at each Q, for neutrons the coherent
+length. L and W are Lorch's windows sin(πx)/(πx).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from typing import Literal
+
+import numpy as np
+
+from mofmd.analysis.neighbours import cell_heights, count_pairs
+from mofmd.analysis.observable import Observable, Record, Stamp
+from mofmd.analysis.rdf import bin_edges, normalised
+from mofmd.analysis.result import Column, Result, Table
+from mofmd.errors import InputError
+from mofmd.trajectory.frame import Frame
+
+Radiation = Literal["xray", "neutron"]
+
+
+def scattering_factors(
+    elements: tuple[str, ...], radiation: Radiation, q: np.ndarray
+) -> np.ndarray:
+    """Scattering power of each element: form factor, or coherent length in fm (elements, q).
+
+    Form factors are those of Waasmaier and Kirfel, lengths those of the NIST table, both from
+    periodictable.
+    """
+    import periodictable
+    from periodictable import cromermann
+
+    if radiation == "xray":
+        return np.array([cromermann.fxrayatq(name, q) for name in elements])
+    lengths = [periodictable.elements.symbol(name).neutron.b_c for name in elements]
+    unknown = [name for name, b in zip(elements, lengths, strict=True) if b is None]
+    if unknown:
+        raise InputError(f"scattering: no neutron scattering length of {unknown[0]}")
+    return np.array(lengths, dtype=np.float64)[:, None] * np.ones(len(q))
+
+
+def partial_structure_factors(
+    r: np.ndarray, g: np.ndarray, density: float, q: np.ndarray
+) -> np.ndarray:
+    """S_ab(Q) − 1 of partials g_ab(r).
+
+    Parameters
+    ----------
+    r
+        (bins,) centres of bins of equal width [Å].
+    g
+        (pairs, bins) partial radial distribution functions.
+    density
+        Atoms per volume [1/Å³].
+    q
+        (q,) wave numbers [1/Å].
+    """
+    width = r[1] - r[0]
+    window = np.sinc(r / (r[-1] + width / 2))
+    kernel = np.sinc(np.outer(q, r) / np.pi) * (4 * np.pi * density * r**2 * window * width)
+    return np.asarray((g - 1) @ kernel.T)
+
+
+@dataclass(eq=False)
+class Scattering(Observable):
+    """Structure factors and pair functions from all partial g(r).
+
+    Parameters
+    ----------
+    r_max_A
+        Range of g(r) [Å]; None takes what fits in half the cell. The truncation broadens S(Q) by
+        about 2π/r_max.
+    bin_width_A
+        Width of a bin [Å].
+    q_max_per_A
+        Largest Q [1/Å]; the published ZIF-4 data end at 24.
+    interval_ps, cut
+        As for every observable.
+    """
+
+    r_max_A: float | None = None
+    bin_width_A: float = 0.02
+    q_max_per_A: float = 24.0
+
+    def __post_init__(self) -> None:
+        """Refuse ranges that are none."""
+        self._edges = bin_edges(self.r_max_A or self.bin_width_A, self.bin_width_A)
+        if not self.q_max_per_A > 1:
+            raise InputError(f"q_max_per_A: {self.q_max_per_A}, expected more than 1")
+        self._record = Record()
+
+    @property
+    def name(self) -> str:
+        """Short name for people."""
+        return "scattering"
+
+    def check(self, frame: Frame) -> None:
+        """Find the range where it was left open, and the pairs."""
+        if self.r_max_A is None:
+            half = 0.97 * cell_heights(frame.cell).min() / 2
+            bins = int(half / self.bin_width_A)
+            self._edges = bin_edges(round(bins * self.bin_width_A, 9), self.bin_width_A)
+        self._species = frame.species
+        self._pairs = list(combinations_with_replacement(frame.species.elements, 2))
+
+    def measure(self, frame: Frame) -> np.ndarray:
+        """Partial g(r) of every pair of elements, and the density of atoms, in one array."""
+        half = cell_heights(frame.cell).min() / 2
+        if self._edges[-1] > half + 1e-9:
+            raise InputError(
+                f"r_max_A: {self._edges[-1]:g} exceeds {half:.3f} Å, half the cell's smallest "
+                f"height at step {frame.step}"
+            )
+        rows = []
+        bins = len(self._edges) - 1
+        for pair in self._pairs:
+            a, b = (frame.species.atoms_of(element) for element in pair)
+            counts = count_pairs(
+                frame.positions[a], frame.positions[b], frame.cell, float(self._edges[-1]), bins
+            )
+            rows.append(normalised(counts, frame, pair, self._edges))
+        return np.array([*rows, np.full(bins, len(frame) / frame.volume_A3)])
+
+    def add(self, stamp: Stamp, value: np.ndarray) -> None:
+        """Take the measurement of the next frame."""
+        self._record.add(stamp, float(value[-1, 0]), value)
+
+    def result(self) -> Result:
+        """Weight the mean partials."""
+        sampling = self._record.sampling(self.cut)
+        mean, _ = self._record.average.mean(sampling)
+        g, density = mean[:-1], float(mean[-1, 0])
+        r = (self._edges[1:] + self._edges[:-1]) / 2
+        q = np.arange(0.4, self.q_max_per_A, 0.02)
+        partials = partial_structure_factors(r, g, density, q)
+        fractions = np.bincount(self._species.codes) / len(self._species)
+        structure = {"Q": Column(q, "1/Å")}
+        pair = {"r": Column(r, "Å")}
+        for radiation in ("xray", "neutron"):
+            factors = scattering_factors(self._species.elements, radiation, q)
+            weights = _weights(self._species.elements, self._pairs, fractions, factors)
+            f = np.einsum("pq,pq->q", weights, partials)
+            window = np.sinc(q / self.q_max_per_A)
+            d = 2 / np.pi * np.sin(np.outer(r, q)) @ (q * f * window) * (q[1] - q[0])
+            structure[f"S {radiation}"] = Column(1 + f)
+            pair[f"D {radiation}"] = Column(d, "1/Å²")
+            pair[f"G {radiation}"] = Column(d / (4 * np.pi * density * r))
+        return Result(
+            name=self.name,
+            definition="Faber-Ziman S(Q) from all partial g(r); D(r) = (2/π)∫ Q F(Q) sin(Qr) dQ, "
+            "Lorch window (Keen 2001); G = D/(4πρr)",
+            settings={
+                "r_max_A": float(self._edges[-1]),
+                "bin_width_A": self.bin_width_A,
+                "q_max_per_A": self.q_max_per_A,
+                "density_per_A3": density,
+            },
+            scalars={},
+            tables={
+                "structure factor": Table(structure, "curve", "Structure factor"),
+                "pair function": Table(pair, "curve", "Pair functions D(r) and G(r)"),
+            },
+            sampling=sampling,
+        )
+
+
+def _weights(
+    elements: tuple[str, ...],
+    pairs: list[tuple[str, str]],
+    fractions: np.ndarray,
+    factors: np.ndarray,
+) -> np.ndarray:
+    """Faber-Ziman weight of each pair at each Q; unlike pairs count twice."""
+    mean = fractions @ factors
+    rows = []
+    for first, second in pairs:
+        a, b = elements.index(first), elements.index(second)
+        both = 1 if a == b else 2
+        rows.append(both * fractions[a] * fractions[b] * factors[a] * factors[b] / mean**2)
+    return np.array(rows)

@@ -1,0 +1,131 @@
+"""``mofmd analyse`` and ``mofmd report``: what a run, an ensemble or a trajectory shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mofmd.report.analysis import Analysis, AnalysisSettings
+
+Source = Annotated[
+    Path, typer.Argument(help="directory of a run or ensemble, or a trajectory or structure")
+]
+Observables = Annotated[
+    str,
+    typer.Option(
+        "--observables",
+        help="comma-separated: rdf, angles, coordination, density, integrity, msd, rings, pores, "
+        "scattering, elasticity, vacf",
+    ),
+]
+Temperature = Annotated[float | None, typer.Option(help="K [default: the protocol's]")]
+Start = Annotated[
+    float | None,
+    typer.Option("--start-ps", help="equilibrated from here on [default: found by statistics]"),
+]
+Stride = Annotated[int, typer.Option(min=1, help="every how many frames to take one")]
+Timestep = Annotated[
+    float | None, typer.Option("--timestep-fs", help="for dumps without times [default: protocol]")
+]
+Types = Annotated[str, typer.Option(help="elements of types 1, 2, ...: C,H,N,Zn")]
+Unwrap = Annotated[bool, typer.Option("--unwrap", help="unwrap wrapped positions by continuity")]
+Workers = Annotated[int, typer.Option(min=1, help="threads")]
+DEFAULT = "rdf,angles,coordination,density,integrity,rings,pores"
+
+
+def analyse(  # noqa: PLR0913, PLR0917 - options
+    source: Source,
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder")] = Path("analysis"),
+    observables: Observables = DEFAULT,
+    temperature: Temperature = None,
+    start_ps: Start = None,
+    stride: Stride = 1,
+    timestep_fs: Timestep = None,
+    types: Types = "",
+    unwrap: Unwrap = False,
+    workers: Workers = 1,
+) -> None:
+    """Measure observables in one pass: results.json, results.npz and a CSV file per curve."""
+    from mofmd.report.analysis import AnalysisSettings
+
+    settings = AnalysisSettings(
+        source,
+        _words(observables),
+        temperature,
+        start_ps,
+        stride,
+        timestep_fs,
+        _words(types),
+        unwrap,
+        workers,
+    )
+    _run(settings, output)
+
+
+def report(  # noqa: PLR0913, PLR0917 - options
+    source: Source,
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder")] = Path("report"),
+    observables: Observables = DEFAULT,
+    temperature: Temperature = None,
+    start_ps: Start = None,
+    stride: Stride = 1,
+    timestep_fs: Timestep = None,
+    types: Types = "",
+    unwrap: Unwrap = False,
+    workers: Workers = 1,
+) -> None:
+    """Analyse, and write report.html: one page with figures, tables and a 3D view, no network."""
+    from mofmd.report.analysis import AnalysisSettings
+    from mofmd.report.page import write_page
+
+    settings = AnalysisSettings(
+        source,
+        _words(observables),
+        temperature,
+        start_ps,
+        stride,
+        timestep_fs,
+        _words(types),
+        unwrap,
+        workers,
+    )
+    console, found = _run(settings, output)
+    page = write_page(found, output)
+    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, Analysis]:
+    from rich.console import Console
+    from rich.table import Table
+
+    from mofmd.errors import InputError
+    from mofmd.report.analysis import run_analysis, write_analysis
+
+    if output.exists() and not output.is_dir():
+        raise InputError(f"output: {output} is a file, expected a folder")
+    console = Console()
+    found = run_analysis(settings, console)
+    write_analysis(found, output)
+    table = Table(title=str(settings.source))
+    for column in ("observable", "quantity", "value"):
+        table.add_column(column)
+    for result in found.results:
+        for name, scalar in result.scalars.items():
+            table.add_row(result.name, name, str(scalar))
+    console.print(table)
+    for result in found.results:
+        for note in result.notes:
+            console.print(f"{result.name}: {note}", style="yellow", highlight=False, soft_wrap=True)
+    for name in found.about["incomplete_frame"]:
+        console.print(f"{name}: ends within a frame, which was left out", style="yellow")
+    console.print(f"Results are in {output}", highlight=False, soft_wrap=True)
+    return console, found

@@ -1,0 +1,20 @@
+"""Compiled loops: numba where numpy cannot, typed for mypy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def compiled(function: F) -> F:
+    """Compile a loop over plain arrays; it lets go of the interpreter lock while it runs.
+
+    The machine code is kept beside the source (or in numba's cache folder where that is not
+    writable), so that it is compiled once per machine, on the first call.
+    """
+    result: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    return result

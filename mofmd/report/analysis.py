@@ -1,0 +1,299 @@
+"""Analysing a run, an ensemble or a file, from the disk to results."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import mofmd
+from mofmd.analysis.analyse import analyse
+from mofmd.analysis.catalogue import DEFAULT, Subject, make_observables
+from mofmd.analysis.ensemble import ensemble_results
+from mofmd.analysis.result import Result, write_results
+from mofmd.engine.lammps_log import ThermoTable, read_log
+from mofmd.errors import InputError, MissingFileError
+from mofmd.trajectory.frame import Frame
+from mofmd.trajectory.trajectory import FrameSource, RawFrame, TrajectoryFile, Unwrapped
+
+DUMP = "trajectory.dump"
+SUFFIXES = ("", ".gz", ".zst")
+STRUCTURES = (".cif", ".vasp", ".data", ".lmp")
+
+
+@dataclass(frozen=True)
+class AnalysisSettings:
+    """What to analyse, and how.
+
+    Parameters
+    ----------
+    source
+        Directory of a run, of an ensemble (a directory of runs), or a trajectory or structure.
+    observables
+        Names of the catalogue.
+    temperature_K
+        Temperature; None takes the protocol's, where there is one.
+    start_ps
+        Time from which frames count as in equilibrium; None takes the last stage of a run with
+        several, and within it finds where equilibrium begins.
+    stride
+        Every how many frames to take one.
+    timestep_fs
+        For dumps without times; None takes the protocol's, where there is one.
+    type_names
+        Elements of LAMMPS types 1, 2, ..., for dumps without elements.
+    unwrap
+        Unwrap wrapped positions by continuity.
+    workers
+        Threads.
+    """
+
+    source: Path
+    observables: Sequence[str] = DEFAULT
+    temperature_K: float | None = None
+    start_ps: float | None = None
+    stride: int = 1
+    timestep_fs: float | None = None
+    type_names: Sequence[str] = ()
+    unwrap: bool = False
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Member:
+    """One analysed run.
+
+    Parameters
+    ----------
+    name
+        Name of its directory or file.
+    results
+        What was found.
+    manifest
+        Manifest of its deck; empty for a bare file.
+    thermo
+        Thermo output of its log; empty without one.
+    stage
+        Stage that was measured, the last of several; empty if all frames were.
+    last
+        Last frame analysed.
+    incomplete_frame
+        Whether the trajectory ended within a frame.
+    """
+
+    name: str
+    results: tuple[Result, ...]
+    manifest: Mapping[str, Any]
+    thermo: tuple[ThermoTable, ...]
+    stage: str
+    last: Frame
+    incomplete_frame: bool
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """An analysed run, ensemble or file.
+
+    Parameters
+    ----------
+    settings
+        What was asked for.
+    members
+        Runs; one for a run or a file.
+    results
+        Means over the members; of one member its own results.
+    about
+        Where the results come from, as plain values.
+    """
+
+    settings: AnalysisSettings
+    members: tuple[Member, ...]
+    results: tuple[Result, ...]
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> Analysis:
+    """Analyse a run, an ensemble or a file.
+
+    Parameters
+    ----------
+    settings
+        What to do.
+    console
+        Where progress is shown; None shows nothing.
+    """
+    paths = _trajectories(settings.source)
+    members = tuple(_analyse_one(name, path, settings, console) for name, path in paths.items())
+    results = members[0].results
+    if len(members) > 1:
+        results = tuple(ensemble_results([member.results for member in members]))
+    about = {
+        "mofmd": mofmd.__version__,
+        "source": str(settings.source),
+        "members": [member.name for member in members],
+        "incomplete_frame": [member.name for member in members if member.incomplete_frame],
+        "start_ps": settings.start_ps,
+        "stage": sorted({member.stage for member in members}),
+        "stride": settings.stride,
+    }
+    return Analysis(settings, members, results, about)
+
+
+def write_analysis(analysis: Analysis, directory: Path) -> list[Path]:
+    """Write the results, and those of each member of an ensemble in a directory of its own."""
+    written = write_results(analysis.results, directory, analysis.about)
+    if len(analysis.members) > 1:
+        for member in analysis.members:
+            about = {**analysis.about, "members": [member.name]}
+            written += write_results(member.results, directory / "members" / member.name, about)
+    return written
+
+
+def _trajectories(source: Path) -> dict[str, Path]:
+    """Trajectories of a source, by the names of the members."""
+    if source.is_file():
+        return {source.name: source}
+    if not source.is_dir():
+        raise MissingFileError(f"{source}: no such run, ensemble or trajectory")
+    own = _dump_of(source)
+    if own is not None:
+        return {source.resolve().name: own}
+    members = {
+        str(path.parent.relative_to(source)).replace("/", "-"): path
+        for path in sorted(source.rglob(f"{DUMP}*"))
+        if path.name in [DUMP + suffix for suffix in SUFFIXES]
+    }
+    if not members:
+        raise MissingFileError(
+            f"{source}: neither it nor a directory below it holds a {DUMP}; a run writes one"
+        )
+    return members
+
+
+def _dump_of(directory: Path) -> Path | None:
+    files = (directory / f"{DUMP}{suffix}" for suffix in SUFFIXES)
+    return next((file for file in files if file.is_file()), None)
+
+
+def _analyse_one(
+    name: str, path: Path, settings: AnalysisSettings, console: Console | None
+) -> Member:
+    manifest = _manifest(path.parent)
+    protocol = manifest.get("protocol", {})
+    source, file = _source(path, settings, protocol)
+    log = path.parent / "log.lammps"
+    thermo = tuple(read_log(log)) if manifest and log.is_file() else ()
+    stage, first_step = _last_stage(thermo) if settings.start_ps is None else ("", -math.inf)
+    keeper = _AfterStep(source, first_step)
+    first = next(source.raw_frames()).decode()
+    temperature = settings.temperature_K or protocol.get("temperature_K")
+    observables = make_observables(settings.observables, Subject(first, temperature))
+    with _progress(console, name) as report:
+        results = analyse(
+            keeper,
+            observables,
+            workers=settings.workers,
+            start_ps=settings.start_ps,
+            report=report,
+        )
+    if keeper.last is None:
+        raise InputError(f"{path}: holds no frames")
+    return Member(
+        name,
+        tuple(results),
+        manifest,
+        thermo,
+        stage,
+        keeper.last.decode(),
+        file.incomplete_frame if file is not None else False,
+    )
+
+
+def _source(
+    path: Path, settings: AnalysisSettings, protocol: Mapping[str, Any]
+) -> tuple[FrameSource, TrajectoryFile | None]:
+    if path.suffix in STRUCTURES:
+        from ase.io import read
+
+        from mofmd.trajectory.dump import Trajectory
+
+        return Trajectory.from_ase([read(path)], unwrapped=False), None
+    file = TrajectoryFile(
+        path,
+        type_names=dict(enumerate(settings.type_names, start=1)) or None,
+        timestep_fs=settings.timestep_fs or protocol.get("timestep_fs"),
+        stride=settings.stride,
+    )
+    return (Unwrapped(file) if settings.unwrap else file), file
+
+
+class _AfterStep:
+    """Frames of a source after a step; it remembers the last one."""
+
+    def __init__(self, source: FrameSource, step: float) -> None:
+        self._source = source
+        self._step = step
+        self.last: RawFrame | None = None
+
+    def raw_frames(self) -> Iterator[RawFrame]:
+        for raw in self._source.raw_frames():
+            if raw.step > self._step:
+                self.last = raw
+                yield raw
+
+
+def _last_stage(thermo: Sequence[ThermoTable]) -> tuple[str, float]:
+    """Name of the last of several stages and the step it begins after: a glass is made by then."""
+    stages = [table for table in thermo if table.stage != "minimise"]
+    if len(stages) < 2:
+        return "", -math.inf
+    return stages[-1].stage, float(stages[-1].columns["Step"][0])
+
+
+def _manifest(directory: Path) -> Mapping[str, Any]:
+    """Manifest of a deck, without a check of its files: results may outlive the model."""
+    path = directory / "manifest.json"
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: is not JSON ({error}); is it a deck's manifest?") from error
+    return found if isinstance(found, dict) else {}
+
+
+class _progress:  # noqa: N801 - used as a function
+    """Count of frames on a console."""
+
+    def __init__(self, console: Console | None, name: str) -> None:
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._bar = (
+            None
+            if console is None
+            else Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}"),
+                TextColumn("{task.completed} frames"),
+                TimeElapsedColumn(),
+                console=console,
+            )
+        )
+        self._name = name
+
+    def __enter__(self) -> Any:
+        if self._bar is None:
+            return None
+        self._bar.start()
+        task = self._bar.add_task(self._name, total=None)
+        bar = self._bar
+        return lambda done: bar.update(task, completed=done)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()

@@ -1,0 +1,298 @@
+"""The report: one HTML page that needs nothing else, with the figures beside it as files."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import mofmd
+from mofmd.analysis.bond_graph import find_bonds
+from mofmd.analysis.elastic_tensor import ElasticTensor
+from mofmd.analysis.result import Result, file_stem
+from mofmd.engine.files import write_atomic
+from mofmd.report.analysis import Analysis, Member
+from mofmd.report.figures import save_figure
+from mofmd.report.plots import (
+    figure_svg,
+    plot_elastic_surfaces,
+    plot_pore_map,
+    plot_table,
+    plot_temperature,
+)
+from mofmd.trajectory.frame import Frame
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Drawn = tuple[str, "Figure", str, bool]  # name, figure, caption, whether it takes the whole width
+ATOMS_SHOWN = 8000
+SECTIONS = {
+    "rdf": "Radial distribution functions",
+    "angles": "Bond angles",
+    "coordination": "Coordination",
+    "rings": "Rings",
+    "integrity": "Linkers",
+    "pores": "Pores",
+    "density": "Density and cell",
+    "msd": "Displacements",
+    "scattering": "Scattering",
+    "elasticity": "Elasticity",
+    "vacf": "Vibrations",
+}
+
+
+def write_page(analysis: Analysis, directory: Path) -> Path:
+    """Write ``report.html``, and its figures as PNG and SVG in ``figures``.
+
+    Parameters
+    ----------
+    analysis
+        What was found.
+    directory
+        Made if it is not there.
+
+    Returns
+    -------
+    Path
+        The page.
+    """
+    (directory / "figures").mkdir(parents=True, exist_ok=True)
+    member = analysis.members[0]
+    parts = [_head(analysis), _viewer(member.last)]
+    if any(m.thermo for m in analysis.members):
+        parts.append(_protocol(analysis, directory))
+    for key, title in SECTIONS.items():
+        results = [r for r in analysis.results if r.name.split()[0] == key]
+        if results:
+            parts.append(_section(key, title, results, analysis, directory))
+    parts.append(_method(analysis))
+    page = directory / "report.html"
+    write_atomic(page, _page(analysis, parts))
+    return page
+
+
+def _page(analysis: Analysis, parts: list[str]) -> str:
+    folder = resources.files("mofmd") / "report"
+    css = (folder / "page.css").read_text(encoding="utf-8")
+    title = escape(f"mofmd report: {_title(analysis)}")
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="data:,">'
+        f"<style>{css}</style></head>\n<body><main>{''.join(parts)}</main></body></html>\n"
+    )
+
+
+def _title(analysis: Analysis) -> str:
+    formula = analysis.members[0].last.to_ase().get_chemical_formula()
+    return f"{analysis.settings.source.resolve().name}, {formula}"
+
+
+def _head(analysis: Analysis) -> str:
+    frame = analysis.members[0].last
+    n = len(analysis.members)
+    members = f"{n} members" if n > 1 else "one run"
+    links = "".join(
+        f'<a href="#{key}">{escape(title)}</a>'
+        for key, title in SECTIONS.items()
+        if any(result.name.split()[0] == key for result in analysis.results)
+    )
+    notes = "".join(
+        f'<p class="note">{escape(name)}: the file ends within a frame, which was left out.</p>'
+        for name in analysis.about["incomplete_frame"]
+    )
+    return (
+        f"<h1>{escape(_title(analysis))}</h1>"
+        f'<p class="lead">{len(frame)} atoms, {members}; mofmd {mofmd.__version__}</p>'
+        f'<nav><a href="#structure">Structure</a>{links}<a href="#method">How it was made</a></nav>'
+        f"{notes}{_table(analysis)}"
+    )
+
+
+def _table(analysis: Analysis) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(result.name)}</td><td>{escape(name)}</td>"
+        f'<td class="number">{escape(str(scalar))}</td>'
+        f'<td class="number">{_independent(scalar.independent)}</td></tr>'
+        for result in analysis.results
+        for name, scalar in result.scalars.items()
+    )
+    return (
+        '<h2 id="numbers">Numbers</h2><table><thead><tr><th>observable</th><th>quantity</th>'
+        "<th>value ± standard error</th><th>independent samples</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>"
+    )
+
+
+def _independent(number: float) -> str:
+    return f"{number:.1f}" if np.isfinite(number) else "exact"
+
+
+def _section(
+    key: str, title: str, results: list[Result], analysis: Analysis, directory: Path
+) -> str:
+    figures = list(_figures(results, analysis.members[0]))
+    notes = dict.fromkeys(f"{r.name}: {note}" for r in results for note in r.notes)
+    definition = "; ".join(dict.fromkeys(result.definition for result in results))
+    return (
+        f'<h2 id="{key}">{escape(title)}</h2><p class="lead">{escape(definition)}</p>'
+        + "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+        + _figure_grid(figures, directory)
+    )
+
+
+def _figures(results: list[Result], member: Member) -> Iterator[Drawn]:
+    for result in results:
+        for name, table in result.tables.items():
+            if name == "stiffness":
+                matrix = table.columns["C"].values.reshape(6, 6)
+                caption = "Young's modulus and linear compressibility of the mean tensor"
+                yield (
+                    "elastic surfaces",
+                    plot_elastic_surfaces(ElasticTensor(matrix)),
+                    caption,
+                    True,
+                )
+                continue
+            stem = f"{result.name} {name}"
+            wide = len({column.unit for column in table.columns.values()}) > 3
+            yield stem, plot_table({"": table}), table.title, wide
+    if results[0].name == "pores":
+        yield "pore map", plot_pore_map(member.last), "The last frame analysed", False
+
+
+def _figure_grid(figures: list[Drawn], directory: Path) -> str:
+    parts = []
+    for name, figure, caption, wide in figures:
+        save_figure(figure, directory / "figures" / file_stem(name))
+        # identifiers must not clash between the figures of one page
+        svg = figure_svg(figure)
+        prefix = file_stem(name).replace(".", "_").replace("+", "_")
+        svg = svg.replace('id="', f'id="{prefix}-').replace("url(#", f"url(#{prefix}-")
+        svg = svg.replace('xlink:href="#', f'xlink:href="#{prefix}-')
+        parts.append(
+            f'<figure{" class=wide" if wide else ""} data-name="{escape(name)}">{svg}'
+            f"<figcaption>{escape(caption)}</figcaption></figure>"
+        )
+    return f'<div class="figures">{"".join(parts)}</div>'
+
+
+def _protocol(analysis: Analysis, directory: Path) -> str:
+    member = next(m for m in analysis.members if m.thermo)
+    protocol = member.manifest.get("protocol", {})
+    rows = "".join(
+        f"<tr><td>{escape(str(name))}</td><td>{escape(str(value))}</td></tr>"
+        for name, value in protocol.items()
+    )
+    measured = f" Measured: the stage {member.stage}." if member.stage else ""
+    figure: Drawn = (
+        "temperature",
+        plot_temperature(member.thermo),
+        f"Temperature of {member.name}, moving average over 25 fs.{measured}",
+        True,
+    )
+    return (
+        '<h2 id="protocol">Protocol</h2>'
+        + _figure_grid([figure], directory)
+        + f"<table><tbody>{rows}</tbody></table>"
+    )
+
+
+def _viewer(frame: Frame) -> str:
+    data, note = _scene(frame)
+    script = (resources.files("mofmd") / "report" / "viewer.js").read_text(encoding="utf-8")
+    legend = "".join(
+        f'<div><span style="background:rgb({",".join(map(str, element["colour"]))})"></span>'
+        f"{escape(element['name'])}</div>"
+        for element in data["elements"]
+    )
+    # a closing tag within the data would end the script
+    text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+    return (
+        '<h2 id="structure">Structure</h2><div class="viewer"><canvas id="view" tabindex="0" '
+        'aria-label="rotatable view of the last frame"></canvas>'
+        f'<div class="legend">{legend}<p class="lead">{note} Drag to turn, wheel to zoom.</p></div>'
+        f"</div><script>{script}\nstartViewer(document.getElementById('view'), {text});</script>"
+    )
+
+
+def _scene(frame: Frame) -> tuple[dict[str, Any], str]:
+    """Atoms inside the cell, bonds that do not cross its faces, and the cell, about its centre."""
+    from ase.data import atomic_numbers, covalent_radii
+    from ase.data.colors import jmol_colors
+
+    note = "Last frame analysed."
+    shown = np.arange(len(frame))
+    if len(frame) > ATOMS_SHOWN:
+        hydrogen = np.array(frame.species.elements)[frame.species.codes] == "H"
+        shown = np.flatnonzero(~hydrogen)[:: 1 + (~hydrogen).sum() // ATOMS_SHOWN]
+        note = f"Last frame analysed; {len(shown)} of {len(frame)} atoms are drawn."
+    fractional = frame.positions @ np.linalg.inv(frame.cell)
+    wraps = np.floor(fractional).astype(np.int64)
+    centre = frame.cell.sum(axis=0) / 2
+    positions = ((fractional - wraps) @ frame.cell - centre)[shown].astype("<f4")
+    graph = find_bonds(frame)
+    inside = ((graph.images + wraps[graph.second] - wraps[graph.first]) == 0).all(axis=1)
+    place = np.full(len(frame), -1, dtype=np.int64)
+    place[shown] = np.arange(len(shown))
+    bonds = np.stack([place[graph.first[inside]], place[graph.second[inside]]], axis=1)
+    bonds = bonds[(bonds >= 0).all(axis=1)]
+    corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
+    box = [
+        [(a @ frame.cell - centre).round(3).tolist(), (b @ frame.cell - centre).round(3).tolist()]
+        for i, a in enumerate(corners)
+        for b in corners[i + 1 :]
+        if abs(a - b).sum() == 1
+    ]
+    elements = [
+        {
+            "name": name,
+            "colour": [int(255 * c) for c in jmol_colors[atomic_numbers[name]]],
+            "radius": round(0.45 * float(covalent_radii[atomic_numbers[name]]), 3),
+        }
+        for name in frame.species.elements
+    ]
+    data = {
+        "positions": base64.b64encode(positions.tobytes()).decode(),
+        "codes": frame.species.codes[shown].tolist(),
+        "elements": elements,
+        "bonds": bonds.ravel().tolist(),
+        "box": box,
+        "radius": round(float(np.linalg.norm(corners @ frame.cell - centre, axis=1).max()), 3),
+    }
+    return data, note
+
+
+def _method(analysis: Analysis) -> str:
+    about = json.dumps(dict(analysis.about), indent=1)
+    settings = {result.name: dict(result.settings) for result in analysis.results}
+    sampling = [
+        f"<tr><td>{escape(result.name)}</td><td>{result.sampling.frames}</td>"
+        f"<td>{result.sampling.cut}{' (found)' if result.sampling.automatic else ' (given)'}</td>"
+        f"<td>{result.sampling.inefficiency:.1f}</td><td>{result.sampling.independent:.1f}</td></tr>"
+        for result in analysis.members[0].results
+        if result.sampling is not None
+    ]
+    versions = analysis.members[0].manifest.get("versions", {})
+    potential = analysis.members[0].manifest.get("potential", {})
+    return (
+        '<h2 id="method">How it was made</h2>'
+        "<p>Equilibration cut by the largest number of independent samples (Chodera 2016); "
+        "standard errors from block averages and the autocorrelation time; of an ensemble from the "
+        "spread of its members. All numbers are in results.json, results.npz and the CSV files "
+        "beside this page; the figures are in figures/ as PNG and SVG.</p>"
+        f"<p>Sampling of {escape(analysis.members[0].name)}:</p>"
+        "<table><thead><tr><th>observable</th><th>frames</th><th>cut</th>"
+        "<th>statistical inefficiency (frames)</th><th>independent samples</th></tr></thead><tbody>"
+        + "".join(sampling)
+        + "</tbody></table>"
+        f"<pre>{escape(json.dumps({'versions': versions, 'potential': potential}, indent=1))}</pre>"
+        f"<pre>{escape(about)}</pre><pre>{escape(json.dumps(settings, indent=1))}</pre>"
+    )

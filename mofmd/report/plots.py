@@ -1,0 +1,218 @@
+"""Figures of results, each in one call."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mofmd.analysis.distance_field import open_voxels
+from mofmd.analysis.elastic_tensor import ElasticTensor
+from mofmd.analysis.equation_of_state import EquationOfState
+from mofmd.analysis.radii import atom_radii
+from mofmd.analysis.result import Column, Table, header
+from mofmd.analysis.statistics import Estimate
+from mofmd.engine.lammps_log import ThermoTable
+from mofmd.report.figures import INK, STAGE_COLOURS, STYLE, moving_average
+from mofmd.trajectory.frame import Frame
+from mofmd.units import BAR_TO_GPA
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#2171b5", "#e6600a", "#2e8b57", "#7a0177", "#7f7f7f", "#b8860b", "#c2185b", "#00838f")
+SMOOTHING_PS = 0.025  # Fig. 5 of Castel et al., Digital Discovery 2024, 3, 355
+SIZE = (4.6, 3.0)
+PLANES = {"xy": (0, 1), "xz": (0, 2), "yz": (1, 2)}
+
+
+def plot_table(tables: Mapping[str, Table], title: str = "") -> Figure:
+    """Draw a table of results, or the same one of several systems over each other.
+
+    Parameters
+    ----------
+    tables
+        Label to table: all with the columns of the first.
+    title
+        Above the axes; empty takes the first table's.
+    """
+    first = next(iter(tables.values()))
+    abscissa, *names = first.columns
+    units = list(dict.fromkeys(first.columns[name].unit for name in names))
+    figure, panels = new_figure((SIZE[0], SIZE[1] * (0.45 + 0.55 * len(units))), len(units))
+    for panel, unit in zip(panels, units, strict=True):
+        chosen = [name for name in names if first.columns[name].unit == unit]
+        k = 0
+        for label, table in tables.items():
+            for name in chosen:
+                text = " ".join(part for part in (label, name if len(chosen) > 1 else "") if part)
+                _draw(panel, table, name, COLOURS[k % len(COLOURS)], text)
+                k += 1
+        panel.set_ylabel(header(chosen[0] if len(chosen) == 1 else "", first.columns[chosen[0]]))
+        if k > 1:
+            panel.legend(fontsize=6, ncols=1 + (k > 6))
+    panels[-1].set_xlabel(header(abscissa, first.columns[abscissa]))
+    panels[0].set_title(title or first.title, fontsize=9)
+    return figure
+
+
+def plot_temperature(tables: Sequence[ThermoTable]) -> Figure:
+    """Draw temperature against time, stages in colours, as in the glass paper's Fig. 5."""
+    figure, (axes,) = new_figure((7.0, 2.6), 1)
+    for table in tables:
+        if table.stage == "minimise" or "Time" not in table.columns:
+            continue
+        time, temperature = table.columns["Time"], table.columns["Temp"]
+        colour = STAGE_COLOURS.get(table.stage, INK)
+        spacing = (time[-1] - time[0]) / max(1, len(time) - 1)
+        window = 1 + 2 * round(SMOOTHING_PS / spacing / 2) if spacing > 0 else 1
+        label = table.stage or "run"
+        axes.plot(time, temperature, color=colour, alpha=0.25, linewidth=0.6)
+        axes.plot(time, moving_average(temperature, window), color=colour, label=label)
+    axes.set(xlabel="Time (ps)", ylabel="Temperature (K)")
+    axes.set_ylim(bottom=0)
+    axes.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, 1.18), frameon=False)
+    return figure
+
+
+def plot_equation_of_state(
+    fits: Mapping[str, tuple[EquationOfState, Sequence[float], Sequence[Estimate]]],
+) -> Figure:
+    """Draw pressure against volume with its fit, as in the glass paper's Fig. 9.
+
+    Parameters
+    ----------
+    fits
+        Label to fit, volumes [Å³] and pressures [bar].
+    """
+    figure, (axes,) = new_figure(SIZE, 1)
+    for k, (label, (fit, volumes, pressures)) in enumerate(fits.items()):
+        colour = COLOURS[k % len(COLOURS)]
+        values = [p.value * BAR_TO_GPA for p in pressures]
+        errors = [p.standard_error * BAR_TO_GPA for p in pressures]
+        axes.errorbar(volumes, values, errors, fmt="o", markersize=3, color=colour)
+        line = np.linspace(min(volumes), max(volumes), 200)
+        text = f"{label}: K = {fit.bulk_modulus}, V₀ = {fit.volume}"
+        axes.plot(line, fit.pressure_GPa(line), color=colour, label=text)
+    axes.axhline(0, color=INK, linewidth=0.5)
+    axes.set(xlabel="Volume (Å³)", ylabel="Pressure (GPa)")
+    axes.legend(fontsize=6)
+    return figure
+
+
+def plot_elastic_surfaces(tensor: ElasticTensor) -> Figure:
+    """Draw Young's modulus and linear compressibility in three planes, and the first as a surface.
+
+    Negative compressibility is dashed.
+    """
+    from matplotlib import rc_context
+
+    from mofmd.analysis.elastic_tensor import unit_vectors
+
+    with rc_context(STYLE):
+        figure = empty_figure((7.0, 2.8))
+        angle = np.linspace(0, 2 * np.pi, 361)
+        quantities = (
+            (tensor.young_GPa, "Young's modulus (GPa)"),
+            (tensor.linear_compressibility_per_TPa, "Linear compressibility (1/TPa)"),
+        )
+        for k, (function, label) in enumerate(quantities):
+            axes = figure.add_subplot(1, 3, k + 1, projection="polar")
+            for colour, (name, (i, j)) in zip(COLOURS, PLANES.items(), strict=False):
+                directions = np.zeros((len(angle), 3))
+                directions[:, i], directions[:, j] = np.cos(angle), np.sin(angle)
+                values = function(directions)
+                axes.plot(angle, np.where(values >= 0, values, np.nan), color=colour, label=name)
+                axes.plot(angle, np.where(values < 0, -values, np.nan), "--", color=colour)
+            axes.set_title(label, fontsize=8)
+            axes.tick_params(labelsize=6)
+            axes.legend(fontsize=6, loc="lower left", bbox_to_anchor=(-0.25, -0.2))
+        polar, azimuth = np.meshgrid(np.linspace(0, np.pi, 46), np.linspace(0, 2 * np.pi, 91))
+        directions = unit_vectors(polar, azimuth)
+        young = tensor.young_GPa(directions)
+        x, y, z = np.moveaxis(directions * young[..., None], -1, 0)
+        solid = figure.add_subplot(1, 3, 3, projection="3d")
+        solid.plot_surface(x, y, z, cmap="viridis", linewidth=0, rstride=1, cstride=1)
+        solid.set_box_aspect((np.ptp(x), np.ptp(y), np.ptp(z)))
+        solid.set_title("Young's modulus (GPa)", fontsize=8)
+        solid.tick_params(labelsize=5, pad=-2)
+    return figure
+
+
+def plot_pore_map(frame: Frame, probe_radius_A: float = 1.2) -> Figure:
+    """Draw the distance to the nearest atom in the plane of a and b through the largest cavity."""
+    radii = atom_radii(frame.species)
+    voxels = open_voxels(frame.positions, radii, frame.cell, 0.3, 0.0)
+    field = np.full(int(np.prod(voxels.shape)), np.nan)
+    field[voxels.flat] = voxels.distance
+    field = field.reshape(tuple(voxels.shape))
+    figure, (axes,) = new_figure((4.2, 3.6), 1)
+    if len(voxels.flat):
+        highest = int(voxels.flat[voxels.distance.argmax()])
+        plane = field[:, :, highest % int(voxels.shape[2])]
+        u, v = np.meshgrid(
+            np.linspace(0, 1, voxels.shape[0] + 1),
+            np.linspace(0, 1, voxels.shape[1] + 1),
+            indexing="ij",
+        )
+        x = u * frame.cell[0, 0] + v * frame.cell[1, 0]
+        y = u * frame.cell[0, 1] + v * frame.cell[1, 1]
+        mesh = axes.pcolormesh(x, y, np.ma.masked_invalid(plane), cmap="viridis", vmin=0)
+        figure.colorbar(mesh, ax=axes, label="Distance to the nearest surface (Å)")
+        inside = np.ma.masked_invalid(np.where(plane >= probe_radius_A, 1.0, np.nan))
+        axes.pcolormesh(x, y, inside, cmap="autumn", alpha=0.35)
+    axes.set(xlabel="x (Å)", ylabel="y (Å)", aspect="equal")
+    axes.set_title(f"Pores in the a-b plane; red: a probe of {probe_radius_A:g} Å fits", fontsize=8)
+    return figure
+
+
+def new_figure(size: tuple[float, float], panels: int) -> tuple[Figure, list[Axes]]:
+    """Make a figure in the house's style, panels below each other."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure = empty_figure(size)
+        axes = figure.subplots(panels, 1, squeeze=False, sharex=True)[:, 0]
+    return figure, list(axes)
+
+
+def empty_figure(size: tuple[float, float]) -> Figure:
+    """Make a figure that belongs to no window."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def figure_svg(figure: Figure) -> str:
+    """Text of a figure as SVG, without date and prologue, for a page."""
+    from matplotlib import rc_context
+
+    buffer = io.StringIO()
+    with rc_context(STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _draw(axes: Axes, table: Table, name: str, colour: str, label: str) -> None:
+    x, column = next(iter(table.columns.values())).values, table.columns[name]
+    error = _known(column)
+    if table.kind == "bars":
+        width = 0.8 * (np.diff(x).min() if len(x) > 1 else 1.0)
+        axes.bar(x, column.values, width, yerr=error, color=colour, alpha=0.75, label=label)
+        return
+    axes.plot(x, column.values, color=colour, label=label)
+    if error is not None:
+        low, high = column.values - error, column.values + error
+        axes.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+
+
+def _known(column: Column) -> np.ndarray | None:
+    error = column.standard_error
+    return None if error is None or not np.isfinite(error).any() else np.nan_to_num(error)

@@ -1,0 +1,136 @@
+"""LAMMPS binary dumps (``dump custom file.bin``), format revision 2 of LAMMPS 2020 and later.
+
+The layout is that of LAMMPS's tools/binary2txt.cpp. Elements are written as their types there, so
+that names of the types must be given.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mofmd.errors import InputError
+from mofmd.trajectory.columns import Columns, Header, build_frame
+from mofmd.trajectory.frame import Frame, Species
+from mofmd.trajectory.streams import TruncatedError, Window
+
+MAGIC_LENGTH = 64
+ENDIAN, REVISION = 1, 2
+PERIODIC = 0
+
+
+@dataclass(frozen=True)
+class BinaryFrame:
+    """A frame as it stands in the file; ``decode`` is the work, and may run in any thread.
+
+    Parameters
+    ----------
+    header
+        What stands before the atoms.
+    columns
+        Names of the columns and where they go.
+    table
+        (atoms, columns) float64, unsorted.
+    where
+        Names the frame in errors.
+    species
+        Elements of the first frame, which this one must share; None for the first.
+    """
+
+    header: Header
+    columns: Columns
+    table: np.ndarray
+    where: str
+    species: Species | None
+
+    @property
+    def step(self) -> int:
+        """Step of the frame."""
+        return self.header.step
+
+    def decode(self) -> Frame:
+        """Sort the atoms by id and unwrap them."""
+        names = self.columns.names
+        ids = self.table[:, names.index("id")].astype(np.int64)
+        values = self.table[:, [names.index(name) for name in self.columns.numbers]]
+        return build_frame(self.header, self.columns, ids, values, None, self.where, self.species)
+
+
+def binary_frames(
+    window: Window, type_names: Mapping[int, str] | None = None
+) -> Iterator[BinaryFrame | None]:
+    """Frames of a binary dump, in order; a last None says that the file ends within a frame."""
+    species: Species | None = None
+    while window.size(1):
+        try:
+            header, names = _read_header(window)
+            table = _read_atoms(window, header.n_atoms, len(names))
+        except TruncatedError:
+            yield None
+            return
+        names_without_element = tuple("" if name == "element" else name for name in names)
+        columns = Columns.choose(names_without_element, type_names, str(window.path))
+        where = f"{window.path}: step {header.step}"
+        frame = BinaryFrame(header, columns, table, where, species)
+        if species is None:
+            species = frame.decode().species
+        yield frame
+
+
+def _read_header(window: Window) -> tuple[Header, tuple[str, ...]]:
+    (minus_length,) = _unpack(window, "<q")
+    if not 0 < -minus_length <= MAGIC_LENGTH:
+        raise InputError(
+            f"{window.path}: not a binary dump of LAMMPS 2020 or later; write a text dump, or name "
+            "it so that it does not end in .bin"
+        )
+    magic = window.take(-minus_length)
+    endian, revision = _unpack(window, "<ii")
+    if not magic.startswith(b"DUMP") or endian != ENDIAN or revision < REVISION:
+        raise InputError(
+            f"{window.path}: binary dump of kind {magic!r}, revision {revision}, byte order "
+            f"{endian:#x}; expected DUMPCUSTOM or DUMPATOM, revision {REVISION}, little-endian"
+        )
+    header = Header()
+    header.step, header.n_atoms, triclinic, *boundary = _unpack(window, "<qqi6i")
+    header.pbc = tuple(face == PERIODIC for face in boundary[::2])  # type: ignore[assignment]
+    if triclinic not in (0, 1):
+        raise InputError(f"{window.path}: general triclinic binary dump; write a text dump")
+    bounds = _unpack(window, "<6d")
+    tilts = _unpack(window, "<3d") if triclinic else (0.0, 0.0, 0.0)
+    header.set_bounds(bounds[::2], bounds[1::2], tilts)
+    (n_columns,) = _unpack(window, "<i")
+    units = _read_word(window)
+    if units not in ("", "metal"):
+        raise InputError(f"{window.path}: in units {units}, expected metal; run with units metal")
+    (has_time,) = _unpack(window, "<b")
+    if has_time:
+        (header.time,) = _unpack(window, "<d")
+    names = tuple(_read_word(window).split())
+    if len(names) != n_columns:
+        raise InputError(f"{window.path}: {n_columns} columns but {len(names)} names of them")
+    return header, names
+
+
+def _read_atoms(window: Window, n_atoms: int, n_columns: int) -> np.ndarray:
+    (n_chunks,) = _unpack(window, "<i")
+    parts = []
+    for _ in range(n_chunks):
+        (length,) = _unpack(window, "<i")
+        parts.append(np.frombuffer(window.take(8 * length), dtype="<f8"))
+    table = np.concatenate(parts) if parts else np.empty(0)
+    if len(table) != n_atoms * n_columns:
+        raise InputError(f"{window.path}: {len(table)} numbers for {n_atoms} × {n_columns}")
+    return table.reshape(n_atoms, n_columns)
+
+
+def _read_word(window: Window) -> str:
+    (length,) = _unpack(window, "<i")
+    return window.take(length).decode(errors="replace").rstrip("\0") if length > 0 else ""
+
+
+def _unpack(window: Window, form: str) -> tuple[int, ...]:
+    return struct.unpack(form, window.take(struct.calcsize(form)))

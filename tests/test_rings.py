@@ -1,0 +1,202 @@
+import json
+from collections import Counter, deque
+
+import numpy as np
+import pytest
+from ase.io import read
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mofmd.analysis.analyse import analyse
+from mofmd.analysis.building_units import find_net, find_units
+from mofmd.analysis.rings import Rings, graph_rings, primitive_rings
+from mofmd.errors import InputError
+from mofmd.structures.zif import zif4
+from mofmd.trajectory.frame import Frame
+from tests.reference import reference_path
+from tests.test_observables import structure
+from tests.trajectories import trajectory_of
+
+CUTOFFS = {("Zn", "N"): 2.5}
+STRUCTURES = ("crystal", "glass01", "glass02", "glass03", "glass04", "glass05", "reaxff")
+
+
+def graph(*edges: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    table = np.array(edges).reshape(-1, 5)
+    return table[:, :2], table[:, 2:]
+
+
+def cycle(n: int) -> list[tuple[int, ...]]:
+    return [(k, (k + 1) % n, 0, 0, 0) for k in range(n)]
+
+
+def naive_rings(n_vertices, edges, images, depth) -> Counter:
+    """Every simple cycle through each vertex, checked for shortcuts between all its pairs."""
+    neighbours = [[] for _ in range(n_vertices)]
+    for (u, v), shift in zip(edges.tolist(), images.tolist(), strict=True):
+        neighbours[u].append((v, tuple(shift)))
+        neighbours[v].append((u, tuple(-x for x in shift)))
+    around = [set(of_one) for of_one in neighbours]
+
+    def step(place):
+        vertex, *image = place
+        for other, shift in around[vertex]:
+            yield (other, *(a + b for a, b in zip(image, shift, strict=True)))
+
+    def distances(start):
+        found, queue = {start: 0}, deque([start])
+        while queue:
+            place = queue.popleft()
+            if found[place] < depth // 2:
+                for other in step(place):
+                    if other not in found:
+                        found[other] = found[place] + 1
+                        queue.append(other)
+        return found
+
+    tables = [distances((v, 0, 0, 0)) for v in range(n_vertices)]
+
+    def apart(a, b):
+        moved = (b[0], *(y - x for x, y in zip(a[1:], b[1:], strict=True)))
+        return tables[a[0]].get(moved, 10**6)
+
+    def is_ring(way):
+        n = len(way)
+        return all(
+            apart(way[i], way[j]) >= min(j - i, n - j + i)
+            for i in range(n)
+            for j in range(i + 1, n)
+        )
+
+    rings = set()
+
+    def extend(way):
+        for other in step(way[-1]):
+            if other == way[0] and len(way) > 2 and is_ring(way):
+                rings.add(canonical(way))
+            # a shortest-path ring never leaves half its size from its start
+            if other not in way and len(way) < depth and apart(way[0], other) <= depth - len(way):
+                extend([*way, other])
+
+    for vertex in range(n_vertices):
+        extend([(vertex, 0, 0, 0)])
+    return Counter(len(ring) for ring in rings)
+
+
+def canonical(way) -> frozenset:
+    """Ring as a set of places, moved so that it is the same for all its images."""
+    first = min(place[0] for place in way)
+    forms = []
+    for place in way:
+        if place[0] == first:
+            forms.append(
+                sorted((p[0], *(a - b for a, b in zip(p[1:], place[1:], strict=True))) for p in way)
+            )
+    return frozenset(min(forms))
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 12, 31, 32])
+def test_one_ring(n):
+    assert graph_rings(n, *graph(*cycle(n))).as_dict() == {n: 1}
+
+
+def test_a_ring_beyond_the_depth_is_not_found():
+    assert graph_rings(33, *graph(*cycle(33))).as_dict() == {}
+    assert graph_rings(12, *graph(*cycle(12)), depth=11).as_dict() == {}
+    assert graph_rings(12, *graph(*cycle(12)), depth=12).as_dict() == {12: 1}
+
+
+def test_a_chord_makes_two_rings_of_one():
+    assert graph_rings(10, *graph(*cycle(10), (0, 4, 0, 0, 0))).as_dict() == {5: 1, 7: 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "vertices", "edges", "expected"),
+    [
+        ("chain", 1, [(0, 0, 1, 0, 0)], {}),
+        ("square", 1, [(0, 0, 1, 0, 0), (0, 0, 0, 1, 0)], {4: 1}),
+        ("honeycomb", 2, [(0, 1, 0, 0, 0), (0, 1, -1, 0, 0), (0, 1, 0, -1, 0)], {6: 1}),
+        # diamond has 12 rings of six through each vertex: 12 · 2/6 per primitive cell
+        (
+            "diamond",
+            2,
+            [(0, 1, 0, 0, 0), (0, 1, -1, 0, 0), (0, 1, 0, -1, 0), (0, 1, 0, 0, -1)],
+            {6: 4},
+        ),
+        # primitive cubic: squares, and the skew hexagons around the body diagonals of each cube
+        ("cubic", 1, [(0, 0, 1, 0, 0), (0, 0, 0, 1, 0), (0, 0, 0, 0, 1)], {4: 3, 6: 4}),
+    ],
+)
+def test_lattices(name, vertices, edges, expected):
+    found = graph_rings(vertices, *graph(*edges), depth=16)
+    assert found.as_dict() == expected, name
+    assert (found.per_node.sum(axis=0) == found.per_cell * found.sizes).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_agrees_with_brute_force(data):
+    n = data.draw(st.integers(1, 4))
+    one = st.tuples(
+        st.integers(0, n - 1), st.integers(0, n - 1), *[st.integers(-1, 1)] * 2, st.just(0)
+    )
+    drawn = data.draw(st.lists(one, min_size=1, max_size=6))
+    kept = {}
+    for u, v, *shift in drawn:
+        if u == v and not any(shift):
+            continue
+        a = (u, v, *shift)
+        b = (v, u, *(-x for x in shift))
+        kept[min(a, b)] = None
+    if not kept:
+        return
+    edges, images = graph(*kept)
+    assert graph_rings(n, edges, images, depth=7).as_dict() == dict(
+        naive_rings(n, edges, images, 7)
+    )
+
+
+def load(name: str) -> Frame:
+    if name != "reaxff":
+        return Frame.from_ase(structure(name))
+    path = reference_path("zif4/reaxff/reaxff_glass_222_300K.data")
+    return Frame.from_ase(read(path, format="lammps-data", atom_style="charge", units="metal"))
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_real_structures(name):
+    reference = json.loads(reference_path("reference/structures.json").read_text())[name]["rings"]
+    expected = reference["cut2.5"]["primitive_rings_per_cell"]
+    net = find_net(find_units(load(name), metal_cutoffs_A=CUTOFFS))
+    found = primitive_rings(net)
+    assert found.as_dict() == {int(size): number for size, number in expected.items()}
+    # the same without a word about nodes and linkers
+    every = graph_rings(net.n_nodes + net.n_linkers, net.edges, net.images)
+    assert every.as_dict() == found.as_dict()
+
+
+def test_supercell_has_as_many_per_cell():
+    net = find_net(find_units(Frame.from_ase(zif4().repeat((2, 1, 2)))))
+    assert primitive_rings(net).as_dict() == {8: 16, 12: 64, 16: 128}
+
+
+def test_over_time():
+    frames = [zif4() for _ in range(3)]
+    (found,) = analyse(trajectory_of(*frames), [Rings()])
+    sizes = found.tables["sizes"].columns
+    per_node = dict(zip(sizes["size"].values, sizes["rings per node"].values, strict=True))
+    assert (per_node[8], per_node[12], per_node[16]) == (4 / 16, 1, 2)
+    assert found.scalars["rings per node"].value == 52 / 16
+    assert found.settings["linkers"] == {"C3H3N2": 32}
+
+
+def test_refusals():
+    edges, images = graph(*cycle(4))
+    with pytest.raises(InputError, match="depth: 2, expected 3 to 64"):
+        graph_rings(4, edges, images, depth=2)
+    with pytest.raises(InputError, match="an edge reaches 9 cells away"):
+        graph_rings(2, *graph((0, 1, 9, 0, 0)))
+    bare = zif4()
+    del bare[[atom.symbol == "Zn" for atom in bare]]
+    with pytest.raises(InputError, match="rings: 0 metal nodes and 32 linkers"):
+        analyse(trajectory_of(bare), [Rings()])
