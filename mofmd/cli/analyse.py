@@ -38,7 +38,7 @@ Workers = Annotated[int, typer.Option(min=1, help="threads")]
 DEFAULT = "rdf,angles,coordination,density,integrity,rings,pores"
 
 
-def analyse(  # noqa: PLR0913, PLR0917 - options
+def analyse(
     source: Source,
     output: Annotated[Path, typer.Option("--output", "-o", help="folder")] = Path("analysis"),
     observables: Observables = DEFAULT,
@@ -67,7 +67,7 @@ def analyse(  # noqa: PLR0913, PLR0917 - options
     _run(settings, output)
 
 
-def report(  # noqa: PLR0913, PLR0917 - options
+def report(
     source: Source,
     output: Annotated[Path, typer.Option("--output", "-o", help="folder")] = Path("report"),
     observables: Observables = DEFAULT,

@@ -12,7 +12,7 @@ from mofmd.structures.zif import zif4
 from tests.engine.conftest import DeployedModels, References
 from tests.engine.lammps import checked, evaluate, pair_lines, run_lammps, write_structure
 from tests.engine.systems import SYSTEMS, crystal
-from tests.engine.test_ranks import same, with_vacuum
+from tests.engine.test_ranks import check_grids, same, with_vacuum
 from tests.engine.toy_models import write_chain
 from tests.reference import reference_path
 
@@ -46,20 +46,7 @@ def test_ranks_and_grids(
 ) -> None:
     # the crystal in a quarter of its box leaves ranks empty; the slab is open in z
     structures = [with_vacuum(), SYSTEMS["slab"](), SYSTEMS["tilted"]()]
-    pair = pair_lines(deployed(name))
-    expected = evaluate(structures, tmp_path / "serial", pair, before=f"newton {newton}")
-    for number, (ranks, before, after) in enumerate(grids):
-        # comm_style tiled refuses boxes thinner than the cutoff: LAMMPS's own limit
-        used = structures[:1] if "tiled" in before else structures
-        found = evaluate(
-            used,
-            tmp_path / str(number),
-            pair,
-            ranks=ranks,
-            before=f"newton {newton}\n{before}",
-            after_read=after,
-        )
-        same(found, expected[: len(used)], force_tolerance=1e-8)
+    check_grids(structures, pair_lines(deployed(name)), grids, newton, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["nequip-f32", "mace-f32"])

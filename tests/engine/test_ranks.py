@@ -36,25 +36,35 @@ def same(found: list, expected: list, force_tolerance: float) -> None:
         np.testing.assert_allclose(a.stress, b.stress, rtol=0, atol=force_tolerance)
 
 
-@pytest.mark.frameworks
-@pytest.mark.parametrize("newton", ["on", "off"])
-@pytest.mark.parametrize("file", ["allegro-cut.nequip.pth", "allegro-f64.nequip.pt2"])
-def test_ranks_and_grids(file: str, newton: str, nequip_models: Path, tmp_path: Path) -> None:
-    structures = [with_vacuum(), SYSTEMS["tilted"]()]
-    pair = pair_lines(nequip_models / file)
-    expected = evaluate(structures, tmp_path / "serial", pair, before=f"newton {newton}")
-    for number, (ranks, before, after) in enumerate(GRIDS):
+def check_grids(
+    structures: list[Atoms],
+    pair: str,
+    grids: list[tuple[int, str, str]],
+    newton: str,
+    work: Path,
+) -> None:
+    """Compare every grid with one rank: energies, forces, stress to 1e-8."""
+    expected = evaluate(structures, work / "serial", pair, before=f"newton {newton}")
+    for number, (ranks, before, after) in enumerate(grids):
         # comm_style tiled refuses boxes thinner than the cutoff: LAMMPS's own limit
         used = structures[:1] if "tiled" in before else structures
         found = evaluate(
             used,
-            tmp_path / str(number),
+            work / str(number),
             pair,
             ranks=ranks,
             before=f"newton {newton}\n{before}",
             after_read=after,
         )
         same(found, expected[: len(used)], force_tolerance=1e-8)
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("newton", ["on", "off"])
+@pytest.mark.parametrize("file", ["allegro-cut.nequip.pth", "allegro-f64.nequip.pt2"])
+def test_ranks_and_grids(file: str, newton: str, nequip_models: Path, tmp_path: Path) -> None:
+    structures = [with_vacuum(), SYSTEMS["tilted"]()]
+    check_grids(structures, pair_lines(nequip_models / file), GRIDS, newton, tmp_path)
 
 
 def test_embedded_model_on_ranks(tmp_path: Path) -> None:
