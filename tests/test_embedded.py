@@ -1,9 +1,7 @@
-import json
-import zipfile
-
 import pytest
 
 from mofmd.errors import InputError
+from mofmd.models.deployed import read_deployed
 from mofmd.models.embedded import DEFAULT_MODEL, embedded_model, embedded_models
 
 
@@ -19,11 +17,11 @@ def test_every_embedded_model_is_small_and_has_a_card() -> None:
 
 def test_manifest_says_what_the_file_is() -> None:
     for name, file in embedded_models().items():
-        with zipfile.ZipFile(file) as archive:
-            entry = next(entry for entry in archive.namelist() if entry.endswith("mofmd.json"))
-            manifest = json.loads(archive.read(entry))
+        model = read_deployed(file)  # the hash of the payload is checked
+        manifest = model.manifest
         assert manifest["name"] == name
-        assert manifest["schema"] == 1
+        assert manifest["verification"]["passed"] is True
+        assert manifest["bytes_per_edge"] > 0
         assert manifest["units"] == {"length": "angstrom", "energy": "eV"}
         assert manifest["strictly_local"] is True
         assert manifest["licence"] == "CC-BY-4.0"
