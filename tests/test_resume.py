@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from mofmd.engine.lammps_log import read_log
 from mofmd.engine.launch import Resources, environment, lammps_command
-from mofmd.errors import RunError
+from mofmd.errors import InputError, RunError
 from mofmd.models.embedded import embedded_model
 from mofmd.simulation.deck import Deck, write_deck
 from mofmd.simulation.frames import cut_trajectory
@@ -25,7 +26,7 @@ from mofmd.simulation.run import run_deck
 from mofmd.simulation.status import take_lock
 from mofmd.structures.zif import zif4
 from mofmd.trajectory.dump import read_dump
-from tests.silicon import silicon_deck
+from tests.silicon import silicon_deck, silicon_potential
 
 COMMON = {
     "timestep_fs": 1,
@@ -151,7 +152,7 @@ def test_embedded_model(tmp_path: Path, cells: int, ranks: int) -> None:
         anneal_ps=0.01,
         frame_interval_fs=2.5,
         thermo_interval_fs=2.5,
-        restart_interval_ps=0.006,
+        restart_interval_ps=0.015,
         minimise_steps_max=2,
         supercell=(cells,) * 3,
     )
@@ -200,7 +201,7 @@ def test_asked_to_stop(tmp_path: Path) -> None:
     process = start(stopped)
     wait_for_step(stopped, 4000)
     process.terminate()
-    assert process.wait(timeout=30) == 75
+    assert process.wait(timeout=60) == 75
     status = json.loads((stopped.directory / "status.json").read_text())
     assert status["state"] == "stopped"
     assert 4000 <= status["step"] < 12000
@@ -245,13 +246,17 @@ def test_finished_run_is_left_alone(tmp_path: Path) -> None:
 
 def test_two_runs_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mofmd.simulation.run.LOCK_PATIENCE_S", 0.0)
-    deck = silicon_deck(replace(PROTOCOLS["nve"], time_ps=20), tmp_path)
+    protocol = replace(PROTOCOLS["nve"], time_ps=20)
+    deck = silicon_deck(protocol, tmp_path)
     process = start(deck)
     wait_for_step(deck, 10)
     with pytest.raises(RunError, match="another run of this deck is going on"):
         run_deck(deck.directory)
+    with pytest.raises(InputError, match="is being run; wait for the run or stop it first"):
+        write_deck(protocol, bulk("Si", cubic=True), silicon_potential(tmp_path), deck.directory,
+                   overwrite=True)  # fmt: skip
     process.terminate()
-    assert process.wait(timeout=30) == 75
+    assert process.wait(timeout=60) == 75
 
 
 def test_log_of_a_resumed_run_is_kept(tmp_path: Path) -> None:

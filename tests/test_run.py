@@ -9,16 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.geometry import get_distances
 from rich.console import Console
 
 from mofmd.engine.lammps_log import read_log
 from mofmd.engine.launch import Launch, Resources, environment, lammps_command
-from mofmd.errors import InputError, RunError
+from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.simulation import run as run_module
 from mofmd.simulation.deck import Deck, Potential, write_deck
-from mofmd.simulation.protocols import MeltQuench
+from mofmd.simulation.final import read_final
+from mofmd.simulation.protocols import NVT, MeltQuench
 from mofmd.simulation.run import run_deck
 from mofmd.trajectory.dump import read_dump
+from tests.silicon import silicon_deck
 
 # Stillinger and Weber, Phys. Rev. B 31, 5262 (1985), as LAMMPS's sw style takes it
 SILICON = "Si Si Si 2.1683 2.0951 1.80 21.0 1.20 -0.333333333333 7.049556277 0.6022245584 4 0 0\n"
@@ -188,3 +191,17 @@ def test_an_edited_deck_is_run_only_on_request(deck):
     with pytest.raises(InputError, match=r"in\.lammps: differs"):
         run_deck(deck.directory)
     assert run_deck(deck.directory, allow_edited=True).steps == 200
+
+
+def test_final_state_is_turned_back(tmp_path):
+    skew = bulk("Si", cubic=True)
+    skew.rotate(35, (1, 2, 3), rotate_cell=True)
+    protocol = NVT(supercell=(2, 2, 2), time_ps=0.02, timestep_fs=1, restart_interval_ps=0.01)
+    deck = silicon_deck(protocol, tmp_path, skew)
+    with pytest.raises(MissingFileError, match=r"final\.data: no such file; has the run finished"):
+        read_final(deck.directory)
+    run_deck(deck.directory)
+    final, begin = read_final(deck.directory), skew.repeat(2)
+    assert final.cell.array == pytest.approx(begin.cell.array, abs=1e-6)
+    _, moved = get_distances(final.positions, begin.positions, cell=final.cell, pbc=True)
+    assert np.diag(moved).max() < 0.5  # Å, in 20 fs

@@ -28,6 +28,7 @@ from mofmd.simulation.potential import (
     check_stress,
 )
 from mofmd.simulation.protocols.base import Protocol, Variable
+from mofmd.simulation.status import is_locked
 from mofmd.simulation.timestep import check_timesteps
 
 __all__ = ["Deck", "Potential", "PotentialScript", "file_sha256", "read_deck", "write_deck"]
@@ -280,6 +281,8 @@ def _make_way(directory: Path, overwrite: bool) -> None:
         raise InputError(
             f"{directory}: not empty and not a deck, so it is not overwritten ({error})"
         ) from error
+    if is_locked(directory):
+        raise InputError(f"{directory}: is being run; wait for the run or stop it first")
     # the manifest first: a deck that is half removed must not look like one
     for name in (MANIFEST, *manifest["files"], *OUTPUTS):
         (directory / name).unlink(missing_ok=True)
