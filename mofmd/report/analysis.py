@@ -24,7 +24,7 @@ from mofmd.trajectory.trajectory import FrameSource, RawFrame, TrajectoryFile, U
 
 DUMP = "trajectory.dump"
 SUFFIXES = ("", ".gz", ".zst")
-STRUCTURES = (".cif", ".vasp", ".data", ".lmp")
+STRUCTURES = (".cif", ".vasp")
 
 
 @dataclass(frozen=True)
@@ -195,7 +195,7 @@ def _analyse_one(
         first = next(frames).decode()
     temperature = settings.temperature_K or protocol.get("temperature_K")
     observables = make_observables(settings.observables, Subject(first, temperature))
-    with _progress(console, name) as report:
+    with _Progress(console, name) as report:
         results = analyse(
             keeper,
             observables,
@@ -270,7 +270,7 @@ def _manifest(directory: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-class _progress:  # noqa: N801 - used as a function
+class _Progress:
     """Count of frames on a console."""
 
     def __init__(self, console: Console | None, name: str) -> None:
