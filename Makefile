@@ -54,6 +54,7 @@ format: $(VENV)/.installed
 bench: env
 	$(BIN)/python benchmarks/step_against_model.py --output build/step_against_model.json
 	$(BIN)/python benchmarks/nve_drift.py --output build/nve_drift.png
+	$(BIN)/python benchmarks/analysis.py --output build/analysis.json
 
 clean:
 	rm -rf $(VENV) build

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mofmd.analysis.analyse import analyse
 from mofmd.analysis.distance_field import open_voxels
-from mofmd.analysis.pores import PoreStatistics, find_pores
+from mofmd.analysis.pores import PoreStatistics, find_pores, pore_volume_A3
 from mofmd.analysis.radii import atom_radii
 from mofmd.errors import InputError
 from mofmd.structures.zif import zif4
@@ -112,6 +112,7 @@ def test_real_structures(name):
     sigma = reference["independent_MC_sigma_A3"]
     total = found.accessible_A3 + found.inaccessible_A3
     assert total == pytest.approx(reference["independent_MC_total_A3"], abs=4 * sigma)
+    assert pore_volume_A3(load(name)) == pytest.approx(total, abs=1e-3)
     assert found.total_cm3_per_kg == pytest.approx(
         reference["independent_MC_total_cm3_per_kg"], rel=0.01
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 from mofmd.analysis.observable import Observable, Stamp
@@ -143,10 +144,12 @@ def _measured(
     def load(raw: RawFrame) -> Frame:
         return raw.decode()
 
-    with ThreadPoolExecutor(max_workers=workers) as pool:
+    with (
+        closing(trajectory.raw_frames()) as frames,
+        ThreadPoolExecutor(max_workers=workers) as pool,
+    ):
         loading: deque[Future[Frame]] = deque()
         measuring: deque[Future[Measured]] = deque()
-        frames = trajectory.raw_frames()
         more = True
         while more or loading or measuring:
             raw = next(frames, None) if more else None

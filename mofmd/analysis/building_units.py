@@ -16,6 +16,7 @@ from mofmd.structures.bonds import BOND_FACTOR, NON_METALS, Bonds
 from mofmd.trajectory.frame import Frame, Species
 
 Cutoffs = Mapping[tuple[str, str], float]
+BROKEN_FACTOR = 1.4  # times the sum of the covalent radii: from there on a bond is broken
 
 
 @dataclass(frozen=True)

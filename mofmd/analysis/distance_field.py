@@ -115,12 +115,7 @@ def open_voxels(
         Smallest distance that counts [Å].
     """
     shape = grid_shape(cell, spacing_A)
-    covered = np.zeros(tuple(shape), dtype=np.bool_)
-    fractional = positions @ np.linalg.inv(cell)
-    heights = cell_heights(cell)
-    _cover(fractional - np.floor(fractional), radii + least_A, cell, shape, heights, covered)
-    flat = np.flatnonzero(~covered.reshape(-1))
-    del covered
+    flat = np.flatnonzero(~covered_voxels(positions, radii + least_A, cell, shape).reshape(-1))
     distance = np.full(len(flat), np.inf, dtype=np.float32)
     reach = FAR_A
     while True:
@@ -145,38 +140,44 @@ def open_voxels(
     return OpenVoxels(cell, shape, flat[keep], distance[keep])
 
 
+def covered_voxels(
+    positions: np.ndarray, radii: np.ndarray, cell: np.ndarray, shape: np.ndarray
+) -> np.ndarray:
+    """Mark the points of a grid that lie inside a sphere: an array of that shape."""
+    covered = np.zeros(tuple(shape), dtype=np.bool_)
+    fractional = positions @ np.linalg.inv(cell)
+    _cover(fractional - np.floor(fractional), radii, cell, shape, cell_heights(cell), covered)
+    return covered
+
+
 def find_basins(voxels: OpenVoxels) -> Basins:
     """Divide the open voxels into basins."""
     n = len(voxels.flat)
-    where = np.full(int(np.prod(voxels.shape)), -1, dtype=np.int32)
-    where[voxels.flat] = np.arange(n, dtype=np.int32)
     order = np.argsort(-voxels.distance, kind="stable")
-    label = np.full(n, -1, dtype=np.int32)
-    place = np.zeros((n, 3), dtype=np.int8)
+    ranked = voxels.flat[order]
+    # rank of each voxel: what has been reached is what has a lower rank
+    where = np.full(int(np.prod(voxels.shape)), -1, dtype=np.int32)
+    where[ranked] = np.arange(n, dtype=np.int32)
+    state = np.empty((n, 4), dtype=np.int32)
     peak = np.empty(n, dtype=np.int64)
-    size = 1 << 14
+    size = 1 << 16
     while True:
         slots = np.full(4 * size, -1, dtype=np.int64)
         necks = np.empty((size, 10), dtype=np.int64)
-        n_basins, n_necks = _flood(
-            where,
-            voxels.flat,
-            voxels.shape,
-            voxels.distance,
-            order,
-            label,
-            place,
-            peak,
-            slots,
-            necks,
-        )
+        n_basins, n_necks = _flood(where, ranked, voxels.shape, state, peak, slots, necks)
         if n_necks >= 0:
             break
-        label[:] = -1
         size *= 4
     necks = necks[:n_necks]
+    label = np.empty(n, dtype=np.int32)
+    label[order] = state[:, 0]
     return Basins(
-        label, peak[:n_basins].copy(), necks[:, :2], necks[:, 2:5], necks[:, 5:7], necks[:, 7:10]
+        label=label,
+        peak=order[peak[:n_basins]],
+        pairs=necks[:, :2],
+        images=necks[:, 2:5],
+        voxels=order[necks[:, 5:7]],
+        steps=necks[:, 7:10],
     )
 
 
@@ -267,20 +268,17 @@ def _measure(  # noqa: PLR0913, PLR0917 - plain arrays
 @compiled
 def _flood(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917 - plain arrays
     where: np.ndarray,
-    flat: np.ndarray,
+    ranked: np.ndarray,
     shape: np.ndarray,
-    distance: np.ndarray,
-    order: np.ndarray,
-    label: np.ndarray,
-    place: np.ndarray,
+    state: np.ndarray,
     peak: np.ndarray,
     slots: np.ndarray,
     necks: np.ndarray,
 ) -> tuple[int, int]:
     """Go down from the highest voxel; each joins the basin of its highest neighbour.
 
-    place (n, 3) is the image in which a voxel belongs to its basin. Returns the numbers of basins
-    and of necks; of necks −1 if there is no room for more.
+    state (n, 4) is the basin of a voxel, and the image in which it belongs to that basin. Returns
+    the numbers of basins and of necks; of necks −1 if there is no room for more.
     """
     n_basins = 0
     n_necks = 0
@@ -288,53 +286,52 @@ def _flood(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917 - plain arrays
     mask = len(slots) - 1
     around = np.empty(26, dtype=np.int64)
     shift = np.empty((26, 3), dtype=np.int64)
-    for rank in range(len(order)):
-        v = order[rank]
-        ic = flat[v] % nc
-        ib = (flat[v] // nc) % nb
-        ia = flat[v] // (nc * nb)
+    for v in range(len(ranked)):
+        ic = ranked[v] % nc
+        ib = (ranked[v] // nc) % nb
+        ia = ranked[v] // (nc * nb)
         n_around = 0
         best = -1
         for da in range(-1, 2):
+            a = ia + da
+            # faster than division
+            sa = 1 if a == na else (-1 if a < 0 else 0)
             for db in range(-1, 2):
+                b = ib + db
+                sb = 1 if b == nb else (-1 if b < 0 else 0)
+                row = ((a - sa * na) * nb + b - sb * nb) * nc
                 for dc in range(-1, 2):
-                    if da == 0 and db == 0 and dc == 0:
-                        continue
-                    a, b, c = ia + da, ib + db, ic + dc
-                    # faster than division
-                    sa = 1 if a == na else (-1 if a < 0 else 0)
-                    sb = 1 if b == nb else (-1 if b < 0 else 0)
+                    c = ic + dc
                     sc = 1 if c == nc else (-1 if c < 0 else 0)
-                    other = where[((a - sa * na) * nb + b - sb * nb) * nc + c - sc * nc]
-                    if other < 0 or label[other] < 0:
+                    other = where[row + c - sc * nc]
+                    if other < 0 or other >= v:
                         continue
                     around[n_around] = other
                     shift[n_around, 0] = sa
                     shift[n_around, 1] = sb
                     shift[n_around, 2] = sc
-                    if best < 0 or distance[other] > distance[around[best]]:
+                    if best < 0 or other < around[best]:
                         best = n_around
                     n_around += 1
         if best < 0:
-            label[v] = n_basins
+            state[v, 0] = n_basins
+            state[v, 1:] = 0
             peak[n_basins] = v
-            place[v, 0] = 0
-            place[v, 1] = 0
-            place[v, 2] = 0
             n_basins += 1
             continue
-        label[v] = label[around[best]]
+        label = state[around[best], 0]
+        state[v, 0] = label
         for k in range(3):
-            place[v, k] = place[around[best], k] - shift[best, k]
+            state[v, 1 + k] = state[around[best], 1 + k] - shift[best, k]
         for j in range(n_around):
             other = around[j]
-            x = place[v, 0] + shift[j, 0] - place[other, 0]
-            y = place[v, 1] + shift[j, 1] - place[other, 1]
-            z = place[v, 2] + shift[j, 2] - place[other, 2]
-            if label[other] == label[v] and x == 0 and y == 0 and z == 0:
+            x = state[v, 1] + shift[j, 0] - state[other, 1]
+            y = state[v, 2] + shift[j, 1] - state[other, 2]
+            z = state[v, 3] + shift[j, 2] - state[other, 3]
+            if state[other, 0] == label and x == 0 and y == 0 and z == 0:
                 continue
             # both directions are one neck
-            one, two = label[v], label[other]
+            one, two = label, state[other, 0]
             sign = 1
             if two < one or (two == one and (x < 0 or (x == 0 and (y < 0 or (y == 0 and z < 0))))):
                 one, two = two, one

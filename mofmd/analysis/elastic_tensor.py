@@ -10,6 +10,7 @@ Voigt order xx yy zz yz xz xy, stiffness in GPa.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,9 +143,10 @@ class ElasticTensor:
 
     def young_range(self) -> tuple[Extreme, Extreme]:
         """Smallest and largest Young's modulus [GPa]."""
-        return tuple(  # type: ignore[return-value]
-            Extreme(float(self.young_GPa(d)), d)
-            for d in (_search(lambda n, s=sign: s * self.young_GPa(n)) for sign in (1, -1))
+        low, high = (_search(self.young_GPa, sign) for sign in (1, -1))
+        return (
+            Extreme(float(self.young_GPa(low)), low),
+            Extreme(float(self.young_GPa(high)), high),
         )
 
     def linear_compressibility_range(self) -> tuple[Extreme, Extreme]:
@@ -155,21 +157,26 @@ class ElasticTensor:
 
     def shear_range(self) -> tuple[Extreme, Extreme]:
         """Smallest and largest shear modulus [GPa]."""
-        found = []
-        for side, sign in ((0, 1), (1, -1)):
-            d = _search(lambda n, k=side, s=sign: s * self.shear_extremes_GPa(n)[k])
-            _, vectors = _quadratic_extremes(self._shear_form(d), d)
-            found.append(Extreme(float(self.shear_extremes_GPa(d)[side]), d, vectors[:, 1 - side]))
-        return found[0], found[1]
+        low = _search(lambda n: self.shear_extremes_GPa(n)[0], 1)
+        high = _search(lambda n: self.shear_extremes_GPa(n)[1], -1)
+        # the form is 1/G: its larger eigenvalue belongs to the smaller modulus
+        _, soft = _quadratic_extremes(self._shear_form(low), low)
+        _, stiff = _quadratic_extremes(self._shear_form(high), high)
+        return (
+            Extreme(float(self.shear_extremes_GPa(low)[0]), low, soft[:, 1]),
+            Extreme(float(self.shear_extremes_GPa(high)[1]), high, stiff[:, 0]),
+        )
 
     def poisson_range(self) -> tuple[Extreme, Extreme]:
         """Smallest and largest Poisson's ratio."""
-        found = []
-        for side, sign in ((0, 1), (1, -1)):
-            d = _search(lambda n, k=side, s=sign: s * self.poisson_extremes(n)[k])
-            _, vectors = _quadratic_extremes(self._poisson_form(d), d)
-            found.append(Extreme(float(self.poisson_extremes(d)[side]), d, vectors[:, side]))
-        return found[0], found[1]
+        low = _search(lambda n: self.poisson_extremes(n)[0], 1)
+        high = _search(lambda n: self.poisson_extremes(n)[1], -1)
+        _, least = _quadratic_extremes(self._poisson_form(low), low)
+        _, most = _quadratic_extremes(self._poisson_form(high), high)
+        return (
+            Extreme(float(self.poisson_extremes(low)[0]), low, least[:, 0]),
+            Extreme(float(self.poisson_extremes(high)[1]), high, most[:, 1]),
+        )
 
     def _shear_form(self, n: np.ndarray) -> np.ndarray:
         """Matrix whose form in the second direction is 1/G: 4 S_ijkl n_i n_k."""
@@ -216,14 +223,14 @@ def unit_vectors(polar: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
     )
 
 
-def _search(function: object) -> np.ndarray:
-    """Direction of the smallest value: the best of a grid, each followed downhill."""
+def _search(function: Callable[[np.ndarray], np.ndarray], sign: int) -> np.ndarray:
+    """Direction of the smallest value times the sign: the best of a grid, followed downhill."""
     from scipy.optimize import minimize
 
     polar, azimuth = np.meshgrid(
         np.linspace(0, np.pi, GRID), np.linspace(0, np.pi, GRID, endpoint=False), indexing="ij"
     )
-    values = np.asarray(function(unit_vectors(polar, azimuth))).ravel()  # type: ignore[operator]
+    values = sign * np.asarray(function(unit_vectors(polar, azimuth))).ravel()
     # local minima of the grid, not the STARTS lowest points of one valley
     order = np.argsort(values)
     starts: list[np.ndarray] = []
@@ -245,7 +252,7 @@ def _search(function: object) -> np.ndarray:
             return np.asarray(vector / np.linalg.norm(vector))
 
         found = minimize(
-            lambda x, turned=turned: float(function(turned(x))),  # type: ignore[operator]
+            lambda x, turned=turned: sign * float(function(turned(x))),
             np.zeros(2),
             method="Nelder-Mead",
             options={"xatol": 1e-10, "fatol": 1e-13, "initial_simplex": 0.05 * np.eye(3, 2, -1)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -194,7 +194,7 @@ def _rising(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _fit(
-    model: object,
+    model: Callable[[np.ndarray], np.ndarray],
     start: Sequence[float],
     data: tuple[np.ndarray, np.ndarray, np.ndarray | None],
     order: Order,
@@ -206,7 +206,7 @@ def _fit(
     weights = 1.0 if errors is None else 1 / errors
 
     def residuals(parameters: np.ndarray) -> np.ndarray:
-        return np.asarray((values - model(parameters)) * weights)  # type: ignore[operator]
+        return np.asarray((values - model(parameters)) * weights)
 
     scale = np.maximum(np.abs(start), 1e-3)
     # a volume far from the data, or a negative modulus, is no solution
@@ -237,5 +237,5 @@ def _fit(
         Estimate(float(v), float(sigma[1]), n, "Å³"),
         derivative,
         volumes.copy(),
-        np.asarray(values - model(found.x)),  # type: ignore[operator]
+        np.asarray(values - model(found.x)),
     )

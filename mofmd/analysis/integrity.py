@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mofmd.analysis.building_units import Linkers, find_linkers
+from mofmd.analysis.building_units import BROKEN_FACTOR, Linkers, find_linkers
 from mofmd.analysis.neighbours import cell_heights
 from mofmd.analysis.observable import Observable, Stamp, series_table
 from mofmd.analysis.result import Column, Result
@@ -14,8 +14,6 @@ from mofmd.analysis.statistics import Estimate
 from mofmd.errors import InputError
 from mofmd.trajectory.dump import Trajectory
 from mofmd.trajectory.frame import Frame
-
-BROKEN_FACTOR = 1.4
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mofmd.analysis.distance_field import Basins, OpenVoxels, find_basins, open_voxels
+from mofmd.analysis.distance_field import (
+    Basins,
+    OpenVoxels,
+    covered_voxels,
+    find_basins,
+    grid_shape,
+    open_voxels,
+)
 from mofmd.analysis.observable import Observable, Record, Stamp, series_table
 from mofmd.analysis.pore_network import DistanceProbe, PoreNetwork, build_network
 from mofmd.analysis.pore_surface import surface_points
@@ -115,6 +122,27 @@ def find_pores(
         volume_A3=frame.volume_A3,
         mass_g_per_mol=float(frame.species.masses.sum()),
     )
+
+
+def pore_volume_A3(
+    frame: Frame,
+    probe_radius_A: float = HELIUM_RADIUS_A,
+    spacing_A: float = SPACING_A,
+    radii_A: Mapping[str, float] | None = None,
+) -> float:
+    """Volume that the centre of a probe can be in, whether it can get there or not [Å³ per cell].
+
+    The paper's total pore volume, without the search for what is accessible.
+
+    Parameters
+    ----------
+    frame, probe_radius_A, spacing_A, radii_A
+        As for ``find_pores``.
+    """
+    radii = atom_radii(frame.species, radii_A) + probe_radius_A
+    shape = grid_shape(frame.cell, spacing_A)
+    covered = covered_voxels(frame.positions, radii, frame.cell, shape)
+    return float(frame.volume_A3 * (1 - np.count_nonzero(covered) / covered.size))
 
 
 def _network(

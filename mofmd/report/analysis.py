@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from mofmd.trajectory.trajectory import FrameSource, RawFrame, TrajectoryFile, U
 
 DUMP = "trajectory.dump"
 SUFFIXES = ("", ".gz", ".zst")
-STRUCTURES = (".cif", ".vasp", ".data", ".lmp")
+STRUCTURES = (".cif", ".vasp")
 
 
 @dataclass(frozen=True)
@@ -190,10 +191,11 @@ def _analyse_one(
     thermo = tuple(read_log(log)) if manifest and log.is_file() else ()
     stage, first_step = _last_stage(thermo) if settings.start_ps is None else ("", -math.inf)
     keeper = _AfterStep(source, first_step)
-    first = next(source.raw_frames()).decode()
+    with closing(source.raw_frames()) as frames:
+        first = next(frames).decode()
     temperature = settings.temperature_K or protocol.get("temperature_K")
     observables = make_observables(settings.observables, Subject(first, temperature))
-    with _progress(console, name) as report:
+    with _Progress(console, name) as report:
         results = analyse(
             keeper,
             observables,
@@ -240,11 +242,12 @@ class _AfterStep:
         self._step = step
         self.last: RawFrame | None = None
 
-    def raw_frames(self) -> Iterator[RawFrame]:
-        for raw in self._source.raw_frames():
-            if raw.step > self._step:
-                self.last = raw
-                yield raw
+    def raw_frames(self) -> Generator[RawFrame]:
+        with closing(self._source.raw_frames()) as frames:
+            for raw in frames:
+                if raw.step > self._step:
+                    self.last = raw
+                    yield raw
 
 
 def _last_stage(thermo: Sequence[ThermoTable]) -> tuple[str, float]:
@@ -267,7 +270,7 @@ def _manifest(directory: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-class _progress:  # noqa: N801 - used as a function
+class _Progress:
     """Count of frames on a console."""
 
     def __init__(self, console: Console | None, name: str) -> None:

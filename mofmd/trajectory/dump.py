@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,9 +88,10 @@ class Trajectory:
                 int(step), self.species, self.positions[k], self.cells[k], self.unwrapped, time
             )
 
-    def raw_frames(self) -> Iterator[RawFrame]:
+    def raw_frames(self) -> Generator[RawFrame]:
         """Frames in order."""
-        return map(ParsedFrame, self)
+        for frame in self:
+            yield ParsedFrame(frame)
 
     def select(self, frames: np.ndarray) -> Trajectory:
         """Trajectory of some of the frames, given as a mask or as indices."""

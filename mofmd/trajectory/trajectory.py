@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -32,8 +33,8 @@ class RawFrame(Protocol):
 class FrameSource(Protocol):
     """What observables are computed on: frames of one system, again and again from the start."""
 
-    def raw_frames(self) -> Iterator[RawFrame]:
-        """Frames in order, not parsed yet."""
+    def raw_frames(self) -> Generator[RawFrame]:
+        """Frames in order, not parsed yet; whoever stops early closes the generator."""
 
 
 class TrajectoryFile:
@@ -82,7 +83,7 @@ class TrajectoryFile:
         # the file ended within a frame, which was left out; known after the last frame
         self.incomplete_frame = False
 
-    def raw_frames(self) -> Iterator[RawFrame]:
+    def raw_frames(self) -> Generator[RawFrame]:
         """Frames in order, not parsed yet.
 
         Raises
@@ -110,12 +111,14 @@ class TrajectoryFile:
 
     def __iter__(self) -> Iterator[Frame]:
         """Parse frame after frame."""
-        for raw in self.raw_frames():
-            yield raw.decode()
+        with closing(self.raw_frames()) as frames:
+            for raw in frames:
+                yield raw.decode()
 
     def first(self) -> Frame:
         """Parse the first frame."""
-        return next(iter(self))
+        with closing(self.raw_frames()) as frames:
+            return next(frames).decode()
 
     def _raw(self, window: Window) -> Iterator[RawFrame | None]:
         suffix = plain_suffix(self.path)
@@ -173,18 +176,20 @@ class Unwrapped:
     def __init__(self, source: FrameSource) -> None:
         self.source = source
 
-    def raw_frames(self) -> Iterator[RawFrame]:
+    def raw_frames(self) -> Generator[RawFrame]:
         """Frames in order, unwrapped."""
         before: np.ndarray | None = None
-        for raw in self.source.raw_frames():
-            frame = raw.decode()
-            fractional = frame.positions @ np.linalg.inv(frame.cell)
-            if before is not None:
-                fractional -= np.round(fractional - before)
-            before = fractional
-            yield ParsedFrame(replace(frame, positions=fractional @ frame.cell, unwrapped=True))
+        with closing(self.source.raw_frames()) as frames:
+            for raw in frames:
+                frame = raw.decode()
+                fractional = frame.positions @ np.linalg.inv(frame.cell)
+                if before is not None:
+                    fractional -= np.round(fractional - before)
+                before = fractional
+                yield ParsedFrame(replace(frame, positions=fractional @ frame.cell, unwrapped=True))
 
     def __iter__(self) -> Iterator[Frame]:
         """Go through the frames."""
-        for raw in self.raw_frames():
-            yield raw.decode()
+        with closing(self.raw_frames()) as frames:
+            for raw in frames:
+                yield raw.decode()
