@@ -11,8 +11,7 @@ from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from scipy.spatial import cKDTree
 
-from mofmd.analysis.building_units import find_linkers
-from mofmd.analysis.integrity import BROKEN_FACTOR
+from mofmd.analysis.building_units import BROKEN_FACTOR, find_linkers
 from mofmd.analysis.neighbours import cell_heights
 from mofmd.errors import InputError
 
