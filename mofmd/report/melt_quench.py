@@ -23,7 +23,6 @@ from mofmd.engine.lammps_log import ThermoTable, join_stages
 from mofmd.errors import InputError
 from mofmd.simulation.run import Run
 from mofmd.trajectory.dump import Trajectory, read_dump
-from mofmd.units import FS_TO_PS
 
 SCHEMA = "mofmd-melt-quench-1"
 # the state that is measured in the second half of each of these stages
@@ -137,7 +136,8 @@ def analyse_melt_quench(run: Run, crystal: Atoms) -> MeltQuenchResults:
         for stage in stages
         if stage.name == name and stage.end_step > stage.start_step
     }
-    frame_times_ps = trajectory.timesteps * protocol["timestep_fs"] * FS_TO_PS
+    # the timestep may change on the way: LAMMPS's own clock says when a frame was
+    frame_times_ps = np.interp(trajectory.timesteps, thermo["Step"], thermo["Time"])
     return MeltQuenchResults(
         n_atoms=len(trajectory.species),
         stages=stages,
