@@ -128,7 +128,7 @@ def references(
     write(work / "systems.traj", [build() for build in SYSTEMS.values()])
     files = {
         "nequip": sorted(nequip_models.glob("*.nequip.pth")),
-        "mace": sorted(mace_models.glob("*.model")),
+        "mace": [file for file in sorted(mace_models.glob("*.model")) if "heads" not in file.name],
     }
     for framework, models in files.items():
         _run(

@@ -26,17 +26,24 @@ GRIDS = [
     (4, "processors 2 2 1", ""),
     (4, "comm_style tiled", "balance 1.1 rcb"),
 ]
-FEW_GRIDS = [GRIDS[0], GRIDS[4]]
+FEW_GRIDS = [GRIDS[0], GRIDS[5]]
 CASES = [
-    ("nequip-f64", GRIDS, "on"),
-    ("nequip-l2-f64", FEW_GRIDS, "off"),
-    ("mace-f64", GRIDS, "off"),
-    ("mace-r8", FEW_GRIDS, "on"),
-    ("allegro-f64", FEW_GRIDS, "on"),
+    ("nequip-f64", FEW_GRIDS, "on"),
+    ("mace-f64", FEW_GRIDS, "off"),
+]
+LONG_CASES = [
+    ("nequip-f64", GRIDS, "off"),
+    ("nequip-l2-f64", GRIDS, "off"),
+    ("mace-f64", GRIDS, "on"),
+    ("mace-r8", GRIDS, "on"),
+    ("allegro-f64", GRIDS, "on"),
 ]
 
 
-@pytest.mark.parametrize(("name", "grids", "newton"), CASES)
+@pytest.mark.parametrize(
+    ("name", "grids", "newton"),
+    [*CASES, *(pytest.param(*case, marks=pytest.mark.long) for case in LONG_CASES)],
+)
 def test_ranks_and_grids(
     name: str,
     grids: list[tuple[int, str, str]],
@@ -60,17 +67,14 @@ def test_single_precision(name: str, deployed: DeployedModels, tmp_path: Path) -
     assert abs(found.energy - expected.energy) <= 1e-6 * abs(expected.energy)
 
 
-@pytest.mark.parametrize("name", ["mace-f64", "mace-r8"])
-@pytest.mark.parametrize("system", ["crystal", "tilted", "very_tilted", "thin", "one_atom"])
 def test_deployed_mace_is_the_framework(
-    name: str, system: str, deployed: DeployedModels, references: References, tmp_path: Path
+    deployed: DeployedModels, references: References, tmp_path: Path
 ) -> None:
-    (found,) = evaluate([SYSTEMS[system]()], tmp_path, pair_lines(deployed(name)))
-    expected = references("mace", f"{name}.model", system)
-    assert found.energy == pytest.approx(expected.energy, rel=1e-10)
-    np.testing.assert_allclose(found.energies, expected.energies, rtol=0, atol=1e-8)
-    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-8)
-    np.testing.assert_allclose(found.stress, expected.stress, rtol=0, atol=1e-8)
+    systems = ["crystal", "tilted", "very_tilted", "thin", "one_atom"]
+    structures = [SYSTEMS[system]() for system in systems]
+    results = evaluate(structures, tmp_path, pair_lines(deployed("mace-f64")))
+    for found, system in zip(results, systems, strict=True):
+        same([found], [references("mace", "mace-f64.model", system)], force_tolerance=1e-8)
 
 
 MOTION = """\
@@ -90,20 +94,24 @@ write_dump all custom final.dump id x y z fx fy fz modify sort id format float %
 """
 
 
-def test_atoms_that_change_ranks(deployed: DeployedModels, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.long)])
+def test_atoms_that_change_ranks(ranks: int, deployed: DeployedModels, tmp_path: Path) -> None:
+    """Hot atoms wander between ranks; where they end, one rank alone finds the same forces.
+
+    (Two whole trajectories would part: at this temperature rounding grows by orders of magnitude.)
+    """
     atoms = crystal()
-    tables = []
-    for ranks in (1, 4):
-        folder = tmp_path / str(ranks)
-        folder.mkdir()
-        write_structure(atoms, folder / "structure.data")
-        script = MOTION.format(pair=pair_lines(deployed("nequip-f64")))
-        output = checked(run_lammps(script, folder, ranks))
-        builds = re.search(r"Neighbor list builds = (\d+)", output)
-        assert builds is not None
-        assert int(builds[1]) > 5
-        tables.append(np.loadtxt(folder / "final.dump", skiprows=9))
-    np.testing.assert_allclose(tables[1][:, 4:], tables[0][:, 4:], rtol=0, atol=1e-8)
+    pair = pair_lines(deployed("nequip-f64"))
+    write_structure(atoms, tmp_path / "structure.data")
+    output = checked(run_lammps(MOTION.format(pair=pair), tmp_path, ranks))
+    builds = re.search(r"Neighbor list builds = (\d+)", output)
+    assert builds is not None
+    assert int(builds[1]) > 5
+    table = np.loadtxt(tmp_path / "final.dump", skiprows=9)
+    assert np.abs(table[:, 1:4] - atoms.positions).max() > 3.0  # r_max is 4.5
+    atoms.positions = table[:, 1:4]
+    (expected,) = evaluate([atoms], tmp_path / "static", pair)
+    np.testing.assert_allclose(table[:, 4:], expected.forces, rtol=0, atol=1e-8)
 
 
 def test_no_node_is_evaluated_twice(deployed: DeployedModels, tmp_path: Path) -> None:
@@ -146,7 +154,7 @@ def test_failure_on_one_rank_ends_all(tmp_path: Path) -> None:
     write_structure(with_vacuum(), tmp_path / "structure.data")
     model = write_chain(tmp_path / "nequip-chain.mofmd.pth")
     script = "processors 4 1 1\n" + MOTION.format(pair=pair_lines(model))
-    done = run_lammps(script, tmp_path, 4, timeout=60.0)
+    done = run_lammps(script, tmp_path, 4, timeout=30.0)  # loading included; a hang would be longer
     assert done.returncode != 0
     assert "a toy model met an empty rank" in done.stdout + done.stderr
 

@@ -28,8 +28,7 @@ def embedded(options: str = "", file: Path | None = None) -> str:
     return f"pair_style allegro {options}\npair_coeff * * {path} {' '.join(SPECIES)}"
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("size", [1, 50, 271, 1000])
+@pytest.mark.parametrize(("size", "ranks"), [(1, 1), (50, 2), (271, 1), (1000, 1)])
 def test_chunks_change_nothing(size: int, ranks: int, tmp_path: Path) -> None:
     structures = [crystal()] if size > 1 else [SYSTEMS["tilted"](), SYSTEMS["slab"]()]
     expected = evaluate(structures, tmp_path / "whole", embedded(), ranks=ranks)
