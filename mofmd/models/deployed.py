@@ -20,6 +20,7 @@ MANIFEST = "extra/mofmd.json"
 # What the LAMMPS plugin reads of it, flat: "passed" or "failed", and a number.
 VERDICT = "extra/mofmd_verified"
 BYTES_PER_EDGE = "extra/mofmd_bytes_per_edge"
+_OURS = (MANIFEST, VERDICT, BYTES_PER_EDGE)
 _ALIGNMENT = 64  # bytes, as torch aligns its records
 
 
@@ -108,7 +109,7 @@ def payload_sha256(path: Path) -> str:
     digest = hashlib.sha256()
     with _open(path) as archive:
         for name, info in _records(archive):
-            if name in (MANIFEST, VERDICT, BYTES_PER_EDGE):
+            if name in _OURS:
                 continue
             digest.update(f"{name}\0{info.file_size}\0".encode())
             with archive.open(info) as record:
@@ -133,7 +134,7 @@ def write_with_manifest(source: Path, manifest: Mapping[str, Any], target: Path)
         with _open(source) as old, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as new:
             top = old.namelist()[0].split("/")[0]
             for name, info in _records(old):
-                if name not in added:
+                if name not in _OURS:
                     _store(new, info.filename, old.read(info), info.compress_type)
             for name, content in added.items():
                 _store(new, f"{top}/{name}", content)

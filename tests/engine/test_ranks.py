@@ -60,8 +60,15 @@ def check_grids(
 
 
 @pytest.mark.frameworks
-@pytest.mark.parametrize("newton", ["on", "off"])
-@pytest.mark.parametrize("file", ["allegro-cut.nequip.pth", "allegro-f64.nequip.pt2"])
+@pytest.mark.parametrize(
+    ("file", "newton"),
+    [
+        ("allegro-cut.nequip.pth", "off"),
+        ("allegro-f64.nequip.pt2", "on"),
+        pytest.param("allegro-cut.nequip.pth", "on", marks=pytest.mark.long),
+        pytest.param("allegro-f64.nequip.pt2", "off", marks=pytest.mark.long),
+    ],
+)
 def test_ranks_and_grids(file: str, newton: str, nequip_models: Path, tmp_path: Path) -> None:
     structures = [with_vacuum(), SYSTEMS["tilted"]()]
     check_grids(structures, pair_lines(nequip_models / file), GRIDS, newton, tmp_path)
