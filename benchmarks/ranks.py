@@ -77,8 +77,8 @@ def measure(model: DeployedModel, atoms: Atoms, ranks: int, steps: int) -> dict[
 def extended_ghost_nodes(atoms: Atoms, ranks: int, r_max: float, layers: int) -> float:
     """Return node evaluations per layer, over all ranks, with ghosts out to ``layers * r_max``.
 
-    Slabs along z, as the benchmark's grid; one rank needs no ghosts. The last layer needs owned atoms only, each layer
-    before it those within another r_max of them.
+    Slabs along z, as the benchmark's grid; one rank needs no ghosts. The last layer needs owned
+    atoms only, each layer before it those within another r_max of them.
     """
     if ranks == 1:
         return float(len(atoms))
