@@ -44,7 +44,7 @@ def test_files_and_manifest(tmp_path, structure, potential):
     assert manifest["files"]["model.pth"] == file_sha256(potential.model_file)
     assert manifest["versions"]["mofmd"] == mofmd.__version__
     assert manifest["protocol"]["name"] == "MeltQuench"
-    assert manifest["protocol"]["temperature_max_K"] == 1500.0
+    assert manifest["protocol"]["temperature_max_K"] == 1300.0
     assert manifest["structure"]["n_atoms"] == 4
     assert manifest["units"]["energy"] == "eV"
     assert read_deck(deck.directory) == replace(deck, manifest=manifest)
@@ -64,10 +64,10 @@ def test_script_sets_every_variable_of_the_protocol(tmp_path, structure, potenti
         "model": "model.pth",
         "elements": '"C H N Zn"',
         "temperature": "300",
-        "temperature_max": "1500",
+        "temperature_max": "1300",
         "rate": "2000",
         "equilibration": "0.5",
-        "plateau": "2.3",
+        "plateau": "2.5",
         "anneal": "1",
         "timestep_cold": "0.0005",
         "timestep_hot": "0.00025",
