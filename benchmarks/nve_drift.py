@@ -4,15 +4,12 @@ Usage: python benchmarks/nve_drift.py [--picoseconds 10] [--output nve_drift.png
 """
 
 import argparse
-import subprocess
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from mofmd.engine.lammps_data import write_data
-from mofmd.engine.lammps_log import read_log
-from mofmd.engine.launch import Resources, environment, lammps_command
+from mofmd.engine.launch import Resources
+from mofmd.engine.script import run_script
 from mofmd.models.embedded import embedded_model
 from mofmd.structures.zif import zif4
 from mofmd.units import FS_TO_PS
@@ -37,25 +34,17 @@ run {steps}
 
 def total_energy(timestep_fs: float, picoseconds: float) -> tuple[np.ndarray, np.ndarray, float]:
     """Return times (ps), total energy per atom above its start (meV), and mean temperature (K)."""
-    resources = Resources(ranks=2, threads=1)
     atoms = zif4()
     timestep_ps = timestep_fs * FS_TO_PS
     every = round(0.02 / timestep_ps)
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        write_data(work / "structure.data", atoms, ("C", "H", "N", "Zn"))
-        script = SCRIPT.format(
-            model=embedded_model(),
-            timestep_ps=timestep_ps,
-            every=every,
-            steps=every * round(picoseconds / (every * timestep_ps)),
-        )
-        (work / "in.lammps").write_text(script)
-        command = lammps_command("in.lammps", resources)
-        subprocess.run(
-            command, cwd=work, env=environment(resources), check=True, capture_output=True
-        )
-        table = read_log(work / "log.lammps")[-1].columns
+    script = SCRIPT.format(
+        model=embedded_model(),
+        timestep_ps=timestep_ps,
+        every=every,
+        steps=every * round(picoseconds / (every * timestep_ps)),
+    )
+    done = run_script(script, atoms, ("C", "H", "N", "Zn"), Resources(ranks=2))
+    table = done.tables[-1].columns
     energy = 1e3 * (table["TotEng"] - table["TotEng"][0]) / len(atoms)
     return table["Step"] * timestep_ps, energy, float(table["Temp"].mean())
 

@@ -13,8 +13,6 @@ import json
 import platform
 import re
 import statistics
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +21,8 @@ from ase import Atoms
 from rich.console import Console
 from rich.table import Table
 
-from mofmd.engine.lammps_data import write_data
-from mofmd.engine.launch import Resources, environment, lammps_command
+from mofmd.engine.launch import Resources
+from mofmd.engine.script import run_script
 from mofmd.models.deployed import DeployedModel, read_deployed
 from mofmd.structures.zif import zif4
 
@@ -45,29 +43,16 @@ run {steps}
 
 def measure(model: DeployedModel, atoms: Atoms, ranks: int, steps: int) -> dict[str, float]:
     """Return ms per step, share of the exchange, peak memory of a rank and node evaluations."""
-    resources = Resources(ranks=ranks)
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
-        write_data(work / "structure.data", atoms, model.type_names)
-        script = SCRIPT.format(pair="\n".join(model.pair_commands()), steps=steps)
-        (work / "in.lammps").write_text(script)
-        done = subprocess.run(
-            lammps_command("in.lammps", resources),
-            cwd=work,
-            env=environment(resources),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    loop = [line.split()[3] for line in done.stdout.splitlines() if line.startswith("Loop time")]
-    table = done.stdout.rpartition("where the time went")[2]
+    script = SCRIPT.format(pair="\n".join(model.pair_commands()), steps=steps)
+    done = run_script(script, atoms, model.type_names, Resources(ranks=ranks))
+    table = done.output.rpartition("where the time went")[2]
 
     def number(pattern: str) -> float:
         found = re.search(pattern, table)
         return float(found[1]) if found else float("nan")
 
     return {
-        "ms_per_step": 1e3 * float(loop[-1]) / steps,
+        "ms_per_step": done.ms_per_step,
         "exchange_percent": number(r"exchange +\|.*\| +([\d.]+) %"),
         "peak_MiB": number(r"peak memory of a rank: (\d+)"),
         "nodes_per_layer": number(r"node evaluations per layer, all ranks: (\d+)"),

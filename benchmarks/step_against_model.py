@@ -12,8 +12,6 @@ import argparse
 import json
 import platform
 import statistics
-import subprocess
-import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -24,8 +22,8 @@ from ase import Atoms
 from rich.console import Console
 from rich.table import Table
 
-from mofmd.engine.lammps_data import write_data
-from mofmd.engine.launch import Resources, environment, lammps_command
+from mofmd.engine.launch import Resources
+from mofmd.engine.script import run_script
 from mofmd.models.embedded import embedded_model
 from mofmd.structures.zif import zif4
 
@@ -48,21 +46,8 @@ run {steps}
 
 def lammps_ms_per_step(atoms: Atoms, model: Path, names: list[str], threads: int, n: int) -> float:
     """Return LAMMPS's loop time per step of the second run."""
-    resources = Resources(ranks=1, threads=threads)
-    with tempfile.TemporaryDirectory() as folder:
-        write_data(Path(folder) / "structure.data", atoms, names)
-        script = SCRIPT.format(model=model, names=" ".join(names), steps=n)
-        (Path(folder) / "in.lammps").write_text(script)
-        done = subprocess.run(
-            lammps_command("in.lammps", resources),
-            cwd=folder,
-            env=environment(resources),
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    loops = [line.split()[3] for line in done.stdout.splitlines() if line.startswith("Loop time")]
-    return 1e3 * float(loops[-1]) / n
+    script = SCRIPT.format(model=model, names=" ".join(names), steps=n)
+    return run_script(script, atoms, names, Resources(threads=threads)).ms_per_step
 
 
 class BareModel:

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from ase.io import write
 
 import mofmd
 from mofmd.errors import EnvironmentSetupError, InputError, MissingFileError
+from mofmd.models.archive import open_archive
 from mofmd.models.deployed import (
     SCHEMA,
     DeployedModel,
@@ -39,6 +39,8 @@ from mofmd.models.gate import (
 
 Kind = Literal["nequip", "legacy_nequip", "mace"]
 Format = Literal["torchscript", "aotinductor"]
+Device = Literal["cpu", "cuda"]
+Dtype = Literal["float32", "float64"]
 Accelerate = Literal["none", "auto", "openequivariance", "cuequivariance", "triton"]
 SUFFIXES: dict[Format, str] = {"torchscript": ".mofmd.pth", "aotinductor": ".mofmd.pt2"}
 _ENVIRONMENTS: dict[Kind, Framework] = {
@@ -87,8 +89,8 @@ class Options:
     """
 
     format: Format = "torchscript"
-    device: Literal["cpu", "cuda"] = "cpu"
-    dtype: Literal["float32", "float64"] | None = None
+    device: Device = "cpu"
+    dtype: Dtype | None = None
     head: str | None = None
     species: tuple[str, ...] | None = None
     accelerate: Accelerate = "none"
@@ -107,16 +109,9 @@ def source_kind(path: Path) -> Kind:
     MissingFileError, InputError
         If the file does not exist, is truncated, or is of no kind that can be deployed.
     """
-    if not path.exists():
-        raise MissingFileError(f"{path}: no such file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name.partition("/")[2] for name in archive.namelist()]
-            broken = archive.testzip()
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(
-            f"{path}: truncated, corrupt or no file of torch ({error}): copy it again"
-        ) from error
+    with open_archive(path) as archive:
+        names = [name.partition("/")[2] for name in archive.namelist()]
+        broken = archive.testzip()
     if broken:
         raise InputError(f"{path}: damaged inside ({broken}): copy it again")
     if "extra/mofmd.json" in names:
@@ -285,6 +280,8 @@ def _check_output(output: Path, options: Options) -> None:
 def _check_options(options: Options) -> None:
     for name, value, known in (
         ("format", options.format, get_args(Format)),
+        ("device", options.device, get_args(Device)),
+        ("dtype", options.dtype or "float64", get_args(Dtype)),
         ("accelerate", options.accelerate, get_args(Accelerate)),
     ):
         if value not in known:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError
+from mofmd.models.archive import open_archive, records, store
 
 SCHEMA = 2
 MANIFEST = "extra/mofmd.json"
@@ -21,7 +22,6 @@ MANIFEST = "extra/mofmd.json"
 VERDICT = "extra/mofmd_verified"
 BYTES_PER_EDGE = "extra/mofmd_bytes_per_edge"
 _OURS = (MANIFEST, VERDICT, BYTES_PER_EDGE)
-_ALIGNMENT = 64  # bytes, as torch aligns its records
 
 
 @dataclass(frozen=True)
@@ -85,16 +85,17 @@ def read_deployed(path: Path) -> DeployedModel:
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return the manifest alone, without the check of the payload."""
-    with _open(path) as archive:
-        name = _find(archive, MANIFEST)
+    with open_archive(path) as archive:
+        name = next((info.filename for name, info in records(archive) if name == MANIFEST), None)
         if name is None:
             raise InputError(
                 f"{path}: no manifest inside: the file was not written by `mofmd deploy` (which "
                 "takes a checkpoint, package, .model or legacy file and writes a checked one)"
             )
+        content = archive.read(name)
         try:
-            manifest = json.loads(archive.read(name))
-        except (ValueError, zipfile.BadZipFile) as error:
+            manifest = json.loads(content)
+        except ValueError as error:
             raise InputError(f"{path}: its manifest is damaged ({error})") from error
     if not isinstance(manifest, dict) or manifest.get("schema", 0) > SCHEMA:
         raise InputError(
@@ -107,8 +108,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
 def payload_sha256(path: Path) -> str:
     """Return the hash of everything in the file but the manifest and its verdict."""
     digest = hashlib.sha256()
-    with _open(path) as archive:
-        for name, info in _records(archive):
+    with open_archive(path) as archive:
+        for name, info in records(archive):
             if name in _OURS:
                 continue
             digest.update(f"{name}\0{info.file_size}\0".encode())
@@ -131,48 +132,13 @@ def write_with_manifest(source: Path, manifest: Mapping[str, Any], target: Path)
         added[BYTES_PER_EDGE] = f"{manifest['bytes_per_edge']:.0f}".encode()
     temporary = target.with_name(f".{target.name}.part")
     try:
-        with _open(source) as old, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as new:
+        with open_archive(source) as old, zipfile.ZipFile(temporary, "w") as new:
             top = old.namelist()[0].split("/")[0]
-            for name, info in _records(old):
+            for name, info in records(old):
                 if name not in _OURS:
-                    _store(new, info.filename, old.read(info), info.compress_type)
+                    store(new, info.filename, old.read(info), info.compress_type)
             for name, content in added.items():
-                _store(new, f"{top}/{name}", content)
+                store(new, f"{top}/{name}", content)
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _open(path: Path) -> zipfile.ZipFile:
-    if not path.exists():
-        raise MissingFileError(f"{path}: no such model file")
-    try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(
-            f"{path}: truncated, corrupt or no model file ({error}): copy it again"
-        ) from error
-
-
-def _records(archive: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo]]:
-    """Yield the records of a torch archive, sorted, by their names inside its top folder."""
-    for info in sorted(archive.infolist(), key=lambda record: record.filename):
-        if not info.is_dir():
-            yield info.filename.partition("/")[2], info
-
-
-def _find(archive: zipfile.ZipFile, name: str) -> str | None:
-    return next((info.filename for record, info in _records(archive) if record == name), None)
-
-
-def _store(
-    archive: zipfile.ZipFile, name: str, content: bytes, compression: int = zipfile.ZIP_STORED
-) -> None:
-    """Add a record whose data begin at a multiple of 64 bytes, as torch's do."""
-    info = zipfile.ZipInfo(name)
-    info.compress_type = compression
-    assert archive.fp is not None
-    header = archive.fp.tell() + 30 + len(name.encode())
-    padding = -(header + 4) % _ALIGNMENT
-    info.extra = b"FB" + padding.to_bytes(2, "little") + b"Z" * padding
-    archive.writestr(info, content)

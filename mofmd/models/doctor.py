@@ -2,9 +2,7 @@
 
 import json
 import platform
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -12,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from mofmd import __version__
-from mofmd.engine.launch import Resources, environment, find_program, lammps_command
+from mofmd.engine.launch import Resources, find_program
 from mofmd.engine.plugin_path import mismatches, plugin_location, read_record
 from mofmd.errors import MofmdError
 from mofmd.models.embedded import DEFAULT_MODEL, embedded_model
@@ -137,42 +135,25 @@ pair_coeff * * {model} C H N Zn
 thermo_style custom step pe
 thermo_modify format float %.6f
 run 1
-print "mofmd energy $(pe:%.6f) eV"
 """
 
 
 def _model(ranks: int) -> Check:
     """Run the embedded model on the ZIF-4 crystal."""
-    from mofmd.engine.lammps_data import write_data
+    from mofmd.engine.script import run_script
     from mofmd.structures.zif import zif4
 
     name = f"model runs, {ranks} rank{'s' if ranks > 1 else ''}"
-    resources = Resources(ranks=ranks)
-    with tempfile.TemporaryDirectory(prefix="mofmd-doctor-") as folder:
-        work = Path(folder)
-        try:
-            write_data(work / "structure.data", zif4(), ("C", "H", "N", "Zn"))
-            (work / "in.lammps").write_text(_SCRIPT.format(model=embedded_model()))
-            done = subprocess.run(
-                lammps_command("in.lammps", resources),
-                cwd=work,
-                env=environment(resources),
-                capture_output=True,
-                text=True,
-                timeout=_TIME_LIMIT_S,
-                check=False,
-            )
-        except (MofmdError, subprocess.TimeoutExpired) as error:
-            return Check(name, "error", str(error), "mend the errors above first")
-    output = done.stdout + done.stderr
-    energies = [
-        line.split()[2:3] for line in output.splitlines() if line.startswith("mofmd energy")
-    ]
-    if done.returncode == 0 and energies:
-        return Check(name, "ok", f"{DEFAULT_MODEL}, ZIF-4: {float(energies[0][0]):.3f} eV")
-    errors = [line for line in output.splitlines() if "ERROR" in line]
-    reason = errors[0] if errors else output.strip()[-400:] or f"exit status {done.returncode}"
-    return Check(name, "error", reason, "mend the errors above; then `mofmd build --force`")
+    script = _SCRIPT.format(model=embedded_model())
+    try:
+        done = run_script(
+            script, zif4(), ("C", "H", "N", "Zn"), Resources(ranks=ranks), _TIME_LIMIT_S
+        )
+    except MofmdError as error:
+        return Check(name, "error", str(error), "mend the errors above; then `mofmd build --force`")
+    return Check(
+        name, "ok", f"{DEFAULT_MODEL}, ZIF-4: {done.tables[-1].columns['PotEng'][-1]:.3f} eV"
+    )
 
 
 def as_json(checks: list[Check]) -> str:

@@ -6,22 +6,17 @@ All numbers come from LAMMPS running the very file, through the pair style that 
 from __future__ import annotations
 
 import re
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 from mofmd.engine.evaluate import Evaluation, evaluate
-from mofmd.engine.lammps_data import write_data
-from mofmd.engine.lammps_log import read_log
-from mofmd.engine.launch import Resources, environment, lammps_command
-from mofmd.errors import RunError
+from mofmd.engine.launch import Resources
+from mofmd.engine.script import run_script
 from mofmd.models.deployed import DeployedModel
 from mofmd.units import FS_TO_PS, MIB
 
@@ -359,23 +354,8 @@ class _Gate:
             *self.pair,
             *commands,
         ]
-        resources = Resources()
-        with tempfile.TemporaryDirectory(prefix="mofmd-verify-") as folder:
-            work = Path(folder)
-            write_data(work / "structure.data", atoms, self.model.type_names)
-            (work / "in.lammps").write_text("\n".join(script) + "\n")
-            done = subprocess.run(
-                lammps_command("in.lammps", resources),
-                cwd=work,
-                env=environment(resources),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode != 0:
-                errors = [line for line in done.stdout.splitlines() if "ERROR" in line]
-                raise RunError(f"a run of the physics gate failed: {' '.join(errors[:2])}")
-            return done.stdout, read_log(work / "log.lammps")[-1].columns
+        done = run_script("\n".join(script) + "\n", atoms, self.model.type_names)
+        return done.output, done.tables[-1].columns
 
     def _displaced(self, displacement: np.ndarray) -> Atoms:
         atoms = self.atoms.copy()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError
+from mofmd.models.archive import open_archive
 
 Family = Literal["nequip", "allegro", "mace"]
 
@@ -46,17 +47,9 @@ def read_model_file(path: Path) -> ModelFile:
     InputError
         If it is not an archive as torch writes it, or of a family that mofmd does not know.
     """
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such model file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            metadata = _metadata(archive, names)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: truncated, corrupt or not a model file (it is no archive as torch writes "
-            f"it: {error}); copy it again from its source"
-        ) from error
+    with open_archive(path) as archive:
+        names = archive.namelist()
+        metadata = _metadata(archive, names)
     family = _family(path, names, metadata)
     types = metadata.get("type_names")
     r_max = metadata.get("r_max")
@@ -77,9 +70,14 @@ def _metadata(archive: zipfile.ZipFile, names: list[str]) -> dict[str, str]:
         if len(parts) > 2 and parts[1] == "extra":
             metadata["/".join(parts[2:])] = archive.read(name).decode("utf-8", "replace")
         elif "aotinductor/" in name and name.endswith("_metadata.json"):
-            metadata.update(
-                {k: v for k, v in json.loads(archive.read(name)).items() if isinstance(v, str)}
-            )
+            content = archive.read(name)
+            try:
+                found = json.loads(content)
+            except ValueError as error:
+                raise InputError(
+                    f"{archive.filename}: its {name} is damaged ({error}); copy the file again"
+                ) from error
+            metadata.update({key: text for key, text in found.items() if isinstance(text, str)})
     return metadata
 
 

@@ -48,7 +48,7 @@ namespace {
       package_ = open_package<Loader>(info_.path, device_);
     }
 
-    Evaluation evaluate(const Graph &graph, bool /*need_virial*/) override
+    Evaluation evaluate(const Graph &graph, bool /*need_virial*/, std::int64_t /*chunk*/) override
     {
       TransferTimer timer(device_);
       const GraphTensors tensors(graph, device_);

@@ -31,7 +31,7 @@ namespace {
       }
     }
 
-    Evaluation evaluate(const Graph &graph, bool need_virial) override
+    Evaluation evaluate(const Graph &graph, bool need_virial, std::int64_t /*chunk*/) override
     {
       const c10::impl::GenericDict output =
           module_.forward({inputs(graph), torch::ones({graph.num_nodes}, options()), need_virial})

@@ -186,6 +186,8 @@ namespace {
     info.verified = !archive.has("mofmd_verified") || archive.get("mofmd_verified") != "failed";
     if (archive.has("mofmd_bytes_per_edge"))
       info.bytes_per_edge = std::atof(archive.get("mofmd_bytes_per_edge").c_str());
+    if (archive.has("mofmd_layers") && !archive.is_aotinductor())
+      info.layers = std::atoi(archive.get("mofmd_layers").c_str());
     if (!archive.has("mofmd_exchange_width")) return;
     info.exchange_width = std::atoi(archive.get("mofmd_exchange_width").c_str());
     info.exchanges = info.exchange_width > 0;

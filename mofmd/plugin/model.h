@@ -38,6 +38,7 @@ struct ModelInfo {
   bool strictly_local = false;    // energies depend on atoms within r_max only: any rank count
   bool exchanges = false;         // fetches features of ghost atoms itself: any rank count
   int exchange_width = 0;         // most features per atom that it fetches at once
+  int layers = 0;                 // that it can evaluate in chunks itself; 0: it cannot
   double bytes_per_edge = 0.0;    // of an evaluation, as measured; 0: not known
   bool verified = true;           // false: deployed in spite of a failed check of its physics
   std::vector<std::string> type_names;
@@ -62,8 +63,9 @@ class Model {
 public:
   virtual ~Model() = default;
   const ModelInfo &info() const { return info_; }
-  // Throws std::exception when the model does.
-  virtual Evaluation evaluate(const Graph &graph, bool need_virial) = 0;
+  // With chunk > 0 a model with layers evaluates them for that many centres at a time, in less
+  // memory. Throws std::exception when the model does.
+  virtual Evaluation evaluate(const Graph &graph, bool need_virial, std::int64_t chunk = 0) = 0;
 
 protected:
   explicit Model(ModelInfo info) : info_(std::move(info)) {}

@@ -229,11 +229,12 @@ void PairMofmd::init_style()
                                   "this run has {}: start it on one rank, or write a file that "
                                   "runs on any number with `mofmd deploy`",
                                   style_, info.path, comm->nprocs));
-  if (chunking_ != Chunk::none && !info.strictly_local)
-    error->all(FLERR, fmt::format("{}: chunk is for strictly local models (Allegro): the model "
-                                  "'{}' passes messages between all atoms; more ranks divide its "
-                                  "memory",
-                                  style_, info.path));
+  if (chunking_ != Chunk::none && !evaluates_in_chunks())
+    error->all(FLERR,
+               fmt::format("{}: the message-passing model '{}' cannot be evaluated in "
+                           "chunks: only TorchScript files of `mofmd deploy` can; more ranks "
+                           "divide its memory, too",
+                           style_, info.path));
   estimated_memory_ = false;
   size_communication();
   // Bonded neighbours with factor zero are left out of the neighbour list, and so of the model.

@@ -76,6 +76,8 @@ private:
   bool ghosts_are_nodes() const;
   bool gives_edge_gradients() const;
   bool takes_part_in_exchange() const;
+  bool evaluates_in_chunks() const;
+  double bytes_beside_chunks() const;
   void size_communication();
   void copy_to_ghosts(const AtomRows &rows) override;
   void sum_from_ghosts(const AtomRows &rows) override;

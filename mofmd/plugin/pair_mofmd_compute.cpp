@@ -49,6 +49,11 @@ bool PairMofmd::gives_edge_gradients() const
   return model_->info().form == Form::edge_gradients;
 }
 
+bool PairMofmd::evaluates_in_chunks() const
+{
+  return model_->info().strictly_local || model_->info().layers > 0;
+}
+
 void PairMofmd::compute(int eflag, int vflag)
 {
   ev_init(eflag, vflag);
@@ -80,7 +85,7 @@ std::string PairMofmd::explain(const std::string &what) const
       "out of memory on {} with {:.0f} atoms ({} edges) on this rank: use more ranks "
       "or nodes{} ({})",
       info.device, atoms, graph_.num_edges,
-      info.strictly_local ? ", or 'pair_style ... chunk auto'" : "",
+      evaluates_in_chunks() ? ", or smaller chunks ('pair_style ... chunk N')" : "",
       what.substr(0, what.find('\n')));
 }
 
@@ -105,7 +110,8 @@ void PairMofmd::evaluate()
   evaluate_graph(atoms.num_all, watch.lap());
 }
 
-// Evaluates the graph, whole or chunk by chunk, and hands the results to LAMMPS.
+// Evaluates the graph, whole or chunk by chunk, and hands the results to LAMMPS. A strictly local
+// model takes a chunk as a graph of its own; one with layers cuts each of its layers.
 void PairMofmd::evaluate_graph(int num_atoms, double graph_time)
 {
   if (!estimated_memory_) {
@@ -119,7 +125,8 @@ void PairMofmd::evaluate_graph(int num_atoms, double graph_time)
 
   Timings step;
   step.graph = graph_time;
-  const std::int64_t size = chunk_ > 0 ? chunk_ : graph_.num_local_nodes;
+  const bool cuts_layers = model_->info().layers > 0;
+  const std::int64_t size = chunk_ > 0 && !cuts_layers ? chunk_ : graph_.num_local_nodes;
   for (std::int64_t first = 0; first < graph_.num_local_nodes; first += size) {
     Stopwatch watch;
     const bool is_whole = size >= graph_.num_local_nodes;
@@ -127,7 +134,7 @@ void PairMofmd::evaluate_graph(int num_atoms, double graph_time)
     const Graph &graph = is_whole ? graph_ : part_;
     step.graph += watch.lap();
     const ExchangeScope exchange(graph, num_atoms, takes_part_in_exchange() ? this : nullptr);
-    const Evaluation evaluation = model_->evaluate(graph, vflag_either != 0);
+    const Evaluation evaluation = model_->evaluate(graph, vflag_either != 0, chunk_);
     const ExchangeCounters &exchanged = exchange.counters();
     step.transfer += evaluation.transfer_seconds;
     step.exchange += exchanged.seconds;

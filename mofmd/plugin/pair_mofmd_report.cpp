@@ -53,9 +53,9 @@ std::string PairMofmd::estimate_memory()
            "a CPU: give a number of atoms instead";
   }
   // Ranks of one node share its memory; a fifth is left to everything else.
-  double share = 0.8 * free / ranks_on_node(), least_share = 0.0;
+  double share = 0.8 * free / ranks_on_node() - bytes_beside_chunks(), least_share = 0.0;
   MPI_Allreduce(&share, &least_share, 1, MPI_DOUBLE, MPI_MIN, world);
-  const double edges_that_fit = least_share / info.bytes_per_edge;
+  const double edges_that_fit = std::max(0.0, least_share) / info.bytes_per_edge;
   const double edges_per_atom = edges / std::max<std::int64_t>(1, graph_.num_local_nodes);
   if (chunking_ == Chunk::automatic && edges > edges_that_fit)
     chunk_ = std::max<std::int64_t>(1, static_cast<std::int64_t>(edges_that_fit / edges_per_atom));
@@ -75,7 +75,19 @@ std::string PairMofmd::estimate_memory()
                      "use more nodes{}",
                      most_edges * info.bytes_per_edge / 1073741824.0, comm->nprocs,
                      least_share / 1073741824.0, fitting_atoms,
-                     info.strictly_local ? ", or 'pair_style ... chunk auto'" : "");
+                     evaluates_in_chunks() ? ", or 'pair_style ... chunk auto'" : "");
+}
+
+// What a model with layers keeps of all nodes and edges while it is evaluated in chunks: features
+// before each layer and their gradient, edge vectors, indices and gradients.
+double PairMofmd::bytes_beside_chunks() const
+{
+  const ModelInfo &info = model_->info();
+  if (chunking_ == Chunk::none || info.layers == 0) return 0.0;
+  const double feature_bytes = info.dtype == "float64" ? 8.0 : 4.0;
+  return feature_bytes * (info.layers + 2) * info.exchange_width *
+             static_cast<double>(graph_.num_nodes) +
+         160.0 * static_cast<double>(graph_.num_edges);
 }
 
 int PairMofmd::ranks_on_node() const

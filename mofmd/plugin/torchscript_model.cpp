@@ -22,10 +22,11 @@ namespace {
       torch::jit::setFusionStrategy(no_fusion);
     }
 
-    Evaluation evaluate(const Graph &graph, bool /*need_virial*/) override
+    Evaluation evaluate(const Graph &graph, bool /*need_virial*/, std::int64_t chunk) override
     {
       TransferTimer timer(device_);
-      const c10::Dict<std::string, torch::Tensor> input = inputs(graph);
+      c10::Dict<std::string, torch::Tensor> input = inputs(graph);
+      if (chunk > 0) input.insert("chunk", torch::tensor(chunk, torch::kLong));
       Evaluation evaluation;
       evaluation.transfer_seconds = timer.lap();
       const c10::impl::GenericDict output = module_.forward({input}).toGenericDict();

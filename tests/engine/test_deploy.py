@@ -1,6 +1,7 @@
 """Deployment: what is refused, and that nothing is written then."""
 
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -58,12 +59,12 @@ def test_no_source(names: list[str], file: str, message: str, tmp_path: Path) ->
 
 
 def test_missing_and_truncated_source(tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match="no such file"):
+    with pytest.raises(MissingFileError, match="no such model file"):
         source_kind(tmp_path / "absent.ckpt")
     truncated = tmp_path / "x.ckpt"
     whole = archive(tmp_path / "whole.ckpt", "m/data.pkl", content="y" * 1000).read_bytes()
     truncated.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match="truncated, corrupt or no file of torch"):
+    with pytest.raises(InputError, match="truncated, corrupt or not a model file"):
         source_kind(truncated)
     damaged = bytearray(whole)
     damaged[100] ^= 1
@@ -87,6 +88,20 @@ def test_no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = archive(tmp_path / "x.ckpt", "m/data.pkl")
     with pytest.raises(InputError, match=r"needs a C\+\+ compiler"):
         deploy(source, tmp_path / "out.mofmd.pt2", Options(format="aotinductor"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "float16"}, "dtype: 'float16' is not one of float32, float64"),
+        ({"device": "tpu"}, "device: 'tpu' is not one of cpu, cuda"),
+        ({"accelerate": "magic"}, "accelerate: 'magic' is not one of"),
+    ],
+)
+def test_unknown_choices(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    source = archive(tmp_path / "x.ckpt", "m/data.pkl")
+    with pytest.raises(InputError, match=message):
+        deploy(source, tmp_path / "out.mofmd.pth", Options(**options))
 
 
 def test_no_gpu(tmp_path: Path) -> None:
@@ -193,6 +208,28 @@ class TestRefusals:
         assert "has the heads pbe, r2scan: choose one with --head" in self.refused(several)
         assert "has no head 'hse'" in self.refused(several, head="hse")
         assert "is for MACE models" in self.refused(self.nequip / "nequip-f64.ckpt", head="pbe")
+
+    def test_mace_without_energies(self) -> None:
+        told = self.refused(self.mace / "others/dipoles.model")
+        assert "models of the class AtomicDipolesMACE give no energy" in told
+
+    def test_mace_that_torchscript_cannot_read(self) -> None:
+        name = "RealAgnosticResidualNonLinearInteractionBlock.model"
+        told = self.refused(self.mace / "others" / name)
+        assert "TorchScript cannot read a part of this model" in told
+        assert "use --format aotinductor" in told
+
+    def test_package_of_a_newer_nequip(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        package = tmp_path_factory.mktemp("newer") / "x.nequip.zip"
+        shutil.copy(next(self.nequip.glob("*.nequip.zip")), package)
+        replace_record(
+            package,
+            "nequip/nn/interaction_block.py",
+            lambda content: b"from nequip.later import x\n" + content,
+        )
+        told = self.refused(package)
+        assert "written by a newer version of it, perhaps?" in told
+        assert "nequip.later" in told
 
     def test_absent_accelerator(self) -> None:
         told = self.refused(self.mace / "mace-f64.model", accelerate="cuequivariance")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mofmd.models.deploy import Options, deploy, export
+from mofmd.models.deploy import SUFFIXES, Options, deploy, export
 from mofmd.structures.zif import zif4
 from tests.engine.conftest import DeployedModels, References
 from tests.engine.lammps import checked, evaluate, pair_lines, run_lammps, write_structure
@@ -200,6 +200,11 @@ def test_aotinductor(name: str, deployed: DeployedModels, tmp_path: Path) -> Non
         ("allegro-f64.ckpt", {}),
         ("mace-f64.model", {"dtype": "float32"}),
         ("mace-heads.model", {"head": "r2scan"}),
+        ("others/readout.model", {}),
+        ("others/repulsion.model", {}),
+        ("others/RealAgnosticDensityResidualInteractionBlock.model", {}),
+        ("others/RealAgnosticResidualNonLinearInteractionBlock.model", {"format": "aotinductor"}),
+        ("others/RealAgnosticAttResidualInteractionBlock.model", {"format": "aotinductor"}),
     ],
 )
 def test_deploy_passes_its_gate(
@@ -210,9 +215,9 @@ def test_deploy_passes_its_gate(
     tmp_path: Path,
 ) -> None:
     folder = mace_models if source.endswith(".model") else trained_models
-    model = deploy(folder / source, tmp_path / "out.mofmd.pth", Options(**options))
+    chosen = Options(**options)
+    model = deploy(folder / source, tmp_path / f"out{SUFFIXES[chosen.format]}", chosen)
     assert model.manifest["verification"]["passed"]
     assert model.manifest["bytes_per_edge"] > 0
-    if "species" in options:
-        assert model.type_names == options["species"]
+    assert model.type_names == options.get("species", model.type_names)
     assert model.manifest["dtype"] == options.get("dtype", model.manifest["source_dtype"])

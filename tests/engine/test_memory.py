@@ -11,7 +11,7 @@ from mofmd.models.embedded import embedded_model
 from tests.engine.conftest import DeployedModels
 from tests.engine.lammps import checked, evaluate, pair_lines, run_lammps, write_structure
 from tests.engine.systems import SPECIES, SYSTEMS, crystal
-from tests.engine.test_ranks import same
+from tests.engine.test_ranks import same, with_vacuum
 
 RUN = """\
 units metal
@@ -46,8 +46,8 @@ def test_chunks_of_upstream_files(file: str, nequip_models: Path, tmp_path: Path
     same(found, expected, force_tolerance=1e-8)
 
 
-def peak_mib(tmp_path: Path, options: str) -> float:
-    output = checked(run_lammps(RUN.format(pair=embedded(options)), tmp_path))
+def peak_mib(tmp_path: Path, script: str) -> float:
+    output = checked(run_lammps(script, tmp_path))
     found = re.search(r"peak memory of a rank: (\d+) MiB", output)
     assert found is not None
     return float(found[1])
@@ -55,7 +55,9 @@ def peak_mib(tmp_path: Path, options: str) -> float:
 
 def test_chunks_bound_the_memory(tmp_path: Path) -> None:
     write_structure(crystal().repeat(2), tmp_path / "structure.data")
-    whole, chunks = peak_mib(tmp_path, ""), peak_mib(tmp_path, "chunk 100")
+    whole, chunks = (
+        peak_mib(tmp_path, RUN.format(pair=embedded(options))) for options in ("", "chunk 100")
+    )
     nothing = 300.0  # LAMMPS and libtorch themselves
     assert chunks - nothing < 0.5 * (whole - nothing)
 
@@ -121,9 +123,48 @@ def test_bad_chunk(options: str, message: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.frameworks
-def test_no_chunks_of_message_passing(deployed: DeployedModels, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "size", "ranks"),
+    [
+        ("nequip-f64", 100, 1),
+        ("nequip-f64", 31, 4),
+        ("mace-f64", 100, 2),
+        pytest.param("nequip-l2-f64", 3, 1, marks=pytest.mark.long),
+        pytest.param("mace-r8", 60, 4, marks=pytest.mark.long),
+        pytest.param("mace-heads", 60, 2, marks=pytest.mark.long),
+    ],
+)
+def test_layers_in_chunks(
+    name: str, size: int, ranks: int, deployed: DeployedModels, tmp_path: Path
+) -> None:
+    """Message passing, layer by layer; on four ranks the box with vacuum leaves some empty."""
+    options = {"head": "pbe"} if name == "mace-heads" else {}
+    style, coeff = pair_lines(deployed(name, **options)).splitlines()
+    structures = [with_vacuum(), SYSTEMS["tilted"](), SYSTEMS["one_atom"]()]
+    expected = evaluate(structures, tmp_path / "whole", f"{style}\n{coeff}")
+    found = evaluate(structures, tmp_path / "chunks", f"{style} chunk {size}\n{coeff}", ranks=ranks)
+    same(found, expected, force_tolerance=1e-8)
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize("name", ["nequip-f64", "mace-f64"])
+def test_chunks_bound_the_memory_of_layers(
+    name: str, deployed: DeployedModels, tmp_path: Path
+) -> None:
+    style, coeff = pair_lines(deployed(name)).splitlines()
+    peaks = []
+    for repeats, options in ((1, "chunk 20"), (2, ""), (2, "chunk 100")):
+        write_structure(crystal().repeat(repeats), tmp_path / "structure.data")
+        script = RUN.format(pair=f"{style} {options}\n{coeff}")
+        peaks.append(peak_mib(tmp_path, script))
+    nothing, whole, chunks = peaks
+    assert chunks - nothing < 0.3 * (whole - nothing)
+
+
+@pytest.mark.frameworks
+def test_no_chunks_of_other_message_passing(nequip_models: Path, tmp_path: Path) -> None:
     write_structure(crystal(), tmp_path / "structure.data")
-    style, coeff = pair_lines(deployed("mace-r8")).splitlines()
+    style, coeff = pair_lines(nequip_models / "nequip-f64.nequip.pth").splitlines()
     done = run_lammps(RUN.format(pair=f"{style} chunk 10\n{coeff}"), tmp_path)
     assert done.returncode != 0
-    assert "chunk is for strictly local models" in done.stdout + done.stderr
+    assert "only TorchScript files of `mofmd deploy` can" in done.stdout + done.stderr

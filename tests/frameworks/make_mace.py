@@ -9,6 +9,7 @@ os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # e3nn 0.4.4 on torch >= 2
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,13 @@ from mace.calculators import LAMMPS_MACE
 ATOMIC_NUMBERS = [1, 6, 7, 30]
 
 
-def mace(r_max: float, hidden: str, heads: tuple[str, ...] = ("Default",)) -> torch.nn.Module:
+def mace(
+    r_max: float,
+    hidden: str,
+    heads: tuple[str, ...] = ("Default",),
+    block: str = "RealAgnosticResidualInteractionBlock",
+    **options: Any,
+) -> torch.nn.Module:
     """Return a two-layer MACE with random weights in the current default dtype."""
     isolated = np.array([-0.3, -1.0, -2.0, -0.7])
     torch.manual_seed(5)
@@ -29,8 +36,8 @@ def mace(r_max: float, hidden: str, heads: tuple[str, ...] = ("Default",)) -> to
         num_bessel=4,
         num_polynomial_cutoff=5,
         max_ell=2,
-        interaction_cls=modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
-        interaction_cls_first=modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
+        interaction_cls=modules.interaction_classes[block],
+        interaction_cls_first=modules.interaction_classes[block],
         num_interactions=2,
         num_elements=len(ATOMIC_NUMBERS),
         hidden_irreps=o3.Irreps(hidden),
@@ -45,6 +52,30 @@ def mace(r_max: float, hidden: str, heads: tuple[str, ...] = ("Default",)) -> to
         atomic_inter_scale=1.0 if len(heads) == 1 else [1.0, 0.5],
         atomic_inter_shift=0.0 if len(heads) == 1 else [0.0, 0.1],
         heads=list(heads),
+        **options,
+    )
+
+
+def dipoles() -> torch.nn.Module:
+    """Return a model that gives dipoles and no energy."""
+    block = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
+    return modules.AtomicDipolesMACE(
+        r_max=5.0,
+        num_bessel=4,
+        num_polynomial_cutoff=5,
+        max_ell=2,
+        interaction_cls=block,
+        interaction_cls_first=block,
+        num_interactions=2,
+        num_elements=len(ATOMIC_NUMBERS),
+        hidden_irreps=o3.Irreps("4x0e+4x1o"),
+        MLP_irreps=o3.Irreps("4x0e+4x1o"),
+        gate=torch.nn.functional.silu,
+        atomic_energies=None,
+        avg_num_neighbors=20.0,
+        atomic_numbers=ATOMIC_NUMBERS,
+        correlation=2,
+        radial_MLP=[8],
     )
 
 
@@ -66,6 +97,21 @@ def main() -> None:
         jit.compile(LAMMPS_MACE(model)).save(str(directory / f"{name}.model-lammps.pt"))
     torch.set_default_dtype(torch.float64)
     torch.save(mace(5.0, "4x0e+4x1o", ("pbe", "r2scan")), directory / "mace-heads.model")
+    others = directory / "others"
+    others.mkdir(exist_ok=True)
+    torch.save(dipoles(), others / "dipoles.model")
+    torch.save(mace(5.0, "4x0e+4x1o", use_last_readout_only=True), others / "readout.model")
+    torch.save(
+        mace(5.0, "4x0e+4x1o", pair_repulsion=True, distance_transform="Agnesi"),
+        others / "repulsion.model",
+    )
+    for name in (
+        "RealAgnosticDensityResidualInteractionBlock",
+        "RealAgnosticAttResidualInteractionBlock",
+        "RealAgnosticResidualNonLinearInteractionBlock",
+    ):
+        model = mace(5.0, "4x0e+4x1o", block=name, apply_cutoff="Density" in name)
+        torch.save(model, others / f"{name}.model")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Inputs of an exported model: ``edge_vectors`` (E, 3) float64, ``r_j - r_i`` in angstrom;
 ``edge_index`` (2, E) int64, row 0 the centre i, row 1 the neighbour j; ``atom_types`` (N_all,)
-int64, owned atoms first, then ghosts; ``local_types`` (N_local,) int64, its first part.
+int64, owned atoms first, then ghosts; ``local_types`` (N_local,) int64, its first part; where the
+model has layers, on request ``chunk`` () int64, the centres to evaluate at a time.
 Outputs: ``atomic_energy`` (N_local, 1) float64, eV; ``edge_gradients`` (E, 3) float64, the
 derivative of the sum of the atomic energies with respect to ``edge_vectors``, eV/angstrom.
 
@@ -86,7 +87,9 @@ def define_operators() -> None:
 
 
 class EdgeGradientModel(torch.nn.Module):
-    """Atomic energies and their derivatives with respect to the edge vectors.
+    """Atomic energies and their derivatives, of a strictly local model.
+
+    For message passing see ``layered.py``.
 
     Parameters
     ----------
@@ -122,7 +125,7 @@ class EdgeGradientModel(torch.nn.Module):
 class Positional(torch.nn.Module):
     """The same model with the inputs and outputs in order, as AOTInductor takes them."""
 
-    def __init__(self, model: EdgeGradientModel) -> None:
+    def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
         self.model = model
 
@@ -147,7 +150,7 @@ def example(num_types: int, r_max: float, num_local: int, num_ghosts: int) -> li
     return [vectors, torch.stack([centre, neighbour]), types, types[:num_local].clone()]
 
 
-def exchange_width(model: EdgeGradientModel, num_types: int, r_max: float) -> int:
+def exchange_width(model: torch.nn.Module, num_types: int, r_max: float) -> int:
     """Return the most features per atom that a layer fetches; 0: the model is strictly local."""
     _exchanged_widths.clear()
     inputs = example(num_types, r_max, num_local=5, num_ghosts=0)
@@ -155,7 +158,7 @@ def exchange_width(model: EdgeGradientModel, num_types: int, r_max: float) -> in
     return max(_exchanged_widths, default=0)
 
 
-def _trace(model: EdgeGradientModel, inputs: list[torch.Tensor]) -> torch.fx.GraphModule:
+def _trace(model: torch.nn.Module, inputs: list[torch.Tensor]) -> torch.fx.GraphModule:
     """Unfold the model with its own backward pass into one graph with symbolic sizes."""
     duck_shape = fx_config.use_duck_shape
     fx_config.use_duck_shape = False  # equal sizes of the example are a coincidence
@@ -172,7 +175,7 @@ def _trace(model: EdgeGradientModel, inputs: list[torch.Tensor]) -> torch.fx.Gra
 
 
 def write_aotinductor(
-    model: EdgeGradientModel,
+    model: torch.nn.Module,
     num_types: int,
     metadata: dict[str, str],
     path: Path,

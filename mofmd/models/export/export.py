@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from ase.io import read
 from edge_gradients import EdgeGradientModel, ExportError
+from layered import LayeredGradientModel
 from packing import packing
 from source import Source
 
@@ -69,6 +70,7 @@ def flat_metadata(source: Source, names: list[str], types: list[int], width: int
         "mofmd_family": source.family,
         "mofmd_form": "edge_gradients",
         "mofmd_exchange_width": str(width),
+        "mofmd_layers": str(source.num_layers if source.passes_messages else 0),
         "mofmd_torch_version": torch.__version__.split("+")[0],
     }
 
@@ -96,7 +98,10 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
                 f"{' '.join(names)})"
             )
     reference = source.reference(structures)
-    model = EdgeGradientModel(source.distribute(), types).eval()
+    if source.passes_messages:
+        model = LayeredGradientModel(source.distribute(), types, source.num_layers).eval()
+    else:
+        model = EdgeGradientModel(source.distribute(), types).eval()
     width = edge_gradients.exchange_width(model, len(names), source.r_max)
     metadata = flat_metadata(source, names, types, width)
     output = Path(request["output"])
@@ -108,7 +113,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
             )
         edge_gradients.write_aotinductor(model, len(names), metadata, output, request["device"])
     else:
-        scripted = source.script(model.to(request["device"]))
+        scripted = _script(source, model.to(request["device"]))
         edge_gradients.write_torchscript(scripted, metadata, output)
     arrays = {"energy": reference["energy"], "stress": reference["stress"]}
     for k, (structure, forces) in enumerate(zip(structures, reference["forces"], strict=True)):
@@ -130,6 +135,19 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
         "torch_version": torch.__version__,
         "framework_versions": {name: version(name) for name in source.packages},
     }
+
+
+def _script(source: Source, model: torch.nn.Module) -> Any:
+    """Return the model as TorchScript."""
+    try:
+        return source.script(model)
+    except RuntimeError as error:
+        if not source.traceable:
+            raise
+        reason = str(error).strip().splitlines()[0]
+        raise ExportError(
+            f"TorchScript cannot read a part of this model ({reason}): use --format aotinductor"
+        ) from error
 
 
 def main() -> int:

@@ -40,7 +40,7 @@ class LegacyLayer(torch.nn.Module):
         num_local = local_types.size(0)
         old = data["node_features"]
         x = self.linear_1(old, None, None)
-        if not self.is_first:
+        if not self.is_first and "rows_are_complete" not in data:
             x = torch.ops.mofmd.exchange(x, local_types, data["atom_types"])
         edge_index = data["edge_index"]
         weight = self.fc(data["edge_embedding"])
@@ -82,8 +82,15 @@ class LegacyEnergy(torch.nn.Module):
         self.scale = scale
         self.register_buffer("unit", torch.ones(1, dtype=dtype))
 
-    def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return ``atomic_energy`` (N_local, 1)."""
+    def forward(
+        self,
+        data: dict[str, torch.Tensor],
+        features: torch.Tensor,
+        first: int,
+        last: int,
+        rows_are_complete: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Evaluate layers; see ``LayeredGradientModel``."""
         vectors = data["edge_vectors"].to(self.unit.dtype)
         types = data["atom_types"]
         state: dict[str, torch.Tensor] = {
@@ -94,14 +101,24 @@ class LegacyEnergy(torch.nn.Module):
             "local_types": data["local_types"],
             "pos": torch.zeros((types.size(0), 3), dtype=vectors.dtype, device=types.device),
         }
-        for module in self.embedding:
-            state = module(state)
-        for layer in self.layers:
-            state = layer(state)
-        state["atom_types"] = data["local_types"]
-        for module in self.readout:
-            state = module(state)
-        return {"atomic_energy": self.scale * state["atomic_energy"].to(torch.float64)}
+        for embedding in self.embedding:
+            state = embedding(state)
+        if rows_are_complete:
+            state["rows_are_complete"] = data["local_types"]
+        if first > 0:
+            state["node_features"] = features
+        for k, layer in enumerate(self.layers):
+            if first <= k and k < last:  # noqa: PLR1716 - TorchScript knows no chains
+                state = layer(state)
+        x = state["node_features"]
+        num_local = data["local_types"].size(0)
+        energy = torch.zeros((num_local, 1), dtype=torch.float64, device=x.device)
+        if last == len(self.layers):
+            state["atom_types"] = data["local_types"]
+            for readout in self.readout:
+                state = readout(state)
+            energy = self.scale * state["atomic_energy"].to(torch.float64)
+        return x, energy
 
 
 def _require(module: Any, names: tuple[str, ...], where: str) -> None:

@@ -63,8 +63,15 @@ class MaceEnergy(torch.nn.Module):
         self.scale_shift = getattr(model, "scale_shift", None)
         self.register_buffer("unit", model.r_max.new_ones(1))  # of the model's dtype
 
-    def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return ``atomic_energy`` (N_local, 1) float64."""
+    def forward(
+        self,
+        data: dict[str, torch.Tensor],
+        features: torch.Tensor,
+        first: int,
+        last: int,
+        rows_are_complete: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Evaluate layers; see ``LayeredGradientModel``."""
         types = data["atom_types"]
         num_local = data["local_types"].size(0)
         num_ghosts = types.size(0) - num_local
@@ -81,33 +88,40 @@ class MaceEnergy(torch.nn.Module):
         edge_attrs = self.spherical_harmonics(vectors)
         edge_feats, cutoff = self.radial_embedding(lengths, attrs, edge_index, self.atomic_numbers)
         energy = torch.zeros_like(local_attrs[:, 0])
-        if self.pair_repulsion is not None:
+        if self.pair_repulsion is not None and first == 0:
             pair_energy = self.pair_repulsion(lengths, attrs, edge_index, self.atomic_numbers)
             energy = energy + pair_energy[:num_local]
 
-        node_feats = self.node_embedding(attrs)
-        features: list[torch.Tensor] = []
+        node_feats = self.node_embedding(attrs) if first == 0 else features
+        found: list[torch.Tensor] = []  # features after each of these layers
         for k, (interaction, product) in enumerate(zip(self.interactions, self.products)):  # noqa: B905 - TorchScript
-            node_feats, sc = interaction(
-                node_attrs=attrs if k == 0 else local_attrs,
-                node_feats=node_feats,
-                edge_attrs=edge_attrs,
-                edge_feats=edge_feats,
-                edge_index=edge_index,
-                cutoff=cutoff,
-                lammps_class=types,
-                lammps_natoms=(num_local, num_ghosts),
-                first_layer=k == 0,
-            )
-            node_feats = product(node_feats=node_feats, sc=sc, node_attrs=local_attrs)
-            features.append(node_feats)
+            if first <= k and k < last:  # noqa: PLR1716 - TorchScript knows no chains
+                has_all_rows = k == 0 or rows_are_complete
+                node_feats, sc = interaction(
+                    node_attrs=attrs if has_all_rows else local_attrs,
+                    node_feats=node_feats,
+                    edge_attrs=edge_attrs,
+                    edge_feats=edge_feats,
+                    edge_index=edge_index,
+                    cutoff=cutoff,
+                    lammps_class=types,
+                    lammps_natoms=(num_local, num_ghosts),
+                    first_layer=has_all_rows,  # nothing to exchange
+                )
+                node_feats = product(node_feats=node_feats, sc=sc, node_attrs=local_attrs)
+                found.append(node_feats)
         for k, readout in enumerate(self.readouts):
-            source = features[-1] if len(self.readouts) == 1 else features[k]
-            energy = energy + readout(source, heads)[rows, heads]
+            layer = len(self.interactions) - 1 if len(self.readouts) == 1 else k
+            if first <= layer and layer < last:  # noqa: PLR1716 - TorchScript knows no chains
+                energy = energy + readout(found[layer - first], heads)[rows, heads]
         if self.scale_shift is not None:
-            energy = self.scale_shift(energy, heads)
-        isolated = self.atomic_energies_fn(local_attrs)[rows, heads]
-        return {"atomic_energy": (isolated.double() + energy.double()).unsqueeze(-1)}
+            # linear in the layers' energies; the shift counts once
+            shifted = self.scale_shift(energy, heads)
+            energy = shifted if first == 0 else shifted - self.scale_shift(energy * 0.0, heads)
+        total = energy.double()
+        if first == 0:
+            total = total + self.atomic_energies_fn(local_attrs)[rows, heads].double()
+        return node_feats, total.unsqueeze(-1)
 
 
 def _choose_head(heads: list[str], head: str | None) -> int:

@@ -22,7 +22,8 @@ from source import Source, evaluate_with
 def interaction_block(self: Any, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """``InteractionBlock.forward`` that computes owned atoms and fetches the ghosts' features.
 
-    The features before the first layer depend on the types alone, which ghosts have.
+    The features before the first layer depend on the types alone, which ghosts have. With
+    ``rows_are_complete`` in ``data`` the features of all nodes are given.
     """
     local_types = data["local_types"]
     num_local = local_types.size(0)
@@ -33,7 +34,7 @@ def interaction_block(self: Any, data: dict[str, torch.Tensor]) -> dict[str, tor
     data["node_features"] = self.linear_1(x)
     data = self.avg_num_neighbors_norm(data)
     x = data["node_features"]
-    if not self.is_first_layer:
+    if not self.is_first_layer and "rows_are_complete" not in data:
         x = torch.ops.mofmd.exchange(x, local_types, data["atom_types"])
     x = self.tp_scatter(
         x=x,
@@ -73,6 +74,54 @@ class LocalPairPotential(torch.nn.Module):
         data = self.potential(data)
         data["atomic_energy"] = energy + data["atomic_energy"][: energy.size(0)]
         return data
+
+
+class LayeredNequip(torch.nn.Module):
+    """A NequIP network, from any of its layers to any later one.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        nequip's sequence of modules, layers rewritten by ``_distribute``.
+    """
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        modules = list(network.children())
+        places = [k for k, module in enumerate(modules) if type(module).__name__ == "ConvNetLayer"]
+        first, last = places[0], places[-1] + 1
+        if places != list(range(first, last)):
+            raise ExportError("the model's interaction layers do not follow each other")
+        self.embedding = torch.nn.ModuleList(modules[:first])
+        self.layers = torch.nn.ModuleList(modules[first:last])
+        self.readout = torch.nn.ModuleList(modules[last:])
+
+    def forward(
+        self,
+        data: dict[str, torch.Tensor],
+        features: torch.Tensor,
+        first: int,
+        last: int,
+        rows_are_complete: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Evaluate layers; see ``LayeredGradientModel``."""
+        for embedding in self.embedding:
+            data = embedding(data)
+        if rows_are_complete:
+            data["rows_are_complete"] = data["local_types"]
+        if first > 0:
+            data["node_features"] = features
+        for k, layer in enumerate(self.layers):
+            if first <= k and k < last:  # noqa: PLR1716 - TorchScript knows no chains
+                data = layer(data)
+        num_local = data["local_types"].size(0)
+        x = data["node_features"]
+        energy = torch.zeros((num_local, 1), dtype=torch.float64, device=x.device)
+        if last == len(self.layers):
+            for readout in self.readout:
+                data = readout(data)
+            energy = data["atomic_energy"][:num_local].to(torch.float64)
+        return x, energy
 
 
 LAYERS = {"InteractionBlock": interaction_block, "ConvNetLayer": convolution_layer}
@@ -154,7 +203,7 @@ def open_source(path: Path, dtype: str | None, head: str | None) -> Source:
     def distribute() -> torch.nn.Module:
         _distribute(energy)
         _localise_pair_potentials(energy)
-        return energy
+        return energy if is_allegro else LayeredNequip(energy)
 
     def reference(structures: list[Atoms]) -> dict[str, list[Any]]:
         mapping = {name: name for name in names}

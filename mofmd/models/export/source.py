@@ -31,6 +31,11 @@ class Source:
     packages: tuple[str, ...]  # whose versions the manifest records
     traceable: bool = True  # False: cannot be compiled by AOTInductor
 
+    @property
+    def passes_messages(self) -> bool:
+        """Whether its energy is one of layers (``layered.py``)."""
+        return self.family != "allegro"
+
 
 def evaluate_with(calculator: Calculator, structures: list[Atoms]) -> dict[str, list[Any]]:
     """Return energy (eV), forces (N, 3) (eV/A) and stress (3, 3) (eV/A^3, tension positive)."""

@@ -1,0 +1,93 @@
+"""One LAMMPS run of a short script on a structure, in a folder that is gone afterwards."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ase import Atoms
+
+from mofmd.engine.lammps_data import write_data
+from mofmd.engine.lammps_log import ThermoTable, parse_log
+from mofmd.engine.launch import Resources, environment, lammps_command
+from mofmd.errors import RunError
+
+
+@dataclass(frozen=True)
+class ScriptRun:
+    """What a run left.
+
+    Parameters
+    ----------
+    output
+        What LAMMPS printed.
+    tables
+        Its thermo output, a table per ``run`` or ``minimize`` command.
+    """
+
+    output: str
+    tables: list[ThermoTable]
+
+    @property
+    def ms_per_step(self) -> float:
+        """LAMMPS's own loop time of the last ``run`` command, per step [ms]."""
+        last = self.tables[-1]
+        steps = last.columns["Step"][-1] - last.columns["Step"][0]
+        assert last.loop_seconds is not None  # the run ended
+        return float(1e3 * last.loop_seconds / steps)
+
+
+def run_script(
+    script: str,
+    atoms: Atoms,
+    type_names: Sequence[str],
+    resources: Resources | None = None,
+    time_limit_s: float | None = None,
+) -> ScriptRun:
+    """Run a script whose ``read_data structure.data`` reads the structure.
+
+    Parameters
+    ----------
+    script
+        LAMMPS commands.
+    atoms
+        The structure.
+    type_names
+        Elements of LAMMPS's types 1, 2, ...
+    resources
+        One rank and one thread if not given.
+    time_limit_s
+        Wall time after which the run is ended [s].
+
+    Raises
+    ------
+    RunError
+        If LAMMPS ended with an error, in its words, or did not end in time.
+    """
+    resources = resources or Resources()
+    with tempfile.TemporaryDirectory(prefix="mofmd-script-") as folder:
+        work = Path(folder)
+        write_data(work / "structure.data", atoms, type_names)
+        (work / "in.lammps").write_text(script)
+        try:
+            done = subprocess.run(
+                lammps_command("in.lammps", resources),
+                cwd=work,
+                env=environment(resources),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=time_limit_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RunError(f"LAMMPS did not end within {error.timeout:g} s") from error
+    log = parse_log(done.stdout.splitlines())
+    if done.returncode != 0:
+        reason = " ".join(log.errors[:2]) or done.stdout.strip()[-400:]
+        raise RunError(f"LAMMPS: {reason or f'exit status {done.returncode}'}")
+    return ScriptRun(done.stdout, log.close())
