@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mofmd.compiled import compiled
+from mofmd.compiled import compiled, inlined
 from mofmd.errors import InputError
 
 ATOMS_PER_BIN = 4
@@ -179,6 +179,34 @@ def _offsets(cell: np.ndarray, shape: np.ndarray, heights: np.ndarray, r_max: fl
     return np.ascontiguousarray(offsets[near].astype(np.int64))
 
 
+@inlined
+def bin_at(
+    bins: np.ndarray, i: int, offsets: np.ndarray, k: int, shape: np.ndarray
+) -> tuple[int, tuple[int, int, int]]:
+    """Place in ``starts`` of the k-th bin around point i, and the image of the cell it lies in."""
+    a = bins[i, 0] + offsets[k, 0]
+    b = bins[i, 1] + offsets[k, 1]
+    c = bins[i, 2] + offsets[k, 2]
+    ia = a // shape[0]
+    ib = b // shape[1]
+    ic = c // shape[2]
+    place = ((a - ia * shape[0]) * shape[1] + b - ib * shape[1]) * shape[2] + c - ic * shape[2]
+    return place, (ia, ib, ic)
+
+
+@inlined
+def image_origin(
+    image: tuple[int, int, int], cell: np.ndarray, centres: np.ndarray, i: int
+) -> tuple[float, float, float]:
+    """Origin of an image of the cell, seen from point i [Å]."""
+    ia, ib, ic = image
+    return (
+        ia * cell[0, 0] + ib * cell[1, 0] + ic * cell[2, 0] - centres[i, 0],
+        ia * cell[0, 1] + ib * cell[1, 1] + ic * cell[2, 1] - centres[i, 1],
+        ia * cell[0, 2] + ib * cell[1, 2] + ic * cell[2, 2] - centres[i, 2],
+    )
+
+
 @compiled
 def _collect(  # noqa: PLR0913, PLR0917 - plain arrays
     centres: np.ndarray,
@@ -202,17 +230,8 @@ def _collect(  # noqa: PLR0913, PLR0917 - plain arrays
     for i in range(len(centres)):
         slot = 0 if counting else slots[i]
         for k in range(len(offsets)):
-            a = bins[i, 0] + offsets[k, 0]
-            b = bins[i, 1] + offsets[k, 1]
-            c = bins[i, 2] + offsets[k, 2]
-            ia = a // shape[0]
-            ib = b // shape[1]
-            ic = c // shape[2]
-            place = ((a - ia * shape[0]) * shape[1] + b - ib * shape[1]) * shape[2]
-            place += c - ic * shape[2]
-            x0 = ia * cell[0, 0] + ib * cell[1, 0] + ic * cell[2, 0] - centres[i, 0]
-            y0 = ia * cell[0, 1] + ib * cell[1, 1] + ic * cell[2, 1] - centres[i, 1]
-            z0 = ia * cell[0, 2] + ib * cell[1, 2] + ic * cell[2, 2] - centres[i, 2]
+            place, image = bin_at(bins, i, offsets, k, shape)
+            x0, y0, z0 = image_origin(image, cell, centres, i)
             for j in range(starts[place], starts[place + 1]):
                 x = others[j, 0] + x0
                 y = others[j, 1] + y0
@@ -225,9 +244,9 @@ def _collect(  # noqa: PLR0913, PLR0917 - plain arrays
                         vectors[slot, 0] = x
                         vectors[slot, 1] = y
                         vectors[slot, 2] = z
-                        images[slot, 0] = ia
-                        images[slot, 1] = ib
-                        images[slot, 2] = ic
+                        images[slot, 0] = image[0]
+                        images[slot, 1] = image[1]
+                        images[slot, 2] = image[2]
                     slot += 1
         if counting:
             slots[i + 1] = slot
@@ -249,17 +268,8 @@ def _histogram(  # noqa: PLR0913, PLR0917 - plain arrays
     r_max2 = r_max * r_max
     for i in range(len(centres)):
         for k in range(len(offsets)):
-            a = bins[i, 0] + offsets[k, 0]
-            b = bins[i, 1] + offsets[k, 1]
-            c = bins[i, 2] + offsets[k, 2]
-            ia = a // shape[0]
-            ib = b // shape[1]
-            ic = c // shape[2]
-            place = ((a - ia * shape[0]) * shape[1] + b - ib * shape[1]) * shape[2]
-            place += c - ic * shape[2]
-            x0 = ia * cell[0, 0] + ib * cell[1, 0] + ic * cell[2, 0] - centres[i, 0]
-            y0 = ia * cell[0, 1] + ib * cell[1, 1] + ic * cell[2, 1] - centres[i, 1]
-            z0 = ia * cell[0, 2] + ib * cell[1, 2] + ic * cell[2, 2] - centres[i, 2]
+            place, image = bin_at(bins, i, offsets, k, shape)
+            x0, y0, z0 = image_origin(image, cell, centres, i)
             for j in range(starts[place], starts[place + 1]):
                 x = others[j, 0] + x0
                 y = others[j, 1] + y0
