@@ -129,6 +129,7 @@ CATALOGUE: Mapping[str, Callable[[Subject], Sequence[Observable]]] = {
     "integrity": lambda subject: [Integrity(interval_ps=subject.every(0.1))],
     "msd": lambda subject: [Msd(interval_ps=subject.every(0.5))],
     "rings": lambda subject: [Rings(interval_ps=subject.every(1.0))],
+    "king": lambda subject: [Rings(kind="king", interval_ps=subject.every(1.0))],
     "pores": lambda subject: [PoreStatistics(interval_ps=subject.every(10.0))],
     "scattering": lambda subject: [Scattering(interval_ps=subject.every(1.0))],
     "elasticity": _elasticity,
