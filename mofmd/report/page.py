@@ -14,7 +14,7 @@ import numpy as np
 
 import mofmd
 from mofmd.analysis.bond_graph import find_bonds
-from mofmd.analysis.elastic_tensor import ElasticTensor
+from mofmd.analysis.elastic_tensor import ElasticTensor, Extreme
 from mofmd.analysis.result import Result, file_stem
 from mofmd.engine.files import write_atomic
 from mofmd.report.analysis import Analysis, Member
@@ -22,6 +22,7 @@ from mofmd.report.figures import save_figure
 from mofmd.report.plots import (
     figure_svg,
     plot_elastic_surfaces,
+    plot_fit,
     plot_pore_map,
     plot_table,
     plot_temperature,
@@ -43,6 +44,8 @@ SECTIONS = {
     "density": "Density and cell",
     "msd": "Displacements",
     "scattering": "Scattering",
+    "reference": "Beside measured curves",
+    "equation": "Equation of state",
     "elasticity": "Elasticity",
     "vacf": "Vibrations",
 }
@@ -132,7 +135,7 @@ def _table(analysis: Analysis) -> str:
 
 
 def _independent(number: float) -> str:
-    return f"{number:.1f}" if np.isfinite(number) else "exact"
+    return f"{number:.1f}" if np.isfinite(number) else "–"
 
 
 def _section(
@@ -141,16 +144,78 @@ def _section(
     figures = list(_figures(results, analysis.members[0]))
     notes = dict.fromkeys(f"{r.name}: {note}" for r in results for note in r.notes)
     definition = "; ".join(dict.fromkeys(result.definition for result in results))
+    tensors = [
+        _directions(ElasticTensor(result.tables["stiffness"].columns["C"].values.reshape(6, 6)))
+        for result in results
+        if "stiffness" in result.tables
+    ]
     return (
         f'<h2 id="{key}">{escape(title)}</h2><p class="lead">{escape(definition)}</p>'
         + "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
         + _figure_grid(figures, directory)
+        + "".join(tensors)
+    )
+
+
+def _directions(tensor: ElasticTensor) -> str:
+    """Table of a tensor's constants, averages, and extremes with their directions, as ELATE's."""
+    constants = "".join(
+        "<tr>" + "".join(f'<td class="number">{value:.3f}</td>' for value in row) + "</tr>"
+        for row in tensor.stiffness_GPa
+    )
+    averages = "".join(
+        f'<tr><td>{name}</td><td class="number">{mean.bulk_GPa:.3f}</td>'
+        f'<td class="number">{mean.young_GPa:.3f}</td><td class="number">{mean.shear_GPa:.3f}</td>'
+        f'<td class="number">{mean.poisson:.3f}</td></tr>'
+        for name, mean in (("Voigt", tensor.voigt), ("Reuss", tensor.reuss), ("Hill", tensor.hill))
+    )
+    extremes = "".join(
+        f"<tr><td>{name}</td>"
+        + "".join(
+            f'<td class="number">{found.value:.3f}</td><td class="number">{_vectors(found)}</td>'
+            for found in pair
+        )
+        + "</tr>"
+        for name, pair in (
+            ("Young's modulus (GPa)", tensor.young_range()),
+            ("linear compressibility (1/TPa)", tensor.linear_compressibility_range()),
+            ("shear modulus (GPa)", tensor.shear_range()),
+            ("Poisson's ratio", tensor.poisson_range()),
+        )
+    )
+    stable = "stable" if tensor.is_stable else "not stable"
+    eigenvalues = ", ".join(f"{value:.3f}" for value in tensor.eigenvalues_GPa)
+    return (
+        "<p>Stiffness in GPa, Voigt order xx yy zz yz xz xy; "
+        f"eigenvalues {eigenvalues} GPa: {stable}.</p><table><tbody>{constants}</tbody></table>"
+        "<table><thead><tr><th>average</th><th>K (GPa)</th><th>E (GPa)</th><th>G (GPa)</th>"
+        f"<th>Poisson's ratio</th></tr></thead><tbody>{averages}</tbody></table>"
+        "<table><thead><tr><th>extremes</th><th>smallest</th><th>along (and across)</th>"
+        f"<th>largest</th><th>along (and across)</th></tr></thead><tbody>{extremes}</tbody></table>"
+    )
+
+
+def _vectors(extreme: Extreme) -> str:
+    vectors = [extreme.direction, *([] if extreme.transverse is None else [extreme.transverse])]
+    # zeros without sign
+    return "; ".join(
+        "(" + " ".join(f"{x:.2f}" for x in np.round(v, 2) + 0.0) + ")" for v in vectors
     )
 
 
 def _figures(results: list[Result], member: Member) -> Iterator[Drawn]:
     for result in results:
         for name, table in result.tables.items():
+            if result.name == "equation of state":
+                if name == "points":
+                    text = ", ".join(
+                        f"{key.split()[-1]} = {scalar}"
+                        for key, scalar in result.scalars.items()
+                        if "order" not in key and "P_max" not in key
+                    )
+                    figure = plot_fit(table, result.tables.get("fit"), text)
+                    yield "equation of state", figure, result.definition, False
+                continue
             if name == "stiffness":
                 matrix = table.columns["C"].values.reshape(6, 6)
                 caption = "Young's modulus and linear compressibility of the mean tensor"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mofmd.analysis.distance_field import open_voxels
+from mofmd.analysis.distance_field import distance_field
 from mofmd.analysis.elastic_tensor import ElasticTensor
 from mofmd.analysis.equation_of_state import EquationOfState
 from mofmd.analysis.radii import atom_radii
@@ -90,16 +90,44 @@ def plot_equation_of_state(
     """
     figure, (axes,) = new_figure(SIZE, 1)
     for k, (label, (fit, volumes, pressures)) in enumerate(fits.items()):
-        colour = COLOURS[k % len(COLOURS)]
-        values = [p.value * BAR_TO_GPA for p in pressures]
-        errors = [p.standard_error * BAR_TO_GPA for p in pressures]
-        axes.errorbar(volumes, values, errors, fmt="o", markersize=3, color=colour)
+        values = np.array([p.value * BAR_TO_GPA for p in pressures])
+        errors = np.array([p.standard_error * BAR_TO_GPA for p in pressures])
         line = np.linspace(min(volumes), max(volumes), 200)
         text = f"{label}: K = {fit.bulk_modulus}, V₀ = {fit.volume}"
-        axes.plot(line, fit.pressure_GPa(line), color=colour, label=text)
+        points = Column(np.array(volumes), "Å³"), Column(values, "GPa", errors)
+        _draw_points(axes, points, (line, fit.pressure_GPa(line)), text, COLOURS[k % len(COLOURS)])
     axes.axhline(0, color=INK, linewidth=0.5)
     axes.set(xlabel="Volume (Å³)", ylabel="Pressure (GPa)")
     axes.legend(fontsize=6)
+    return figure
+
+
+def plot_fit(points: Table, fit: Table | None, text: str) -> Figure:
+    """Draw measured points with errors, and the line fitted to them.
+
+    Parameters
+    ----------
+    points
+        Its first two columns are drawn.
+    fit
+        The same two columns of the line; None draws none.
+    text
+        What the fit gave, for the legend.
+    """
+    figure, (axes,) = new_figure(SIZE, 1)
+    (x, horizontal), (y, vertical), *_ = points.columns.items()
+    line = None
+    if fit is not None:
+        first, second = fit.columns.values()
+        line = first.values, second.values
+    _draw_points(axes, (horizontal, vertical), line, text, COLOURS[0])
+    if vertical.values.min() < 0 < vertical.values.max():
+        axes.axhline(0, color=INK, linewidth=0.5)
+    axes.ticklabel_format(useOffset=False)
+    axes.set(xlabel=header(x.capitalize(), horizontal), ylabel=header(y.capitalize(), vertical))
+    axes.set_title(points.title, fontsize=9)
+    if fit is not None:
+        axes.legend(fontsize=6.5)
     return figure
 
 
@@ -145,17 +173,14 @@ def plot_elastic_surfaces(tensor: ElasticTensor) -> Figure:
 def plot_pore_map(frame: Frame, probe_radius_A: float = 1.2) -> Figure:
     """Draw the distance to the nearest atom in the plane of a and b through the largest cavity."""
     radii = atom_radii(frame.species)
-    voxels = open_voxels(frame.positions, radii, frame.cell, 0.3, 0.0)
-    field = np.full(int(np.prod(voxels.shape)), np.nan)
-    field[voxels.flat] = voxels.distance
-    field = field.reshape(tuple(voxels.shape))
+    field = distance_field(frame.positions, radii, frame.cell, 0.3)
     figure, (axes,) = new_figure((4.2, 3.6), 1)
-    if len(voxels.flat):
-        highest = int(voxels.flat[voxels.distance.argmax()])
-        plane = field[:, :, highest % int(voxels.shape[2])]
+    if field.max() > 0:
+        plane = field[:, :, int(field.argmax()) % field.shape[2]]
+        plane = np.where(plane >= 0, plane, np.nan)
         u, v = np.meshgrid(
-            np.linspace(0, 1, voxels.shape[0] + 1),
-            np.linspace(0, 1, voxels.shape[1] + 1),
+            np.linspace(0, 1, field.shape[0] + 1),
+            np.linspace(0, 1, field.shape[1] + 1),
             indexing="ij",
         )
         x = u * frame.cell[0, 0] + v * frame.cell[1, 0]
@@ -211,6 +236,28 @@ def _draw(axes: Axes, table: Table, name: str, colour: str, label: str) -> None:
     if error is not None:
         low, high = column.values - error, column.values + error
         axes.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+
+
+def _draw_points(
+    axes: Axes,
+    points: tuple[Column, Column],
+    line: tuple[np.ndarray, np.ndarray] | None,
+    text: str,
+    colour: str,
+) -> None:
+    horizontal, vertical = points
+    axes.errorbar(
+        horizontal.values,
+        vertical.values,
+        _known(vertical),
+        _known(horizontal),
+        fmt="o",
+        markersize=3.5,
+        capsize=2,
+        color=colour,
+    )
+    if line is not None:
+        axes.plot(*line, color=colour, label=text)
 
 
 def _known(column: Column) -> np.ndarray | None:
