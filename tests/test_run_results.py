@@ -1,5 +1,6 @@
 """Equations of state and stiffness that stand in a run's own output."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,7 @@ def test_report_of_an_elastic_run(tmp_path: Path):
     assert done.exit_code == 0, done.output
     page = (tmp_path / "out" / "report.html").read_text()
     assert 'data-name="elastic surfaces"' in page
-    bulk = (C11 + 2 * C12) / 3
     # Voigt's K stands in the table of averages
-    assert f'<tr><td>Voigt</td><td class="number">{bulk:.1f}' in page
+    shown = re.search(r'<tr><td>Voigt</td><td class="number">([\d.]+)', page)
+    assert shown is not None
+    assert float(shown[1]) == pytest.approx((C11 + 2 * C12) / 3, rel=2e-3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -15,12 +15,13 @@ import numpy as np
 import mofmd
 from mofmd.analysis.bond_graph import find_bonds
 from mofmd.analysis.elastic_tensor import ElasticTensor, Extreme
-from mofmd.analysis.result import Result, file_stem
+from mofmd.analysis.result import Result, Table, file_stem
 from mofmd.engine.files import write_atomic
 from mofmd.report.analysis import Analysis, Member
 from mofmd.report.figures import save_figure
 from mofmd.report.plots import (
     figure_svg,
+    is_dynamics,
     plot_elastic_surfaces,
     plot_fit,
     plot_pore_map,
@@ -130,8 +131,45 @@ def _table(analysis: Analysis) -> str:
     return (
         '<h2 id="numbers">Numbers</h2><table><thead><tr><th>observable</th><th>quantity</th>'
         "<th>value ± standard error</th><th>independent samples</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>"
+        f"<tbody>{rows}</tbody></table>{_members(analysis)}"
     )
+
+
+def _members(analysis: Analysis) -> str:
+    """Values of the members of an ensemble, one row each."""
+    if len(analysis.members) < 2:
+        return ""
+    columns = [
+        (result.name, name, scalar.unit)
+        for result in analysis.members[0].results
+        for name, scalar in result.scalars.items()
+        # what is the same in all members tells nothing
+        if _spread(analysis, result.name, name) > 0
+    ]
+    head = "".join(
+        f"<th>{escape(name)}{f' ({escape(unit)})' if unit else ''}</th>"
+        for _, name, unit in columns
+    )
+    rows = "".join(
+        f"<tr><td>{escape(member.name)}</td>"
+        + "".join(f'<td class="number">{_value(member, r, n):.5g}</td>' for r, n, _ in columns)
+        + "</tr>"
+        for member in analysis.members
+    )
+    return (
+        '<h2 id="members">Members</h2><div class="scroll"><table class="small"><thead><tr>'
+        f"<th>member</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _value(member: Member, result_name: str, name: str) -> float:
+    result = next(result for result in member.results if result.name == result_name)
+    return result.scalars[name].value if name in result.scalars else float("nan")
+
+
+def _spread(analysis: Analysis, result_name: str, name: str) -> float:
+    values = [_value(member, result_name, name) for member in analysis.members]
+    return float(np.nanmax(values) - np.nanmin(values))
 
 
 def _independent(number: float) -> str:
@@ -141,7 +179,7 @@ def _independent(number: float) -> str:
 def _section(
     key: str, title: str, results: list[Result], analysis: Analysis, directory: Path
 ) -> str:
-    figures = list(_figures(results, analysis.members[0]))
+    figures = list(_figures(results, analysis.members))
     notes = dict.fromkeys(f"{r.name}: {note}" for r in results for note in r.notes)
     definition = "; ".join(dict.fromkeys(result.definition for result in results))
     tensors = [
@@ -203,8 +241,15 @@ def _vectors(extreme: Extreme) -> str:
     )
 
 
-def _figures(results: list[Result], member: Member) -> Iterator[Drawn]:
+def _figures(results: list[Result], members: Sequence[Member]) -> Iterator[Drawn]:
     for result in results:
+        # series stay with the members of an ensemble
+        series = [_series(result.name, member) for member in members] if len(members) > 1 else []
+        for name in series[0] if series else ():
+            tables = {
+                m.name: own[name] for m, own in zip(members, series, strict=True) if name in own
+            }
+            yield f"{result.name} {name}", plot_table(tables), "", len(members) > 4
         for name, table in result.tables.items():
             if result.name == "equation of state":
                 if name == "points":
@@ -226,11 +271,25 @@ def _figures(results: list[Result], member: Member) -> Iterator[Drawn]:
                     True,
                 )
                 continue
+            if table.kind == "series" and len(next(iter(table.columns.values())).values) < 2:
+                continue
             stem = f"{result.name} {name}"
             wide = len({column.unit for column in table.columns.values()}) > 3
-            yield stem, plot_table({"": table}), table.title, wide
+            # the title stands in the figure
+            yield stem, plot_table({"": table}), "", wide
     if results[0].name == "pores":
-        yield "pore map", plot_pore_map(member.last), "The last frame analysed", False
+        yield "pore map", plot_pore_map(members[0].last), "The last frame analysed", False
+
+
+def _series(name: str, member: Member) -> dict[str, Table]:
+    """Series over time of one result of a member; what was compared has none."""
+    return {
+        key: table
+        for result in member.results
+        if result.name == name
+        for key, table in result.tables.items()
+        if table.kind == "series" and len(next(iter(table.columns.values())).values) > 1
+    }
 
 
 def _figure_grid(figures: list[Drawn], directory: Path) -> str:
@@ -244,7 +303,7 @@ def _figure_grid(figures: list[Drawn], directory: Path) -> str:
         svg = svg.replace('xlink:href="#', f'xlink:href="#{prefix}-')
         parts.append(
             f'<figure{" class=wide" if wide else ""} data-name="{escape(name)}">{svg}'
-            f"<figcaption>{escape(caption)}</figcaption></figure>"
+            f"{f'<figcaption>{escape(caption)}</figcaption>' if caption else ''}</figure>"
         )
     return f'<div class="figures">{"".join(parts)}</div>'
 
@@ -257,15 +316,13 @@ def _protocol(analysis: Analysis, directory: Path) -> str:
         for name, value in protocol.items()
     )
     measured = f" Measured: the stage {member.stage}." if member.stage else ""
-    figure: Drawn = (
-        "temperature",
-        plot_temperature(member.thermo),
-        f"Temperature of {member.name}, moving average over 25 fs.{measured}",
-        True,
-    )
+    figures: list[Drawn] = []
+    if any(is_dynamics(table) for table in member.thermo):
+        caption = f"Temperature of {member.name}, moving average over 25 fs.{measured}"
+        figures.append(("temperature", plot_temperature(member.thermo), caption, True))
     return (
         '<h2 id="protocol">Protocol</h2>'
-        + _figure_grid([figure], directory)
+        + _figure_grid(figures, directory)
         + f"<table><tbody>{rows}</tbody></table>"
     )
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 COLOURS = ("#2171b5", "#e6600a", "#2e8b57", "#7a0177", "#7f7f7f", "#b8860b", "#c2185b", "#00838f")
 SMOOTHING_PS = 0.025  # Fig. 5 of Castel et al., Digital Discovery 2024, 3, 355
 SIZE = (4.6, 3.0)
+LEGEND_MAX = 16
 PLANES = {"xy": (0, 1), "xz": (0, 2), "yz": (1, 2)}
 
 
@@ -48,22 +49,33 @@ def plot_table(tables: Mapping[str, Table], title: str = "") -> Figure:
         k = 0
         for label, table in tables.items():
             for name in chosen:
-                text = " ".join(part for part in (label, name if len(chosen) > 1 else "") if part)
-                _draw(panel, table, name, COLOURS[k % len(COLOURS)], text)
-                k += 1
-        panel.set_ylabel(header(chosen[0] if len(chosen) == 1 else "", first.columns[chosen[0]]))
-        if k > 1:
+                # of several systems the quantities are told apart, of one quantity the systems
+                alike = len(tables) > 1 and len(chosen) > 1
+                colour = COLOURS[(chosen.index(name) if alike else k) % len(COLOURS)]
+                again = alike and label != next(iter(tables))
+                text = name if len(chosen) > 1 else label
+                _draw(panel, table, name, colour, "_nolegend_" if again else text)
+                k += not again
+        panel.set_ylabel(header(_shared_words(chosen), first.columns[chosen[0]]))
+        if first.kind == "series":
+            _steady(panel)
+        if 1 < k <= LEGEND_MAX:
             panel.legend(fontsize=6, ncols=1 + (k > 6))
     panels[-1].set_xlabel(header(abscissa, first.columns[abscissa]))
     panels[0].set_title(title or first.title, fontsize=9)
     return figure
 
 
+def is_dynamics(table: ThermoTable) -> bool:
+    """Whether a stage has temperatures at times."""
+    return table.stage != "minimise" and "Time" in table.columns
+
+
 def plot_temperature(tables: Sequence[ThermoTable]) -> Figure:
     """Draw temperature against time, stages in colours, as in the glass paper's Fig. 5."""
     figure, (axes,) = new_figure((7.0, 2.6), 1)
     for table in tables:
-        if table.stage == "minimise" or "Time" not in table.columns:
+        if not is_dynamics(table):
             continue
         time, temperature = table.columns["Time"], table.columns["Temp"]
         colour = STAGE_COLOURS.get(table.stage, INK)
@@ -185,12 +197,21 @@ def plot_pore_map(frame: Frame, probe_radius_A: float = 1.2) -> Figure:
         )
         x = u * frame.cell[0, 0] + v * frame.cell[1, 0]
         y = u * frame.cell[0, 1] + v * frame.cell[1, 1]
-        mesh = axes.pcolormesh(x, y, np.ma.masked_invalid(plane), cmap="viridis", vmin=0)
-        figure.colorbar(mesh, ax=axes, label="Distance to the nearest surface (Å)")
-        inside = np.ma.masked_invalid(np.where(plane >= probe_radius_A, 1.0, np.nan))
-        axes.pcolormesh(x, y, inside, cmap="autumn", alpha=0.35)
+        # as an image: thousands of small shapes would show their seams
+        mesh = axes.pcolormesh(
+            x, y, np.ma.masked_invalid(plane), cmap="viridis", vmin=0, rasterized=True
+        )
+        bar = figure.colorbar(mesh, ax=axes)
+        bar.set_label("Distance to the nearest surface (Å)", fontsize=8)
+        bar.ax.tick_params(labelsize=7)
+        if np.nanmax(plane) > probe_radius_A:
+            centres = [(edges[1:, 1:] + edges[:-1, :-1]) / 2 for edges in (x, y)]
+            levels = [probe_radius_A]
+            axes.contour(*centres, np.nan_to_num(plane, nan=-1.0), levels, colors="#e6000a")
     axes.set(xlabel="x (Å)", ylabel="y (Å)", aspect="equal")
-    axes.set_title(f"Pores in the a-b plane; red: a probe of {probe_radius_A:g} Å fits", fontsize=8)
+    axes.set_title(
+        f"Pores in the a-b plane; a probe of {probe_radius_A:g} Å fits inside the red", fontsize=8
+    )
     return figure
 
 
@@ -258,6 +279,24 @@ def _draw_points(
     )
     if line is not None:
         axes.plot(*line, color=colour, label=text)
+
+
+def _shared_words(names: Sequence[str]) -> str:
+    """Words that all names begin with."""
+    shared = []
+    for words in zip(*(name.split() for name in names), strict=False):
+        if len(set(words)) > 1:
+            break
+        shared.append(words[0])
+    return " ".join(shared)
+
+
+def _steady(axes: Axes) -> None:
+    """Show a series that never changes on a scale from zero."""
+    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
+    values = values[np.isfinite(values)]
+    if len(values) and np.ptp(values) <= 1e-6 * abs(values).max() and values[0] > 0:
+        axes.set_ylim(0, 1.25 * values[0])
 
 
 def _known(column: Column) -> np.ndarray | None:

@@ -52,7 +52,8 @@ def read_reference(text: str) -> Reference:
     Parameters
     ----------
     text
-        QUANTITY is D, G, S, F (X-ray) or a column such as ``D neutron`` or ``g Zn-N``.
+        QUANTITY is D, G, S, F (X-ray, divided by ⟨f⟩²), or a column such as ``D neutron``,
+        ``D xray self`` (divided by ⟨f²⟩, as Gudrun may be told to) or ``g Zn-N``.
     """
     what, separator, file = text.partition("=")
     quantity, _, name = (part.strip() for part in what.partition(":"))
