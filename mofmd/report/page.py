@@ -199,7 +199,8 @@ def _directions(tensor: ElasticTensor) -> str:
     """Table of a tensor's constants, averages, and extremes with their directions, as ELATE's."""
     constants = "".join(
         "<tr>" + "".join(f'<td class="number">{value:.3f}</td>' for value in row) + "</tr>"
-        for row in tensor.stiffness_GPa
+        # zeros without sign
+        for row in np.round(tensor.stiffness_GPa, 3) + 0.0
     )
     averages = "".join(
         f'<tr><td>{name}</td><td class="number">{mean.bulk_GPa:.3f}</td>'
@@ -253,13 +254,14 @@ def _figures(results: list[Result], members: Sequence[Member]) -> Iterator[Drawn
         for name, table in result.tables.items():
             if result.name == "equation of state":
                 if name == "points":
-                    text = ", ".join(
+                    found = [
                         f"{key.split()[-1]} = {scalar}"
                         for key, scalar in result.scalars.items()
                         if "order" not in key and "P_max" not in key
-                    )
+                    ]
+                    text = "\n".join(", ".join(found[k : k + 2]) for k in range(0, len(found), 2))
                     figure = plot_fit(table, result.tables.get("fit"), text)
-                    yield "equation of state", figure, result.definition, False
+                    yield "equation of state", figure, "", False
                 continue
             if name == "stiffness":
                 matrix = table.columns["C"].values.reshape(6, 6)

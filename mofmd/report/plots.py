@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = ("#2171b5", "#e6600a", "#2e8b57", "#7a0177", "#7f7f7f", "#b8860b", "#c2185b", "#00838f")
+PROTOCOL_COLOURS = {"deform": "#fd8d3c", "sample": "#2171b5"}
 SMOOTHING_PS = 0.025  # Fig. 5 of Castel et al., Digital Discovery 2024, 3, 355
 SIZE = (4.6, 3.0)
 LEGEND_MAX = 16
+STACKED_MAX = 3  # panels below each other; more stand in two columns
 PLANES = {"xy": (0, 1), "xz": (0, 2), "yz": (1, 2)}
 
 
@@ -43,7 +46,7 @@ def plot_table(tables: Mapping[str, Table], title: str = "") -> Figure:
     first = next(iter(tables.values()))
     abscissa, *names = first.columns
     units = list(dict.fromkeys(first.columns[name].unit for name in names))
-    figure, panels = new_figure((SIZE[0], SIZE[1] * (0.45 + 0.55 * len(units))), len(units))
+    figure, panels = _panels(len(units))
     for panel, unit in zip(panels, units, strict=True):
         chosen = [name for name in names if first.columns[name].unit == unit]
         k = 0
@@ -61,7 +64,9 @@ def plot_table(tables: Mapping[str, Table], title: str = "") -> Figure:
             _steady(panel)
         if 1 < k <= LEGEND_MAX:
             panel.legend(fontsize=6, ncols=1 + (k > 6))
-    panels[-1].set_xlabel(header(abscissa, first.columns[abscissa]))
+    for panel in panels[-2 if len(units) > STACKED_MAX else -1 :]:
+        panel.set_xlabel(header(abscissa, first.columns[abscissa]))
+        panel.tick_params(labelbottom=True)
     panels[0].set_title(title or first.title, fontsize=9)
     return figure
 
@@ -74,14 +79,18 @@ def is_dynamics(table: ThermoTable) -> bool:
 def plot_temperature(tables: Sequence[ThermoTable]) -> Figure:
     """Draw temperature against time, stages in colours, as in the glass paper's Fig. 5."""
     figure, (axes,) = new_figure((7.0, 2.6), 1)
+    named: set[str] = set()
     for table in tables:
         if not is_dynamics(table):
             continue
         time, temperature = table.columns["Time"], table.columns["Temp"]
-        colour = STAGE_COLOURS.get(table.stage, INK)
+        # sample_1, sample_2, ... are one kind of stage
+        stage = re.sub(r"_\d+$", "", table.stage) or "run"
+        colour = STAGE_COLOURS.get(stage, PROTOCOL_COLOURS.get(stage, INK))
         spacing = (time[-1] - time[0]) / max(1, len(time) - 1)
         window = 1 + 2 * round(SMOOTHING_PS / spacing / 2) if spacing > 0 else 1
-        label = table.stage or "run"
+        label = "_nolegend_" if stage in named else stage
+        named.add(stage)
         axes.plot(time, temperature, color=colour, alpha=0.25, linewidth=0.6)
         axes.plot(time, moving_average(temperature, window), color=colour, label=label)
     axes.set(xlabel="Time (ps)", ylabel="Temperature (K)")
@@ -124,7 +133,7 @@ def plot_fit(points: Table, fit: Table | None, text: str) -> Figure:
     fit
         The same two columns of the line; None draws none.
     text
-        What the fit gave, for the legend.
+        What the fit gave, under the title.
     """
     figure, (axes,) = new_figure(SIZE, 1)
     (x, horizontal), (y, vertical), *_ = points.columns.items()
@@ -137,9 +146,7 @@ def plot_fit(points: Table, fit: Table | None, text: str) -> Figure:
         axes.axhline(0, color=INK, linewidth=0.5)
     axes.ticklabel_format(useOffset=False)
     axes.set(xlabel=header(x.capitalize(), horizontal), ylabel=header(y.capitalize(), vertical))
-    axes.set_title(points.title, fontsize=9)
-    if fit is not None:
-        axes.legend(fontsize=6.5)
+    axes.set_title(points.title + (f"\n{text}" if fit is not None else ""), fontsize=8)
     return figure
 
 
@@ -149,6 +156,7 @@ def plot_elastic_surfaces(tensor: ElasticTensor) -> Figure:
     Negative compressibility is dashed.
     """
     from matplotlib import rc_context
+    from matplotlib.ticker import MaxNLocator
 
     from mofmd.analysis.elastic_tensor import unit_vectors
 
@@ -169,6 +177,8 @@ def plot_elastic_surfaces(tensor: ElasticTensor) -> Figure:
                 axes.plot(angle, np.where(values < 0, -values, np.nan), "--", color=colour)
             axes.set_title(label, fontsize=8)
             axes.tick_params(labelsize=6)
+            axes.yaxis.set_major_locator(MaxNLocator(4))
+            axes.set_rlabel_position(100)
             axes.legend(fontsize=6, loc="lower left", bbox_to_anchor=(-0.25, -0.2))
         polar, azimuth = np.meshgrid(np.linspace(0, np.pi, 46), np.linspace(0, 2 * np.pi, 91))
         directions = unit_vectors(polar, azimuth)
@@ -223,6 +233,21 @@ def new_figure(size: tuple[float, float], panels: int) -> tuple[Figure, list[Axe
         figure = empty_figure(size)
         axes = figure.subplots(panels, 1, squeeze=False, sharex=True)[:, 0]
     return figure, list(axes)
+
+
+def _panels(n: int) -> tuple[Figure, list[Axes]]:
+    """Make panels that share their abscissa."""
+    from matplotlib import rc_context
+
+    if n <= STACKED_MAX:
+        return new_figure((SIZE[0], SIZE[1] * (0.45 + 0.55 * n)), n)
+    rows = (n + 1) // 2
+    with rc_context(STYLE):
+        figure = empty_figure((1.75 * SIZE[0], SIZE[1] * (0.3 + 0.6 * rows)))
+        axes = figure.subplots(rows, 2, squeeze=False, sharex=True).ravel()
+    for spare in axes[n:]:
+        spare.remove()
+    return figure, list(axes[:n])
 
 
 def empty_figure(size: tuple[float, float]) -> Figure:

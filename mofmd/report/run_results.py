@@ -195,7 +195,7 @@ def _pressure_volume(
             scalars[f"{name}, third order"] = scalar
     elif len(volumes) > 3:
         notes += more
-    if np.argmax(values) != np.argmin(volumes):
+    if _turns(np.array(volumes), values, errors):
         scalars["largest pressure P_max"] = largest_pressure(volumes, pressures)[0]
     return Result(
         name="equation of state",
@@ -206,6 +206,13 @@ def _pressure_volume(
         tables=tables,
         notes=notes,
     )
+
+
+def _turns(volumes: np.ndarray, values: np.ndarray, errors: np.ndarray) -> bool:
+    """Whether the pressure is lower at the smallest volume than before, by more than its error."""
+    top, last = int(np.argmax(values)), int(np.argmin(volumes))
+    noise = 2 * np.hypot(*np.nan_to_num(errors[[top, last]]))
+    return bool(values[top] - values[last] > noise)
 
 
 def _try(fit: Callable[[], EquationOfState]) -> tuple[EquationOfState | None, tuple[str, ...]]:
