@@ -177,7 +177,8 @@ def header(name: str, column: Column) -> str:
 
 def _few(sampling: Sampling) -> str:
     return (
-        f"Too few independent samples: {sampling.used} frames are worth "
+        f"Too few independent samples: {sampling.used} "
+        f"{'frame is' if sampling.used == 1 else 'frames are'} worth "
         f"{sampling.independent:.1f} (at least {INDEPENDENT_MIN} are wanted); the errors are a "
         "lower bound. Run longer."
     )

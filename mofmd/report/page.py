@@ -202,6 +202,13 @@ def _directions(tensor: ElasticTensor) -> str:
         # zeros without sign
         for row in np.round(tensor.stiffness_GPa, 3) + 0.0
     )
+    eigenvalues = ", ".join(f"{value:.3f}" for value in tensor.eigenvalues_GPa)
+    matrix = (
+        "<p>Stiffness in GPa, Voigt order xx yy zz yz xz xy; "
+        f"eigenvalues {eigenvalues} GPa.</p><table><tbody>{constants}</tbody></table>"
+    )
+    if not tensor.is_stable:
+        return f"{matrix}<p>Not stable: moduli go to infinity in some directions.</p>"
     averages = "".join(
         f'<tr><td>{name}</td><td class="number">{mean.bulk_GPa:.3f}</td>'
         f'<td class="number">{mean.young_GPa:.3f}</td><td class="number">{mean.shear_GPa:.3f}</td>'
@@ -222,13 +229,9 @@ def _directions(tensor: ElasticTensor) -> str:
             ("Poisson's ratio", tensor.poisson_range()),
         )
     )
-    stable = "stable" if tensor.is_stable else "not stable"
-    eigenvalues = ", ".join(f"{value:.3f}" for value in tensor.eigenvalues_GPa)
     return (
-        "<p>Stiffness in GPa, Voigt order xx yy zz yz xz xy; "
-        f"eigenvalues {eigenvalues} GPa: {stable}.</p><table><tbody>{constants}</tbody></table>"
-        "<table><thead><tr><th>average</th><th>K (GPa)</th><th>E (GPa)</th><th>G (GPa)</th>"
-        f"<th>Poisson's ratio</th></tr></thead><tbody>{averages}</tbody></table>"
+        f"{matrix}<table><thead><tr><th>average</th><th>K (GPa)</th><th>E (GPa)</th>"
+        f"<th>G (GPa)</th><th>Poisson's ratio</th></tr></thead><tbody>{averages}</tbody></table>"
         "<table><thead><tr><th>extremes</th><th>smallest</th><th>along (and across)</th>"
         f"<th>largest</th><th>along (and across)</th></tr></thead><tbody>{extremes}</tbody></table>"
     )
@@ -264,11 +267,13 @@ def _figures(results: list[Result], members: Sequence[Member]) -> Iterator[Drawn
                     yield "equation of state", figure, "", False
                 continue
             if name == "stiffness":
-                matrix = table.columns["C"].values.reshape(6, 6)
+                tensor = ElasticTensor(table.columns["C"].values.reshape(6, 6))
+                if not tensor.is_stable:
+                    continue
                 caption = "Young's modulus and linear compressibility of the mean tensor"
                 yield (
                     "elastic surfaces",
-                    plot_elastic_surfaces(ElasticTensor(matrix)),
+                    plot_elastic_surfaces(tensor),
                     caption,
                     True,
                 )
