@@ -16,6 +16,7 @@ from mofmd.errors import InputError
 
 FAR_A = 2.0  # how far from its surface an atom is felt, at first
 LOOKED_UP_MAX = 0.1  # part of the points that are looked up one by one, at most
+LOOKED_UP_AT_ONCE = 1 << 18
 ONE = np.uint64(1)
 TWOS, FOURS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333)
 EIGHTS, LOWEST = np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(0x0101010101010101)
@@ -140,7 +141,10 @@ def distance_field(
             break
         reach *= 2
     far = np.flatnonzero(np.isinf(field))
-    _look_up(far, positions, radii, cell, 1.5 * reach, field)
+    # in parts: their positions take many times the memory of the field
+    for k in range(0, len(far), LOOKED_UP_AT_ONCE):
+        part = far[k : k + LOOKED_UP_AT_ONCE]
+        _look_up(part, positions, radii, cell, 1.5 * reach, field)
     return field
 
 

@@ -77,8 +77,8 @@ class Scattering(Observable):
     Parameters
     ----------
     r_max_A
-        Range of g(r) [Å]; None takes what fits in half the cell. The truncation broadens S(Q) by
-        about 2π/r_max.
+        Range of g(r) [Å]; None takes what fits in half the cell of every frame. The truncation
+        broadens S(Q) by about 2π/r_max.
     bin_width_A
         Width of a bin [Å].
     q_max_per_A
@@ -106,7 +106,7 @@ class Scattering(Observable):
     def check(self, frame: Frame) -> None:
         """Find the range where it was left open, and the pairs."""
         if self.r_max_A is None:
-            half = 0.97 * cell_heights(frame.cell).min() / 2
+            half = cell_heights(frame.cell).min() / 2
             bins = int(half / self.bin_width_A)
             self._edges = bin_edges(round(bins * self.bin_width_A, 9), self.bin_width_A)
         self._species = frame.species
@@ -115,7 +115,7 @@ class Scattering(Observable):
     def measure(self, frame: Frame) -> np.ndarray:
         """Partial g(r) of every pair of elements, and the density of atoms, in one array."""
         half = cell_heights(frame.cell).min() / 2
-        if self._edges[-1] > half + 1e-9:
+        if self._edges[-1] > half + 1e-9 and self.r_max_A is not None:
             raise InputError(
                 f"r_max_A: {self._edges[-1]:g} exceeds {half:.3f} Å, half the cell's smallest "
                 f"height at step {frame.step}"
@@ -127,7 +127,10 @@ class Scattering(Observable):
             counts = count_pairs(
                 frame.positions[a], frame.positions[b], frame.cell, float(self._edges[-1]), bins
             )
-            rows.append(normalised(counts, frame, pair, self._edges))
+            g = normalised(counts, frame, pair, self._edges)
+            # half a cell that breathes, of the smallest one: the rest is left out in the end
+            g[self._edges[1:] > half + 1e-9] = np.nan
+            rows.append(g)
         return np.array([*rows, np.full(bins, len(frame) / frame.volume_A3)])
 
     def add(self, stamp: Stamp, value: np.ndarray) -> None:
@@ -138,8 +141,9 @@ class Scattering(Observable):
         """Weight the mean partials."""
         sampling = self._record.sampling(self.cut)
         mean, _ = self._record.average.mean(sampling)
-        g, density = mean[:-1], float(mean[-1, 0])
-        r = (self._edges[1:] + self._edges[:-1]) / 2
+        fits = int(np.isfinite(mean).all(axis=0).sum())
+        g, density = mean[:-1, :fits], float(mean[-1, 0])
+        r = (self._edges[1:] + self._edges[:-1])[:fits] / 2
         q = np.arange(0.4, self.q_max_per_A, 0.02)
         partials = partial_structure_factors(r, g, density, q)
         whole = partial_structure_factors(r, g, density, q, damped=False)
@@ -167,7 +171,7 @@ class Scattering(Observable):
             "Lorch window in Q (Keen 2001); G = D/(4πρr); 'self': F divided by ⟨b²⟩, not ⟨b⟩², and "
             "D without a window, as Gudrun's",
             settings={
-                "r_max_A": float(self._edges[-1]),
+                "r_max_A": float(self._edges[fits]),
                 "bin_width_A": self.bin_width_A,
                 "q_max_per_A": self.q_max_per_A,
                 "density_per_A3": density,

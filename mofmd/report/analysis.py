@@ -203,7 +203,7 @@ def _analyse_one(
     log = path.parent / "log.lammps"
     thermo = tuple(read_log(log)) if manifest and log.is_file() else ()
     stage, first_step = _last_stage(thermo) if settings.start_ps is None else ("", -math.inf)
-    keeper = _AfterStep(source, first_step)
+    keeper = _AfterStep(name, source, first_step)
     with closing(source.raw_frames()) as frames:
         first = next(frames).decode()
     temperature = settings.temperature_K or protocol.get("temperature_K")
@@ -249,7 +249,8 @@ def _source(
 class _AfterStep:
     """Frames of a source after a step; it remembers the last one."""
 
-    def __init__(self, source: FrameSource, step: float) -> None:
+    def __init__(self, name: str, source: FrameSource, step: float) -> None:
+        self._name = name
         self._source = source
         self._step = step
         self.last: RawFrame | None = None
@@ -260,6 +261,11 @@ class _AfterStep:
                 if raw.step > self._step:
                     self.last = raw
                     yield raw
+        if self.last is None:
+            raise InputError(
+                f"{self._name}: no frame after step {self._step:.0f}, where its last stage begins; "
+                "let it run on, or give --start-ps to take earlier stages"
+            )
 
 
 def _last_stage(thermo: Sequence[ThermoTable]) -> tuple[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from mofmd.units import BAR_TO_GPA
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.projections.polar import PolarAxes
 
 COLOURS = ("#2171b5", "#e6600a", "#2e8b57", "#7a0177", "#7f7f7f", "#b8860b", "#c2185b", "#00838f")
 PROTOCOL_COLOURS = {"deform": "#fd8d3c", "sample": "#2171b5"}
@@ -168,7 +169,7 @@ def plot_elastic_surfaces(tensor: ElasticTensor) -> Figure:
             (tensor.linear_compressibility_per_TPa, "Linear compressibility (1/TPa)"),
         )
         for k, (function, label) in enumerate(quantities):
-            axes = figure.add_subplot(1, 3, k + 1, projection="polar")
+            axes = cast("PolarAxes", figure.add_subplot(1, 3, k + 1, projection="polar"))
             for colour, (name, (i, j)) in zip(COLOURS, PLANES.items(), strict=False):
                 directions = np.zeros((len(angle), 3))
                 directions[:, i], directions[:, j] = np.cos(angle), np.sin(angle)
@@ -219,9 +220,7 @@ def plot_pore_map(frame: Frame, probe_radius_A: float = 1.2) -> Figure:
             levels = [probe_radius_A]
             axes.contour(*centres, np.nan_to_num(plane, nan=-1.0), levels, colors="#e6000a")
     axes.set(xlabel="x (Å)", ylabel="y (Å)", aspect="equal")
-    axes.set_title(
-        f"Pores in the a-b plane; a probe of {probe_radius_A:g} Å fits inside the red", fontsize=8
-    )
+    axes.set_title(f"Pores in the a-b plane; red: {probe_radius_A:g} Å probe fits", fontsize=8)
     return figure
 
 
