@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mofmd.analysis.neighbours import Grid, bin_at, cell_heights, image_origin
+from mofmd.analysis.neighbours import Grid, bin_at, cell_heights, image_origin, square_distance
 from mofmd.compiled import compiled, inlined
 from mofmd.errors import InputError
 
@@ -345,10 +345,9 @@ def _measure(  # noqa: PLR0913, PLR0917 - plain arrays
         nearest = reach
         for k in range(len(offsets)):
             place, image = bin_at(homes, p, offsets, k, bins)
-            x0, y0, z0 = image_origin(image, cell, points, p)
+            origin = image_origin(image, cell, points, p)
             for j in range(starts[place], starts[place + 1]):
-                x, y, z = atoms[j, 0] + x0, atoms[j, 1] + y0, atoms[j, 2] + z0
-                d2 = x * x + y * y + z * z
+                d2 = square_distance(atoms, j, origin)
                 limit = nearest + radii[j]
                 if d2 < limit * limit:
                     nearest = np.sqrt(d2) - radii[j]

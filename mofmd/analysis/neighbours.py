@@ -207,6 +207,13 @@ def image_origin(
     )
 
 
+@inlined
+def square_distance(others: np.ndarray, j: int, origin: tuple[float, float, float]) -> float:
+    """Square of the distance to point j of an image of the cell, from where its origin is seen."""
+    x, y, z = others[j, 0] + origin[0], others[j, 1] + origin[1], others[j, 2] + origin[2]
+    return float(x * x + y * y + z * z)
+
+
 @compiled
 def _collect(  # noqa: PLR0913, PLR0917 - plain arrays
     centres: np.ndarray,
@@ -231,22 +238,16 @@ def _collect(  # noqa: PLR0913, PLR0917 - plain arrays
         slot = 0 if counting else slots[i]
         for k in range(len(offsets)):
             place, image = bin_at(bins, i, offsets, k, shape)
-            x0, y0, z0 = image_origin(image, cell, centres, i)
+            origin = image_origin(image, cell, centres, i)
             for j in range(starts[place], starts[place + 1]):
-                x = others[j, 0] + x0
-                y = others[j, 1] + y0
-                z = others[j, 2] + z0
-                d2 = x * x + y * y + z * z
+                d2 = square_distance(others, j, origin)
                 if SELF_DISTANCE_A**2 < d2 < r_max2:
                     if not counting:
                         first[slot] = i
                         second[slot] = order[j]
-                        vectors[slot, 0] = x
-                        vectors[slot, 1] = y
-                        vectors[slot, 2] = z
-                        images[slot, 0] = image[0]
-                        images[slot, 1] = image[1]
-                        images[slot, 2] = image[2]
+                        for x in range(3):
+                            vectors[slot, x] = others[j, x] + origin[x]
+                            images[slot, x] = image[x]
                     slot += 1
         if counting:
             slots[i + 1] = slot
@@ -269,11 +270,8 @@ def _histogram(  # noqa: PLR0913, PLR0917 - plain arrays
     for i in range(len(centres)):
         for k in range(len(offsets)):
             place, image = bin_at(bins, i, offsets, k, shape)
-            x0, y0, z0 = image_origin(image, cell, centres, i)
+            origin = image_origin(image, cell, centres, i)
             for j in range(starts[place], starts[place + 1]):
-                x = others[j, 0] + x0
-                y = others[j, 1] + y0
-                z = others[j, 2] + z0
-                d2 = x * x + y * y + z * z
+                d2 = square_distance(others, j, origin)
                 if SELF_DISTANCE_A**2 < d2 < r_max2:
                     counts[min(len(counts) - 1, int(np.sqrt(d2) * per_A))] += 1

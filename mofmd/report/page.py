@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 import mofmd
-from mofmd.analysis.bond_graph import find_bonds
-from mofmd.analysis.elastic_tensor import ElasticTensor, Extreme
+from mofmd.analysis.elastic_tensor import ElasticTensor
 from mofmd.analysis.result import Result, Table, file_stem
 from mofmd.engine.files import write_atomic
 from mofmd.report.analysis import Analysis, Member
@@ -28,13 +24,13 @@ from mofmd.report.plots import (
     plot_table,
     plot_temperature,
 )
-from mofmd.trajectory.frame import Frame
+from mofmd.report.tables import numbers_table, tensor_tables
+from mofmd.report.view import view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Drawn = tuple[str, "Figure", str, bool]  # name, figure, caption, whether it takes the whole width
-ATOMS_SHOWN = 8000
 SECTIONS = {
     "rdf": "Radial distribution functions",
     "angles": "Bond angles",
@@ -69,7 +65,7 @@ def write_page(analysis: Analysis, directory: Path) -> Path:
     """
     (directory / "figures").mkdir(parents=True, exist_ok=True)
     member = analysis.members[0]
-    parts = [_head(analysis), _viewer(member.last)]
+    parts = [_head(analysis), view(member.last)]
     if any(m.thermo for m in analysis.members):
         parts.append(_protocol(analysis, directory))
     for key, title in SECTIONS.items():
@@ -116,64 +112,8 @@ def _head(analysis: Analysis) -> str:
         f"<h1>{escape(_title(analysis))}</h1>"
         f'<p class="lead">{len(frame)} atoms, {members}; mofmd {mofmd.__version__}</p>'
         f'<nav><a href="#structure">Structure</a>{links}<a href="#method">How it was made</a></nav>'
-        f"{notes}{_table(analysis)}"
+        f"{notes}{numbers_table(analysis)}"
     )
-
-
-def _table(analysis: Analysis) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(result.name)}</td><td>{escape(name)}</td>"
-        f'<td class="number">{escape(str(scalar))}</td>'
-        f'<td class="number">{_independent(scalar.independent)}</td></tr>'
-        for result in analysis.results
-        for name, scalar in result.scalars.items()
-    )
-    return (
-        '<h2 id="numbers">Numbers</h2><table><thead><tr><th>observable</th><th>quantity</th>'
-        "<th>value ± standard error</th><th>independent samples</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>{_members(analysis)}"
-    )
-
-
-def _members(analysis: Analysis) -> str:
-    """Values of the members of an ensemble, one row each."""
-    if len(analysis.members) < 2:
-        return ""
-    columns = [
-        (result.name, name, scalar.unit)
-        for result in analysis.members[0].results
-        for name, scalar in result.scalars.items()
-        # what is the same in all members tells nothing
-        if _spread(analysis, result.name, name) > 0
-    ]
-    head = "".join(
-        f"<th>{escape(name)}{f' ({escape(unit)})' if unit else ''}</th>"
-        for _, name, unit in columns
-    )
-    rows = "".join(
-        f"<tr><td>{escape(member.name)}</td>"
-        + "".join(f'<td class="number">{_value(member, r, n):.5g}</td>' for r, n, _ in columns)
-        + "</tr>"
-        for member in analysis.members
-    )
-    return (
-        '<h2 id="members">Members</h2><div class="scroll"><table class="small"><thead><tr>'
-        f"<th>member</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _value(member: Member, result_name: str, name: str) -> float:
-    result = next(result for result in member.results if result.name == result_name)
-    return result.scalars[name].value if name in result.scalars else float("nan")
-
-
-def _spread(analysis: Analysis, result_name: str, name: str) -> float:
-    values = [_value(member, result_name, name) for member in analysis.members]
-    return float(np.nanmax(values) - np.nanmin(values))
-
-
-def _independent(number: float) -> str:
-    return f"{number:.1f}" if np.isfinite(number) else "–"
 
 
 def _section(
@@ -183,7 +123,7 @@ def _section(
     notes = dict.fromkeys(f"{r.name}: {note}" for r in results for note in r.notes)
     definition = "; ".join(dict.fromkeys(result.definition for result in results))
     tensors = [
-        _directions(ElasticTensor(result.tables["stiffness"].columns["C"].values.reshape(6, 6)))
+        tensor_tables(ElasticTensor(result.tables["stiffness"].columns["C"].values.reshape(6, 6)))
         for result in results
         if "stiffness" in result.tables
     ]
@@ -192,56 +132,6 @@ def _section(
         + "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
         + _figure_grid(figures, directory)
         + "".join(tensors)
-    )
-
-
-def _directions(tensor: ElasticTensor) -> str:
-    """Table of a tensor's constants, averages, and extremes with their directions, as ELATE's."""
-    constants = "".join(
-        "<tr>" + "".join(f'<td class="number">{value:.3f}</td>' for value in row) + "</tr>"
-        # zeros without sign
-        for row in np.round(tensor.stiffness_GPa, 3) + 0.0
-    )
-    eigenvalues = ", ".join(f"{value:.3f}" for value in tensor.eigenvalues_GPa)
-    matrix = (
-        "<p>Stiffness in GPa, Voigt order xx yy zz yz xz xy; "
-        f"eigenvalues {eigenvalues} GPa.</p><table><tbody>{constants}</tbody></table>"
-    )
-    if not tensor.is_stable:
-        return f"{matrix}<p>Not stable: moduli go to infinity in some directions.</p>"
-    averages = "".join(
-        f'<tr><td>{name}</td><td class="number">{mean.bulk_GPa:.3f}</td>'
-        f'<td class="number">{mean.young_GPa:.3f}</td><td class="number">{mean.shear_GPa:.3f}</td>'
-        f'<td class="number">{mean.poisson:.3f}</td></tr>'
-        for name, mean in (("Voigt", tensor.voigt), ("Reuss", tensor.reuss), ("Hill", tensor.hill))
-    )
-    extremes = "".join(
-        f"<tr><td>{name}</td>"
-        + "".join(
-            f'<td class="number">{found.value:.3f}</td><td class="number">{_vectors(found)}</td>'
-            for found in pair
-        )
-        + "</tr>"
-        for name, pair in (
-            ("Young's modulus (GPa)", tensor.young_range()),
-            ("linear compressibility (1/TPa)", tensor.linear_compressibility_range()),
-            ("shear modulus (GPa)", tensor.shear_range()),
-            ("Poisson's ratio", tensor.poisson_range()),
-        )
-    )
-    return (
-        f"{matrix}<table><thead><tr><th>average</th><th>K (GPa)</th><th>E (GPa)</th>"
-        f"<th>G (GPa)</th><th>Poisson's ratio</th></tr></thead><tbody>{averages}</tbody></table>"
-        "<table><thead><tr><th>extremes</th><th>smallest</th><th>along (and across)</th>"
-        f"<th>largest</th><th>along (and across)</th></tr></thead><tbody>{extremes}</tbody></table>"
-    )
-
-
-def _vectors(extreme: Extreme) -> str:
-    vectors = [extreme.direction, *([] if extreme.transverse is None else [extreme.transverse])]
-    # zeros without sign
-    return "; ".join(
-        "(" + " ".join(f"{x:.2f}" for x in np.round(v, 2) + 0.0) + ")" for v in vectors
     )
 
 
@@ -332,71 +222,6 @@ def _protocol(analysis: Analysis, directory: Path) -> str:
         + _figure_grid(figures, directory)
         + f"<table><tbody>{rows}</tbody></table>"
     )
-
-
-def _viewer(frame: Frame) -> str:
-    data, note = _scene(frame)
-    script = (resources.files("mofmd") / "report" / "viewer.js").read_text(encoding="utf-8")
-    legend = "".join(
-        f'<div><span style="background:rgb({",".join(map(str, element["colour"]))})"></span>'
-        f"{escape(element['name'])}</div>"
-        for element in data["elements"]
-    )
-    # a closing tag within the data would end the script
-    text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
-    return (
-        '<h2 id="structure">Structure</h2><div class="viewer"><canvas id="view" tabindex="0" '
-        'aria-label="rotatable view of the last frame"></canvas>'
-        f'<div class="legend">{legend}<p class="lead">{note} Drag to turn, wheel to zoom.</p></div>'
-        f"</div><script>{script}\nstartViewer(document.getElementById('view'), {text});</script>"
-    )
-
-
-def _scene(frame: Frame) -> tuple[dict[str, Any], str]:
-    """Atoms inside the cell, bonds that do not cross its faces, and the cell, about its centre."""
-    from ase.data import atomic_numbers, covalent_radii
-    from ase.data.colors import jmol_colors
-
-    note = "Last frame analysed."
-    shown = np.arange(len(frame))
-    if len(frame) > ATOMS_SHOWN:
-        hydrogen = np.array(frame.species.elements)[frame.species.codes] == "H"
-        shown = np.flatnonzero(~hydrogen)[:: 1 + (~hydrogen).sum() // ATOMS_SHOWN]
-        note = f"Last frame analysed; {len(shown)} of {len(frame)} atoms are drawn."
-    fractional = frame.positions @ np.linalg.inv(frame.cell)
-    wraps = np.floor(fractional).astype(np.int64)
-    centre = frame.cell.sum(axis=0) / 2
-    positions = ((fractional - wraps) @ frame.cell - centre)[shown].astype("<f4")
-    graph = find_bonds(frame)
-    inside = ((graph.images + wraps[graph.second] - wraps[graph.first]) == 0).all(axis=1)
-    place = np.full(len(frame), -1, dtype=np.int64)
-    place[shown] = np.arange(len(shown))
-    bonds = np.stack([place[graph.first[inside]], place[graph.second[inside]]], axis=1)
-    bonds = bonds[(bonds >= 0).all(axis=1)]
-    corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
-    box = [
-        [(a @ frame.cell - centre).round(3).tolist(), (b @ frame.cell - centre).round(3).tolist()]
-        for i, a in enumerate(corners)
-        for b in corners[i + 1 :]
-        if abs(a - b).sum() == 1
-    ]
-    elements = [
-        {
-            "name": name,
-            "colour": [int(255 * c) for c in jmol_colors[atomic_numbers[name]]],
-            "radius": round(0.45 * float(covalent_radii[atomic_numbers[name]]), 3),
-        }
-        for name in frame.species.elements
-    ]
-    data = {
-        "positions": base64.b64encode(positions.tobytes()).decode(),
-        "codes": frame.species.codes[shown].tolist(),
-        "elements": elements,
-        "bonds": bonds.ravel().tolist(),
-        "box": box,
-        "radius": round(float(np.linalg.norm(corners @ frame.cell - centre, axis=1).max()), 3),
-    }
-    return data, note
 
 
 def _method(analysis: Analysis) -> str:
