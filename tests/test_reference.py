@@ -5,7 +5,7 @@ import pytest
 
 from mofmd.analysis.result import Column, Result, Table
 from mofmd.errors import InputError, MissingFileError
-from mofmd.report.reference import Reference, compare, read_reference
+from mofmd.report.reference import Reference, check_observables, compare, read_reference
 
 R = np.linspace(0.05, 9.95, 100)
 
@@ -52,6 +52,12 @@ def test_f_is_s_less_one():
     table = Table({"Q": Column(q, "1/Å"), "S xray": Column(1 + np.cos(q))}, "curve", "S")
     ours = Result("scattering", "", {}, {}, {"structure factor": table})
     assert compare([ours], Reference("F xray", "exp", q, np.cos(q))).scalars["R_w"].value < 1e-12
+
+
+def test_what_is_not_measured_is_refused_at_once():
+    with pytest.raises(InputError, match="F xray needs the observable scattering; give --obs"):
+        check_observables(Reference("F xray", "exp", R, R), ("rdf",))
+    check_observables(Reference("g Zn-N", "exp", R, R), ("rdf",))
 
 
 def test_refusals(tmp_path: Path):

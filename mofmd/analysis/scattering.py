@@ -22,6 +22,7 @@ from mofmd.analysis.result import Column, Result, Table
 from mofmd.errors import InputError
 from mofmd.trajectory.frame import Frame
 
+Q_SHOWN_PER_A = 0.4
 Radiation = Literal["xray", "neutron"]
 
 
@@ -144,11 +145,13 @@ class Scattering(Observable):
         fits = int(np.isfinite(mean).all(axis=0).sum())
         g, density = mean[:-1, :fits], float(mean[-1, 0])
         r = (self._edges[1:] + self._edges[:-1])[:fits] / 2
-        q = np.arange(0.4, self.q_max_per_A, 0.02)
+        # S(Q) of a short g(r) means nothing at small Q, but D(r) is whole only with all of it
+        q = 0.02 * np.arange(1, round(self.q_max_per_A / 0.02))
+        shown = q > Q_SHOWN_PER_A - 1e-9
         partials = partial_structure_factors(r, g, density, q)
         whole = partial_structure_factors(r, g, density, q, damped=False)
         fractions = np.bincount(self._species.codes) / len(self._species)
-        structure, structure_self = ({"Q": Column(q, "1/Å")} for _ in range(2))
+        structure, structure_self = ({"Q": Column(q[shown], "1/Å")} for _ in range(2))
         pair, pair_self = ({"r": Column(r, "Å")} for _ in range(2))
         window = np.sinc(q / self.q_max_per_A)
         transform = 2 / np.pi * np.sin(np.outer(r, q)) * (q * (q[1] - q[0]))
@@ -158,12 +161,12 @@ class Scattering(Observable):
             f = np.einsum("pq,pq->q", weights, partials)
             f_whole = np.einsum("pq,pq->q", weights, whole)
             d = transform @ (window * f_whole)
-            structure[f"S {radiation}"] = Column(1 + f)
+            structure[f"S {radiation}"] = Column(1 + f[shown])
             pair[f"D {radiation}"] = Column(d, "1/Å²")
             pair[f"G {radiation}"] = Column(d / (4 * np.pi * density * r))
             # self scattering is ⟨b²⟩: what Gudrun divides by, if told so
             ratio = (fractions @ factors) ** 2 / (fractions @ factors**2)
-            structure_self[f"S {radiation} self"] = Column(1 + ratio * f)
+            structure_self[f"S {radiation} self"] = Column(1 + (ratio * f)[shown])
             pair_self[f"D {radiation} self"] = Column(transform @ (ratio * f_whole), "1/Å²")
         return Result(
             name=self.name,

@@ -19,7 +19,7 @@ from mofmd.analysis.ensemble import ensemble_results
 from mofmd.analysis.result import Result, write_results
 from mofmd.engine.lammps_log import ThermoTable, read_log
 from mofmd.errors import InputError, MissingFileError
-from mofmd.report.reference import Reference, compare
+from mofmd.report.reference import Reference, check_observables, compare
 from mofmd.report.run_results import POINTS, RunOutput, run_results
 from mofmd.structures.read import read_structure
 from mofmd.trajectory.dump import Trajectory
@@ -135,6 +135,8 @@ def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> 
     console
         Where progress is shown; None shows nothing.
     """
+    for reference in settings.references:
+        check_observables(reference, settings.observables)
     paths = _trajectories(settings.source)
     members = tuple(_analyse_one(name, path, settings, console) for name, path in paths.items())
     results = members[0].results

@@ -15,6 +15,7 @@ from mofmd.errors import InputError, MissingFileError
 
 # F = S − 1; a curve of another kind is named by its column in the results
 SHORT = {"D": "D xray", "G": "G xray", "S": "S xray", "F": "F xray"}
+NEEDED = {"D": "scattering", "G": "scattering", "S": "scattering", "F": "scattering", "g": "rdf"}
 COMMENTS = ("#", "!", "%", ";")
 
 
@@ -87,6 +88,16 @@ def read_reference(text: str) -> Reference:
         )
     quantity = SHORT.get(quantity, quantity)
     return Reference(quantity, name or path.stem, table[:, 0].copy(), table[:, 1].copy())
+
+
+def check_observables(reference: Reference, observables: Sequence[str]) -> None:
+    """Refuse a curve whose observable is not measured, before the measuring begins."""
+    needed = NEEDED.get(reference.quantity.split()[0])
+    if needed is not None and needed not in observables:
+        raise InputError(
+            f"reference: {reference.quantity} needs the observable {needed}; give --observables "
+            f"{','.join([*observables, needed])}"
+        )
 
 
 def compare(results: Sequence[Result], reference: Reference) -> Result:
