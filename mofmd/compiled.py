@@ -18,3 +18,13 @@ def compiled(function: F) -> F:
     """
     result: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     return result
+
+
+def inlined(function: F) -> F:
+    """Compile a function into each loop that calls it: a call passes seven words for every array.
+
+    The loops' own machine code is kept by their own source: remove ``__pycache__/*.nb?`` after a
+    change of a function that loops of other modules use.
+    """
+    result: F = numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function)
+    return result

@@ -265,3 +265,12 @@ def test_refusals():
         fit_pressure_volume([4000, 4200, 4400], estimates([-500, 0, 500]))
     with pytest.raises(InputError, match="no minimum over the volumes"):
         fit_energy_volume([1, 2, 3, 4], [1, 2, 2, 1])
+
+
+def test_no_extremes_of_an_unstable_tensor():
+    unstable = np.diag([10.0, 10, 10, 3, 3, -2])
+    tensor = ElasticTensor(unstable)
+    assert not tensor.is_stable
+    for find in (tensor.young_range, tensor.shear_range, tensor.poisson_range):
+        with pytest.raises(InputError, match="not stable, its lowest eigenvalue is -2 GPa"):
+            find()

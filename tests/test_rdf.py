@@ -4,8 +4,12 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import read
 
-from mofmd.analysis.rdf import radial_distribution
+from mofmd.analysis.analyse import analyse
+from mofmd.analysis.neighbours import cell_heights
+from mofmd.analysis.rdf import Rdf, radial_distribution
+from mofmd.analysis.scattering import Scattering
 from mofmd.errors import InputError
+from mofmd.structures.zif import zif4
 from tests.reference import reference_path
 from tests.trajectories import trajectory_of
 
@@ -66,3 +70,23 @@ def test_refusals():
         radial_distribution(trajectory, ("Cu", "Cu"), bin_width_A=0)
     with pytest.raises(InputError, match=r"trajectory: no frames"):
         radial_distribution(trajectory.select(np.array([], dtype=int)), ("Cu", "Cu"))
+
+
+def test_a_cell_that_breathes_leaves_what_fits_in_every_frame():
+    frames = [zif4() for _ in range(3)]
+    frames[1].set_cell(frames[1].cell * 0.95, scale_atoms=True)
+    trajectory = trajectory_of(*frames)
+    half = cell_heights(frames[1].cell.array).min() / 2
+    (found,) = analyse(trajectory, [Rdf("Zn", "N", 7.5, shrink=True)])
+    r = found.tables["g"].columns["r"].values
+    assert half - 0.05 < r[-1] + 0.025 <= half
+    assert found.settings["r_max_A"] == pytest.approx(r[-1] + 0.025)
+    assert np.isfinite(found.tables["g"].columns["g"].values).all()
+    # what is left is the mean of the frames
+    alone = [analyse(trajectory_of(f), [Rdf("Zn", "N", 7.0)])[0] for f in frames]
+    means = np.mean([a.tables["g"].columns["g"].values for a in alone], axis=0)
+    assert found.tables["g"].columns["g"].values[:140] == pytest.approx(means)
+    with pytest.raises(InputError, match="exceeds 7"):
+        analyse(trajectory, [Rdf("Zn", "N", 7.5)])
+    (scattered,) = analyse(trajectory, [Scattering()])
+    assert scattered.settings["r_max_A"] <= half

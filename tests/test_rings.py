@@ -1,6 +1,8 @@
 import json
 from collections import Counter, deque
+from itertools import combinations, product
 
+import networkx
 import numpy as np
 import pytest
 from ase.io import read
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from mofmd.analysis.analyse import analyse
 from mofmd.analysis.building_units import find_net, find_units
-from mofmd.analysis.rings import Rings, graph_rings, primitive_rings
+from mofmd.analysis.rings import Rings, graph_rings, king_rings, primitive_rings
 from mofmd.errors import InputError
 from mofmd.structures.zif import zif4
 from mofmd.trajectory.frame import Frame
@@ -133,9 +135,8 @@ def test_lattices(name, vertices, edges, expected):
     assert (found.per_node.sum(axis=0) == found.per_cell * found.sizes).all()
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.data())
-def test_agrees_with_brute_force(data):
+def draw_graph(data) -> tuple[int, np.ndarray, np.ndarray] | None:
+    """A few vertices and edges, also to other images."""
     n = data.draw(st.integers(1, 4))
     one = st.tuples(
         st.integers(0, n - 1), st.integers(0, n - 1), *[st.integers(-1, 1)] * 2, st.just(0)
@@ -148,12 +149,96 @@ def test_agrees_with_brute_force(data):
         a = (u, v, *shift)
         b = (v, u, *(-x for x in shift))
         kept[min(a, b)] = None
-    if not kept:
+    return (n, *graph(*kept)) if kept else None
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_agrees_with_brute_force(data):
+    drawn = draw_graph(data)
+    if drawn is None:
         return
-    edges, images = graph(*kept)
+    n, edges, images = drawn
     assert graph_rings(n, edges, images, depth=7).as_dict() == dict(
         naive_rings(n, edges, images, 7)
     )
+
+
+def naive_king_rings(n_vertices, edges, images, depth) -> Counter:
+    """Shortest ways between two neighbours of a vertex, around it, in a piece of the net."""
+    reach = range(-depth // 2, depth // 2 + 1)
+    net = networkx.Graph()
+    for x, y in product(reach, reach):
+        for (u, v), shift in zip(edges.tolist(), images.tolist(), strict=True):
+            net.add_edge((u, x, y, 0), (v, x + shift[0], y + shift[1], shift[2]))
+    rings = set()
+    for vertex in range(n_vertices):
+        home = (vertex, 0, 0, 0)
+        if home not in net:
+            continue
+        around = net.subgraph(set(net) - {home})
+        for one, two in combinations(net[home], 2):
+            if networkx.has_path(around, one, two):
+                for way in networkx.all_shortest_paths(around, one, two):
+                    if len(way) < depth:
+                        rings.add(canonical([home, *way]))
+    return Counter(len(ring) for ring in rings)
+
+
+@pytest.mark.parametrize(
+    ("name", "vertices", "edges", "expected"),
+    [
+        ("chain", 1, [(0, 0, 1, 0, 0)], {}),
+        # an edge and the one opposite to it are joined around two squares
+        ("square", 1, [(0, 0, 1, 0, 0), (0, 0, 0, 1, 0)], {4: 1, 6: 2}),
+        ("honeycomb", 2, [(0, 1, 0, 0, 0), (0, 1, -1, 0, 0), (0, 1, 0, -1, 0)], {6: 1}),
+        (
+            "diamond",
+            2,
+            [(0, 1, 0, 0, 0), (0, 1, -1, 0, 0), (0, 1, 0, -1, 0), (0, 1, 0, 0, -1)],
+            {6: 4},
+        ),
+        ("cubic", 1, [(0, 0, 1, 0, 0), (0, 0, 0, 1, 0), (0, 0, 0, 0, 1)], {4: 3, 6: 6}),
+    ],
+)
+def test_king_rings_of_lattices(name, vertices, edges, expected):
+    found = graph_rings(vertices, *graph(*edges), depth=16, kind="king")
+    assert found.as_dict() == expected, name
+    assert (found.per_node.sum(axis=0) == found.per_cell * found.sizes).all()
+
+
+def test_king_rings_of_a_cube():
+    # the hexagons around the diagonals are primitive, but no shortest way at any corner
+    edges, images = graph(
+        *[(a, a ^ bit, 0, 0, 0) for a in range(8) for bit in (1, 2, 4) if a < a ^ bit]
+    )
+    assert graph_rings(8, edges, images, kind="king").as_dict() == {4: 6}
+    assert graph_rings(8, edges, images).as_dict() == {4: 6, 6: 4}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_king_rings_agree_with_brute_force(data):
+    drawn = draw_graph(data)
+    if drawn is None:
+        return
+    n, edges, images = drawn
+    found = graph_rings(n, edges, images, depth=8, kind="king")
+    assert found.as_dict() == dict(naive_king_rings(n, edges, images, 8))
+
+
+def test_king_rings_of_the_crystal():
+    net = find_net(find_units(Frame.from_ase(zif4())))
+    found = king_rings(net)
+    primitive = primitive_rings(net).as_dict()
+    # every shortest ring of a corner is primitive here
+    assert {size: number for size, number in found.as_dict().items() if size == 8} == {8: 4}
+    assert all(number <= primitive[size] for size, number in found.as_dict().items())
+    double = find_net(find_units(Frame.from_ase(zif4().repeat((1, 2, 1)))))
+    assert king_rings(double).as_dict() == {s: 2 * n for s, n in found.as_dict().items()}
+    (observed,) = analyse(trajectory_of(zif4()), [Rings(kind="king")])
+    assert observed.name == "rings King"
+    assert observed.scalars["rings per node"].value == found.per_cell.sum() / 16
 
 
 def load(name: str) -> Frame:

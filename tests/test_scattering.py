@@ -6,6 +6,7 @@ from ase.io import read
 from scipy.integrate import quad
 
 from mofmd.analysis.analyse import analyse
+from mofmd.analysis.rdf import Rdf
 from mofmd.analysis.scattering import (
     Scattering,
     partial_structure_factors,
@@ -101,3 +102,20 @@ def test_refusals():
         analyse(trajectory_of(bulk("Cu", cubic=True)), [Scattering(r_max_A=9.0)])
     with pytest.raises(InputError, match="no neutron scattering length of Po"):
         scattering_factors(("Po",), "neutron", np.array([1.0]))
+
+
+def test_d_is_not_damped_towards_the_end_of_g():
+    frames = []
+    for seed in range(4):
+        atoms = bulk("Cu", "fcc", a=3.6, cubic=True).repeat(5)
+        atoms.rattle(0.25, seed=seed)
+        frames.append(atoms)
+    trajectory = trajectory_of(*frames)
+    found, rdf = analyse(trajectory, [Scattering(q_max_per_A=40), Rdf("Cu", "Cu", 8.9)])
+    r, g = (rdf.tables["g"].columns[name].values for name in ("r", "g"))
+    columns = found.tables["pair function"].columns
+    ours = np.interp(r, columns["r"].values, columns["G neutron"].values + 1)
+    # in the second half of the range, where Lorch's window of 9 Å would leave a tenth
+    far = (r > 5) & (r < 8.5)
+    assert np.corrcoef(ours[far], g[far])[0, 1] > 0.99
+    assert np.ptp(ours[far]) == pytest.approx(np.ptp(g[far]), rel=0.1)

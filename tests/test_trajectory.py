@@ -8,11 +8,12 @@ import pytest
 import zstandard
 from ase.build import bulk, molecule
 from ase.io import read
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mofmd.errors import InputError, MissingFileError
 from mofmd.structures.zif import zif4
+from mofmd.trajectory.columns import order_of
 from mofmd.trajectory.dump import Trajectory, read_dump
 from mofmd.trajectory.frame import Frame, Species
 from mofmd.trajectory.table import parse_table
@@ -228,6 +229,7 @@ def test_no_file_and_bad_options(tmp_path):
         TrajectoryFile(tmp_path / "b.bin").first()
 
 
+@settings(deadline=None)  # the first case may compile
 @given(st.lists(st.floats(allow_nan=False, width=64), min_size=1, max_size=20), st.data())
 def test_numbers_are_read_as_python_reads_them(values, data):
     form = data.draw(st.sampled_from(["{!r}", "{:.17e}", "{:.6g}", "{:+.3f}", "{:.15g}"]))
@@ -236,6 +238,37 @@ def test_numbers_are_read_as_python_reads_them(values, data):
     rows = parse_table(text, len(words), np.array([-3, 0]), "table")
     assert rows.values[:, 0].tolist() == [float(word) for word in words]
     assert rows.ids.tolist() == list(range(len(words)))
+
+
+WORDS = st.one_of(
+    st.floats(allow_nan=False, min_value=-1e4, max_value=1e4).map("{:.6f}".format),
+    st.integers(-(10**17), 10**17).map(str),
+    st.from_regex(r"[-+]?[0-9]{0,12}\.?[0-9]{1,17}([eE][-+]?[0-9]{1,3})?", fullmatch=True),
+    st.sampled_from(
+        ["-0", "-0.0", "0.", ".5", "-.25", "1e22", "1e23", "inf", "-infinity", "1e400"]
+    ),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=12))
+def test_every_form_of_a_number_is_read_to_the_last_bit(pairs):
+    text = "".join(f"Zn {a} word  {b}\n" for a, b in pairs).encode()
+    rows = parse_table(text, len(pairs), np.array([-2, 0, -1, 1]), "table")
+    expected = np.array([[float(a), float(b)] for a, b in pairs])
+    assert rows.values.tobytes() == expected.tobytes()
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 10**9), min_size=1, max_size=9, unique=True), st.integers(0, 6))
+def test_atoms_are_sorted_by_any_ids(ids, gap):
+    ids = np.array([k * (gap + 1) for k in ids])
+    assert ids[order_of(ids, "file")].tolist() == sorted(ids.tolist())
+    dense = np.argsort(ids)
+    assert dense[order_of(dense, "file")].tolist() == list(range(len(ids)))
+    for one in (ids, dense):
+        with pytest.raises(InputError, match=f"file: two atoms have the id {one[0]}"):
+            order_of(np.append(one, one[0]), "file")
 
 
 def test_species_compare_by_value():

@@ -109,9 +109,10 @@ class _Schedule:
         tolerance = 1e-6 * max(1.0, abs(time_ps))
         if after is not None and time_ps < after - tolerance:
             return False
-        self._next[k] = (time_ps if after is None else after) + observable.interval_ps
-        if time_ps > self._next[k] + tolerance:  # type: ignore[operator]
-            self._next[k] = time_ps + observable.interval_ps
+        following = (time_ps if after is None else after) + observable.interval_ps
+        if time_ps > following + tolerance:
+            following = time_ps + observable.interval_ps
+        self._next[k] = following
         return True
 
 

@@ -85,11 +85,19 @@ def _rdf(subject: Subject) -> Sequence[Observable]:
     pairs = [(metal, donor) for metal, donor, _ in subject.bonded_pairs()]
     metals = sorted({metal for metal, _ in pairs})
     pairs += [(a, b) for a, b in product(metals, metals) if a <= b]
-    # whole bins within half the cell, with room for a cell that breathes
-    half = 0.97 * cell_heights(subject.frame.cell).min() / 2
+    # whole bins within half the cell of the first frame; a cell that breathes leaves fewer
+    half = cell_heights(subject.frame.cell).min() / 2
     r_max = RDF_BIN_A * int(min(RDF_MAX_A, half) / RDF_BIN_A)
     return [
-        Rdf(a, b, r_max, RDF_BIN_A, subject.temperature_K, interval_ps=subject.every(0.1))
+        Rdf(
+            a,
+            b,
+            r_max,
+            RDF_BIN_A,
+            subject.temperature_K,
+            shrink=True,
+            interval_ps=subject.every(0.1),
+        )
         for a, b in pairs
     ]
 
@@ -129,6 +137,7 @@ CATALOGUE: Mapping[str, Callable[[Subject], Sequence[Observable]]] = {
     "integrity": lambda subject: [Integrity(interval_ps=subject.every(0.1))],
     "msd": lambda subject: [Msd(interval_ps=subject.every(0.5))],
     "rings": lambda subject: [Rings(interval_ps=subject.every(1.0))],
+    "king": lambda subject: [Rings(kind="king", interval_ps=subject.every(1.0))],
     "pores": lambda subject: [PoreStatistics(interval_ps=subject.every(10.0))],
     "scattering": lambda subject: [Scattering(interval_ps=subject.every(1.0))],
     "elasticity": _elasticity,

@@ -1,22 +1,52 @@
-"""Distance to the nearest atom's surface on a grid, and the basins of that field.
+"""Distance to the nearest atom's surface on a grid.
 
-D(r) = min over atoms of |r − r_atom| − R_atom: a sphere of radius D(r) around r overlaps no atom. A
-basin is what steepest ascent on the grid leads to one maximum of D from; where two basins meet, the
-highest point is the neck between two cavities.
+D(r) = min over atoms of |r − r_atom| − R_atom: a sphere of radius D(r) around r overlaps no atom.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from mofmd.analysis.neighbours import Grid, cell_heights
-from mofmd.compiled import compiled
+from mofmd.analysis.neighbours import Grid, bin_at, cell_heights, image_origin, square_distance
+from mofmd.compiled import compiled, inlined
 from mofmd.errors import InputError
 
-FAR_A = 2.0  # beyond the largest radius: where the nearest atom is looked for first
+FAR_A = 2.0  # how far from its surface an atom is felt, at first
+LOOKED_UP_MAX = 0.1  # part of the points that are looked up one by one, at most
+LOOKED_UP_AT_ONCE = 1 << 18
+ONE = np.uint64(1)
+TWOS, FOURS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333)
+EIGHTS, LOWEST = np.uint64(0x0F0F0F0F0F0F0F0F), np.uint64(0x0101010101010101)
 VOXELS_MAX = 400_000_000
+
+
+class Numbering(NamedTuple):
+    """Which points of a grid are open, and how many are open before them: 64 points at a time.
+
+    A table with a number for every point would take thirty times the memory.
+    """
+
+    marks: np.ndarray
+    before: np.ndarray
+
+
+@inlined
+def number_of(numbering: Numbering, flat: int) -> int:
+    """Give the number of a point among the open ones; −1 if it is not open."""
+    place = flat >> 6
+    marks = numbering.marks[place]
+    bit = np.uint64(flat & 63)
+    if not (marks >> bit) & ONE:
+        return -1
+    # those below, counted two, four and eight bits at a time
+    x = marks & ((ONE << bit) - ONE)
+    x -= (x >> ONE) & TWOS
+    x = (x & FOURS) + ((x >> np.uint64(2)) & FOURS)
+    x = (x + (x >> np.uint64(4))) & EIGHTS
+    return int(numbering.before[place] + np.int64((x * LOWEST) >> np.uint64(56)))
 
 
 @dataclass(frozen=True)
@@ -33,12 +63,18 @@ class OpenVoxels:
         (n,) indices of the points in the flattened grid, rising.
     distance
         (n,) D at the points [Å].
+    field
+        (a, b, c) D at all points of the grid [Å].
+    numbering
+        Finds the number of an open point.
     """
 
     cell: np.ndarray
     shape: np.ndarray
     flat: np.ndarray
     distance: np.ndarray
+    field: np.ndarray
+    numbering: Numbering
 
     @property
     def spacing_A(self) -> float:
@@ -56,34 +92,6 @@ class OpenVoxels:
         return np.asarray((indices / self.shape) @ self.cell)
 
 
-@dataclass(frozen=True)
-class Basins:
-    """Basins of the distance field and the necks between them.
-
-    Parameters
-    ----------
-    label
-        (n,) basin of each open voxel.
-    peak
-        (basins,) voxel of each basin's maximum.
-    pairs
-        (necks, 2) basins.
-    images
-        (necks, 3) image of the second basin that the first one meets.
-    voxels
-        (necks, 2) voxels on both sides of the highest contact: in the first, in the second basin.
-    steps
-        (necks, 3) image of the second voxel that neighbours the first.
-    """
-
-    label: np.ndarray
-    peak: np.ndarray
-    pairs: np.ndarray
-    images: np.ndarray
-    voxels: np.ndarray
-    steps: np.ndarray
-
-
 def grid_shape(cell: np.ndarray, spacing_A: float) -> np.ndarray:
     """Points along a, b, c for steps no longer than the spacing."""
     if not spacing_A > 0:
@@ -98,10 +106,14 @@ def grid_shape(cell: np.ndarray, spacing_A: float) -> np.ndarray:
     return np.asarray(shape)
 
 
-def open_voxels(
-    positions: np.ndarray, radii: np.ndarray, cell: np.ndarray, spacing_A: float, least_A: float
-) -> OpenVoxels:
-    """Find the points of a grid with D ≥ ``least_A``, and D there.
+def distance_field(
+    positions: np.ndarray, radii: np.ndarray, cell: np.ndarray, spacing_A: float
+) -> np.ndarray:
+    """D on a grid [Å], (a, b, c) float32.
+
+    Each atom lowers the points around it: along c these are consecutive numbers in memory. What
+    is farther than that from every atom is looked up, or lowered again in a wider round where it
+    is much.
 
     Parameters
     ----------
@@ -111,33 +123,59 @@ def open_voxels(
         (3, 3) rows [Å].
     spacing_A
         Largest step of the grid [Å].
+    """
+    shape = grid_shape(cell, spacing_A)
+    field = np.full(tuple(shape), np.inf, dtype=np.float32)
+    fractional = positions @ np.linalg.inv(cell)
+    fractional -= np.floor(fractional)
+    # atoms near each other lower the same memory
+    order = np.lexsort((np.floor(fractional * shape / 16)).T[::-1])
+    heights = cell_heights(cell)
+    steps = np.arange(int(shape[2]), dtype=np.float32)
+    reach = FAR_A
+    while True:
+        left = _lower(fractional[order], radii[order], cell, heights, reach, steps, field)
+        if left == 0:
+            return field
+        if left < LOOKED_UP_MAX * field.size:
+            break
+        reach *= 2
+    far = np.flatnonzero(np.isinf(field))
+    # in parts: their positions take many times the memory of the field
+    for k in range(0, len(far), LOOKED_UP_AT_ONCE):
+        part = far[k : k + LOOKED_UP_AT_ONCE]
+        _look_up(part, positions, radii, cell, 1.5 * reach, field)
+    return field
+
+
+def open_voxels(
+    positions: np.ndarray, radii: np.ndarray, cell: np.ndarray, spacing_A: float, least_A: float
+) -> OpenVoxels:
+    """Find the points of a grid with D ≥ ``least_A``, and D there.
+
+    Parameters
+    ----------
+    positions, radii, cell, spacing_A
+        As for ``distance_field``.
     least_A
         Smallest distance that counts [Å].
     """
-    shape = grid_shape(cell, spacing_A)
-    flat = np.flatnonzero(~covered_voxels(positions, radii + least_A, cell, shape).reshape(-1))
-    distance = np.full(len(flat), np.inf, dtype=np.float32)
-    reach = FAR_A
-    while True:
-        # nothing beyond r_max can be nearer than r_max − R_max
-        grid = Grid.build(positions, cell, float(radii.max()) + reach)
-        _measure(
-            flat,
-            shape,
-            cell,
-            grid.wrapped,
-            radii[grid.order],
-            grid.starts,
-            grid.shape,
-            grid.offsets,
-            reach,
-            distance,
-        )
-        if len(flat) == 0 or np.isfinite(distance).all():
-            break
-        reach *= 2
-    keep = distance >= least_A
-    return OpenVoxels(cell, shape, flat[keep], distance[keep])
+    return select_voxels(distance_field(positions, radii, cell, spacing_A), cell, least_A)
+
+
+def select_voxels(field: np.ndarray, cell: np.ndarray, least_A: float) -> OpenVoxels:
+    """Points of a field with D ≥ ``least_A``."""
+    is_open = (field >= np.float32(least_A)).reshape(-1)
+    flat = np.flatnonzero(is_open)
+    bits = np.zeros(-(-field.size // 64) * 8, dtype=np.uint8)
+    packed = np.packbits(is_open, bitorder="little")
+    bits[: len(packed)] = packed
+    marks = bits.view("<u8").astype(np.uint64)
+    before = np.concatenate([[0], np.cumsum(np.bitwise_count(marks), dtype=np.int64)[:-1]])
+    shape = np.array(field.shape, dtype=np.int64)
+    return OpenVoxels(
+        cell, shape, flat, field.reshape(-1)[flat], field, Numbering(marks, before.astype(np.int32))
+    )
 
 
 def covered_voxels(
@@ -150,35 +188,35 @@ def covered_voxels(
     return covered
 
 
-def find_basins(voxels: OpenVoxels) -> Basins:
-    """Divide the open voxels into basins."""
-    n = len(voxels.flat)
-    order = np.argsort(-voxels.distance, kind="stable")
-    ranked = voxels.flat[order]
-    # rank of each voxel: what has been reached is what has a lower rank
-    where = np.full(int(np.prod(voxels.shape)), -1, dtype=np.int32)
-    where[ranked] = np.arange(n, dtype=np.int32)
-    state = np.empty((n, 4), dtype=np.int32)
-    peak = np.empty(n, dtype=np.int64)
-    size = 1 << 16
-    while True:
-        slots = np.full(4 * size, -1, dtype=np.int64)
-        necks = np.empty((size, 10), dtype=np.int64)
-        n_basins, n_necks = _flood(where, ranked, voxels.shape, state, peak, slots, necks)
-        if n_necks >= 0:
-            break
-        size *= 4
-    necks = necks[:n_necks]
-    label = np.empty(n, dtype=np.int32)
-    label[order] = state[:, 0]
-    return Basins(
-        label=label,
-        peak=order[peak[:n_basins]],
-        pairs=necks[:, :2],
-        images=necks[:, 2:5],
-        voxels=order[necks[:, 5:7]],
-        steps=necks[:, 7:10],
-    )
+def _look_up(  # noqa: PLR0913, PLR0917 - the atoms, and where
+    far: np.ndarray,
+    positions: np.ndarray,
+    radii: np.ndarray,
+    cell: np.ndarray,
+    reach: float,
+    field: np.ndarray,
+) -> None:
+    """Measure D at some points of a field, which are far from every atom."""
+    points = np.stack(np.unravel_index(far, field.shape), axis=1) / field.shape @ cell
+    distance = np.full(len(far), np.inf)
+    while len(far) and not np.isfinite(distance).all():
+        # nothing beyond r_max can be nearer than r_max − R_max
+        grid = Grid.build(positions, cell, float(radii.max()) + reach)
+        wrapped, _, bins = grid.place(points)
+        _measure(
+            wrapped,
+            bins,
+            cell,
+            grid.wrapped,
+            radii[grid.order],
+            grid.starts,
+            grid.shape,
+            grid.offsets,
+            reach,
+            distance,
+        )
+        reach *= 2
+    field.reshape(-1)[far] = distance
 
 
 @compiled
@@ -223,9 +261,74 @@ def _cover(  # noqa: PLR0913, PLR0917 - plain arrays
 
 
 @compiled
+def _lower(  # noqa: PLR0913, PLR0917 - plain arrays
+    fractional: np.ndarray,
+    radii: np.ndarray,
+    cell: np.ndarray,
+    heights: np.ndarray,
+    reach: float,
+    steps: np.ndarray,
+    field: np.ndarray,
+) -> int:
+    """Lower the field to the distance from each atom, where that is less than ``reach``.
+
+    The inner loop is plain enough for vector instructions. Returns how many points are left.
+    """
+    na, nb, nc = field.shape
+    step_a, step_b, step_c = cell[0] / na, cell[1] / nb, cell[2] / nc
+    cc = step_c[0] ** 2 + step_c[1] ** 2 + step_c[2] ** 2
+    square_step = np.float32(cc)
+    for i in range(len(fractional)):
+        radius = np.float32(radii[i])
+        r = radii[i] + reach
+        if r <= 0:
+            continue
+        a, b, c = fractional[i, 0] * na, fractional[i, 1] * nb, fractional[i, 2] * nc
+        wide_a, wide_b = r / heights[0] * na, r / heights[1] * nb
+        first_b = int(np.ceil(b - wide_b))
+        for ia in range(int(np.ceil(a - wide_a)), int(np.floor(a + wide_a)) + 1):
+            plane = field[ia % na]
+            # from the atom to the line's point in the plane c = 0
+            x = (ia - a) * step_a[0] + (first_b - 1 - b) * step_b[0] - c * step_c[0]
+            y = (ia - a) * step_a[1] + (first_b - 1 - b) * step_b[1] - c * step_c[1]
+            z = (ia - a) * step_a[2] + (first_b - 1 - b) * step_b[2] - c * step_c[2]
+            place = (first_b - 1) % nb
+            for _ in range(first_b, int(np.floor(b + wide_b)) + 1):
+                x += step_b[0]
+                y += step_b[1]
+                z += step_b[2]
+                place = place + 1 if place + 1 < nb else 0
+                # along the line d² is least at ``middle``, and grows by the way from there
+                middle = -(x * step_c[0] + y * step_c[1] + z * step_c[2]) / cc
+                least = x * x + y * y + z * z - cc * middle * middle
+                if least >= r * r:
+                    continue
+                half = np.sqrt((r * r - least) / cc)
+                across = np.float32(max(0.0, least))
+                begin = int(np.ceil(middle - half))
+                end = int(np.floor(middle + half)) + 1
+                while begin < end:
+                    first = begin
+                    if first < 0 or first >= nc:
+                        first %= nc
+                    count = min(end - begin, nc - first)
+                    offset = np.float32(begin - middle)
+                    part = plane[place, first : first + count]
+                    for m in range(count):
+                        way = offset + steps[m]
+                        d = np.sqrt(across + square_step * way * way) - radius
+                        part[m] = d if d < part[m] else part[m]
+                    begin += count
+    left = 0
+    for value in field.flat:
+        left += value == np.inf
+    return left
+
+
+@compiled
 def _measure(  # noqa: PLR0913, PLR0917 - plain arrays
-    flat: np.ndarray,
-    shape: np.ndarray,
+    points: np.ndarray,
+    homes: np.ndarray,
     cell: np.ndarray,
     atoms: np.ndarray,
     radii: np.ndarray,
@@ -236,125 +339,17 @@ def _measure(  # noqa: PLR0913, PLR0917 - plain arrays
     distance: np.ndarray,
 ) -> None:
     """Distance to the nearest surface, where it is less than ``reach``; others stay infinite."""
-    for p in range(len(flat)):
+    for p in range(len(points)):
         if np.isfinite(distance[p]):
             continue
-        ic = flat[p] % shape[2]
-        ib = (flat[p] // shape[2]) % shape[1]
-        ia = flat[p] // (shape[2] * shape[1])
-        fa, fb, fc = ia / shape[0], ib / shape[1], ic / shape[2]
-        px = fa * cell[0, 0] + fb * cell[1, 0] + fc * cell[2, 0]
-        py = fa * cell[0, 1] + fb * cell[1, 1] + fc * cell[2, 1]
-        pz = fa * cell[0, 2] + fb * cell[1, 2] + fc * cell[2, 2]
-        ba, bb, bc = int(fa * bins[0]), int(fb * bins[1]), int(fc * bins[2])
         nearest = reach
         for k in range(len(offsets)):
-            a, b, c = ba + offsets[k, 0], bb + offsets[k, 1], bc + offsets[k, 2]
-            ja, jb, jc = a // bins[0], b // bins[1], c // bins[2]
-            place = ((a - ja * bins[0]) * bins[1] + b - jb * bins[1]) * bins[2] + c - jc * bins[2]
-            x0 = ja * cell[0, 0] + jb * cell[1, 0] + jc * cell[2, 0] - px
-            y0 = ja * cell[0, 1] + jb * cell[1, 1] + jc * cell[2, 1] - py
-            z0 = ja * cell[0, 2] + jb * cell[1, 2] + jc * cell[2, 2] - pz
+            place, image = bin_at(homes, p, offsets, k, bins)
+            origin = image_origin(image, cell, points, p)
             for j in range(starts[place], starts[place + 1]):
-                x, y, z = atoms[j, 0] + x0, atoms[j, 1] + y0, atoms[j, 2] + z0
-                d2 = x * x + y * y + z * z
+                d2 = square_distance(atoms, j, origin)
                 limit = nearest + radii[j]
                 if d2 < limit * limit:
                     nearest = np.sqrt(d2) - radii[j]
         if nearest < reach:
             distance[p] = nearest
-
-
-@compiled
-def _flood(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917 - plain arrays
-    where: np.ndarray,
-    ranked: np.ndarray,
-    shape: np.ndarray,
-    state: np.ndarray,
-    peak: np.ndarray,
-    slots: np.ndarray,
-    necks: np.ndarray,
-) -> tuple[int, int]:
-    """Go down from the highest voxel; each joins the basin of its highest neighbour.
-
-    state (n, 4) is the basin of a voxel, and the image in which it belongs to that basin. Returns
-    the numbers of basins and of necks; of necks −1 if there is no room for more.
-    """
-    n_basins = 0
-    n_necks = 0
-    na, nb, nc = shape
-    mask = len(slots) - 1
-    around = np.empty(26, dtype=np.int64)
-    shift = np.empty((26, 3), dtype=np.int64)
-    for v in range(len(ranked)):
-        ic = ranked[v] % nc
-        ib = (ranked[v] // nc) % nb
-        ia = ranked[v] // (nc * nb)
-        n_around = 0
-        best = -1
-        for da in range(-1, 2):
-            a = ia + da
-            # faster than division
-            sa = 1 if a == na else (-1 if a < 0 else 0)
-            for db in range(-1, 2):
-                b = ib + db
-                sb = 1 if b == nb else (-1 if b < 0 else 0)
-                row = ((a - sa * na) * nb + b - sb * nb) * nc
-                for dc in range(-1, 2):
-                    c = ic + dc
-                    sc = 1 if c == nc else (-1 if c < 0 else 0)
-                    other = where[row + c - sc * nc]
-                    if other < 0 or other >= v:
-                        continue
-                    around[n_around] = other
-                    shift[n_around, 0] = sa
-                    shift[n_around, 1] = sb
-                    shift[n_around, 2] = sc
-                    if best < 0 or other < around[best]:
-                        best = n_around
-                    n_around += 1
-        if best < 0:
-            state[v, 0] = n_basins
-            state[v, 1:] = 0
-            peak[n_basins] = v
-            n_basins += 1
-            continue
-        label = state[around[best], 0]
-        state[v, 0] = label
-        for k in range(3):
-            state[v, 1 + k] = state[around[best], 1 + k] - shift[best, k]
-        for j in range(n_around):
-            other = around[j]
-            x = state[v, 1] + shift[j, 0] - state[other, 1]
-            y = state[v, 2] + shift[j, 1] - state[other, 2]
-            z = state[v, 3] + shift[j, 2] - state[other, 3]
-            if state[other, 0] == label and x == 0 and y == 0 and z == 0:
-                continue
-            # both directions are one neck
-            one, two = label, state[other, 0]
-            sign = 1
-            if two < one or (two == one and (x < 0 or (x == 0 and (y < 0 or (y == 0 and z < 0))))):
-                one, two = two, one
-                sign = -1
-            key = (np.int64(one) << 36) | (np.int64(two) << 12)
-            key |= ((sign * x + 8) << 8) | ((sign * y + 8) << 4) | (sign * z + 8)
-            mixed = key * 0x9E3779B97F4A7C1
-            slot = (mixed ^ (mixed >> 29)) & mask
-            while slots[slot] != -1 and slots[slot] != key:
-                slot = (slot + 1) & mask
-            if slots[slot] == key:
-                continue
-            if n_necks == len(necks):
-                return n_basins, -1
-            slots[slot] = key
-            necks[n_necks, 0] = one
-            necks[n_necks, 1] = two
-            necks[n_necks, 2] = sign * x
-            necks[n_necks, 3] = sign * y
-            necks[n_necks, 4] = sign * z
-            necks[n_necks, 5] = v if sign == 1 else other
-            necks[n_necks, 6] = other if sign == 1 else v
-            for k in range(3):
-                necks[n_necks, 7 + k] = sign * shift[j, k]
-            n_necks += 1
-    return n_basins, n_necks

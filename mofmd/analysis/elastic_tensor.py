@@ -143,6 +143,7 @@ class ElasticTensor:
 
     def young_range(self) -> tuple[Extreme, Extreme]:
         """Smallest and largest Young's modulus [GPa]."""
+        self._require_stable()
         low, high = (_search(self.young_GPa, sign) for sign in (1, -1))
         return (
             Extreme(float(self.young_GPa(low)), low),
@@ -157,6 +158,7 @@ class ElasticTensor:
 
     def shear_range(self) -> tuple[Extreme, Extreme]:
         """Smallest and largest shear modulus [GPa]."""
+        self._require_stable()
         low = _search(lambda n: self.shear_extremes_GPa(n)[0], 1)
         high = _search(lambda n: self.shear_extremes_GPa(n)[1], -1)
         # the form is 1/G: its larger eigenvalue belongs to the smaller modulus
@@ -169,6 +171,7 @@ class ElasticTensor:
 
     def poisson_range(self) -> tuple[Extreme, Extreme]:
         """Smallest and largest Poisson's ratio."""
+        self._require_stable()
         low = _search(lambda n: self.poisson_extremes(n)[0], 1)
         high = _search(lambda n: self.poisson_extremes(n)[1], -1)
         _, least = _quadratic_extremes(self._poisson_form(low), low)
@@ -177,6 +180,13 @@ class ElasticTensor:
             Extreme(float(self.poisson_extremes(low)[0]), low, least[:, 0]),
             Extreme(float(self.poisson_extremes(high)[1]), high, most[:, 1]),
         )
+
+    def _require_stable(self) -> None:
+        if not self.is_stable:
+            raise InputError(
+                f"stiffness: not stable, its lowest eigenvalue is {self.eigenvalues_GPa[0]:.3g} "
+                "GPa: moduli go to infinity in some directions, so that there are no extremes"
+            )
 
     def _shear_form(self, n: np.ndarray) -> np.ndarray:
         """Matrix whose form in the second direction is 1/G: 4 S_ijkl n_i n_k."""

@@ -52,23 +52,26 @@ def _average(results: tuple[Result, ...]) -> Result:
 
 
 def _mean_table(tables: Sequence[Table]) -> Table | None:
-    """Mean of tables with one abscissa; shorter histograms are continued by zeros."""
+    """Mean of tables with one abscissa.
+
+    Shorter histograms are continued by zeros; of curves only what all members have is kept.
+    """
     first = tables[0]
     abscissa = next(iter(first.columns))
-    longest = max((table.columns[abscissa].values for table in tables), key=len)
+    choose = max if first.kind == "bars" else min
+    axis = choose((table.columns[abscissa].values for table in tables), key=len)
     for table in tables:
         own = table.columns[abscissa].values
-        if not np.allclose(own, longest[: len(own)]):
+        both = min(len(own), len(axis))
+        if not np.allclose(own[:both], axis[:both]):
             return None
-        if len(own) != len(longest) and first.kind != "bars":
-            return None
-    columns = {abscissa: Column(longest.copy(), first.columns[abscissa].unit)}
+    columns = {abscissa: Column(axis.copy(), first.columns[abscissa].unit)}
     for name, column in first.columns.items():
         if name == abscissa:
             continue
-        stack = np.zeros((len(tables), len(longest)))
+        stack = np.zeros((len(tables), len(axis)))
         for row, table in zip(stack, tables, strict=True):
-            values = table.columns[name].values
+            values = table.columns[name].values[: len(axis)]
             row[: len(values)] = values
         error = None
         if len(tables) > 1:

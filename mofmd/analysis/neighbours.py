@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mofmd.compiled import compiled
+from mofmd.compiled import compiled, inlined
 from mofmd.errors import InputError
 
 ATOMS_PER_BIN = 4
@@ -179,6 +179,41 @@ def _offsets(cell: np.ndarray, shape: np.ndarray, heights: np.ndarray, r_max: fl
     return np.ascontiguousarray(offsets[near].astype(np.int64))
 
 
+@inlined
+def bin_at(
+    bins: np.ndarray, i: int, offsets: np.ndarray, k: int, shape: np.ndarray
+) -> tuple[int, tuple[int, int, int]]:
+    """Place in ``starts`` of the k-th bin around point i, and the image of the cell it lies in."""
+    a = bins[i, 0] + offsets[k, 0]
+    b = bins[i, 1] + offsets[k, 1]
+    c = bins[i, 2] + offsets[k, 2]
+    ia = a // shape[0]
+    ib = b // shape[1]
+    ic = c // shape[2]
+    place = ((a - ia * shape[0]) * shape[1] + b - ib * shape[1]) * shape[2] + c - ic * shape[2]
+    return place, (ia, ib, ic)
+
+
+@inlined
+def image_origin(
+    image: tuple[int, int, int], cell: np.ndarray, centres: np.ndarray, i: int
+) -> tuple[float, float, float]:
+    """Origin of an image of the cell, seen from point i [Å]."""
+    ia, ib, ic = image
+    return (
+        ia * cell[0, 0] + ib * cell[1, 0] + ic * cell[2, 0] - centres[i, 0],
+        ia * cell[0, 1] + ib * cell[1, 1] + ic * cell[2, 1] - centres[i, 1],
+        ia * cell[0, 2] + ib * cell[1, 2] + ic * cell[2, 2] - centres[i, 2],
+    )
+
+
+@inlined
+def square_distance(others: np.ndarray, j: int, origin: tuple[float, float, float]) -> float:
+    """Square of the distance to point j of an image of the cell, from where its origin is seen."""
+    x, y, z = others[j, 0] + origin[0], others[j, 1] + origin[1], others[j, 2] + origin[2]
+    return float(x * x + y * y + z * z)
+
+
 @compiled
 def _collect(  # noqa: PLR0913, PLR0917 - plain arrays
     centres: np.ndarray,
@@ -202,32 +237,17 @@ def _collect(  # noqa: PLR0913, PLR0917 - plain arrays
     for i in range(len(centres)):
         slot = 0 if counting else slots[i]
         for k in range(len(offsets)):
-            a = bins[i, 0] + offsets[k, 0]
-            b = bins[i, 1] + offsets[k, 1]
-            c = bins[i, 2] + offsets[k, 2]
-            ia = a // shape[0]
-            ib = b // shape[1]
-            ic = c // shape[2]
-            place = ((a - ia * shape[0]) * shape[1] + b - ib * shape[1]) * shape[2]
-            place += c - ic * shape[2]
-            x0 = ia * cell[0, 0] + ib * cell[1, 0] + ic * cell[2, 0] - centres[i, 0]
-            y0 = ia * cell[0, 1] + ib * cell[1, 1] + ic * cell[2, 1] - centres[i, 1]
-            z0 = ia * cell[0, 2] + ib * cell[1, 2] + ic * cell[2, 2] - centres[i, 2]
+            place, image = bin_at(bins, i, offsets, k, shape)
+            origin = image_origin(image, cell, centres, i)
             for j in range(starts[place], starts[place + 1]):
-                x = others[j, 0] + x0
-                y = others[j, 1] + y0
-                z = others[j, 2] + z0
-                d2 = x * x + y * y + z * z
+                d2 = square_distance(others, j, origin)
                 if SELF_DISTANCE_A**2 < d2 < r_max2:
                     if not counting:
                         first[slot] = i
                         second[slot] = order[j]
-                        vectors[slot, 0] = x
-                        vectors[slot, 1] = y
-                        vectors[slot, 2] = z
-                        images[slot, 0] = ia
-                        images[slot, 1] = ib
-                        images[slot, 2] = ic
+                        for x in range(3):
+                            vectors[slot, x] = others[j, x] + origin[x]
+                            images[slot, x] = image[x]
                     slot += 1
         if counting:
             slots[i + 1] = slot
@@ -249,21 +269,9 @@ def _histogram(  # noqa: PLR0913, PLR0917 - plain arrays
     r_max2 = r_max * r_max
     for i in range(len(centres)):
         for k in range(len(offsets)):
-            a = bins[i, 0] + offsets[k, 0]
-            b = bins[i, 1] + offsets[k, 1]
-            c = bins[i, 2] + offsets[k, 2]
-            ia = a // shape[0]
-            ib = b // shape[1]
-            ic = c // shape[2]
-            place = ((a - ia * shape[0]) * shape[1] + b - ib * shape[1]) * shape[2]
-            place += c - ic * shape[2]
-            x0 = ia * cell[0, 0] + ib * cell[1, 0] + ic * cell[2, 0] - centres[i, 0]
-            y0 = ia * cell[0, 1] + ib * cell[1, 1] + ic * cell[2, 1] - centres[i, 1]
-            z0 = ia * cell[0, 2] + ib * cell[1, 2] + ic * cell[2, 2] - centres[i, 2]
+            place, image = bin_at(bins, i, offsets, k, shape)
+            origin = image_origin(image, cell, centres, i)
             for j in range(starts[place], starts[place + 1]):
-                x = others[j, 0] + x0
-                y = others[j, 1] + y0
-                z = others[j, 2] + z0
-                d2 = x * x + y * y + z * z
+                d2 = square_distance(others, j, origin)
                 if SELF_DISTANCE_A**2 < d2 < r_max2:
                     counts[min(len(counts) - 1, int(np.sqrt(d2) * per_A))] += 1

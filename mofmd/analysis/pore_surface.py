@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mofmd.analysis.distance_field import OpenVoxels
-from mofmd.analysis.neighbours import Grid
+from mofmd.analysis.neighbours import Grid, bin_at, image_origin
 from mofmd.compiled import compiled
 from mofmd.trajectory.frame import Frame
 
@@ -46,6 +46,7 @@ def surface_points(
     counts = np.zeros((len(frame), 3), dtype=np.int64)
     _count(
         grid.wrapped,
+        grid.place(grid.wrapped)[2],
         spheres[grid.order],
         grid.starts,
         grid.shape,
@@ -65,6 +66,7 @@ def surface_points(
 @compiled
 def _count(  # noqa: PLR0913, PLR0917 - plain arrays
     atoms: np.ndarray,
+    homes: np.ndarray,
     spheres: np.ndarray,
     starts: np.ndarray,
     bins: np.ndarray,
@@ -80,17 +82,12 @@ def _count(  # noqa: PLR0913, PLR0917 - plain arrays
     near = np.empty((4096, 4))
     for i in range(len(atoms)):
         ri = spheres[i]
-        f = atoms[i] @ inverse
-        home = (f * bins).astype(np.int64)
         n_near = 0
         for k in range(len(offsets)):
-            a, b, c = home[0] + offsets[k, 0], home[1] + offsets[k, 1], home[2] + offsets[k, 2]
-            ja, jb, jc = a // bins[0], b // bins[1], c // bins[2]
-            place = ((a - ja * bins[0]) * bins[1] + b - jb * bins[1]) * bins[2] + c - jc * bins[2]
+            place, image = bin_at(homes, i, offsets, k, bins)
+            x0, y0, z0 = image_origin(image, cell, atoms, i)
             for j in range(starts[place], starts[place + 1]):
-                x = atoms[j, 0] - atoms[i, 0] + ja * cell[0, 0] + jb * cell[1, 0] + jc * cell[2, 0]
-                y = atoms[j, 1] - atoms[i, 1] + ja * cell[0, 1] + jb * cell[1, 1] + jc * cell[2, 1]
-                z = atoms[j, 2] - atoms[i, 2] + ja * cell[0, 2] + jb * cell[1, 2] + jc * cell[2, 2]
+                x, y, z = atoms[j, 0] + x0, atoms[j, 1] + y0, atoms[j, 2] + z0
                 d2 = x * x + y * y + z * z
                 if 1e-12 < d2 < (ri + spheres[j]) ** 2 and n_near < len(near):
                     near[n_near, 0] = x

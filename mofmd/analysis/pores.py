@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mofmd.analysis.basins import Basins, find_basins
 from mofmd.analysis.distance_field import (
-    Basins,
     OpenVoxels,
     covered_voxels,
-    find_basins,
+    distance_field,
     grid_shape,
-    open_voxels,
+    select_voxels,
 )
+from mofmd.analysis.local_field import DistanceProbe
 from mofmd.analysis.observable import Observable, Record, Stamp, series_table
-from mofmd.analysis.pore_network import DistanceProbe, PoreNetwork, build_network
+from mofmd.analysis.pore_network import PoreNetwork, build_network
 from mofmd.analysis.pore_surface import surface_points
 from mofmd.analysis.radii import atom_radii
 from mofmd.analysis.result import Column, Result
@@ -27,7 +28,6 @@ from mofmd.units import A3_TO_CM3_PER_MOL, G_TO_KG
 
 HELIUM_RADIUS_A = 1.2  # Castel et al., Digital Discovery 2024, 3, 355, "Structural properties"
 SPACING_A = 0.2
-PEAKS_CLIMBED = 8
 
 
 @dataclass(frozen=True)
@@ -108,15 +108,14 @@ def find_pores(
     areas = (np.nan, np.nan)
     if surface:
         areas = surface_points(frame, radii, probe_radius_A, voxels, reached)
-    peaks = basins.peak[np.argsort(-voxels.distance[basins.peak])[:PEAKS_CLIMBED]]
-    tops = [probe.climb(point, spacing_A) for point in voxels.positions(peaks)]
+    largest = _largest_sphere(voxels, basins, probe, spacing_A)
     return Pores(
         probe_radius_A=probe_radius_A,
         accessible_A3=float((inside & reached).sum()) * voxels.voxel_A3,
         inaccessible_A3=float((inside & ~reached).sum()) * voxels.voxel_A3,
         accessible_A2=areas[0],
         inaccessible_A2=areas[1],
-        largest_cavity_A=2 * max(tops, default=np.nan),
+        largest_cavity_A=2 * largest,
         limiting_A=2 * network.percolation_A,
         largest_on_way_A=2 * network.along_A,
         volume_A3=frame.volume_A3,
@@ -145,14 +144,35 @@ def pore_volume_A3(
     return float(frame.volume_A3 * (1 - np.count_nonzero(covered) / covered.size))
 
 
+def _largest_sphere(
+    voxels: OpenVoxels, basins: Basins, probe: DistanceProbe, spacing_A: float
+) -> float:
+    """Radius of the largest sphere that fits; NaN without open voxels."""
+    heights = voxels.distance[basins.peak]
+    if len(heights) == 0:
+        return float("nan")
+    # a summit is higher than its voxel by this at most; after a first look by a quarter of it
+    slack = np.sqrt(3) / 2 * spacing_A
+    peaks = basins.peak[heights >= heights.max() - slack]
+    points = voxels.positions(peaks)
+    looks = probe.summits(points, spacing_A)
+    best = -np.inf
+    for k in np.argsort(-looks):
+        if looks[k] + slack / 4 < best:
+            break
+        best = max(best, probe.climb(points[k], spacing_A))
+    return float(best)
+
+
 def _network(
     frame: Frame, radii: np.ndarray, probe_radius_A: float, spacing_A: float
 ) -> tuple[OpenVoxels, Basins, PoreNetwork, DistanceProbe]:
     """Pore network down to the probe, or to what passes through if that is smaller."""
     # a neck on the grid is too low by this at most
     least = probe_radius_A - np.sqrt(3) / 2 * spacing_A
+    field = distance_field(frame.positions, radii, frame.cell, spacing_A)
     while True:
-        voxels = open_voxels(frame.positions, radii, frame.cell, spacing_A, least)
+        voxels = select_voxels(field, frame.cell, least)
         basins = find_basins(voxels)
         # D changes by no more than the way, and local grids reach a few steps
         reach = max(0.0, float(voxels.distance.max(initial=0.0))) + 8 * spacing_A

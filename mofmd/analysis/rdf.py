@@ -93,8 +93,8 @@ class Rdf(Observable):
     first, second
         The elements.
     r_max_A
-        Upper end [Å], a multiple of the bin width; None takes what fits in half the cell of the
-        first frame.
+        Upper end [Å], a multiple of the bin width; None takes what fits in half the cell of every
+        frame.
     bin_width_A
         Width of a bin [Å].
     temperature_K
@@ -103,6 +103,8 @@ class Rdf(Observable):
         Allow ``r_max_A`` beyond half the cell's smallest height, where an atom meets images of one
         and the same neighbour: exact counts of a periodic crystal, but no longer those of a
         liquid or glass.
+    shrink
+        Leave out what does not fit in half the cell of some frame, instead of refusing it.
     interval_ps, cut
         As for every observable; the paper's interval is 0.1 ps.
     """
@@ -113,6 +115,7 @@ class Rdf(Observable):
     bin_width_A: float = 0.05
     temperature_K: float | None = None
     beyond_half_cell: bool = field(default=False, kw_only=True)
+    shrink: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         """Refuse bins that do not fit."""
@@ -136,7 +139,8 @@ class Rdf(Observable):
     def measure(self, frame: Frame) -> tuple[float, np.ndarray]:
         """Mean of 1/r over the pairs [1/Å], and g(r) of the frame."""
         half = cell_heights(frame.cell).min() / 2
-        if self._edges[-1] > half + 1e-9 and not self.beyond_half_cell:
+        shrinks = self.shrink or self.r_max_A is None
+        if self._edges[-1] > half + 1e-9 and not (self.beyond_half_cell or shrinks):
             raise InputError(
                 f"r_max_A: {self._edges[-1]:g} exceeds {half:.3f} Å, half the cell's smallest "
                 f"height at step {frame.step}; reduce it, use a supercell, or allow "
@@ -145,7 +149,10 @@ class Rdf(Observable):
         counts = _counts(frame, self.pair, self._edges)
         centres = (self._edges[1:] + self._edges[:-1]) / 2
         inverse = float(counts @ (1 / centres) / max(1, counts.sum()))
-        return inverse, normalised(counts, frame, self.pair, self._edges)
+        g = normalised(counts, frame, self.pair, self._edges)
+        if shrinks and not self.beyond_half_cell:
+            g[self._edges[1:] > half + 1e-9] = np.nan
+        return inverse, g
 
     def add(self, stamp: Stamp, value: tuple[float, np.ndarray]) -> None:
         """Take the measurement of the next frame."""
@@ -155,7 +162,10 @@ class Rdf(Observable):
         """Average over the frames in equilibrium."""
         sampling = self._record.sampling(self.cut)
         g, error = self._record.average.mean(sampling)
-        r = (self._edges[1:] + self._edges[:-1]) / 2
+        # bins that did not fit in the cell of some frame
+        fits = int(np.isfinite(g).sum())
+        g, error = g[:fits].copy(), error[:fits].copy()
+        r = (self._edges[1:] + self._edges[:-1])[:fits] / 2
         label = "-".join(self.pair)
         tables = {
             "g": Table(
@@ -177,7 +187,7 @@ class Rdf(Observable):
             "F(r) = -kT ln(g/g_max) (Castel et al. 2024, Structural properties)",
             settings={
                 "pair": list(self.pair),
-                "r_max_A": float(self._edges[-1]),
+                "r_max_A": float(self._edges[fits]),
                 "bin_width_A": self.bin_width_A,
                 "temperature_K": self.temperature_K,
             },

@@ -19,7 +19,7 @@ from mofmd.analysis.statistics import INDEPENDENT_MIN, Estimate, Sampling
 from mofmd.engine.files import write_atomic
 
 SCHEMA = "mofmd-analysis-1"
-Kind = Literal["curve", "bars", "series"]
+Kind = Literal["curve", "bars", "series", "points"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Table:
     columns
         Name to column.
     kind
-        How it is drawn: a curve, bars, or a series over time.
+        How it is drawn: a curve, bars, a series over time, or points with errors.
     title
         What it shows.
     """
@@ -177,7 +177,8 @@ def header(name: str, column: Column) -> str:
 
 def _few(sampling: Sampling) -> str:
     return (
-        f"Too few independent samples: {sampling.used} frames are worth "
+        f"Too few independent samples: {sampling.used} "
+        f"{'frame is' if sampling.used == 1 else 'frames are'} worth "
         f"{sampling.independent:.1f} (at least {INDEPENDENT_MIN} are wanted); the errors are a "
         "lower bound. Run longer."
     )
@@ -228,6 +229,7 @@ def _npz(results: list[Result]) -> bytes:
                 if column.standard_error is not None:
                     arrays[f"{key}.standard_error"] = column.standard_error
     buffer = io.BytesIO()
+    # numpy's stub takes names for its own option allow_pickle alone
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 

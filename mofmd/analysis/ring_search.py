@@ -9,6 +9,8 @@ ring is found from its lowest root alone.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from mofmd.compiled import compiled
@@ -18,6 +20,30 @@ HALF = 1 << (BITS - 1)
 MASK = (1 << BITS) - 1
 
 
+class Graph(NamedTuple):
+    """A periodic graph as plain arrays.
+
+    Vertex v has neighbours[starts[v] : starts[v + 1]] in the images ``shifts``. Every ring passes
+    one of the ``chosen`` vertices at least.
+    """
+
+    starts: np.ndarray
+    neighbours: np.ndarray
+    shifts: np.ndarray
+    chosen: np.ndarray
+
+
+class Tables(NamedTuple):
+    """Distances from each chosen vertex to all within reach.
+
+    Vertex v has keys[begins[v] : begins[v + 1]], sorted, and their distances.
+    """
+
+    begins: np.ndarray
+    keys: np.ndarray
+    distances: np.ndarray
+
+
 @compiled
 def pack(vertex: int, x: int, y: int, z: int) -> int:
     """Key of a vertex in an image."""
@@ -25,7 +51,7 @@ def pack(vertex: int, x: int, y: int, z: int) -> int:
 
 
 @compiled
-def _slot(keys: np.ndarray, key: int) -> int:
+def find_slot(keys: np.ndarray, key: int) -> int:
     """Where a key is in a hash table, or where it would go; −1 marks a free slot."""
     mask = len(keys) - 1
     mixed = key * 0x9E3779B97F4A7C1
@@ -36,13 +62,11 @@ def _slot(keys: np.ndarray, key: int) -> int:
 
 
 @compiled
-def _explore(  # noqa: PLR0913, PLR0917 - plain arrays
+def explore(  # noqa: PLR0913, PLR0917 - plain arrays
     root: int,
     reach: int,
-    starts: np.ndarray,
-    neighbours: np.ndarray,
-    shifts: np.ndarray,
-    chosen: np.ndarray,
+    blocked: int,
+    graph: Graph,
     keys: np.ndarray,
     values: np.ndarray,
     nodes: np.ndarray,
@@ -53,14 +77,16 @@ def _explore(  # noqa: PLR0913, PLR0917 - plain arrays
 
     nodes (n, 4) holds vertex and image, distance (n,) its distance; keys and values map back.
     before (n, 1 + degree), if it has columns, holds the number of vertices that come before each
-    one on shortest ways from the root which pass no lower root, and those vertices.
+    one on shortest ways from the root which pass no lower chosen vertex, and those vertices. With a
+    vertex ``blocked``, given by its key, ways go around it, and may pass lower ones.
     """
+    starts, neighbours, shifts, chosen = graph
     track = before.shape[1] > 0
     keys[:] = -1
     nodes[0, 0] = root
     nodes[0, 1:] = 0
     distance[0] = 0
-    first = _slot(keys, pack(root, 0, 0, 0))
+    first = find_slot(keys, pack(root, 0, 0, 0))
     keys[first] = pack(root, 0, 0, 0)
     values[first] = 0
     head, tail = 0, 1
@@ -74,7 +100,9 @@ def _explore(  # noqa: PLR0913, PLR0917 - plain arrays
             y = nodes[head, 2] + shifts[k, 1]
             z = nodes[head, 3] + shifts[k, 2]
             key = pack(other, x, y, z)
-            slot = _slot(keys, key)
+            if key == blocked:
+                continue
+            slot = find_slot(keys, key)
             if keys[slot] == -1:
                 if tail == len(nodes):
                     return -1
@@ -90,7 +118,7 @@ def _explore(  # noqa: PLR0913, PLR0917 - plain arrays
                 tail += 1
             if track and (head == 0 or before[head, 0] > 0):
                 found = values[slot]
-                lower = chosen[other] and other < root
+                lower = blocked < 0 and chosen[other] and other < root
                 if distance[found] == distance[head] + 1 and not lower:
                     before[found, 0] += 1
                     before[found, before[found, 0]] = head
@@ -98,37 +126,19 @@ def _explore(  # noqa: PLR0913, PLR0917 - plain arrays
     return tail
 
 
-def distance_tables(
-    starts: np.ndarray,
-    neighbours: np.ndarray,
-    shifts: np.ndarray,
-    chosen: np.ndarray,
-    reach: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Distances from each chosen vertex to all within reach.
-
-    Returns
-    -------
-    begins, keys, distances
-        Vertex v has keys[begins[v] : begins[v + 1]], sorted, and their distances.
-    """
+def distance_tables(graph: Graph, reach: int) -> Tables:
+    """Distances from each chosen vertex to all within reach."""
     size = 1 << 12
     while True:
-        begins, keys, distances = _tables(starts, neighbours, shifts, chosen, reach, size)
-        if len(begins):
-            return begins, keys, distances
+        tables = Tables(*_tables(graph, reach, size))
+        if len(tables.begins):
+            return tables
         size *= 4
 
 
 @compiled
-def _tables(  # noqa: PLR0913, PLR0917 - plain arrays
-    starts: np.ndarray,
-    neighbours: np.ndarray,
-    shifts: np.ndarray,
-    chosen: np.ndarray,
-    reach: int,
-    size: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _tables(graph: Graph, reach: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    chosen = graph.chosen
     n_vertices = len(chosen)
     keys = np.empty(2 * size, dtype=np.int64)
     values = np.empty(2 * size, dtype=np.int64)
@@ -142,9 +152,7 @@ def _tables(  # noqa: PLR0913, PLR0917 - plain arrays
         begins[v + 1] = begins[v]
         if not chosen[v]:
             continue
-        n = _explore(
-            v, reach, starts, neighbours, shifts, chosen, keys, values, nodes, distance, untracked
-        )
+        n = explore(v, reach, -1, graph, keys, values, nodes, distance, untracked)
         if n < 0:
             return np.empty(0, dtype=np.int64), all_keys, all_distances
         while begins[v] + n > len(all_keys):
@@ -165,28 +173,19 @@ def _tables(  # noqa: PLR0913, PLR0917 - plain arrays
     return begins, all_keys[: begins[-1]].copy(), all_distances[: begins[-1]].copy()
 
 
-def search_rings(  # noqa: PLR0913, PLR0917 - plain arrays
-    starts: np.ndarray,
-    neighbours: np.ndarray,
-    shifts: np.ndarray,
-    chosen: np.ndarray,
-    depth: int,
-    tables: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> np.ndarray:
+def search_rings(graph: Graph, depth: int, tables: Tables) -> np.ndarray:
     """Count the rings through each vertex of the cell: (vertices, depth + 1)."""
-    begins, keys, distances = tables
-    size = max(1 << 12, 2 * int(np.diff(begins).max(initial=1)))
+    size = max(1 << 12, 2 * int(np.diff(tables.begins).max(initial=1)))
     size = 1 << (size - 1).bit_length()
-    through = np.zeros((len(chosen), depth + 1), dtype=np.int64)
-    _search(starts, neighbours, shifts, chosen, depth, begins, keys, distances, size, through)
+    through = np.zeros((len(graph.chosen), depth + 1), dtype=np.int64)
+    _search(graph, depth, tables, size, through)
     return through
 
 
 @compiled
-def _lookup(
-    begins: np.ndarray, keys: np.ndarray, distances: np.ndarray, vertex: int, key: int
-) -> int:
+def _lookup(tables: Tables, vertex: int, key: int) -> int:
     """Distance from a chosen vertex of the cell to a key; 255 if it is out of reach."""
+    begins, keys, distances = tables
     low, high = begins[vertex], begins[vertex + 1]
     while low < high:
         middle = (low + high) // 2
@@ -200,37 +199,29 @@ def _lookup(
 
 
 @compiled
-def _apart(  # noqa: PLR0913, PLR0917 - plain arrays
-    a: np.ndarray,
-    b: np.ndarray,
-    wanted: int,
-    starts: np.ndarray,
-    neighbours: np.ndarray,
-    shifts: np.ndarray,
-    chosen: np.ndarray,
-    begins: np.ndarray,
-    keys: np.ndarray,
-    distances: np.ndarray,
-) -> bool:
+def _apart(a: np.ndarray, b: np.ndarray, wanted: int, graph: Graph, tables: Tables) -> bool:
     """Whether two vertices are at least so many edges apart.
 
     One of them has a table, or all its neighbours have.
     """
+    starts, neighbours, shifts, chosen = graph
     if not chosen[a[0]] and chosen[b[0]]:
         a, b = b, a
     x, y, z = b[1] - a[1], b[2] - a[2], b[3] - a[3]
     if chosen[a[0]]:
-        return _lookup(begins, keys, distances, a[0], pack(b[0], x, y, z)) >= wanted
+        return _lookup(tables, a[0], pack(b[0], x, y, z)) >= wanted
     for k in range(starts[a[0]], starts[a[0] + 1]):
         key = pack(b[0], x - shifts[k, 0], y - shifts[k, 1], z - shifts[k, 2])
-        if 1 + _lookup(begins, keys, distances, neighbours[k], key) < wanted:
+        if 1 + _lookup(tables, neighbours[k], key) < wanted:
             return False
     return True
 
 
 @compiled
-def _ways(end: int, length: int, before: np.ndarray, ways: np.ndarray) -> tuple[int, np.ndarray]:
-    """All shortest ways from a vertex back to the root that pass no lower root.
+def shortest_ways(
+    end: int, length: int, before: np.ndarray, ways: np.ndarray
+) -> tuple[int, np.ndarray]:
+    """All shortest ways from a vertex back to the root, as ``before`` allows them.
 
     ways (n, length + 1) holds indices of ``nodes``, by distance from the root.
     """
@@ -262,50 +253,23 @@ def _ways(end: int, length: int, before: np.ndarray, ways: np.ndarray) -> tuple[
 
 
 @compiled
-def _is_primitive(  # noqa: PLR0913, PLR0917 - plain arrays
-    ring: np.ndarray,
-    size: int,
-    nodes: np.ndarray,
-    starts: np.ndarray,
-    neighbours: np.ndarray,
-    shifts: np.ndarray,
-    chosen: np.ndarray,
-    begins: np.ndarray,
-    keys: np.ndarray,
-    distances: np.ndarray,
+def _is_primitive(
+    ring: np.ndarray, size: int, nodes: np.ndarray, graph: Graph, tables: Tables
 ) -> bool:
     """Whether opposite vertices are as far apart in the graph as in the ring."""
     half = size // 2
     for k in range(size if size % 2 else half):
-        if not _apart(
-            nodes[ring[k]],
-            nodes[ring[(k + half) % size]],
-            half,
-            starts,
-            neighbours,
-            shifts,
-            chosen,
-            begins,
-            keys,
-            distances,
-        ):
+        one, two = nodes[ring[k]], nodes[ring[(k + half) % size]]
+        if not _apart(one, two, half, graph, tables):
             return False
     return True
 
 
 @compiled
-def _search(  # noqa: PLR0912, PLR0913, PLR0917 - plain arrays
-    starts: np.ndarray,
-    neighbours: np.ndarray,
-    shifts: np.ndarray,
-    chosen: np.ndarray,
-    depth: int,
-    begins: np.ndarray,
-    keys: np.ndarray,
-    distances: np.ndarray,
-    size: int,
-    through: np.ndarray,
+def _search(  # noqa: PLR0912 - one loop over roots
+    graph: Graph, depth: int, tables: Tables, size: int, through: np.ndarray
 ) -> None:
+    starts, neighbours, shifts, chosen = graph
     slots = np.empty(2 * size, dtype=np.int64)
     values = np.empty(2 * size, dtype=np.int64)
     nodes = np.empty((size, 4), dtype=np.int64)
@@ -323,41 +287,18 @@ def _search(  # noqa: PLR0912, PLR0913, PLR0917 - plain arrays
     for root in range(len(chosen)):
         if not chosen[root]:
             continue
-        n = _explore(
-            root,
-            depth // 2,
-            starts,
-            neighbours,
-            shifts,
-            chosen,
-            slots,
-            values,
-            nodes,
-            distance,
-            before,
-        )
+        n = explore(root, depth // 2, -1, graph, slots, values, nodes, distance, before)
         for end in range(1, n):
             m = distance[end]
             if before[end, 0] == 0 or (before[end, 0] == 1 and bipartite):
                 continue
-            n_one, one = _ways(end, m, before, one)
+            n_one, one = shortest_ways(end, m, before, one)
             # even: two ways to the same vertex
             for i in range(n_one):
                 for j in range(i):
                     if _disjoint(one[i], one[j], m - 1):
                         _close(one[i], one[j], m, m - 1, ring)
-                        if _is_primitive(
-                            ring,
-                            2 * m,
-                            nodes,
-                            starts,
-                            neighbours,
-                            shifts,
-                            chosen,
-                            begins,
-                            keys,
-                            distances,
-                        ):
+                        if _is_primitive(ring, 2 * m, nodes, graph, tables):
                             _count(ring, 2 * m, root, nodes, through)
             if bipartite or 2 * m + 1 > depth:
                 continue
@@ -370,29 +311,18 @@ def _search(  # noqa: PLR0912, PLR0913, PLR0917 - plain arrays
                     nodes[end, 2] + shifts[k, 1],
                     nodes[end, 3] + shifts[k, 2],
                 )
-                slot = _slot(slots, key)
+                slot = find_slot(slots, key)
                 if slots[slot] == -1:
                     continue
                 other = values[slot]
                 if other <= end or distance[other] != m or before[other, 0] == 0:
                     continue
-                n_two, two = _ways(other, m, before, two)
+                n_two, two = shortest_ways(other, m, before, two)
                 for i in range(n_one):
                     for j in range(n_two):
                         if _disjoint(one[i], two[j], m):
                             _close(one[i], two[j], m, m, ring)
-                            if _is_primitive(
-                                ring,
-                                2 * m + 1,
-                                nodes,
-                                starts,
-                                neighbours,
-                                shifts,
-                                chosen,
-                                begins,
-                                keys,
-                                distances,
-                            ):
+                            if _is_primitive(ring, 2 * m + 1, nodes, graph, tables):
                                 _count(ring, 2 * m + 1, root, nodes, through)
 
 

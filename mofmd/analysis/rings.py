@@ -1,4 +1,4 @@
-"""Primitive rings of a periodic net.
+"""Rings of a periodic net: primitive ones, and King's.
 
 A ring is primitive if no two of its vertices are joined by a way through the net that is shorter
 than both ways along the ring: Franzblau, Phys. Rev. B 1991, 44, 4925 (shortest-path rings), the
@@ -13,19 +13,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from mofmd.analysis.bond_graph import adjacency
 from mofmd.analysis.building_units import Cutoffs, Net, find_net, find_units
 from mofmd.analysis.coordination import ZN_N_CUTOFF_A
+from mofmd.analysis.king_search import search_king_rings
 from mofmd.analysis.observable import Observable, Record, Stamp, series_table
 from mofmd.analysis.result import Column, Result, Table
-from mofmd.analysis.ring_search import distance_tables, search_rings
+from mofmd.analysis.ring_search import Graph, distance_tables, search_rings
 from mofmd.analysis.statistics import mean_of_series
 from mofmd.errors import InputError
 from mofmd.trajectory.frame import Frame
 
+Kind = Literal["primitive", "king"]
+TITLES: dict[Kind, str] = {"primitive": "Primitive", "king": "King's"}
+DEFINITIONS: dict[Kind, str] = {
+    "primitive": "primitive (shortest-path) rings of the node-linker net, infinite periodic graph "
+    "(Franzblau 1991; R.I.N.G.S.); Castel et al. 2024, Fig. 8",
+    "king": "King's rings of the node-linker net, infinite periodic graph: the shortest way back "
+    "at one vertex at least (King 1967)",
+}
 DEPTH_MAX = 64  # ring size; images are packed into seven bits a direction
 
 
@@ -71,19 +81,38 @@ def primitive_rings(net: Net, depth: int = 32) -> RingStatistics:
     depth
         Largest size; the paper's is 32 (Castel et al., Digital Discovery 2024, 3, 355).
     """
+    return net_rings(net, depth, "primitive")
+
+
+def king_rings(net: Net, depth: int = 32) -> RingStatistics:
+    """Find all King's rings of a net of nodes and linkers.
+
+    Parameters
+    ----------
+    net, depth
+        As for ``primitive_rings``.
+    """
+    return net_rings(net, depth, "king")
+
+
+def net_rings(net: Net, depth: int, kind: Kind) -> RingStatistics:
+    """Find all rings of a kind of a net of nodes and linkers."""
+    n_vertices = net.n_nodes + net.n_linkers
     return graph_rings(
-        net.n_nodes + net.n_linkers, net.edges, net.images, depth, roots=range(net.n_nodes)
+        n_vertices, net.edges, net.images, depth, roots=range(net.n_nodes), kind=kind
     )
 
 
-def graph_rings(
+def graph_rings(  # noqa: PLR0913 - a graph is three of them
     n_vertices: int,
     edges: np.ndarray,
     images: np.ndarray,
     depth: int = 32,
     roots: Sequence[int] | None = None,
+    *,
+    kind: Kind = "primitive",
 ) -> RingStatistics:
-    """Find all primitive rings of any periodic graph.
+    """Find all rings of any periodic graph.
 
     Parameters
     ----------
@@ -97,19 +126,24 @@ def graph_rings(
         Largest size.
     roots
         Vertices that every ring passes at least one of; None takes all.
+    kind
+        ``primitive`` or ``king``.
     """
     if not 3 <= depth <= DEPTH_MAX:
         raise InputError(f"depth: {depth}, expected 3 to {DEPTH_MAX}")
-    if len(images) and abs(images).max() > 1 and abs(images).max() * (depth // 2) >= DEPTH_MAX:
+    reach = depth // 2 if kind == "primitive" else depth - 2
+    if len(images) and abs(images).max() > 1 and abs(images).max() * reach >= DEPTH_MAX:
         raise InputError(
             f"net: an edge reaches {abs(images).max()} cells away; use a supercell or put the "
             "vertices together"
         )
-    starts, neighbours, shifts = adjacency(n_vertices, edges[:, 0], edges[:, 1], images)
     chosen = np.zeros(n_vertices, dtype=np.bool_)
     chosen[list(range(n_vertices) if roots is None else roots)] = True
-    tables = distance_tables(starts, neighbours, shifts, chosen, depth // 2)
-    through = search_rings(starts, neighbours, shifts, chosen, depth, tables)
+    graph = Graph(*adjacency(n_vertices, edges[:, 0], edges[:, 1], images), chosen)
+    if kind == "king":
+        through = search_king_rings(graph, depth)
+    else:
+        through = search_rings(graph, depth, distance_tables(graph, depth // 2))
     # a ring of n vertices is found once, and counted at each of its vertices
     sizes = np.arange(3, depth + 1)
     totals = through[:, 3:].sum(axis=0)
@@ -121,7 +155,7 @@ def graph_rings(
 
 @dataclass(eq=False)
 class Rings(Observable):
-    """Primitive rings of the net of nodes and linkers.
+    """Primitive or King's rings of the net of nodes and linkers.
 
     Building units are those of the first frame; bonds between them are found in every frame.
 
@@ -132,12 +166,15 @@ class Rings(Observable):
     metal_cutoffs_A
         Longest bond of each (metal, donor) pair [Å]; the paper's is 2.5 Å for Zn-N. Others: 1.25
         times the sum of the covalent radii.
+    kind
+        ``primitive``, the paper's, or ``king``.
     interval_ps, cut
         As for every observable; the paper's interval is 1 ps.
     """
 
     depth: int = 32
     metal_cutoffs_A: Cutoffs | None = None
+    kind: Kind = "primitive"
 
     def __post_init__(self) -> None:
         """Begin with no frame."""
@@ -148,7 +185,7 @@ class Rings(Observable):
     @property
     def name(self) -> str:
         """Short name for people."""
-        return "rings"
+        return "rings" if self.kind == "primitive" else "rings King"
 
     def check(self, frame: Frame) -> None:
         """Find the building units; refuse a structure without nodes or linkers."""
@@ -163,7 +200,7 @@ class Rings(Observable):
     def measure(self, frame: Frame) -> np.ndarray:
         """Rings of each size per cell."""
         net = find_net(self._units, frame, self._cutoffs)
-        return primitive_rings(net, self.depth).per_cell.astype(np.float64)
+        return net_rings(net, self.depth, self.kind).per_cell.astype(np.float64)
 
     def add(self, stamp: Stamp, value: np.ndarray) -> None:
         """Take the measurement of the next frame."""
@@ -178,9 +215,9 @@ class Rings(Observable):
         series = np.array(self._record.series)
         return Result(
             name=self.name,
-            definition="primitive (shortest-path) rings of the node-linker net, infinite periodic "
-            "graph (Franzblau 1991; R.I.N.G.S.); Castel et al. 2024, Fig. 8",
+            definition=DEFINITIONS[self.kind],
             settings={
+                "kind": self.kind,
                 "depth": self.depth,
                 "metal_cutoffs_A": {"-".join(k): v for k, v in self._cutoffs.items()},
                 "nodes": dict(self._units.node_formulas),
@@ -196,10 +233,12 @@ class Rings(Observable):
                         ),
                     },
                     "bars",
-                    "Primitive rings of nodes and linkers",
+                    f"{TITLES[self.kind]} rings of nodes and linkers",
                 ),
                 "series": series_table(
-                    self._record.stamps, "Rings over time", rings=Column(series)
+                    self._record.stamps,
+                    f"{TITLES[self.kind]} rings over time",
+                    rings=Column(series),
                 ),
             },
             sampling=sampling,

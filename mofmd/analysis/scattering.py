@@ -4,7 +4,7 @@ Faber-Ziman: S(Q) − 1 = Σ_ab w_ab(Q) (S_ab(Q) − 1) with w_ab = c_a c_b b_a 
 S_ab(Q) − 1 = 4πρ ∫ r² (g_ab(r) − 1) sin(Qr)/(Qr) L(r) dr. F(Q) = S(Q) − 1, and
 D(r) = (2/π) ∫ Q F(Q) sin(Qr) W(Q) dQ is 4πρr times the weighted mean of g − 1 (Keen, J. Appl.
 Crystallogr. 2001, 34, 172). For X-rays b is the form factor at each Q, for neutrons the coherent
-length. L and W are Lorch's windows sin(πx)/(πx).
+length. L and W are Lorch's windows sin(πx)/(πx); D is calculated without L, which would damp it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mofmd.analysis.result import Column, Result, Table
 from mofmd.errors import InputError
 from mofmd.trajectory.frame import Frame
 
+Q_SHOWN_PER_A = 0.4
 Radiation = Literal["xray", "neutron"]
 
 
@@ -46,7 +47,7 @@ def scattering_factors(
 
 
 def partial_structure_factors(
-    r: np.ndarray, g: np.ndarray, density: float, q: np.ndarray
+    r: np.ndarray, g: np.ndarray, density: float, q: np.ndarray, *, damped: bool = True
 ) -> np.ndarray:
     """S_ab(Q) − 1 of partials g_ab(r).
 
@@ -60,9 +61,12 @@ def partial_structure_factors(
         Atoms per volume [1/Å³].
     q
         (q,) wave numbers [1/Å].
+    damped
+        Whether g − 1 goes to zero by Lorch's window at the end of its range; without it S ripples,
+        but what is transformed back from it is whole.
     """
     width = r[1] - r[0]
-    window = np.sinc(r / (r[-1] + width / 2))
+    window = np.sinc(r / (r[-1] + width / 2)) if damped else np.ones(len(r))
     kernel = np.sinc(np.outer(q, r) / np.pi) * (4 * np.pi * density * r**2 * window * width)
     return np.asarray((g - 1) @ kernel.T)
 
@@ -74,8 +78,8 @@ class Scattering(Observable):
     Parameters
     ----------
     r_max_A
-        Range of g(r) [Å]; None takes what fits in half the cell. The truncation broadens S(Q) by
-        about 2π/r_max.
+        Range of g(r) [Å]; None takes what fits in half the cell of every frame. The truncation
+        broadens S(Q) by about 2π/r_max.
     bin_width_A
         Width of a bin [Å].
     q_max_per_A
@@ -103,7 +107,7 @@ class Scattering(Observable):
     def check(self, frame: Frame) -> None:
         """Find the range where it was left open, and the pairs."""
         if self.r_max_A is None:
-            half = 0.97 * cell_heights(frame.cell).min() / 2
+            half = cell_heights(frame.cell).min() / 2
             bins = int(half / self.bin_width_A)
             self._edges = bin_edges(round(bins * self.bin_width_A, 9), self.bin_width_A)
         self._species = frame.species
@@ -112,7 +116,7 @@ class Scattering(Observable):
     def measure(self, frame: Frame) -> np.ndarray:
         """Partial g(r) of every pair of elements, and the density of atoms, in one array."""
         half = cell_heights(frame.cell).min() / 2
-        if self._edges[-1] > half + 1e-9:
+        if self._edges[-1] > half + 1e-9 and self.r_max_A is not None:
             raise InputError(
                 f"r_max_A: {self._edges[-1]:g} exceeds {half:.3f} Å, half the cell's smallest "
                 f"height at step {frame.step}"
@@ -124,7 +128,10 @@ class Scattering(Observable):
             counts = count_pairs(
                 frame.positions[a], frame.positions[b], frame.cell, float(self._edges[-1]), bins
             )
-            rows.append(normalised(counts, frame, pair, self._edges))
+            g = normalised(counts, frame, pair, self._edges)
+            # half a cell that breathes, of the smallest one: the rest is left out in the end
+            g[self._edges[1:] > half + 1e-9] = np.nan
+            rows.append(g)
         return np.array([*rows, np.full(bins, len(frame) / frame.volume_A3)])
 
     def add(self, stamp: Stamp, value: np.ndarray) -> None:
@@ -135,28 +142,39 @@ class Scattering(Observable):
         """Weight the mean partials."""
         sampling = self._record.sampling(self.cut)
         mean, _ = self._record.average.mean(sampling)
-        g, density = mean[:-1], float(mean[-1, 0])
-        r = (self._edges[1:] + self._edges[:-1]) / 2
-        q = np.arange(0.4, self.q_max_per_A, 0.02)
+        fits = int(np.isfinite(mean).all(axis=0).sum())
+        g, density = mean[:-1, :fits], float(mean[-1, 0])
+        r = (self._edges[1:] + self._edges[:-1])[:fits] / 2
+        # S(Q) of a short g(r) means nothing at small Q, but D(r) is whole only with all of it
+        q = 0.02 * np.arange(1, round(self.q_max_per_A / 0.02))
+        shown = q > Q_SHOWN_PER_A - 1e-9
         partials = partial_structure_factors(r, g, density, q)
+        whole = partial_structure_factors(r, g, density, q, damped=False)
         fractions = np.bincount(self._species.codes) / len(self._species)
-        structure = {"Q": Column(q, "1/Å")}
-        pair = {"r": Column(r, "Å")}
+        structure, structure_self = ({"Q": Column(q[shown], "1/Å")} for _ in range(2))
+        pair, pair_self = ({"r": Column(r, "Å")} for _ in range(2))
+        window = np.sinc(q / self.q_max_per_A)
+        transform = 2 / np.pi * np.sin(np.outer(r, q)) * (q * (q[1] - q[0]))
         for radiation in ("xray", "neutron"):
             factors = scattering_factors(self._species.elements, radiation, q)
             weights = _weights(self._species.elements, self._pairs, fractions, factors)
             f = np.einsum("pq,pq->q", weights, partials)
-            window = np.sinc(q / self.q_max_per_A)
-            d = 2 / np.pi * np.sin(np.outer(r, q)) @ (q * f * window) * (q[1] - q[0])
-            structure[f"S {radiation}"] = Column(1 + f)
+            f_whole = np.einsum("pq,pq->q", weights, whole)
+            d = transform @ (window * f_whole)
+            structure[f"S {radiation}"] = Column(1 + f[shown])
             pair[f"D {radiation}"] = Column(d, "1/Å²")
             pair[f"G {radiation}"] = Column(d / (4 * np.pi * density * r))
+            # self scattering is ⟨b²⟩: what Gudrun divides by, if told so
+            ratio = (fractions @ factors) ** 2 / (fractions @ factors**2)
+            structure_self[f"S {radiation} self"] = Column(1 + (ratio * f)[shown])
+            pair_self[f"D {radiation} self"] = Column(transform @ (ratio * f_whole), "1/Å²")
         return Result(
             name=self.name,
             definition="Faber-Ziman S(Q) from all partial g(r); D(r) = (2/π)∫ Q F(Q) sin(Qr) dQ, "
-            "Lorch window (Keen 2001); G = D/(4πρr)",
+            "Lorch window in Q (Keen 2001); G = D/(4πρr); 'self': F divided by ⟨b²⟩, not ⟨b⟩², and "
+            "D without a window, as Gudrun's",
             settings={
-                "r_max_A": float(self._edges[-1]),
+                "r_max_A": float(self._edges[fits]),
                 "bin_width_A": self.bin_width_A,
                 "q_max_per_A": self.q_max_per_A,
                 "density_per_A3": density,
@@ -165,6 +183,10 @@ class Scattering(Observable):
             tables={
                 "structure factor": Table(structure, "curve", "Structure factor"),
                 "pair function": Table(pair, "curve", "Pair functions D(r) and G(r)"),
+                "structure factor self": Table(
+                    structure_self, "curve", "Structure factor, divided by ⟨b²⟩"
+                ),
+                "pair function self": Table(pair_self, "curve", "D(r), divided by ⟨b²⟩"),
             },
             sampling=sampling,
         )

@@ -54,8 +54,17 @@ class Estimate:
         # an error at the level of rounding is none
         if not self.standard_error > 1e-12 * abs(self.value):
             return f"{self.value:.5g}{unit}"
-        digits = max(0, 1 - int(np.floor(np.log10(self.standard_error))))
-        return f"{self.value:.{digits}f} ± {self.standard_error:.{digits}f}{unit}"
+        power = int(np.floor(np.log10(max(abs(self.value), self.standard_error))))
+        if abs(power) < 4:
+            return f"{_two_digits(self.value, self.standard_error)}{unit}"
+        scale = 10.0**power
+        return f"({_two_digits(self.value / scale, self.standard_error / scale)})·10^{power}{unit}"
+
+
+def _two_digits(value: float, error: float) -> str:
+    """Value and error to the second digit of the error, or to the last one before the point."""
+    digits = max(0, 1 - int(np.floor(np.log10(error))))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,38 +153,20 @@ class StrainFluctuation(Observable):
         hill_parts: list[list[float]] = []
         if len(parts) == BLOCKS:
             spread = np.std(parts, axis=0, ddof=1) / np.sqrt(BLOCKS)
-            hill_parts = [_hill(part) for part in parts]
+            hill_parts = [_hill(ElasticTensor(part)) for part in parts]
         tensor = ElasticTensor(stiffness)
-        names = ("bulk modulus K (Hill)", "Young's modulus E (Hill)", "shear modulus G (Hill)")
         scalars = {
             "bulk modulus K (volume)": bulk_modulus_of_volumes(
                 np.array(self._record.series), self.temperature_K, sampling
-            )
+            ),
+            **tensor_scalars(tensor, hill_parts, n),
         }
-        for k, (name, value) in enumerate(
-            zip((*names, "Poisson's ratio (Hill)"), _hill(stiffness), strict=True)
-        ):
-            error = np.nan
-            if hill_parts:
-                error = float(np.std([part[k] for part in hill_parts], ddof=1) / np.sqrt(BLOCKS))
-            scalars[name] = Estimate(value, error, n, "GPa" if k < 3 else "")
-        rows, columns = np.unravel_index(np.arange(36), (6, 6))
         return Result(
             name=self.name,
             definition="S_ij = V/(kT) cov(ε_i, ε_j), reference: the mean cell; K = kT⟨V⟩/var(V)",
             settings={"temperature_K": self.temperature_K, "voigt_order": "xx yy zz yz xz xy"},
             scalars=scalars,
-            tables={
-                "stiffness": Table(
-                    {
-                        "i": Column(rows + 1.0),
-                        "j": Column(columns + 1.0),
-                        "C": Column(stiffness.ravel().copy(), "GPa", spread.ravel().copy()),
-                    },
-                    "bars",
-                    "Elastic constants",
-                )
-            },
+            tables={"stiffness": stiffness_table(stiffness, spread)},
             sampling=sampling,
             notes=()
             if tensor.is_stable
@@ -191,6 +174,45 @@ class StrainFluctuation(Observable):
         )
 
 
-def _hill(stiffness: np.ndarray) -> list[float]:
-    hill = ElasticTensor(stiffness).hill
+def stiffness_table(stiffness_GPa: np.ndarray, errors_GPa: np.ndarray | None) -> Table:
+    """Table of the 36 elastic constants."""
+    rows, columns = np.unravel_index(np.arange(36), (6, 6))
+    errors = None if errors_GPa is None else errors_GPa.ravel().copy()
+    return Table(
+        {
+            "i": Column(rows + 1.0),
+            "j": Column(columns + 1.0),
+            "C": Column(stiffness_GPa.ravel().copy(), "GPa", errors),
+        },
+        "bars",
+        "Elastic constants",
+    )
+
+
+def tensor_scalars(
+    tensor: ElasticTensor, parts: Sequence[Sequence[float]] = (), independent: float = np.inf
+) -> dict[str, Estimate]:
+    """Hill's averages of a tensor; errors from those of parts of the data, where there are any.
+
+    Parameters
+    ----------
+    tensor
+        The tensor.
+    parts
+        K, E, G [GPa] and Poisson's ratio of each part.
+    independent
+        Independent samples behind the tensor; infinite for one that was calculated.
+    """
+    names = ("bulk modulus K", "Young's modulus E", "shear modulus G", "Poisson's ratio")
+    errors = np.full(4, np.nan)
+    if len(parts):
+        errors = np.std(parts, axis=0, ddof=1) / np.sqrt(len(parts))
+    return {
+        f"{name} (Hill)": Estimate(value, float(error), independent, "GPa" if k < 3 else "")
+        for k, (name, value, error) in enumerate(zip(names, _hill(tensor), errors, strict=True))
+    }
+
+
+def _hill(tensor: ElasticTensor) -> list[float]:
+    hill = tensor.hill
     return [hill.bulk_GPa, hill.young_GPa, hill.shear_GPa, hill.poisson]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,8 +20,8 @@ Observables = Annotated[
     str,
     typer.Option(
         "--observables",
-        help="comma-separated: rdf, angles, coordination, density, integrity, msd, rings, pores, "
-        "scattering, elasticity, vacf",
+        help="comma-separated: rdf, angles, coordination, density, integrity, msd, rings, king, "
+        "pores, scattering, elasticity, vacf",
     ),
 ]
 Temperature = Annotated[float | None, typer.Option(help="K [default: the protocol's]")]
@@ -35,68 +36,69 @@ Timestep = Annotated[
 Types = Annotated[str, typer.Option(help="elements of types 1, 2, ...: C,H,N,Zn")]
 Unwrap = Annotated[bool, typer.Option("--unwrap", help="unwrap wrapped positions by continuity")]
 Workers = Annotated[int, typer.Option(min=1, help="threads")]
+References = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reference",
+        help="measured curve to lay over ours, QUANTITY=FILE or QUANTITY:NAME=FILE, such as "
+        "D=glass.dofr; D, G, S, F, or a column such as 'g Zn-N'; repeatable",
+    ),
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="folder")]
 DEFAULT = "rdf,angles,coordination,density,integrity,rings,pores"
 
 
-def analyse(
-    source: Source,
-    output: Annotated[Path, typer.Option("--output", "-o", help="folder")] = Path("analysis"),
-    observables: Observables = DEFAULT,
-    temperature: Temperature = None,
-    start_ps: Start = None,
-    stride: Stride = 1,
-    timestep_fs: Timestep = None,
-    types: Types = "",
-    unwrap: Unwrap = False,
-    workers: Workers = 1,
-) -> None:
-    """Measure observables in one pass: results.json, results.npz and a CSV file per curve."""
-    from mofmd.report.analysis import AnalysisSettings
+def _command(default_output: str, help_text: str, *, page: bool) -> Callable[..., None]:
+    """Make a command with the options that both share; with ``page`` it writes the page too."""
 
-    settings = AnalysisSettings(
-        source,
-        _words(observables),
-        temperature,
-        start_ps,
-        stride,
-        timestep_fs,
-        _words(types),
-        unwrap,
-        workers,
-    )
-    _run(settings, output)
+    def command(
+        source: Source,
+        output: Output = Path(default_output),
+        observables: Observables = DEFAULT,
+        temperature: Temperature = None,
+        start_ps: Start = None,
+        stride: Stride = 1,
+        timestep_fs: Timestep = None,
+        types: Types = "",
+        unwrap: Unwrap = False,
+        workers: Workers = 1,
+        reference: References = None,
+    ) -> None:
+        from mofmd.report.analysis import AnalysisSettings
+        from mofmd.report.page import write_page
+        from mofmd.report.reference import read_reference
+
+        settings = AnalysisSettings(
+            source,
+            _words(observables),
+            temperature,
+            start_ps,
+            stride,
+            timestep_fs,
+            _words(types),
+            unwrap,
+            workers,
+            tuple(read_reference(text) for text in reference or ()),
+        )
+        console, found = _run(settings, output)
+        if page:
+            written = write_page(found, output)
+            console.print(f"Report: {written}", highlight=False, soft_wrap=True)
+
+    command.__doc__ = help_text
+    return command
 
 
-def report(
-    source: Source,
-    output: Annotated[Path, typer.Option("--output", "-o", help="folder")] = Path("report"),
-    observables: Observables = DEFAULT,
-    temperature: Temperature = None,
-    start_ps: Start = None,
-    stride: Stride = 1,
-    timestep_fs: Timestep = None,
-    types: Types = "",
-    unwrap: Unwrap = False,
-    workers: Workers = 1,
-) -> None:
-    """Analyse, and write report.html: one page with figures, tables and a 3D view, no network."""
-    from mofmd.report.analysis import AnalysisSettings
-    from mofmd.report.page import write_page
-
-    settings = AnalysisSettings(
-        source,
-        _words(observables),
-        temperature,
-        start_ps,
-        stride,
-        timestep_fs,
-        _words(types),
-        unwrap,
-        workers,
-    )
-    console, found = _run(settings, output)
-    page = write_page(found, output)
-    console.print(f"Report: {page}", highlight=False, soft_wrap=True)
+analyse = _command(
+    "analysis",
+    "Measure observables in one pass: results.json, results.npz and a CSV file per curve.",
+    page=False,
+)
+report = _command(
+    "report",
+    "Analyse, and write report.html: one page with figures, tables and a 3D view, no network.",
+    page=True,
+)
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -107,11 +109,10 @@ def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, Analysis]:
     from rich.console import Console
     from rich.table import Table
 
-    from mofmd.errors import InputError
     from mofmd.report.analysis import run_analysis, write_analysis
+    from mofmd.report.output import refuse_file
 
-    if output.exists() and not output.is_dir():
-        raise InputError(f"output: {output} is a file, expected a folder")
+    refuse_file(output)
     console = Console()
     found = run_analysis(settings, console)
     write_analysis(found, output)

@@ -19,12 +19,16 @@ from mofmd.analysis.ensemble import ensemble_results
 from mofmd.analysis.result import Result, write_results
 from mofmd.engine.lammps_log import ThermoTable, read_log
 from mofmd.errors import InputError, MissingFileError
+from mofmd.report.reference import Reference, check_observables, compare
+from mofmd.report.run_results import POINTS, RunOutput, run_results
+from mofmd.structures.read import read_structure
+from mofmd.trajectory.dump import Trajectory
 from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.trajectory import FrameSource, RawFrame, TrajectoryFile, Unwrapped
 
 DUMP = "trajectory.dump"
 SUFFIXES = ("", ".gz", ".zst")
-STRUCTURES = (".cif", ".vasp")
+STRUCTURES = (".cif", ".vasp", ".poscar", ".data", ".lmp")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class AnalysisSettings:
         Unwrap wrapped positions by continuity.
     workers
         Threads.
+    references
+        Measured curves to lay over the results.
     """
 
     source: Path
@@ -63,6 +69,7 @@ class AnalysisSettings:
     type_names: Sequence[str] = ()
     unwrap: bool = False
     workers: int = 1
+    references: Sequence[Reference] = ()
 
 
 @dataclass(frozen=True)
@@ -128,11 +135,14 @@ def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> 
     console
         Where progress is shown; None shows nothing.
     """
+    for reference in settings.references:
+        check_observables(reference, settings.observables)
     paths = _trajectories(settings.source)
     members = tuple(_analyse_one(name, path, settings, console) for name, path in paths.items())
     results = members[0].results
     if len(members) > 1:
         results = tuple(ensemble_results([member.results for member in members]))
+    results += tuple(compare(results, reference) for reference in settings.references)
     about = {
         "mofmd": mofmd.__version__,
         "source": str(settings.source),
@@ -161,23 +171,28 @@ def _trajectories(source: Path) -> dict[str, Path]:
         return {source.name: source}
     if not source.is_dir():
         raise MissingFileError(f"{source}: no such run, ensemble or trajectory")
-    own = _dump_of(source)
+    own = _frames_of(source)
     if own is not None:
         return {source.resolve().name: own}
+    directories = sorted(path for path in source.rglob("*") if path.is_dir())
     members = {
-        str(path.parent.relative_to(source)).replace("/", "-"): path
-        for path in sorted(source.rglob(f"{DUMP}*"))
-        if path.name in [DUMP + suffix for suffix in SUFFIXES]
+        str(directory.relative_to(source)).replace("/", "-"): path
+        for directory in directories
+        if (path := _frames_of(directory)) is not None
     }
     if not members:
         raise MissingFileError(
-            f"{source}: neither it nor a directory below it holds a {DUMP}; a run writes one"
+            f"{source}: neither it nor a directory below it holds a {DUMP} or a {POINTS}; a run "
+            "writes one"
         )
     return members
 
 
-def _dump_of(directory: Path) -> Path | None:
-    files = (directory / f"{DUMP}{suffix}" for suffix in SUFFIXES)
+def _frames_of(directory: Path) -> Path | None:
+    """Trajectory of a run; of one without dynamics the structure that it starts from."""
+    files = [directory / f"{DUMP}{suffix}" for suffix in SUFFIXES]
+    if (directory / POINTS).is_file():
+        files.append(directory / "structure.data")
     return next((file for file in files if file.is_file()), None)
 
 
@@ -190,7 +205,7 @@ def _analyse_one(
     log = path.parent / "log.lammps"
     thermo = tuple(read_log(log)) if manifest and log.is_file() else ()
     stage, first_step = _last_stage(thermo) if settings.start_ps is None else ("", -math.inf)
-    keeper = _AfterStep(source, first_step)
+    keeper = _AfterStep(name, source, first_step)
     with closing(source.raw_frames()) as frames:
         first = next(frames).decode()
     temperature = settings.temperature_K or protocol.get("temperature_K")
@@ -205,13 +220,16 @@ def _analyse_one(
         )
     if keeper.last is None:
         raise InputError(f"{path}: holds no frames")
+    last = keeper.last.decode()
+    mass = float(last.species.masses.sum())
+    results += run_results(RunOutput(path.parent, protocol, thermo, mass))
     return Member(
         name,
         tuple(results),
         manifest,
         thermo,
         stage,
-        keeper.last.decode(),
+        last,
         file.incomplete_frame if file is not None else False,
     )
 
@@ -220,11 +238,7 @@ def _source(
     path: Path, settings: AnalysisSettings, protocol: Mapping[str, Any]
 ) -> tuple[FrameSource, TrajectoryFile | None]:
     if path.suffix in STRUCTURES:
-        from ase.io import read
-
-        from mofmd.trajectory.dump import Trajectory
-
-        return Trajectory.from_ase([read(path)], unwrapped=False), None
+        return Trajectory.from_ase([read_structure(path)], unwrapped=False), None
     file = TrajectoryFile(
         path,
         type_names=dict(enumerate(settings.type_names, start=1)) or None,
@@ -237,7 +251,8 @@ def _source(
 class _AfterStep:
     """Frames of a source after a step; it remembers the last one."""
 
-    def __init__(self, source: FrameSource, step: float) -> None:
+    def __init__(self, name: str, source: FrameSource, step: float) -> None:
+        self._name = name
         self._source = source
         self._step = step
         self.last: RawFrame | None = None
@@ -248,6 +263,11 @@ class _AfterStep:
                 if raw.step > self._step:
                     self.last = raw
                     yield raw
+        if self.last is None:
+            raise InputError(
+                f"{self._name}: no frame after step {self._step:.0f}, where its last stage begins; "
+                "let it run on, or give --start-ps to take earlier stages"
+            )
 
 
 def _last_stage(thermo: Sequence[ThermoTable]) -> tuple[str, float]:

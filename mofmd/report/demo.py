@@ -9,10 +9,10 @@ from typing import Literal
 from rich.console import Console
 
 from mofmd.engine.launch import Resources
-from mofmd.errors import InputError
 from mofmd.models.embedded import embedded_model
 from mofmd.report.figures import plot_melt_quench, save_figure
 from mofmd.report.melt_quench import MeltQuenchResults, analyse_melt_quench, write_results
+from mofmd.report.output import refuse_file
 from mofmd.simulation.deck import Potential, write_deck
 from mofmd.simulation.protocols import MeltQuench
 from mofmd.simulation.run import Run, run_deck
@@ -72,18 +72,9 @@ class Demo:
 
 
 def run_demo(settings: DemoSettings, console: Console | None = None) -> Demo:
-    """Build the crystal, write a deck, run it, analyse it, draw it.
-
-    Parameters
-    ----------
-    settings
-        What to do.
-    console
-        Where progress is shown; None shows nothing.
-    """
+    """Build the crystal, write a deck, run it, analyse it, draw it; progress on the console."""
     output = settings.output
-    if output.exists() and not output.is_dir():
-        raise InputError(f"output: {output} is a file, expected a folder")
+    refuse_file(output)
     protocol = MeltQuench.fast() if settings.schedule == "fast" else MeltQuench()
     if settings.seed is not None:
         protocol = replace(protocol, seed=settings.seed)

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 import mofmd
-from mofmd.analysis.bond_graph import find_bonds
 from mofmd.analysis.elastic_tensor import ElasticTensor
-from mofmd.analysis.result import Result, file_stem
+from mofmd.analysis.result import Result, Table, file_stem
 from mofmd.engine.files import write_atomic
 from mofmd.report.analysis import Analysis, Member
 from mofmd.report.figures import save_figure
 from mofmd.report.plots import (
     figure_svg,
+    is_dynamics,
     plot_elastic_surfaces,
+    plot_fit,
     plot_pore_map,
     plot_table,
     plot_temperature,
 )
-from mofmd.trajectory.frame import Frame
+from mofmd.report.tables import numbers_table, tensor_tables
+from mofmd.report.view import view
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Drawn = tuple[str, "Figure", str, bool]  # name, figure, caption, whether it takes the whole width
-ATOMS_SHOWN = 8000
 SECTIONS = {
     "rdf": "Radial distribution functions",
     "angles": "Bond angles",
@@ -43,6 +41,8 @@ SECTIONS = {
     "density": "Density and cell",
     "msd": "Displacements",
     "scattering": "Scattering",
+    "reference": "Beside measured curves",
+    "equation": "Equation of state",
     "elasticity": "Elasticity",
     "vacf": "Vibrations",
 }
@@ -65,7 +65,7 @@ def write_page(analysis: Analysis, directory: Path) -> Path:
     """
     (directory / "figures").mkdir(parents=True, exist_ok=True)
     member = analysis.members[0]
-    parts = [_head(analysis), _viewer(member.last)]
+    parts = [_head(analysis), view(member.last)]
     if any(m.thermo for m in analysis.members):
         parts.append(_protocol(analysis, directory))
     for key, title in SECTIONS.items():
@@ -112,60 +112,81 @@ def _head(analysis: Analysis) -> str:
         f"<h1>{escape(_title(analysis))}</h1>"
         f'<p class="lead">{len(frame)} atoms, {members}; mofmd {mofmd.__version__}</p>'
         f'<nav><a href="#structure">Structure</a>{links}<a href="#method">How it was made</a></nav>'
-        f"{notes}{_table(analysis)}"
+        f"{notes}{numbers_table(analysis)}"
     )
-
-
-def _table(analysis: Analysis) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(result.name)}</td><td>{escape(name)}</td>"
-        f'<td class="number">{escape(str(scalar))}</td>'
-        f'<td class="number">{_independent(scalar.independent)}</td></tr>'
-        for result in analysis.results
-        for name, scalar in result.scalars.items()
-    )
-    return (
-        '<h2 id="numbers">Numbers</h2><table><thead><tr><th>observable</th><th>quantity</th>'
-        "<th>value ± standard error</th><th>independent samples</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>"
-    )
-
-
-def _independent(number: float) -> str:
-    return f"{number:.1f}" if np.isfinite(number) else "exact"
 
 
 def _section(
     key: str, title: str, results: list[Result], analysis: Analysis, directory: Path
 ) -> str:
-    figures = list(_figures(results, analysis.members[0]))
+    figures = list(_figures(results, analysis.members))
     notes = dict.fromkeys(f"{r.name}: {note}" for r in results for note in r.notes)
     definition = "; ".join(dict.fromkeys(result.definition for result in results))
+    tensors = [
+        tensor_tables(ElasticTensor(result.tables["stiffness"].columns["C"].values.reshape(6, 6)))
+        for result in results
+        if "stiffness" in result.tables
+    ]
     return (
         f'<h2 id="{key}">{escape(title)}</h2><p class="lead">{escape(definition)}</p>'
         + "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
         + _figure_grid(figures, directory)
+        + "".join(tensors)
     )
 
 
-def _figures(results: list[Result], member: Member) -> Iterator[Drawn]:
+def _figures(results: list[Result], members: Sequence[Member]) -> Iterator[Drawn]:
     for result in results:
+        # series stay with the members of an ensemble
+        series = [_series(result.name, member) for member in members] if len(members) > 1 else []
+        for name in series[0] if series else ():
+            tables = {
+                m.name: own[name] for m, own in zip(members, series, strict=True) if name in own
+            }
+            yield f"{result.name} {name}", plot_table(tables), "", len(members) > 4
         for name, table in result.tables.items():
+            if result.name == "equation of state":
+                if name == "points":
+                    found = [
+                        f"{key.split()[-1]} = {scalar}"
+                        for key, scalar in result.scalars.items()
+                        if "order" not in key and "P_max" not in key
+                    ]
+                    text = "\n".join(", ".join(found[k : k + 2]) for k in range(0, len(found), 2))
+                    figure = plot_fit(table, result.tables.get("fit"), text)
+                    yield "equation of state", figure, "", False
+                continue
             if name == "stiffness":
-                matrix = table.columns["C"].values.reshape(6, 6)
+                tensor = ElasticTensor(table.columns["C"].values.reshape(6, 6))
+                if not tensor.is_stable:
+                    continue
                 caption = "Young's modulus and linear compressibility of the mean tensor"
                 yield (
                     "elastic surfaces",
-                    plot_elastic_surfaces(ElasticTensor(matrix)),
+                    plot_elastic_surfaces(tensor),
                     caption,
                     True,
                 )
                 continue
+            if table.kind == "series" and len(next(iter(table.columns.values())).values) < 2:
+                continue
             stem = f"{result.name} {name}"
             wide = len({column.unit for column in table.columns.values()}) > 3
-            yield stem, plot_table({"": table}), table.title, wide
+            # the title stands in the figure
+            yield stem, plot_table({"": table}), "", wide
     if results[0].name == "pores":
-        yield "pore map", plot_pore_map(member.last), "The last frame analysed", False
+        yield "pore map", plot_pore_map(members[0].last), "The last frame analysed", False
+
+
+def _series(name: str, member: Member) -> dict[str, Table]:
+    """Series over time of one result of a member; what was compared has none."""
+    return {
+        key: table
+        for result in member.results
+        if result.name == name
+        for key, table in result.tables.items()
+        if table.kind == "series" and len(next(iter(table.columns.values())).values) > 1
+    }
 
 
 def _figure_grid(figures: list[Drawn], directory: Path) -> str:
@@ -179,7 +200,7 @@ def _figure_grid(figures: list[Drawn], directory: Path) -> str:
         svg = svg.replace('xlink:href="#', f'xlink:href="#{prefix}-')
         parts.append(
             f'<figure{" class=wide" if wide else ""} data-name="{escape(name)}">{svg}'
-            f"<figcaption>{escape(caption)}</figcaption></figure>"
+            f"{f'<figcaption>{escape(caption)}</figcaption>' if caption else ''}</figure>"
         )
     return f'<div class="figures">{"".join(parts)}</div>'
 
@@ -192,82 +213,15 @@ def _protocol(analysis: Analysis, directory: Path) -> str:
         for name, value in protocol.items()
     )
     measured = f" Measured: the stage {member.stage}." if member.stage else ""
-    figure: Drawn = (
-        "temperature",
-        plot_temperature(member.thermo),
-        f"Temperature of {member.name}, moving average over 25 fs.{measured}",
-        True,
-    )
+    figures: list[Drawn] = []
+    if any(is_dynamics(table) for table in member.thermo):
+        caption = f"Temperature of {member.name}, moving average over 25 fs.{measured}"
+        figures.append(("temperature", plot_temperature(member.thermo), caption, True))
     return (
         '<h2 id="protocol">Protocol</h2>'
-        + _figure_grid([figure], directory)
+        + _figure_grid(figures, directory)
         + f"<table><tbody>{rows}</tbody></table>"
     )
-
-
-def _viewer(frame: Frame) -> str:
-    data, note = _scene(frame)
-    script = (resources.files("mofmd") / "report" / "viewer.js").read_text(encoding="utf-8")
-    legend = "".join(
-        f'<div><span style="background:rgb({",".join(map(str, element["colour"]))})"></span>'
-        f"{escape(element['name'])}</div>"
-        for element in data["elements"]
-    )
-    # a closing tag within the data would end the script
-    text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
-    return (
-        '<h2 id="structure">Structure</h2><div class="viewer"><canvas id="view" tabindex="0" '
-        'aria-label="rotatable view of the last frame"></canvas>'
-        f'<div class="legend">{legend}<p class="lead">{note} Drag to turn, wheel to zoom.</p></div>'
-        f"</div><script>{script}\nstartViewer(document.getElementById('view'), {text});</script>"
-    )
-
-
-def _scene(frame: Frame) -> tuple[dict[str, Any], str]:
-    """Atoms inside the cell, bonds that do not cross its faces, and the cell, about its centre."""
-    from ase.data import atomic_numbers, covalent_radii
-    from ase.data.colors import jmol_colors
-
-    note = "Last frame analysed."
-    shown = np.arange(len(frame))
-    if len(frame) > ATOMS_SHOWN:
-        hydrogen = np.array(frame.species.elements)[frame.species.codes] == "H"
-        shown = np.flatnonzero(~hydrogen)[:: 1 + (~hydrogen).sum() // ATOMS_SHOWN]
-        note = f"Last frame analysed; {len(shown)} of {len(frame)} atoms are drawn."
-    fractional = frame.positions @ np.linalg.inv(frame.cell)
-    wraps = np.floor(fractional).astype(np.int64)
-    centre = frame.cell.sum(axis=0) / 2
-    positions = ((fractional - wraps) @ frame.cell - centre)[shown].astype("<f4")
-    graph = find_bonds(frame)
-    inside = ((graph.images + wraps[graph.second] - wraps[graph.first]) == 0).all(axis=1)
-    place = np.full(len(frame), -1, dtype=np.int64)
-    place[shown] = np.arange(len(shown))
-    bonds = np.stack([place[graph.first[inside]], place[graph.second[inside]]], axis=1)
-    bonds = bonds[(bonds >= 0).all(axis=1)]
-    corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
-    box = [
-        [(a @ frame.cell - centre).round(3).tolist(), (b @ frame.cell - centre).round(3).tolist()]
-        for i, a in enumerate(corners)
-        for b in corners[i + 1 :]
-        if abs(a - b).sum() == 1
-    ]
-    elements = [
-        {
-            "name": name,
-            "colour": [int(255 * c) for c in jmol_colors[atomic_numbers[name]]],
-            "radius": round(0.45 * float(covalent_radii[atomic_numbers[name]]), 3),
-        }
-        for name in frame.species.elements
-    ]
-    data = {
-        "positions": base64.b64encode(positions.tobytes()).decode(),
-        "codes": frame.species.codes[shown].tolist(),
-        "elements": elements,
-        "bonds": bonds.ravel().tolist(),
-        "box": box,
-        "radius": round(float(np.linalg.norm(corners @ frame.cell - centre, axis=1).max()), 3),
-    }
-    return data, note
 
 
 def _method(analysis: Analysis) -> str:

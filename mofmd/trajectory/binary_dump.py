@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.errors import InputError
-from mofmd.trajectory.columns import Columns, Header, build_frame
-from mofmd.trajectory.frame import Frame, Species
+from mofmd.trajectory.columns import Columns, Header, RawDump
+from mofmd.trajectory.raw_frame import First, ParsedFrame
 from mofmd.trajectory.streams import TruncatedError, Window
+from mofmd.trajectory.table import Rows
 
 MAGIC_LENGTH = 64
 ENDIAN, REVISION = 1, 2
@@ -23,47 +24,32 @@ PERIODIC = 0
 
 
 @dataclass(frozen=True)
-class BinaryFrame:
-    """A frame as it stands in the file; ``decode`` is the work, and may run in any thread.
+class BinaryFrame(RawDump):
+    """A frame as it stands in a binary dump.
 
     Parameters
     ----------
-    header
-        What stands before the atoms.
-    columns
-        Names of the columns and where they go.
+    header, columns, where, first
+        As for ``RawDump``.
     table
         (atoms, columns) float64, unsorted.
-    where
-        Names the frame in errors.
-    species
-        Elements of the first frame, which this one must share; None for the first.
     """
 
-    header: Header
-    columns: Columns
     table: np.ndarray
-    where: str
-    species: Species | None
 
-    @property
-    def step(self) -> int:
-        """Step of the frame."""
-        return self.header.step
-
-    def decode(self) -> Frame:
-        """Sort the atoms by id and unwrap them."""
+    def rows(self) -> Rows:
+        """Choose the columns; there are no names of elements."""
         names = self.columns.names
         ids = self.table[:, names.index("id")].astype(np.int64)
         values = self.table[:, [names.index(name) for name in self.columns.numbers]]
-        return build_frame(self.header, self.columns, ids, values, None, self.where, self.species)
+        return Rows(ids, np.zeros(0, dtype=np.uint64), values)
 
 
 def binary_frames(
     window: Window, type_names: Mapping[int, str] | None = None
-) -> Iterator[BinaryFrame | None]:
+) -> Iterator[BinaryFrame | ParsedFrame | None]:
     """Frames of a binary dump, in order; a last None says that the file ends within a frame."""
-    species: Species | None = None
+    first: First | None = None
     while window.size(1):
         try:
             header, names = _read_header(window)
@@ -74,10 +60,12 @@ def binary_frames(
         names_without_element = tuple("" if name == "element" else name for name in names)
         columns = Columns.choose(names_without_element, type_names, str(window.path))
         where = f"{window.path}: step {header.step}"
-        frame = BinaryFrame(header, columns, table, where, species)
-        if species is None:
-            species = frame.decode().species
-        yield frame
+        frame = BinaryFrame(header, columns, where, first, table)
+        if first is None:
+            parsed, first = frame.begin()
+            yield parsed
+        else:
+            yield frame
 
 
 def _read_header(window: Window) -> tuple[Header, tuple[str, ...]]:
@@ -87,7 +75,7 @@ def _read_header(window: Window) -> tuple[Header, tuple[str, ...]]:
             f"{window.path}: not a binary dump of LAMMPS 2020 or later; write a text dump, or name "
             "it so that it does not end in .bin"
         )
-    magic = window.take(-minus_length)
+    magic = bytes(window.take(-minus_length))
     endian, revision = _unpack(window, "<ii")
     if not magic.startswith(b"DUMP") or endian != ENDIAN or revision < REVISION:
         raise InputError(
@@ -96,7 +84,8 @@ def _read_header(window: Window) -> tuple[Header, tuple[str, ...]]:
         )
     header = Header()
     header.step, header.n_atoms, triclinic, *boundary = _unpack(window, "<qqi6i")
-    header.pbc = tuple(face == PERIODIC for face in boundary[::2])  # type: ignore[assignment]
+    x, y, z = (face == PERIODIC for face in boundary[::2])
+    header.pbc = (x, y, z)
     if triclinic not in (0, 1):
         raise InputError(f"{window.path}: general triclinic binary dump; write a text dump")
     bounds = _unpack(window, "<6d")
@@ -129,7 +118,8 @@ def _read_atoms(window: Window, n_atoms: int, n_columns: int) -> np.ndarray:
 
 def _read_word(window: Window) -> str:
     (length,) = _unpack(window, "<i")
-    return window.take(length).decode(errors="replace").rstrip("\0") if length > 0 else ""
+    word = bytes(window.take(length)) if length > 0 else b""
+    return word.decode(errors="replace").rstrip("\0")
 
 
 def _unpack(window: Window, form: str) -> tuple[int, ...]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from mofmd.errors import InputError
-from mofmd.trajectory.frame import Frame, Species
+from mofmd.trajectory.frame import Frame
+from mofmd.trajectory.raw_frame import FileFrame, First, species_of
+from mofmd.trajectory.table import Rows, unpack_name
 
 POSITIONS = ("xu", "yu", "zu")
 IMAGES = ("ix", "iy", "iz")
@@ -130,80 +133,89 @@ class Columns:
         )
 
 
-def build_frame(  # noqa: PLR0913, PLR0917 - the parts of a frame
-    header: Header,
-    columns: Columns,
-    ids: np.ndarray,
-    values: np.ndarray,
-    elements: tuple[tuple[str, ...], np.ndarray] | None,
-    where: str,
-    species: Species | None,
-) -> Frame:
-    """Sort a table by id and make a frame of it.
+@dataclass(frozen=True)
+class RawDump(FileFrame):
+    """A frame as it stands in a dump.
 
     Parameters
     ----------
     header
-        Cell, step and time.
+        What stands before the atoms.
     columns
-        What the columns mean.
-    ids
-        (atoms,) ids.
-    values
-        (atoms, columns.numbers) numbers.
-    elements
-        Different elements, and each atom's index among them; None takes the types' names.
+        Names of the columns and where they go.
     where
         Names the frame in errors.
-    species
-        Elements of the first frame, which this one must share; None for the first.
+    first
+        The first frame; None for that itself.
     """
-    order: np.ndarray | slice = slice(None)
-    if (ids[1:] <= ids[:-1]).any():
-        order = np.argsort(ids, kind="stable")
-        ids = ids[order]
-        if (ids[1:] == ids[:-1]).any():
-            raise InputError(f"{where}: two atoms have the id {ids[1:][ids[1:] == ids[:-1]][0]}")
-    values = values[order]
-    found = _species(columns, values, elements, order, where)
-    if species is None:
-        species = found
-    elif found != species:
-        raise InputError(
-            f"{where}: atoms or elements are not those of the first step; one dump must hold one "
-            "system"
+
+    header: Header
+    columns: Columns
+    where: str
+    first: First | None
+
+    @property
+    def step(self) -> int:
+        """Step of the frame."""
+        return self.header.step
+
+    @abstractmethod
+    def rows(self) -> Rows:
+        """Ids, names of elements (if the file has them) and ``columns.numbers`` of the atoms."""
+
+    def build(self) -> tuple[Frame, np.ndarray]:
+        """Parse the atoms, sort them by id and unwrap them."""
+        header, columns = self.header, self.columns
+        rows = self.rows()
+        order = order_of(rows.ids, self.where)
+        values = rows.values[order]
+        if columns.type_names:
+            labels = values[:, -1].astype(np.int64)
+            species = species_of(labels, self.first, self._name_of_type, self.where)
+        else:
+            labels = rows.names[order]
+            species = species_of(labels, self.first, unpack_name, self.where)
+        positions = np.ascontiguousarray(values[:, :3])
+        if columns.fractional:
+            positions = header.origin + positions @ header.cell
+        if columns.images:
+            positions = positions + values[:, 3:6] @ header.cell
+        begin = 6 if columns.images else 3
+        frame = Frame(
+            step=header.step,
+            species=species,
+            positions=positions,
+            cell=header.cell,
+            unwrapped=columns.unwrapped,
+            time_ps=header.time,
+            velocities=np.array(values[:, begin : begin + 3]) if columns.velocities else None,
+            pbc=header.pbc,
         )
-    positions = np.array(values[:, :3])
-    if columns.fractional:
-        positions = header.origin + positions @ header.cell
-    if columns.images:
-        positions += values[:, 3:6] @ header.cell
-    first = 6 if columns.images else 3
-    return Frame(
-        step=header.step,
-        species=species,
-        positions=positions,
-        cell=header.cell,
-        unwrapped=columns.unwrapped,
-        time_ps=header.time,
-        velocities=np.array(values[:, first : first + 3]) if columns.velocities else None,
-        pbc=header.pbc,
-    )
+        return frame, labels
+
+    def _name_of_type(self, kind: int) -> str:
+        names = self.columns.type_names or {}
+        if kind not in names:
+            raise InputError(f"{self.where}: type {kind} has no element; name one for each type")
+        return names[kind]
 
 
-def _species(
-    columns: Columns,
-    values: np.ndarray,
-    elements: tuple[tuple[str, ...], np.ndarray] | None,
-    order: np.ndarray | slice,
-    where: str,
-) -> Species:
-    if elements is not None:
-        names, codes = elements
-        return Species.from_codes(names, codes[order])
-    types, codes = np.unique(values[:, -1].astype(np.int64), return_inverse=True)
-    type_names = columns.type_names or {}
-    unnamed = [int(kind) for kind in types if int(kind) not in type_names]
-    if unnamed:
-        raise InputError(f"{where}: type {unnamed[0]} has no element; name one for each type")
-    return Species.from_codes([type_names[int(kind)] for kind in types], codes)
+def order_of(ids: np.ndarray, where: str) -> np.ndarray | slice:
+    """Give the order that sorts the atoms by id."""
+    if (ids[1:] > ids[:-1]).all():
+        return slice(None)
+    low, high = int(ids.min()), int(ids.max())
+    # nearly always without gaps: then each id says its place
+    if high - low < 2 * len(ids):
+        places = np.full(high - low + 1, -1, dtype=np.int64)
+        places[ids - low] = np.arange(len(ids))
+        order = places[places >= 0]
+        if len(order) < len(ids):
+            twice = ids[places[ids - low] != np.arange(len(ids))][0]
+            raise InputError(f"{where}: two atoms have the id {twice}")
+        return order
+    order = np.argsort(ids, kind="stable")
+    ids = ids[order]
+    if (ids[1:] == ids[:-1]).any():
+        raise InputError(f"{where}: two atoms have the id {ids[1:][ids[1:] == ids[:-1]][0]}")
+    return order

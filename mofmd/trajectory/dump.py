@@ -12,7 +12,8 @@ from ase import Atoms
 
 from mofmd.errors import InputError
 from mofmd.trajectory.frame import Frame, Species
-from mofmd.trajectory.trajectory import ParsedFrame, RawFrame, TrajectoryFile
+from mofmd.trajectory.raw_frame import ParsedFrame
+from mofmd.trajectory.trajectory import RawFrame, TrajectoryFile
 
 
 @dataclass(frozen=True)

@@ -9,42 +9,48 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.errors import InputError
-from mofmd.trajectory.frame import Frame, Species
+from mofmd.trajectory.frame import Frame
+from mofmd.trajectory.raw_frame import FileFrame, First, ParsedFrame, species_of
 from mofmd.trajectory.streams import Window
-from mofmd.trajectory.table import NAME, SKIP, distinct_names, parse_table
+from mofmd.trajectory.table import NAME, SKIP, parse_table, unpack_name
 
 KEY = re.compile(r'(\w+)=(?:"([^"]*)"|\{([^}]*)\}|(\S+))')
 KINDS = {"S": 1, "R": 1, "I": 1, "L": 1}
 
 
 @dataclass(frozen=True)
-class XyzFrame:
-    """A frame as it stands in the file; ``decode`` is the work, and may run in any thread.
+class XyzFrame(FileFrame):
+    """A frame as it stands in an extxyz file.
 
     Parameters
     ----------
-    step
+    number
         Number of the frame in the file, from zero.
     n_atoms
         Number of atoms.
     comment
         Second line, with the cell and the columns.
-    text
-        Lines of the atoms.
     where
         Names the frame in errors.
-    species
-        Elements of the first frame, which this one must share; None for the first.
+    first
+        The first frame; None for that itself.
+    text
+        Lines of the atoms.
     """
 
-    step: int
+    number: int
     n_atoms: int
     comment: str
-    text: bytes
     where: str
-    species: Species | None
+    first: First | None
+    text: memoryview
 
-    def decode(self) -> Frame:
+    @property
+    def step(self) -> int:
+        """Number of the frame in the file."""
+        return self.number
+
+    def build(self) -> tuple[Frame, np.ndarray]:
         """Parse the comment and the atoms."""
         keys = {key: a or b or c for key, a, b, c in KEY.findall(self.comment)}
         lattice = np.array(keys.get("Lattice", "").split(), dtype=np.float64)
@@ -54,17 +60,11 @@ class XyzFrame:
             )
         kinds = _columns(keys.get("Properties", "species:S:1:pos:R:3"), self.where)
         rows = parse_table(self.text, self.n_atoms, kinds, self.where)
-        found = Species.from_codes(*distinct_names(rows.names))
-        if self.species is not None and found != self.species:
-            raise InputError(
-                f"{self.where}: atoms or elements are not those of the first frame; one file must "
-                "hold one system"
-            )
         periodic = keys.get("pbc", "T T T").upper().split()
         time = keys.get("time_ps")
-        return Frame(
-            step=int(keys.get("step", self.step)),
-            species=self.species or found,
+        frame = Frame(
+            step=int(keys.get("step", self.number)),
+            species=species_of(rows.names, self.first, unpack_name, self.where),
             positions=rows.values,
             cell=lattice.reshape(3, 3),
             # the format does not say, and many programs wrap
@@ -72,34 +72,38 @@ class XyzFrame:
             time_ps=float(time) if time is not None else None,
             pbc=(periodic[0] == "T", periodic[1] == "T", periodic[2] == "T"),
         )
+        return frame, rows.names
 
 
-def xyz_frames(window: Window) -> Iterator[XyzFrame | None]:
+def xyz_frames(window: Window) -> Iterator[XyzFrame | ParsedFrame | None]:
     """Frames of an extxyz file, in order; a last None says that the file ends within a frame."""
-    species: Species | None = None
+    first: First | None = None
     number = 0
     while window.peek(CHECK).strip():
         end = window.find(b"\n")
-        first = window.peek(end if end >= 0 else CHECK)
-        if end >= 0 and not first.strip().isdigit():
+        line = window.peek(end if end >= 0 else CHECK)
+        if end >= 0 and not line.strip().isdigit():
             raise InputError(
-                f"{window.path}: not an extxyz file, found {first[:60].decode(errors='replace')!r} "
+                f"{window.path}: not an extxyz file, found {line[:60].decode(errors='replace')!r} "
                 "where the number of atoms should be"
             )
-        n_atoms = int(first) if end >= 0 else 0
+        n_atoms = int(line) if end >= 0 else 0
         position = end
         for _ in range(n_atoms + 1):
             position = window.find(b"\n", position + 1) if position >= 0 else -1
         if position < 0:
             yield None
             return
-        text = window.take(position + 1)[end + 1 :]
-        comment, atoms = text.split(b"\n", maxsplit=1)
+        behind = window.find(b"\n", end + 1)
+        text = window.take(position + 1)
+        comment = bytes(text[end + 1 : behind]).decode(errors="replace")
         where = f"{window.path}: frame {number}"
-        frame = XyzFrame(number, n_atoms, comment.decode(errors="replace"), atoms, where, species)
-        if species is None:
-            species = frame.decode().species
-        yield frame
+        frame = XyzFrame(number, n_atoms, comment, where, first, text[behind + 1 :])
+        if first is None:
+            parsed, first = frame.begin()
+            yield parsed
+        else:
+            yield frame
         number += 1
 
 

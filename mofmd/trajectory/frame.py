@@ -80,6 +80,7 @@ class Species(Sequence[str]):
         """Count the atoms."""
         return len(self.codes)
 
+    # a slice is a tuple of names here, where the base class has another Sequence
     def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:  # type: ignore[override]
         """Give the element of an atom."""
         return self.names[index]

@@ -8,14 +8,21 @@ import numpy as np
 
 from mofmd.compiled import compiled
 from mofmd.errors import InputError
+from mofmd.trajectory.byte_access import byte_at
+from mofmd.trajectory.decimal import (
+    LITTLE_ENDIAN,
+    POWERS,
+    REACH,
+    any_number,
+    common_number,
+    word_length,
+)
 
 # what a column is; a number from zero on is the column of the result that it goes to
 SKIP, NAME, ID = -1, -2, -3
-POWERS = 10.0 ** np.arange(23)  # exact in float64
-MANTISSA_MAX = 900719925474098  # ten times this and nine more stay below 2**53
 NAME_LENGTH = 8
 HARD_MAX = 4096
-NAMES_MAX = 128
+ENDS = np.full(16, ord("\n"), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
@@ -37,11 +44,11 @@ class Rows:
     values: np.ndarray
 
 
-def parse_table(text: bytes, n_rows: int, kinds: np.ndarray, where: str) -> Rows:
+def parse_table(text: bytes | memoryview, n_rows: int, kinds: np.ndarray, where: str) -> Rows:
     """Parse the first rows of a table of words separated by blanks.
 
     Every number becomes the float64 that is nearest to its decimal digits, as ``float`` does it:
-    up to 15 digits and powers of ten to 22 by one exact operation, others by ``float`` itself.
+    what ``mofmd.trajectory.decimal`` cannot do exactly is left to ``float`` itself.
 
     Parameters
     ----------
@@ -60,6 +67,11 @@ def parse_table(text: bytes, n_rows: int, kinds: np.ndarray, where: str) -> Rows
         If a row is missing, short, or a word is no number.
     """
     data = np.frombuffer(text, dtype=np.uint8)
+    # the parser stops at newlines alone
+    if len(data) < len(ENDS) or data[-1] != ENDS[-1]:
+        data = np.concatenate([data, ENDS])
+        # of one type with what comes from bytes, or all would be compiled twice
+        data.setflags(write=False)
     rows = Rows(
         ids=np.zeros(n_rows, dtype=np.int64),
         names=np.zeros(n_rows, dtype=np.uint64),
@@ -69,11 +81,13 @@ def parse_table(text: bytes, n_rows: int, kinds: np.ndarray, where: str) -> Rows
     start = 0
     hard = np.empty((HARD_MAX, 4), dtype=np.int64)
     while done < n_rows:
-        read, start, n_hard = _parse(data, start, done, kinds, *_arrays(rows), hard)
+        read, start, n_hard = _parse(
+            data, start, done, kinds, rows.ids, rows.names, rows.values, hard
+        )
         if read < 0:
             raise InputError(f"{where}: row {-read} is incomplete: {_line(text, start)!r}")
         for row, column, begin, end in hard[:n_hard]:
-            word = text[begin:end]
+            word = bytes(text[begin:end])
             try:
                 rows.values[row, column] = float(word)
             except ValueError:
@@ -85,33 +99,20 @@ def parse_table(text: bytes, n_rows: int, kinds: np.ndarray, where: str) -> Rows
     return rows
 
 
-def distinct_names(names: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
-    """Different words of the NAME column, and each row's index among them."""
-    found = np.zeros(NAMES_MAX, dtype=np.uint64)
-    codes = np.zeros(len(names), dtype=np.int64)
-    n_found = _distinct(names, found, codes)
-    if n_found < 0:
-        raise InputError(f"elements: more than {NAMES_MAX} different words; is that the column?")
-    return tuple(unpack_name(packed) for packed in found[:n_found]), codes
-
-
 def unpack_name(packed: int) -> str:
     """Word of the NAME column."""
     return int(packed).to_bytes(NAME_LENGTH, "big").lstrip(b"\0").decode("utf-8", "replace")
 
 
-def _arrays(rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return rows.ids, rows.names, rows.values
-
-
-def _line(text: bytes, position: int) -> str:
-    begin = text.rfind(b"\n", 0, position) + 1
-    end = text.find(b"\n", position)
-    return text[begin : end if end >= 0 else None].decode(errors="replace")[:60]
+def _line(text: bytes | memoryview, position: int) -> str:
+    before = bytes(text[:position])
+    return (
+        (before[before.rfind(b"\n") + 1 :] + bytes(text[position:]).split(b"\n")[0])[:60]
+    ).decode(errors="replace")
 
 
 @compiled
-def _parse(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917 - one loop over bytes
+def _parse(  # noqa: PLR0912, PLR0913, PLR0917 - one loop over words, plain arrays
     data: np.ndarray,
     pos: int,
     row: int,
@@ -123,78 +124,50 @@ def _parse(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917 - one loop over bytes
 ) -> tuple[int, int, int]:
     """Rows parsed (negative: the row that is incomplete), position, words left to ``float``."""
     size = len(data)
+    # before this a word in the common form ends within the data
+    common = size - REACH if LITTLE_ENDIAN else 0
     n_hard = 0
     n_columns = len(kinds)
     while row < len(ids):
         if n_hard + n_columns > len(hard):
             return row, pos, n_hard
+        if pos >= size:
+            return -(row + 1), pos, n_hard
         for column in range(n_columns):
-            while pos < size and (data[pos] == 32 or data[pos] == 9):
+            while byte_at(data, pos) == 32 or byte_at(data, pos) == 9:
                 pos += 1
             begin = pos
             kind = kinds[column]
             if kind >= 0 or kind == ID:
-                negative = False
-                if pos < size and (data[pos] == 45 or data[pos] == 43):
-                    negative = data[pos] == 45
-                    pos += 1
-                mantissa = 0
-                scale = 0
-                fraction = 0
-                digits = 0
+                mantissa, scale, pos = 0, 0, -1
                 exact = True
-                while pos < size:
-                    c = data[pos]
-                    if 48 <= c <= 57:
-                        if mantissa <= MANTISSA_MAX:
-                            mantissa = mantissa * 10 + (c - 48)
-                            scale -= fraction
-                        else:
-                            exact = False
-                        digits += 1
-                    elif c == 46 and fraction == 0:
-                        fraction = 1
-                    else:
-                        break
-                    pos += 1
-                if pos < size and (data[pos] == 101 or data[pos] == 69) and digits > 0:
-                    pos += 1
-                    minus = False
-                    if pos < size and (data[pos] == 45 or data[pos] == 43):
-                        minus = data[pos] == 45
-                        pos += 1
-                    exponent = 0
-                    digits = 0
-                    while pos < size and 48 <= data[pos] <= 57:
-                        exponent = min(9999, exponent * 10 + (data[pos] - 48))
-                        digits += 1
-                        pos += 1
-                    scale += -exponent if minus else exponent
-                ended = pos >= size or data[pos] <= 32
-                if digits == 0 or not ended or not exact or abs(scale) > 22:
-                    while pos < size and data[pos] > 32:
-                        pos += 1
-                    if kind == ID:
+                if begin < common:
+                    mantissa, decimals, pos = common_number(data, begin)
+                    scale = -decimals
+                if pos < 0:
+                    mantissa, scale, pos, exact = any_number(data, begin)
+                if kind == ID:
+                    if not exact or scale != 0:
                         return -(row + 1), begin, n_hard
-                    if pos > begin:
-                        hard[n_hard, 0] = row
-                        hard[n_hard, 1] = kind
-                        hard[n_hard, 2] = begin
-                        hard[n_hard, 3] = pos
-                        n_hard += 1
-                elif kind == ID:
-                    ids[row] = -mantissa if negative else mantissa
+                    ids[row] = mantissa
+                elif not exact:
+                    hard[n_hard, 0] = row
+                    hard[n_hard, 1] = kind
+                    hard[n_hard, 2] = begin
+                    hard[n_hard, 3] = pos
+                    n_hard += pos > begin
+                elif scale < 0:
+                    values[row, kind] = mantissa / POWERS[-scale]
                 else:
-                    value = float(mantissa)
-                    if scale < 0:
-                        value /= POWERS[-scale]
-                    else:
-                        value *= POWERS[scale]
-                    values[row, kind] = -value if negative else value
+                    values[row, kind] = mantissa * POWERS[scale]
+            elif kind == SKIP and begin < common:
+                pos += max(0, word_length(data, begin))
+                while byte_at(data, pos) > 32:
+                    pos += 1
             else:
                 packed = np.uint64(0)
-                while pos < size and data[pos] > 32:
-                    packed = (packed << np.uint64(8)) | np.uint64(data[pos])
+                while byte_at(data, pos) > 32:
+                    packed = (packed << np.uint64(8)) | np.uint64(byte_at(data, pos))
                     pos += 1
                 if kind == NAME:
                     names[row] = packed
@@ -202,29 +175,8 @@ def _parse(  # noqa: PLR0912, PLR0913, PLR0915, PLR0917 - one loop over bytes
                         return -(row + 1), begin, n_hard
             if pos == begin:
                 return -(row + 1), begin, n_hard
-        while pos < size and data[pos] != 10:
+        while byte_at(data, pos) != 10:
             pos += 1
-        if pos >= size:
-            return -(row + 1), pos, n_hard
         pos += 1
         row += 1
     return row, pos, n_hard
-
-
-@compiled
-def _distinct(names: np.ndarray, found: np.ndarray, codes: np.ndarray) -> int:
-    n_found = 0
-    last = 0
-    for row in range(len(names)):
-        name = names[row]
-        if last >= n_found or found[last] != name:
-            last = 0
-            while last < n_found and found[last] != name:
-                last += 1
-            if last == n_found:
-                if n_found == len(found):
-                    return -1
-                found[n_found] = name
-                n_found += 1
-        codes[row] = last
-    return n_found

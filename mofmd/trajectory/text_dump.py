@@ -8,45 +8,30 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.errors import InputError
-from mofmd.trajectory.columns import Columns, Header, build_frame
-from mofmd.trajectory.frame import Frame, Species
+from mofmd.trajectory.columns import Columns, Header, RawDump
+from mofmd.trajectory.raw_frame import First, ParsedFrame
 from mofmd.trajectory.streams import TruncatedError, Window
-from mofmd.trajectory.table import ID, NAME, SKIP, distinct_names, parse_table
+from mofmd.trajectory.table import ID, NAME, SKIP, Rows, parse_table
 
 ATOMS = b"ITEM: ATOMS"
 
 
 @dataclass(frozen=True)
-class TextFrame:
-    """A frame as it stands in the file; ``decode`` is the work, and may run in any thread.
+class TextFrame(RawDump):
+    """A frame as it stands in a text dump.
 
     Parameters
     ----------
-    header
-        What stands before the atoms.
-    columns
-        Names of the columns and where they go.
+    header, columns, where, first
+        As for ``RawDump``.
     text
         Lines of the atoms.
-    where
-        Names the frame in errors.
-    species
-        Elements of the first frame, which this one must share; None for the first.
     """
 
-    header: Header
-    columns: Columns
-    text: bytes
-    where: str
-    species: Species | None
+    text: memoryview
 
-    @property
-    def step(self) -> int:
-        """Step of the frame."""
-        return self.header.step
-
-    def decode(self) -> Frame:
-        """Parse the atoms, sort them by id and unwrap them."""
+    def rows(self) -> Rows:
+        """Parse the lines."""
         names = self.columns.names
         kinds = np.full(len(names), SKIP, dtype=np.int64)
         kinds[names.index("id")] = ID
@@ -54,18 +39,12 @@ class TextFrame:
             kinds[names.index("element")] = NAME
         for k, name in enumerate(self.columns.numbers):
             kinds[names.index(name)] = k
-        rows = parse_table(self.text, self.header.n_atoms, kinds, self.where)
-        elements = None
-        if "element" in names:
-            elements = distinct_names(rows.names)
-        return build_frame(
-            self.header, self.columns, rows.ids, rows.values, elements, self.where, self.species
-        )
+        return parse_table(self.text, self.header.n_atoms, kinds, self.where)
 
 
 def text_frames(
     window: Window, type_names: Mapping[int, str] | None = None
-) -> Iterator[TextFrame | None]:
+) -> Iterator[TextFrame | ParsedFrame | None]:
     """Frames of a text dump, in order; a last None says that the file ends within a frame.
 
     Raises
@@ -73,7 +52,7 @@ def text_frames(
     InputError
         If the file is no text dump, or its columns do not give what is needed.
     """
-    species: Species | None = None
+    first: First | None = None
     columns: Columns | None = None
     units = ""
     while True:
@@ -94,10 +73,12 @@ def text_frames(
                 yield None
                 return
         where = f"{window.path}: step {header.step}"
-        frame = TextFrame(header, columns, window.take(end), where, species)
-        if species is None:
-            species = frame.decode().species
-        yield frame
+        frame = TextFrame(header, columns, where, first, window.take(end))
+        if first is None:
+            parsed, first = frame.begin()
+            yield parsed
+        else:
+            yield frame
 
 
 def _read_header(window: Window, units: str) -> tuple[Header | None, tuple[str, ...], str]:
@@ -112,7 +93,7 @@ def _read_header(window: Window, units: str) -> tuple[Header | None, tuple[str, 
     end = window.find(b"\n", atoms) if atoms >= 0 else -1
     if end < 0:
         raise TruncatedError
-    lines = window.take(end + 1).decode(errors="replace").splitlines()
+    lines = bytes(window.take(end + 1)).decode(errors="replace").splitlines()
     header = Header()
     while lines:
         line = lines.pop(0)

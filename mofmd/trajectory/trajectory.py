@@ -14,6 +14,7 @@ from mofmd.errors import InputError
 from mofmd.trajectory.binary_dump import binary_frames
 from mofmd.trajectory.extxyz import xyz_frames
 from mofmd.trajectory.frame import Frame
+from mofmd.trajectory.raw_frame import ParsedFrame
 from mofmd.trajectory.streams import Window, open_stream, plain_suffix
 from mofmd.trajectory.text_dump import text_frames
 from mofmd.units import FS_TO_PS
@@ -143,22 +144,6 @@ class _Timed:
     def decode(self) -> Frame:
         frame = self.raw.decode()
         return replace(frame, time_ps=frame.step * self.timestep_fs * FS_TO_PS)
-
-
-@dataclass(frozen=True)
-class ParsedFrame:
-    """A frame that needs no parsing."""
-
-    frame: Frame
-
-    @property
-    def step(self) -> int:
-        """Step of the frame."""
-        return self.frame.step
-
-    def decode(self) -> Frame:
-        """Give the frame."""
-        return self.frame
 
 
 class Unwrapped:

@@ -1,0 +1,235 @@
+"""Results that stand in a run's own output: equations of state and stiffness matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mofmd.analysis.elastic_tensor import ElasticTensor
+from mofmd.analysis.equation_of_state import (
+    EquationOfState,
+    Order,
+    birch_murnaghan_energy,
+    fit_energy_volume,
+    fit_pressure_volume,
+    largest_pressure,
+)
+from mofmd.analysis.result import Column, Result, Table
+from mofmd.analysis.statistics import Estimate, mean_of_series, sample
+from mofmd.analysis.strain_fluctuation import stiffness_table, tensor_scalars
+from mofmd.engine.lammps_log import ThermoTable, join_stages
+from mofmd.errors import InputError
+from mofmd.simulation.points import read_points, read_stiffness
+from mofmd.units import BAR_TO_GPA, EV_PER_A3_TO_GPA
+
+POINTS = "points.csv"
+LINE_POINTS = 200
+BIRCH = "Birch and Murnaghan, Phys. Rev. 1947, 71, 809"
+
+
+@dataclass(frozen=True)
+class RunOutput:
+    """What a run left besides its trajectory.
+
+    Parameters
+    ----------
+    directory
+        Its deck.
+    protocol
+        Protocol of the deck's manifest.
+    thermo
+        Thermo output of the log.
+    mass_g_per_mol
+        Mass of the cell.
+    """
+
+    directory: Path
+    protocol: Mapping[str, Any]
+    thermo: Sequence[ThermoTable]
+    mass_g_per_mol: float
+
+
+def run_results(run: RunOutput) -> list[Result]:
+    """Results of the run's protocol beyond its trajectory; none for most protocols."""
+    maker = MAKERS.get(run.protocol.get("name", ""))
+    return [] if maker is None else [maker(run)]
+
+
+def _finite_strain(run: RunOutput) -> Result:
+    """Pressures at fixed volumes: Castel et al. 2024, "Finite strain difference method"."""
+    volumes, pressures = [], []
+    for columns in _samples(run):
+        volumes.append(float(columns["Volume"].mean()))
+        pressures.append(mean_of_series(columns["Press"], sample(columns["Press"]), "bar"))
+    return _pressure_volume(run, volumes, pressures, "pressure at constant volume")
+
+
+def _pressure_grid(run: RunOutput) -> Result:
+    """Volumes at fixed pressures: what the volume is uncertain by, the pressure is by its slope."""
+    volumes = [
+        mean_of_series(columns["Volume"], sample(columns["Volume"]), "Å³")
+        for columns in _samples(run)
+    ]
+    targets = [float(value) for value in run.protocol["pressures_bar"]][: len(volumes)]
+    values = [volume.value for volume in volumes]
+    slope = float(np.polyfit(values, targets, 1)[0]) if len(set(values)) > 1 else np.nan
+    pressures = [
+        Estimate(target, abs(slope) * volume.standard_error, volume.independent, "bar")
+        for target, volume in zip(targets, volumes, strict=True)
+    ]
+    errors = np.array([volume.standard_error for volume in volumes])
+    return _pressure_volume(run, values, pressures, "volume at constant pressure", errors)
+
+
+def _energy_volume(run: RunOutput) -> Result:
+    """Energies of relaxed cells."""
+    rows = read_points(run.directory / POINTS)
+    volumes = np.array([float(row["volume_A3"]) for row in rows])
+    energies = np.array([float(row["energy_eV"]) for row in rows])
+    pressures = np.array([float(row["pressure_bar"]) for row in rows]) * BAR_TO_GPA
+    tables = {
+        "points": Table(
+            {
+                "volume": Column(volumes, "Å³"),
+                "energy": Column(energies, "eV"),
+                "pressure": Column(pressures, "GPa"),
+            },
+            "points",
+            "Energy of the relaxed cell against its volume",
+        )
+    }
+    order: Order = 3 if len(rows) >= 5 else 2
+    fit, notes = _try(lambda: fit_energy_volume(volumes.tolist(), energies.tolist(), order))
+    scalars = {}
+    if fit is not None:
+        scalars = _scalars(fit, run.mass_g_per_mol)
+        k, v = fit.bulk_modulus.value / EV_PER_A3_TO_GPA, fit.volume.value
+        shape = birch_murnaghan_energy(volumes, 0.0, k, v, fit.derivative.value)
+        lowest = float(np.mean(energies - shape))
+        line = np.linspace(volumes.min(), volumes.max(), LINE_POINTS)
+        fitted = birch_murnaghan_energy(line, lowest, k, v, fit.derivative.value)
+        tables["fit"] = _line(line, "energy", Column(fitted, "eV"), f"Fit of order {order}")
+    return Result(
+        name="equation of state",
+        definition=f"E(V) of relaxed cells at 0 K; fit: {BIRCH}, order {order}",
+        settings={"order": order, "shape": run.protocol.get("shape")},
+        scalars=scalars,
+        tables=tables,
+        notes=notes,
+    )
+
+
+def _elastic(run: RunOutput) -> Result:
+    """Stiffness from stresses of strained cells."""
+    found = read_stiffness(run.directory / POINTS)
+    tensor = ElasticTensor(found.stiffness_GPa)
+    return Result(
+        name="elasticity",
+        definition="C_ij = ∂σ_i/∂ε_j at 0 K, central differences of the stress, atoms relaxed; in "
+        "the axes of the simulation",
+        settings={
+            "strain": run.protocol.get("strain"),
+            "asymmetry_GPa": found.asymmetry_GPa,
+            "voigt_order": "xx yy zz yz xz xy",
+        },
+        scalars=tensor_scalars(tensor),
+        tables={"stiffness": stiffness_table(found.stiffness_GPa, None)},
+        notes=() if tensor.is_stable else ("The elastic tensor has a negative eigenvalue.",),
+    )
+
+
+MAKERS: Mapping[str, Callable[[RunOutput], Result]] = {
+    "FiniteStrain": _finite_strain,
+    "PressureGrid": _pressure_grid,
+    "EnergyVolume": _energy_volume,
+    "Elastic": _elastic,
+}
+
+
+def _samples(run: RunOutput) -> list[dict[str, np.ndarray]]:
+    """Thermo columns of the stages sample_1, sample_2, ..., each joined of its parts."""
+    stages: dict[str, list[ThermoTable]] = {}
+    for table in run.thermo:
+        if table.stage.startswith("sample_") and len(table.columns["Step"]):
+            stages.setdefault(table.stage, []).append(table)
+    if not stages:
+        raise InputError(
+            f"{run.directory}: its log holds no stage sample_1; the run has not come that far"
+        )
+    return [join_stages(tables, ("Step", "Press", "Volume")) for tables in stages.values()]
+
+
+def _pressure_volume(
+    run: RunOutput,
+    volumes: Sequence[float],
+    pressures: Sequence[Estimate],
+    what: str,
+    volume_errors: np.ndarray | None = None,
+) -> Result:
+    values = np.array([p.value for p in pressures]) * BAR_TO_GPA
+    errors = np.array([p.standard_error for p in pressures]) * BAR_TO_GPA
+    tables = {
+        "points": Table(
+            {
+                "volume": Column(np.array(volumes), "Å³", volume_errors),
+                "pressure": Column(values, "GPa", None if volume_errors is not None else errors),
+            },
+            "points",
+            "Pressure against volume",
+        )
+    }
+    fit, notes = _try(lambda: fit_pressure_volume(volumes, pressures, 2))
+    scalars = {}
+    if fit is not None:
+        scalars = _scalars(fit, run.mass_g_per_mol)
+        line = np.linspace(min(volumes), max(volumes), LINE_POINTS)
+        column = Column(fit.pressure_GPa(line), "GPa")
+        tables["fit"] = _line(line, "pressure", column, "Fit of second order")
+    third, more = _try(lambda: fit_pressure_volume(volumes, pressures, 3))
+    if third is not None and len(volumes) > 3:
+        for name, scalar in _scalars(third, run.mass_g_per_mol).items():
+            scalars[f"{name}, third order"] = scalar
+    elif len(volumes) > 3:
+        notes += more
+    if _turns(np.array(volumes), values, errors):
+        scalars["largest pressure P_max"] = largest_pressure(volumes, pressures)[0]
+    return Result(
+        name="equation of state",
+        definition=f"{what}, mean over the stages sample_1, sample_2, ...; fit: {BIRCH}, second "
+        "order as Castel et al. 2024, and third",
+        settings={"temperature_K": run.protocol.get("temperature_K")},
+        scalars=scalars,
+        tables=tables,
+        notes=notes,
+    )
+
+
+def _turns(volumes: np.ndarray, values: np.ndarray, errors: np.ndarray) -> bool:
+    """Whether the pressure is lower at the smallest volume than before, by more than its error."""
+    top, last = int(np.argmax(values)), int(np.argmin(volumes))
+    noise = 2 * np.hypot(*np.nan_to_num(errors[[top, last]]))
+    return bool(values[top] - values[last] > noise)
+
+
+def _try(fit: Callable[[], EquationOfState]) -> tuple[EquationOfState | None, tuple[str, ...]]:
+    """Fit, or None and the reason why there is none."""
+    try:
+        return fit(), ()
+    except InputError as error:
+        return None, (f"No fit: {error}",)
+
+
+def _scalars(fit: EquationOfState, mass_g_per_mol: float) -> dict[str, Estimate]:
+    scalars = {"bulk modulus K": fit.bulk_modulus, "volume V₀": fit.volume}
+    if fit.order == 3:
+        scalars["derivative K′"] = fit.derivative
+    scalars["density ρ₀"] = fit.density(mass_g_per_mol)
+    return scalars
+
+
+def _line(volumes: np.ndarray, name: str, column: Column, title: str) -> Table:
+    return Table({"volume": Column(volumes, "Å³"), name: column}, "curve", title)

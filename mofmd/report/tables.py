@@ -1,0 +1,117 @@
+"""Tables of the report: numbers, members of an ensemble, elastic tensors."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+
+from mofmd.analysis.elastic_tensor import ElasticTensor, Extreme
+from mofmd.report.analysis import Analysis, Member
+
+
+def numbers_table(analysis: Analysis) -> str:
+    """Scalars of all results, and of the members of an ensemble."""
+    rows = "".join(
+        f"<tr><td>{escape(result.name)}</td><td>{escape(name)}</td>"
+        f'<td class="number">{escape(str(scalar))}</td>'
+        f'<td class="number">{_independent(scalar.independent)}</td></tr>'
+        for result in analysis.results
+        for name, scalar in result.scalars.items()
+    )
+    return (
+        '<h2 id="numbers">Numbers</h2><table><thead><tr><th>observable</th><th>quantity</th>'
+        "<th>value ± standard error</th><th>independent samples</th></tr></thead>"
+        f"<tbody>{rows}</tbody></table>{_members(analysis)}"
+    )
+
+
+def _members(analysis: Analysis) -> str:
+    """Values of the members of an ensemble, one row each."""
+    if len(analysis.members) < 2:
+        return ""
+    columns = [
+        (result.name, name, scalar.unit)
+        for result in analysis.members[0].results
+        for name, scalar in result.scalars.items()
+        # what is the same in all members tells nothing
+        if _spread(analysis, result.name, name) > 0
+    ]
+    head = "".join(
+        f"<th>{escape(name)}{f' ({escape(unit)})' if unit else ''}</th>"
+        for _, name, unit in columns
+    )
+    rows = "".join(
+        f"<tr><td>{escape(member.name)}</td>"
+        + "".join(f'<td class="number">{_value(member, r, n):.5g}</td>' for r, n, _ in columns)
+        + "</tr>"
+        for member in analysis.members
+    )
+    return (
+        '<h2 id="members">Members</h2><div class="scroll"><table class="small"><thead><tr>'
+        f"<th>member</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _value(member: Member, result_name: str, name: str) -> float:
+    result = next(result for result in member.results if result.name == result_name)
+    return result.scalars[name].value if name in result.scalars else float("nan")
+
+
+def _spread(analysis: Analysis, result_name: str, name: str) -> float:
+    values = [_value(member, result_name, name) for member in analysis.members]
+    return float(np.nanmax(values) - np.nanmin(values))
+
+
+def _independent(number: float) -> str:
+    return f"{number:.1f}" if np.isfinite(number) else "–"
+
+
+def tensor_tables(tensor: ElasticTensor) -> str:
+    """Table of a tensor's constants, averages, and extremes with their directions, as ELATE's."""
+    constants = "".join(
+        "<tr>" + "".join(f'<td class="number">{value:.3f}</td>' for value in row) + "</tr>"
+        # zeros without sign
+        for row in np.round(tensor.stiffness_GPa, 3) + 0.0
+    )
+    eigenvalues = ", ".join(f"{value:.3f}" for value in tensor.eigenvalues_GPa)
+    matrix = (
+        "<p>Stiffness in GPa, Voigt order xx yy zz yz xz xy; "
+        f"eigenvalues {eigenvalues} GPa.</p><table><tbody>{constants}</tbody></table>"
+    )
+    if not tensor.is_stable:
+        return f"{matrix}<p>Not stable: moduli go to infinity in some directions.</p>"
+    averages = "".join(
+        f'<tr><td>{name}</td><td class="number">{mean.bulk_GPa:.3f}</td>'
+        f'<td class="number">{mean.young_GPa:.3f}</td><td class="number">{mean.shear_GPa:.3f}</td>'
+        f'<td class="number">{mean.poisson:.3f}</td></tr>'
+        for name, mean in (("Voigt", tensor.voigt), ("Reuss", tensor.reuss), ("Hill", tensor.hill))
+    )
+    extremes = "".join(
+        f"<tr><td>{name}</td>"
+        + "".join(
+            f'<td class="number">{found.value:.3f}</td><td class="number">{_vectors(found)}</td>'
+            for found in pair
+        )
+        + "</tr>"
+        for name, pair in (
+            ("Young's modulus (GPa)", tensor.young_range()),
+            ("linear compressibility (1/TPa)", tensor.linear_compressibility_range()),
+            ("shear modulus (GPa)", tensor.shear_range()),
+            ("Poisson's ratio", tensor.poisson_range()),
+        )
+    )
+    return (
+        f"{matrix}<table><thead><tr><th>average</th><th>K (GPa)</th><th>E (GPa)</th>"
+        f"<th>G (GPa)</th><th>Poisson's ratio</th></tr></thead><tbody>{averages}</tbody></table>"
+        "<table><thead><tr><th>extremes</th><th>smallest</th><th>along (and across)</th>"
+        f"<th>largest</th><th>along (and across)</th></tr></thead><tbody>{extremes}</tbody></table>"
+    )
+
+
+def _vectors(extreme: Extreme) -> str:
+    vectors = [extreme.direction, *([] if extreme.transverse is None else [extreme.transverse])]
+    # zeros without sign
+    return "; ".join(
+        "(" + " ".join(f"{x:.2f}" for x in np.round(v, 2) + 0.0) + ")" for v in vectors
+    )
