@@ -28,6 +28,7 @@ from mofmd.simulation.potential import (
     check_stress,
 )
 from mofmd.simulation.protocols.base import Protocol, Variable
+from mofmd.simulation.record import read_record
 from mofmd.simulation.status import is_locked
 from mofmd.simulation.timestep import check_timesteps
 
@@ -164,19 +165,11 @@ def read_deck(directory: Path, *, allow_edited: bool = False) -> Deck:
 
 def _read_manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file, so {directory} is not a deck")
-    try:
-        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: is not JSON ({error}); write the deck again") from error
-    schema = manifest.get("schema") if isinstance(manifest, dict) else None
-    if schema != SCHEMA:
-        raise InputError(f"{path}: schema {schema!r}, expected {SCHEMA!r}; write the deck again")
+    manifest = read_record(path, SCHEMA, kind="a deck", mend="write the deck again")
     outside = [name for name in manifest["files"] if Path(name).name != name]
     if outside:
         raise InputError(f"{path}: {outside[0]!r} is not the name of a file of the deck")
-    return dict(manifest)
+    return manifest
 
 
 def file_sha256(path: Path) -> str:

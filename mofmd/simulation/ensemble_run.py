@@ -48,7 +48,7 @@ class Workers:
     """
 
     count: int = 1
-    resources: Resources = Resources()  # noqa: RUF009  frozen
+    resources: Resources = Resources()  # noqa: RUF009 - frozen, so that all may share it
     gpus: tuple[str, ...] = ()
     where: Literal["local", "slurm"] = "local"
     nodes: int = 1
