@@ -46,6 +46,7 @@ SCRIPTS = (
     "part_end.in",
     "ensembles.in",
     "scale_cell.in",
+    "shape_cell.in",
     "thermo.in",
     "trajectory.in",
     "finish.in",
