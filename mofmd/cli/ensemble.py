@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mofmd.cli import deck_options as options
+
 if TYPE_CHECKING:
     from mofmd.simulation.ensemble import Ensemble
 
@@ -28,33 +30,22 @@ def new(
         list[str] | None,
         typer.Option(help="A field and its values: rate_K_per_ps=10,20; repeatable."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Model file or one in the package.")] = None,
-    potential_script: Annotated[
-        Path | None, typer.Option(help="LAMMPS commands of another potential.")
-    ] = None,
-    potential_file: Annotated[
-        list[Path] | None, typer.Option(help="File that the potential script names; repeatable.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A field of the protocol; repeatable.")
-    ] = None,
-    supercell: Annotated[str | None, typer.Option(help="Repetitions, such as 2x2x2.")] = None,
-    atoms: Annotated[int | None, typer.Option(help="Number of atoms, about.")] = None,
+    model: options.Model = None,
+    potential_script: options.PotentialScript = None,
+    potential_file: options.PotentialFiles = None,
+    settings: options.Settings = None,
+    supercell: options.Supercell = None,
+    atoms: options.AtomCount = None,
+    keep_guests: options.KeepGuests = True,
+    guest_types: options.GuestTypes = False,
 ) -> None:
     """Write the decks of an ensemble."""
     from mofmd.simulation.ensemble import new_ensemble
-    from mofmd.simulation.generate import Request
 
-    request = Request(
-        protocol=protocol,
-        structure=structure,
-        output=directory,
-        model=model,
-        potential_script=potential_script,
-        potential_files=tuple(potential_file or ()),
-        settings=tuple(settings or ()),
-        supercell=supercell,
-        atoms=atoms,
+    potential = (model, potential_script, potential_file)
+    size, guests = (supercell, atoms), (keep_guests, guest_types)
+    request = options.deck_request(
+        protocol, structure, directory, potential, settings, size, guests
     )
     seeds = range(first_seed, first_seed + members)
     made = new_ensemble(request, seeds, _varied(vary or []))
