@@ -9,7 +9,8 @@ from ase import Atoms
 
 from mofmd.engine.launch import Resources, environment, lammps_command
 from mofmd.errors import InputError
-from mofmd.simulation.protocols import VolumeGrid
+from mofmd.simulation.points import read_stiffness
+from mofmd.simulation.protocols import Elastic, VolumeGrid
 from mofmd.simulation.run import run_deck
 from mofmd.units import BAR_TO_GPA, BOLTZMANN_EV_PER_K, EV_PER_A3_TO_GPA
 from tests.lennard_jones import (
@@ -92,6 +93,30 @@ def test_fluctuations_of_the_shape_are_those_of_the_elastic_constants(tmp_path: 
     change = lengths - lengths.mean(axis=0)
     # two independent coordinates in three numbers
     assert (change**2).sum(axis=0).mean() / 2 == pytest.approx(thermal / (C11 - C12), rel=0.12)
+
+
+@pytest.mark.long
+def test_fluctuations_with_atoms_that_give_way(tmp_path: Path) -> None:
+    """Silicon: its atoms relax within a strained cell, which halves C44."""
+    elastic = silicon_deck(Elastic(supercell=(2, 2, 2)), tmp_path / "rest")
+    run_deck(elastic.directory)
+    stiffness = read_stiffness(elastic.directory / "points.csv").stiffness_GPa
+    protocol = VolumeGrid(
+        temperature_K=50,
+        timestep_fs=1,
+        volume_ratios=(1.0,),
+        equilibration_ps=20,
+        sampling_ps=250,
+        thermo_interval_fs=50,
+        frame_interval_fs=1e5,
+        shear_modulus_guess_GPa=20,
+    )
+    columns = run_deck(silicon_deck(protocol, tmp_path / "hot").directory).tables[-1].columns
+    thermal = BOLTZMANN_EV_PER_K * 50 / columns["Volume"][0] * EV_PER_A3_TO_GPA
+    shears = [columns["Yz"] / columns["Lz"], columns["Xz"] / columns["Lz"],
+              columns["Xy"] / columns["Ly"]]  # fmt: skip
+    c44 = float(np.mean(stiffness[(3, 4, 5), (3, 4, 5)]))
+    assert thermal / np.mean([np.var(shear) for shear in shears]) == pytest.approx(c44, rel=0.1)
 
 
 def test_bulk_modulus(tmp_path: Path) -> None:
