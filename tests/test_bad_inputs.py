@@ -13,6 +13,8 @@ from ase.io import write
 
 from mofmd.cli import main as cli
 from mofmd.models.embedded import embedded_model
+from mofmd.simulation.ensemble import new_ensemble
+from mofmd.simulation.generate import Request
 from mofmd.structures.zif import zif4
 from tests.reference import reference_path
 
@@ -309,6 +311,22 @@ for verb in ("run", "status", "collect"):
         ("ensemble", verb, "many"),
         "ensemble.json: no such file, so many is not",
     )
+ARRAY = ("ensemble", "run", "many", "--slurm-array")
+
+
+def made() -> None:
+    """Write an ensemble of a member."""
+    request = Request("nvt", "zif-4", Path("many"), model="zif4-allegro-s")
+    new_ensemble(request, [1], {})
+
+
+case("gpus of an array", (*ARRAY, "--gpus", "0"), "gpus: SLURM deals them out", made)
+case(
+    "options of an array",
+    (*ARRAY, "--slurm-options", "-p gpu"),
+    "slurm_options: '-p gpu', exp",
+    made,
+)
 
 
 @pytest.mark.parametrize("name", CASES)

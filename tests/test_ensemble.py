@@ -124,8 +124,10 @@ def test_run_status_collect(request_: Request) -> None:
 
 def test_slurm_script_runs_a_member(request_: Request) -> None:
     made = new_ensemble(request_, [5, 6], {})
-    script = write_slurm_array(made, Resources(ranks=2))
+    script = write_slurm_array(made, Resources(ranks=2), "02:00:00", "#SBATCH -p long")
     text = script.read_text()
+    assert "#SBATCH --time=02:00:00" in text
+    assert text.index("#SBATCH -p long") < text.index("set -u")
     assert "#SBATCH --array=0-1" in text
     assert "#SBATCH --ntasks=2" in text
     assert not re.search("@[A-Z]+@", text)

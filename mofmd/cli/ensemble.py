@@ -71,14 +71,20 @@ def run(
 ) -> None:
     """Run all members that are not finished; run it again after whatever happened."""
     from mofmd.engine.launch import Resources
-    from mofmd.errors import StoppedError
+    from mofmd.errors import InputError, StoppedError
     from mofmd.simulation.ensemble import count_states, read_ensemble
     from mofmd.simulation.ensemble_run import Workers, run_ensemble, write_slurm_array
 
     ensemble = read_ensemble(directory)
     resources = Resources(ranks, threads)
     if slurm_array:
-        typer.echo(f"submit it with: sbatch {write_slurm_array(ensemble, resources)}")
+        if gpus:
+            raise InputError(
+                "gpus: SLURM deals them out to the tasks of an array; ask it for them: "
+                "--slurm-options '#SBATCH --gpus-per-task=1'"
+            )
+        script = write_slurm_array(ensemble, resources, walltime, slurm_options)
+        typer.echo(f"submit it with: sbatch {script}")
         return
     chosen = Workers(
         count=workers,
@@ -104,12 +110,15 @@ def run(
 
 @app.command()
 def status(directory: Folder) -> None:
-    """Count the members in each state; list failures with their reasons."""
+    """Count the members in each state; say how far those are that run, and why others failed."""
     from mofmd.simulation.ensemble import count_states, read_ensemble
 
     ensemble = read_ensemble(directory)
     for state, count in count_states(ensemble).items():
         typer.echo(f"{state:12}{count:5}")
+    for member in ensemble.members:
+        if member.state == "running":
+            typer.echo(f"{member.name}: running: {member.progress}")
     _list_unfinished(ensemble)
 
 

@@ -65,6 +65,17 @@ class Member:
         """Why it failed or stopped; empty where it did not."""
         return str(read_status(self.directory).get("error") or "")
 
+    @property
+    def progress(self) -> str:
+        """How far it is: stage, step, temperature; empty before the first step."""
+        found = read_status(self.directory)
+        if not found.get("stage"):
+            return ""
+        text = f"{found['stage']}, step {found['step']} of {found['total_steps']}"
+        if found.get("temperature_K") is not None:
+            text += f", {found['temperature_K']:.0f} K"
+        return text
+
 
 @dataclass(frozen=True)
 class Ensemble:

@@ -27,6 +27,7 @@ ATTEMPTS = 3  # of a member that is killed again and again without a word
 HEARTBEAT_S = 3
 LOST_AFTER_S = 15
 ARRAY_SCRIPT = "array.sh"
+WALLTIME = "24:00:00"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Workers:
     gpus: tuple[str, ...] = ()
     where: Literal["local", "slurm"] = "local"
     nodes: int = 1
-    walltime: str = "24:00:00"
+    walltime: str = WALLTIME
     options: str = ""
 
     def __post_init__(self) -> None:
@@ -279,16 +280,36 @@ def parsl_config(directory: Path, workers: Workers) -> Any:
     )
 
 
-def write_slurm_array(ensemble: Ensemble, resources_of_member: Resources) -> Path:
-    """Write ``array.sh``: a SLURM array with one task for each member, that resumes by itself."""
+def write_slurm_array(
+    ensemble: Ensemble,
+    resources_of_member: Resources,
+    walltime: str = WALLTIME,
+    options: str = "",
+) -> Path:
+    """Write ``array.sh``: a SLURM array with one task for each member, that resumes by itself.
+
+    Parameters
+    ----------
+    ensemble
+        What to run.
+    resources_of_member
+        Ranks and threads.
+    walltime, options
+        Time limit of a task, and further ``#SBATCH`` lines.
+    """
+    wrong = [line for line in options.splitlines() if not line.startswith("#SBATCH ")]
+    if wrong:
+        raise InputError(f"slurm_options: {wrong[0]!r}, expected lines such as '#SBATCH -p gpu'")
     text = _array_template()
     values = {
         "LAST": str(len(ensemble.members) - 1),
         "RANKS": str(resources_of_member.ranks),
         "THREADS": str(resources_of_member.threads),
-        "DIRECTORY": str(ensemble.directory.resolve()),
+        "WALLTIME": walltime,
+        "OPTIONS": options or "# (no further options)",
+        "DIRECTORY": shlex.quote(str(ensemble.directory.resolve())),
         "MEMBERS": " ".join(member.name for member in ensemble.members),
-        "MOFMD": str(find_program("mofmd")),
+        "MOFMD": shlex.quote(str(find_program("mofmd"))),
     }
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
