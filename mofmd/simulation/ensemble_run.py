@@ -20,6 +20,7 @@ from mofmd.engine.files import write_atomic
 from mofmd.engine.launch import Resources, find_program
 from mofmd.errors import InputError, MissingFileError, StoppedError
 from mofmd.simulation.ensemble import Ensemble, Member
+from mofmd.simulation.leash import put_on_leash
 from mofmd.simulation.status import STOP_REQUEST, WATCHED_PID, read_status, write_status
 
 STOPPED_STATUS = 75  # as `mofmd run` exits when it was asked to stop
@@ -124,7 +125,10 @@ def _run_with_parsl(
     # Parsl starts its own programs by name; they lie beside this Python
     os.environ["PATH"] = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"
     slots = _local_slots(workers) if workers.where == "local" else None
-    with parsl.load(parsl_config(ensemble.directory, workers)):
+    config = parsl_config(ensemble.directory, workers)
+    with parsl.load(config):
+        if workers.where == "slurm":
+            put_on_leash(config.executors[0].interchange_proc.pid)
         app = parsl.python_app(run_in_slot if slots else run_member)
         futures: dict[Future[int], Member] = {
             app(*((slots,) if slots else ()), _task(member, workers)): member for member in todo
@@ -147,14 +151,11 @@ class Task:
         Ranks and threads.
     resume
         Whether it continues from its last restart file.
-    watched_pid
-        Process without which it shall not go on; 0: none.
     """
 
     directory: str
     resources: Resources
     resume: bool
-    watched_pid: int
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,6 @@ def _task(member: Member, workers: Workers) -> Task:
         directory=str(member.directory.resolve()),
         resources=workers.resources,
         resume=member.state != "failed",
-        watched_pid=os.getpid() if workers.where == "local" else 0,
     )
 
 
@@ -216,9 +216,8 @@ def run_member(task: Task, slot: Slot | None = None) -> int:
     directory = Path(task.directory)
     command = [str(find_program("mofmd")), "run", task.directory]
     command += ["--ranks", str(task.resources.ranks), "--threads", str(task.resources.threads)]
-    env = dict(os.environ)
-    if task.watched_pid:
-        env[WATCHED_PID] = str(task.watched_pid)
+    # the driver, or the worker in a SLURM job: the member ends with it
+    env = {**os.environ, WATCHED_PID: str(os.getpid())}
     if slot and slot.gpu is not None:
         env["CUDA_VISIBLE_DEVICES"] = slot.gpu
     status = 0
