@@ -19,7 +19,8 @@ member=${members[$SLURM_ARRAY_TASK_ID]}
 
 @MOFMD@ run "members/$member" --ranks @RANKS@ --threads @THREADS@ --resume &
 run=$!
-trap 'kill -TERM "$run"' TERM
+# not by a signal: at pre-emption SLURM signals mofmd too, and a second signal ends it at once
+trap 'touch "members/$member/stop.request"' TERM
 status=
 while [ -z "$status" ]; do
   wait "$run"

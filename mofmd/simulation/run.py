@@ -120,6 +120,8 @@ def run_deck(
         left = read_status(directory)
         if left.get("state") not in ("failed", "finished"):  # the worker had no time to say so
             message = str(error) or type(error).__name__
+            if isinstance(error, SystemExit):
+                message = "ended at once by a second signal; no state was saved"
             write_status(directory, **{**left, "state": state, "error": message})
         raise
     return _result(deck, time.monotonic() - watch.began, tuple(watch.parser.warnings))
