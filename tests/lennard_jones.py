@@ -84,3 +84,8 @@ def bulk_modulus(run: Run) -> float:
     pressures = [float(sample["Press"].mean()) * BAR_TO_GPA for sample in samples]
     slope = np.polyder(np.polyfit(volumes, pressures, 2))
     return float(-volumes[1] * np.polyval(slope, volumes[1]))
+
+
+EDGE_A = equilibrium_edge()
+C11, C12, C44 = exact_stiffness(EDGE_A)
+K_GPa = (C11 + 2 * C12) / 3

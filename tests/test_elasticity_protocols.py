@@ -18,17 +18,8 @@ from mofmd.simulation.protocols import (
 )
 from mofmd.simulation.run import run_deck
 from mofmd.units import BAR_TO_GPA, BOLTZMANN_EV_PER_K, EV_PER_A3_TO_GPA
-from tests.lennard_jones import (
-    argon,
-    argon_deck,
-    bulk_modulus,
-    equilibrium_edge,
-    exact_stiffness,
-)
+from tests.lennard_jones import C11, C12, C44, EDGE_A, K_GPa, argon, argon_deck, bulk_modulus
 
-EDGE_A = equilibrium_edge()
-C11, C12, C44 = exact_stiffness(EDGE_A)
-K_GPa = (C11 + 2 * C12) / 3
 COLD_K = 1.0  # K(T) falls by 0.15 % per K at first
 MD = {
     "timestep_fs": 4,

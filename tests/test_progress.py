@@ -1,5 +1,6 @@
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -11,6 +12,9 @@ from mofmd.simulation.progress import (
     Silent,
     choose_reporter,
 )
+from mofmd.simulation.protocols import NVT, PressureGrid, Protocol
+from mofmd.simulation.run import run_deck
+from tests.silicon import silicon_deck
 
 PROGRESS = Progress("heat", 1000, 10000, 512.3, 20.0, 0.5)
 
@@ -20,6 +24,26 @@ def test_figures():
     assert PROGRESS.ns_per_day == pytest.approx(2.16)
     assert PROGRESS.seconds_left == pytest.approx(180)
     assert PROGRESS.figures == "T  512 K  20.0 ms/step  2.16 ns/day  3:00 left"
+
+
+def test_hours_that_are_left():
+    assert replace(PROGRESS, total_steps=1_000_000).figures.endswith(" 5:33:00 left")
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        PressureGrid(pressures_bar=(0, 100), equilibration_ps=0, sampling_ps=0.05, timestep_fs=1),
+        NVT(time_ps=0.1, timestep_fs=1),
+    ],
+)
+def test_lines_of_a_run_name_all_its_steps(tmp_path: Path, protocol: Protocol) -> None:
+    text = io.StringIO()
+    run_deck(silicon_deck(protocol, tmp_path).directory, console=Console(file=text, width=200))
+    lines = text.getvalue().splitlines()
+    assert all(" of 100 " in line for line in lines)
+    assert " 100 of 100 " in lines[-1]
+    assert lines[-1].endswith(" 0:00 left")
 
 
 def test_before_the_first_step_there_is_no_speed():

@@ -69,10 +69,9 @@ class Progress:
         if self.ms_per_step is None or self.ns_per_day is None or self.seconds_left is None:
             return text
         minutes, seconds = divmod(round(self.seconds_left), 60)
-        return (
-            f"{text}  {self.ms_per_step:.1f} ms/step  {self.ns_per_day:.2f} ns/day  "
-            f"{minutes}:{seconds:02d} left"
-        )
+        hours, minutes = divmod(minutes, 60)
+        left = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+        return f"{text}  {self.ms_per_step:.1f} ms/step  {self.ns_per_day:.2f} ns/day  {left} left"
 
 
 class Reporter(Protocol):

@@ -155,7 +155,8 @@ class _Follower:
         return Progress(
             stage=self.parser.stage,
             step=self.step,
-            total_steps=sum(self.parser.plan.values()),
+            # protocols with a table of stages print no plan
+            total_steps=sum(self.parser.plan.values()) or self.deck.manifest["total_steps"],
             temperature_K=row["Temp"],
             pressure_bar=row["Press"],
             energy_eV=row["PotEng"],
