@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from mofmd.simulation import progress
 from mofmd.simulation.progress import (
     Lines,
     LiveBar,
@@ -40,7 +41,8 @@ def test_hours_that_are_left():
 def test_lines_of_a_run_name_all_its_steps(tmp_path: Path, protocol: Protocol) -> None:
     text = io.StringIO()
     run_deck(silicon_deck(protocol, tmp_path).directory, console=Console(file=text, width=200))
-    lines = text.getvalue().splitlines()
+    minimise, *lines = text.getvalue().splitlines()
+    assert minimise.startswith("minimise     step        0  T    0 K")
     assert all(" of 100 " in line for line in lines)
     assert " 100 of 100 " in lines[-1]
     assert lines[-1].endswith(" 0:00 left")
@@ -63,13 +65,35 @@ def test_lines_come_every_five_percent_and_at_each_stage():
     assert steps == [("heat", 0), ("heat", 500), ("heat", 1000), ("melt", 1000)]
 
 
+def test_lines_of_a_minimisation_come_every_half_minute(monkeypatch):
+    text = io.StringIO()
+    clock = iter(range(100, 200, 10))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with Lines(Console(file=text, width=200)) as reporter:
+        for step in range(10):
+            reporter.show(replace(PROGRESS, stage="minimise", step=step, total_steps=0))
+    steps = [int(line.split()[2]) for line in text.getvalue().splitlines()]
+    assert steps == [0, 4, 8]
+
+
 def test_bar_shows_stage_and_figures():
     text = io.StringIO()
     with LiveBar(Console(file=text, width=200, force_terminal=True)) as reporter:
+        reporter.show(replace(PROGRESS, stage="minimise", step=7, total_steps=0))
         reporter.show(PROGRESS)
     assert "heat" in text.getvalue()
     assert "1000/10000" in text.getvalue()
     assert "20.0 ms/step" in text.getvalue()
+
+
+def test_bar_fits_a_narrow_terminal():
+    text = io.StringIO()
+    with LiveBar(Console(file=text, width=80, force_terminal=True)) as reporter:
+        reporter.show(replace(PROGRESS, pressure_bar=-9136.0, energy_eV=-60083.5))
+    assert "…" not in text.getvalue()
+    assert "heat" in text.getvalue()
+    assert "1000/10000" in text.getvalue()
+    assert "2.16 ns/day  3:00 left" in text.getvalue()
 
 
 def test_choice():

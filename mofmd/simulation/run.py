@@ -149,14 +149,16 @@ class _Follower:
         row = self.parser.feed(line)
         if row is None:
             return None
+        total_steps = 0  # of a minimisation nobody knows
         if self.parser.stage != "minimise":
             self.step = int(row["Step"])
             self._first = self._first or (time.monotonic(), self.step)
+            # protocols with a table of stages print no plan
+            total_steps = sum(self.parser.plan.values()) or self.deck.manifest["total_steps"]
         return Progress(
             stage=self.parser.stage,
-            step=self.step,
-            # protocols with a table of stages print no plan
-            total_steps=sum(self.parser.plan.values()) or self.deck.manifest["total_steps"],
+            step=int(row["Step"]),
+            total_steps=total_steps,
             temperature_K=row["Temp"],
             pressure_bar=row["Press"],
             energy_eV=row["PotEng"],
