@@ -55,6 +55,7 @@ bench: env
 	$(BIN)/python benchmarks/step_against_model.py --output build/step_against_model.json
 	$(BIN)/python benchmarks/nve_drift.py --output build/nve_drift.png
 	$(BIN)/python benchmarks/analysis.py --output build/analysis.json
+	$(BIN)/python benchmarks/watch.py --output build/watch.json
 
 clean:
 	rm -rf $(VENV) build

@@ -10,7 +10,8 @@ from scipy.optimize import brentq
 
 from mofmd.simulation.deck import Deck, PotentialScript, write_deck
 from mofmd.simulation.protocols import Protocol
-from mofmd.units import EV_PER_A3_TO_GPA
+from mofmd.simulation.run import Run
+from mofmd.units import BAR_TO_GPA, EV_PER_A3_TO_GPA
 
 EPSILON_EV, SIGMA_A = 0.0104, 3.4
 CUTOFF_A = 8.66  # between the fifth and the sixth shell, so that no shell crosses it under strain
@@ -60,7 +61,10 @@ def argon(edge_A: float) -> Atoms:
     return bulk("Ar", cubic=True, a=edge_A)
 
 
-def argon_deck(protocol: Protocol, directory: Path, edge_A: float) -> Deck:
+def argon_deck(
+    protocol: Protocol, directory: Path, edge_A: float, crystal: Atoms | None = None
+) -> Deck:
+    """Write a deck of the cubic crystal, or of another one."""
     directory.mkdir(parents=True, exist_ok=True)
     script = directory / "argon.in"
     script.write_text(
@@ -68,4 +72,20 @@ def argon_deck(protocol: Protocol, directory: Path, edge_A: float) -> Deck:
         "pair_modify shift yes\n"
     )
     potential = PotentialScript(script, ("Ar",))
-    return write_deck(protocol, argon(edge_A), potential, directory / "deck")
+    return write_deck(
+        protocol, argon(edge_A) if crystal is None else crystal, potential, directory / "deck"
+    )
+
+
+def bulk_modulus(run: Run) -> float:
+    """−V dP/dV [GPa] at the second of three volumes, from the stages sample_1 to sample_3."""
+    samples = [t.columns for k in (1, 2, 3) for t in run.tables if t.stage == f"sample_{k}"]
+    volumes = [float(sample["Volume"].mean()) for sample in samples]
+    pressures = [float(sample["Press"].mean()) * BAR_TO_GPA for sample in samples]
+    slope = np.polyder(np.polyfit(volumes, pressures, 2))
+    return float(-volumes[1] * np.polyval(slope, volumes[1]))
+
+
+EDGE_A = equilibrium_edge()
+C11, C12, C44 = exact_stiffness(EDGE_A)
+K_GPa = (C11 + 2 * C12) / 3

@@ -13,6 +13,8 @@ from ase.io import write
 
 from mofmd.cli import main as cli
 from mofmd.models.embedded import embedded_model
+from mofmd.simulation.ensemble import new_ensemble
+from mofmd.simulation.generate import Request
 from mofmd.structures.zif import zif4
 from tests.reference import reference_path
 
@@ -282,6 +284,18 @@ case("no ranks", ("run", "deck", "--ranks", "0"), "ranks: 0, expected a whole nu
 case("no threads", ("run", "deck", "--threads", "-1"), "threads: -1, expected a whole number")
 case("gpus", ("run", "deck", "--gpus", "0;1"), "gpus: '0;1', expected numbers with commas")
 
+# guests
+case("guest types of nothing", with_option("--guest-types"),
+     "guest_types: the structure holds no molecules in its pores")  # fmt: skip
+case("guest types of guests removed", with_option("--guest-types", "--no-keep-guests"),
+     "guest_types: given although guests are removed; choose one of them")  # fmt: skip
+
+# shapes at constant volume
+case("shape jumps", protocol("volume_grid", "shape_damping_fs=1"),
+     "shape_damping_fs: 1 fs is below 50 timesteps of 0.5 fs")  # fmt: skip
+for field in ("shape_damping_fs", "shear_modulus_guess_GPa", "sampling_ps", "deformation_ps"):
+    case(f"volume_grid {field}", protocol("volume_grid", f"{field}=0"), f"{field}: 0, {POSITIVE}")
+
 # ensembles
 NEW = ("ensemble", "new", "many", "nvt", "--structure", "zif-4", "--model", "zif4-allegro-s")
 case("no members", (*NEW, "--members", "0"), "seeds: none; give a number of members")
@@ -297,6 +311,22 @@ for verb in ("run", "status", "collect"):
         ("ensemble", verb, "many"),
         "ensemble.json: no such file, so many is not",
     )
+ARRAY = ("ensemble", "run", "many", "--slurm-array")
+
+
+def made() -> None:
+    """Write an ensemble of a member."""
+    request = Request("nvt", "zif-4", Path("many"), model="zif4-allegro-s")
+    new_ensemble(request, [1], {})
+
+
+case("gpus of an array", (*ARRAY, "--gpus", "0"), "gpus: SLURM deals them out", made)
+case(
+    "options of an array",
+    (*ARRAY, "--slurm-options", "-p gpu"),
+    "slurm_options: '-p gpu', exp",
+    made,
+)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -16,13 +16,10 @@ from mofmd.simulation.protocols import (
     PressureGrid,
     StrainFluctuation,
 )
-from mofmd.simulation.run import Run, run_deck
+from mofmd.simulation.run import run_deck
 from mofmd.units import BAR_TO_GPA, BOLTZMANN_EV_PER_K, EV_PER_A3_TO_GPA
-from tests.lennard_jones import argon, argon_deck, equilibrium_edge, exact_stiffness
+from tests.lennard_jones import C11, C12, C44, EDGE_A, K_GPa, argon, argon_deck, bulk_modulus
 
-EDGE_A = equilibrium_edge()
-C11, C12, C44 = exact_stiffness(EDGE_A)
-K_GPa = (C11 + 2 * C12) / 3
 COLD_K = 1.0  # K(T) falls by 0.15 % per K at first
 MD = {
     "timestep_fs": 4,
@@ -184,15 +181,6 @@ def test_strain_fluctuation_and_finite_strain_agree(tmp_path: Path) -> None:
     by_strain = bulk_modulus(run_deck(deck.directory))
     assert by_fluctuation * EV_PER_A3_TO_GPA == pytest.approx(by_strain, rel=0.06)
     assert 0.5 * K_GPa < by_strain < 0.75 * K_GPa  # softer than at rest
-
-
-def bulk_modulus(run: Run) -> float:
-    """−V dP/dV [GPa] at the second of three volumes, from the stages sample_1 to sample_3."""
-    samples = [t.columns for k in (1, 2, 3) for t in run.tables if t.stage == f"sample_{k}"]
-    volumes = [float(sample["Volume"].mean()) for sample in samples]
-    pressures = [float(sample["Press"].mean()) * BAR_TO_GPA for sample in samples]
-    slope = np.polyder(np.polyfit(volumes, pressures, 2))
-    return float(-volumes[1] * np.polyval(slope, volumes[1]))
 
 
 def test_points_are_read_or_refused(tmp_path: Path) -> None:

@@ -124,14 +124,40 @@ def test_run_status_collect(request_: Request) -> None:
 
 def test_slurm_script_runs_a_member(request_: Request) -> None:
     made = new_ensemble(request_, [5, 6], {})
-    script = write_slurm_array(made, Resources(ranks=2))
+    script = write_slurm_array(made, Resources(ranks=2), "02:00:00", "#SBATCH -p long")
     text = script.read_text()
+    assert "#SBATCH --time=02:00:00" in text
+    assert text.index("#SBATCH -p long") < text.index("set -u")
     assert "#SBATCH --array=0-1" in text
     assert "#SBATCH --ntasks=2" in text
     assert not re.search("@[A-Z]+@", text)
     env = {**os.environ, "SLURM_ARRAY_TASK_ID": "1"}
     subprocess.run(["bash", str(script)], env=env, check=True, timeout=60, capture_output=True)
     assert [m.state for m in made.members] == ["waiting", "finished"]
+
+
+def test_slurm_script_at_preemption(request_: Request, tmp_path: Path) -> None:
+    """SIGTERM to all, as SLURM sends it: the state is saved and the task queued again."""
+    settings = tuple(s for s in SETTINGS if "time_ps" not in s)
+    longer = Request(**{**request_.__dict__, "settings": (*settings, "time_ps=100")})
+    made = new_ensemble(longer, [5], {})
+    script = write_slurm_array(made, Resources())
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "scontrol").write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\n')
+    (tmp_path / "bin" / "scontrol").chmod(0o755)
+    env = {**os.environ, "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "0",
+           "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}  # fmt: skip
+    member = made.members[0].directory
+    with subprocess.Popen(["bash", str(script)], env=env, stdout=subprocess.DEVNULL) as task:
+        end = time.monotonic() + 120
+        while not made.members[0].progress and time.monotonic() < end:
+            time.sleep(0.2)
+        for pid in (task.pid, *descendants(task.pid)):
+            os.kill(pid, signal.SIGTERM)
+        assert task.wait(timeout=120) == 75
+    assert (tmp_path / "asked").read_text() == "requeue 7_0\n"
+    assert made.members[0].state == "stopped"
+    assert (member / "restart.stopped").is_file()
 
 
 def test_cores_and_gpus_are_dealt_out() -> None:

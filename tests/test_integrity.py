@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,12 +134,12 @@ def test_thin_cell_is_refused() -> None:
         find_limits(thin, ("C", "H"))
 
 
-def deck_of(directory: Path, commands: str, structure: Atoms, **fields: object) -> Deck:
+def deck_of(directory: Path, commands: str, structure: Atoms, **fields: Any) -> Deck:
     script = directory / "my.in"
     script.write_text(commands)
     types = tuple(sorted(set(structure.symbols)))
     protocol = NVE(time_ps=0.1, supercell=(1, 1, 1), minimise_steps_max=0,
-                   thermo_interval_fs=50, **fields)  # type: ignore[arg-type]  # fmt: skip
+                   thermo_interval_fs=50, **fields)  # fmt: skip
     return write_deck(protocol, structure, PotentialScript(script, types), directory / "deck")
 
 

@@ -1,11 +1,11 @@
-"""Generated NVT and NPT decks sample the ensembles they name (physical_validation)."""
+"""Generated decks sample the ensembles they name (physical_validation)."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mofmd.simulation.protocols import NPT, NVT, Protocol
+from mofmd.simulation.protocols import NPT, NVT, Protocol, VolumeGrid
 from mofmd.simulation.run import run_deck
 from mofmd.units import BAR_TO_GPA, BOLTZMANN_EV_PER_K, EV_PER_A3_TO_GPA
 from tests.lennard_jones import argon_deck, equilibrium_edge
@@ -112,6 +112,23 @@ def test_npt(tmp_path: Path, coupling: str) -> None:
         check_kinetic_energy(simulation)
     check_ratio(cold, hot)
     check_ratio(cold, pressed)
+
+
+def test_free_shape_at_constant_volume(tmp_path: Path) -> None:
+    """Shapes weigh the same at all temperatures, so that the ratio is the one of NVT."""
+    fields = {name: value for name, value in MD.items() if name != "time_ps"}
+    cold, hot = (
+        simulate(
+            VolumeGrid(temperature_K=t, volume_ratios=(1.0,), equilibration_ps=20, sampling_ps=400,
+                       shear_modulus_guess_GPa=1.5, seed=s, **fields),
+            tmp_path / f"{t}",
+            "NVT",
+        )
+        for t, s in ((50.0, 1), (62.0, 2))
+    )  # fmt: skip
+    check_kinetic_energy(cold)
+    check_kinetic_energy(hot)
+    check_ratio(cold, hot)
 
 
 def test_a_wrong_temperature_is_seen(tmp_path: Path) -> None:

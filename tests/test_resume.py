@@ -21,7 +21,7 @@ from mofmd.models.embedded import embedded_model
 from mofmd.simulation.deck import Deck, write_deck
 from mofmd.simulation.frames import cut_trajectory
 from mofmd.simulation.potential import model_potential
-from mofmd.simulation.protocols import NPT, NST, NVE, NVT, MeltQuench, Protocol
+from mofmd.simulation.protocols import NPT, NST, NVE, NVT, MeltQuench, Protocol, VolumeGrid
 from mofmd.simulation.run import run_deck
 from mofmd.simulation.status import take_lock
 from mofmd.structures.zif import zif4
@@ -40,6 +40,13 @@ PROTOCOLS = {
     "npt_iso": NPT(time_ps=3, coupling="iso", **COMMON),
     "npt_tri": NPT(time_ps=3, coupling="tri", **COMMON),
     "nst": NST(time_ps=3, stress_GPa=(0.5, 0, 0, 0, 0.2, 0), **COMMON),
+    "volume_grid": VolumeGrid(
+        volume_ratios=(1.0, 0.99),
+        deformation_ps=1.2,
+        equilibration_ps=0.6,
+        sampling_ps=0.5,
+        **COMMON,
+    ),
     "ramps": MeltQuench(
         temperature_max_K=900,
         temperature_hot_K=700,
@@ -87,6 +94,7 @@ def last_frame(dump: Path) -> int:
     [
         "ramps",
         "npt_tri",
+        "volume_grid",
         *(pytest.param(n, marks=pytest.mark.long) for n in ("nve", "nvt", "npt_iso", "nst")),
     ],
 )

@@ -195,6 +195,7 @@ def test_second_interruption_ends_at_once(deck, monkeypatch):
     with pytest.raises(SystemExit):
         run_deck(deck.directory)
     assert status(deck)["state"] == "stopped"
+    assert "ended at once by a second signal" in status(deck)["error"]
     pid = int((deck.directory / "pid").read_text())
     assert not Path(f"/proc/{pid}").exists()
 

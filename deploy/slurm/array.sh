@@ -3,22 +3,24 @@
 #SBATCH --array=0-@LAST@
 #SBATCH --ntasks=@RANKS@
 #SBATCH --cpus-per-task=@THREADS@
-#SBATCH --time=24:00:00
+#SBATCH --time=@WALLTIME@
 #SBATCH --requeue
 #SBATCH --open-mode=append
 #SBATCH --signal=B:TERM@300
+@OPTIONS@
 # One member of an ensemble per array task: `sbatch array.sh`. GPUs, partition and account are the
-# cluster's business: give them to sbatch (sbatch --gpus-per-task=1 -p gpu array.sh).
+# cluster's business: --slurm-options of `mofmd ensemble run`, or sbatch --gpus-per-task=1 -p gpu ...
 # Before the time limit and at pre-emption SLURM sends SIGTERM: mofmd saves the state and exits
 # with status 75, and the task is queued again and goes on from its last restart file.
 set -u
-cd "@DIRECTORY@" || exit 1
+cd @DIRECTORY@ || exit 1
 members=(@MEMBERS@)
 member=${members[$SLURM_ARRAY_TASK_ID]}
 
-"@MOFMD@" run "members/$member" --ranks @RANKS@ --threads @THREADS@ --resume &
+@MOFMD@ run "members/$member" --ranks @RANKS@ --threads @THREADS@ --resume &
 run=$!
-trap 'kill -TERM "$run"' TERM
+# not by a signal: at pre-emption SLURM signals mofmd too, and a second signal ends it at once
+trap 'touch "members/$member/stop.request"' TERM
 status=
 while [ -z "$status" ]; do
   wait "$run"

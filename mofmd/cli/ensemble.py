@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mofmd.cli import deck_options as options
+
 if TYPE_CHECKING:
     from mofmd.simulation.ensemble import Ensemble
 
@@ -28,33 +30,22 @@ def new(
         list[str] | None,
         typer.Option(help="A field and its values: rate_K_per_ps=10,20; repeatable."),
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Model file or one in the package.")] = None,
-    potential_script: Annotated[
-        Path | None, typer.Option(help="LAMMPS commands of another potential.")
-    ] = None,
-    potential_file: Annotated[
-        list[Path] | None, typer.Option(help="File that the potential script names; repeatable.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="A field of the protocol; repeatable.")
-    ] = None,
-    supercell: Annotated[str | None, typer.Option(help="Repetitions, such as 2x2x2.")] = None,
-    atoms: Annotated[int | None, typer.Option(help="Number of atoms, about.")] = None,
+    model: options.Model = None,
+    potential_script: options.PotentialScript = None,
+    potential_file: options.PotentialFiles = None,
+    settings: options.Settings = None,
+    supercell: options.Supercell = None,
+    atoms: options.AtomCount = None,
+    keep_guests: options.KeepGuests = True,
+    guest_types: options.GuestTypes = False,
 ) -> None:
     """Write the decks of an ensemble."""
     from mofmd.simulation.ensemble import new_ensemble
-    from mofmd.simulation.generate import Request
 
-    request = Request(
-        protocol=protocol,
-        structure=structure,
-        output=directory,
-        model=model,
-        potential_script=potential_script,
-        potential_files=tuple(potential_file or ()),
-        settings=tuple(settings or ()),
-        supercell=supercell,
-        atoms=atoms,
+    potential = (model, potential_script, potential_file)
+    size, guests = (supercell, atoms), (keep_guests, guest_types)
+    request = options.deck_request(
+        protocol, structure, directory, potential, settings, size, guests
     )
     seeds = range(first_seed, first_seed + members)
     made = new_ensemble(request, seeds, _varied(vary or []))
@@ -80,14 +71,20 @@ def run(
 ) -> None:
     """Run all members that are not finished; run it again after whatever happened."""
     from mofmd.engine.launch import Resources
-    from mofmd.errors import StoppedError
+    from mofmd.errors import InputError, StoppedError
     from mofmd.simulation.ensemble import count_states, read_ensemble
     from mofmd.simulation.ensemble_run import Workers, run_ensemble, write_slurm_array
 
     ensemble = read_ensemble(directory)
     resources = Resources(ranks, threads)
     if slurm_array:
-        typer.echo(f"submit it with: sbatch {write_slurm_array(ensemble, resources)}")
+        if gpus:
+            raise InputError(
+                "gpus: SLURM deals them out to the tasks of an array; ask it for them: "
+                "--slurm-options '#SBATCH --gpus-per-task=1'"
+            )
+        script = write_slurm_array(ensemble, resources, walltime, slurm_options)
+        typer.echo(f"submit it with: sbatch {script}")
         return
     chosen = Workers(
         count=workers,
@@ -113,12 +110,15 @@ def run(
 
 @app.command()
 def status(directory: Folder) -> None:
-    """Count the members in each state; list failures with their reasons."""
+    """Count the members in each state; say how far those are that run, and why others failed."""
     from mofmd.simulation.ensemble import count_states, read_ensemble
 
     ensemble = read_ensemble(directory)
     for state, count in count_states(ensemble).items():
         typer.echo(f"{state:12}{count:5}")
+    for member in ensemble.members:
+        if member.state == "running":
+            typer.echo(f"{member.name}: running: {member.progress}")
     _list_unfinished(ensemble)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from mofmd.cli import deck_options as options
 
 
 def generate(
@@ -19,51 +22,28 @@ def generate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the deck.")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="Model file, or the name of one in the package.")
-    ] = None,
-    potential_script: Annotated[
-        Path | None, typer.Option(help="LAMMPS commands of another potential, instead of --model.")
-    ] = None,
-    potential_file: Annotated[
-        list[Path] | None, typer.Option(help="File that the potential script names; repeatable.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A field of the protocol: temperature_K=400; repeatable."),
-    ] = None,
-    supercell: Annotated[
-        str | None, typer.Option(help="Repetitions: 2 2 2, or a matrix of nine whole numbers.")
-    ] = None,
-    atoms: Annotated[int | None, typer.Option(help="Supercell with about this many atoms.")] = None,
-    keep_guests: Annotated[
-        bool, typer.Option(help="Keep molecules in the pores, or remove them.")
-    ] = True,
+    model: options.Model = None,
+    potential_script: options.PotentialScript = None,
+    potential_file: options.PotentialFiles = None,
+    settings: options.Settings = None,
+    supercell: options.Supercell = None,
+    atoms: options.AtomCount = None,
+    keep_guests: options.KeepGuests = True,
+    guest_types: options.GuestTypes = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a deck.")] = False,
     list_protocols: Annotated[bool, typer.Option("--list", help="List the protocols.")] = False,
 ) -> None:
     """Write a deck: all that a simulation needs; run it with `mofmd run` or with plain LAMMPS."""
-    from mofmd.simulation.generate import Request, generate_deck
+    from mofmd.simulation.generate import generate_deck
     from mofmd.simulation.protocol_file import describe_protocols
 
     if list_protocols:
         typer.echo(describe_protocols())
         return
-    deck = generate_deck(
-        Request(
-            protocol=protocol,
-            structure=structure,
-            output=output,
-            model=model,
-            potential_script=potential_script,
-            potential_files=tuple(potential_file or ()),
-            settings=tuple(settings or ()),
-            supercell=supercell,
-            atoms=atoms,
-            keep_guests=keep_guests,
-            overwrite=overwrite,
-        )
-    )
+    potential = (model, potential_script, potential_file)
+    size, guests = (supercell, atoms), (keep_guests, guest_types)
+    request = options.deck_request(protocol, structure, output, potential, settings, size, guests)
+    deck = generate_deck(replace(request, overwrite=overwrite))
     manifest = deck.manifest
     typer.echo(
         f"{deck.directory}: {manifest['protocol']['name']}, {manifest['structure']['formula']}, "

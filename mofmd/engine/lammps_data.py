@@ -38,9 +38,21 @@ def write_data(path: Path, atoms: Atoms, type_names: Sequence[str]) -> None:
     write_atomic(path, render_data(atoms, type_names))
 
 
-def render_data(atoms: Atoms, type_names: Sequence[str]) -> str:
-    """Text of the data file that ``write_data`` writes."""
-    types = _lammps_types(atoms, type_names)
+def render_data(
+    atoms: Atoms, type_names: Sequence[str], types: Sequence[int] | np.ndarray | None = None
+) -> str:
+    """Text of the data file that ``write_data`` writes.
+
+    Parameters
+    ----------
+    atoms, type_names
+        As there.
+    types
+        (atoms,) type of each atom, from 1, where several types are of one element; by default its
+        element's.
+    """
+    types = _types_by_element(atoms, type_names) if types is None else types
+    _check_types(atoms, type_names, types)
     cell = restricted_cell(atoms)
     positions = atoms.get_scaled_positions(wrap=False) @ cell
     lines = [
@@ -76,8 +88,21 @@ def lammps_rotation(atoms: Atoms) -> np.ndarray:
     return rotation
 
 
-def _lammps_types(atoms: Atoms, type_names: Sequence[str]) -> list[int]:
-    """LAMMPS type (from 1) of each atom."""
+def _check_types(
+    atoms: Atoms, type_names: Sequence[str], types: Sequence[int] | np.ndarray
+) -> None:
+    """Refuse types that are not of their atoms' elements."""
+    if len(types) != len(atoms):
+        raise InputError(f"types: {len(types)} for {len(atoms)} atoms")
+    for k, (symbol, kind) in enumerate(zip(atoms.symbols, types, strict=True), start=1):
+        if not 1 <= kind <= len(type_names) or type_names[kind - 1] != symbol:
+            raise InputError(
+                f"types: atom {k} is {symbol} and has type {kind} of {list(type_names)}"
+            )
+
+
+def _types_by_element(atoms: Atoms, type_names: Sequence[str]) -> list[int]:
+    """LAMMPS type (from 1) of each atom, one type for each element."""
     unknown = [name for name in type_names if name not in atomic_numbers]
     if unknown:
         raise InputError(f"type_names: {unknown[0]!r} is not a chemical element")

@@ -89,6 +89,7 @@ class Conductor:
         self._manifest = deck.manifest
         self._started_utc = now_utc()
         self._began = time.monotonic()
+        self._first_part = self._began
         self._first_step: int | None = None
         self._stage = ""
         self._step = 0
@@ -177,7 +178,8 @@ class Conductor:
         lmp = self.lmp
         lmp.command("include part_begin.in")
         first = int(lmp.extract_global("ntimestep"))
-        self._first_step = first if self._first_step is None else self._first_step
+        if self._first_step is None:
+            self._first_step, self._first_part = first, time.monotonic()
         self.watch.install(self._seconds_per_step)
         begun = time.monotonic()
         lmp.command(f"run {part_to} upto start {stage_from} stop {stage_to}")
@@ -236,7 +238,7 @@ class Conductor:
         if self._first_step is None or self._step <= self._first_step:
             return None
         done = self._step - self._first_step
-        return round(1e3 * (time.monotonic() - self._began) / done, 4)
+        return round(1e3 * (time.monotonic() - self._first_part) / done, 4)
 
     def _value(self, name: str) -> Any:
         """Value of a LAMMPS variable; None where there is none (the table of stages has ended)."""

@@ -28,8 +28,10 @@ from mofmd.simulation.potential import (
     check_stress,
 )
 from mofmd.simulation.protocols.base import Protocol, Variable
+from mofmd.simulation.record import read_record
 from mofmd.simulation.status import is_locked
 from mofmd.simulation.timestep import check_timesteps
+from mofmd.structures.atom_types import AtomTypes
 
 __all__ = ["Deck", "Potential", "PotentialScript", "file_sha256", "read_deck", "write_deck"]
 
@@ -45,6 +47,7 @@ SCRIPTS = (
     "part_end.in",
     "ensembles.in",
     "scale_cell.in",
+    "shape_cell.in",
     "thermo.in",
     "trajectory.in",
     "finish.in",
@@ -92,12 +95,13 @@ class Deck:
     manifest: Mapping[str, Any]
 
 
-def write_deck(
+def write_deck(  # noqa: PLR0913 - what a deck is made of, and two options
     protocol: Protocol,
     structure: Atoms,
     potential: AnyPotential,
     directory: Path,
     *,
+    types: AtomTypes | None = None,
     overwrite: bool = False,
 ) -> Deck:
     """Write a deck; the same inputs give the same bytes.
@@ -112,6 +116,9 @@ def write_deck(
         Pair style and model, or LAMMPS commands; its files are copied into the deck.
     directory
         New or empty directory.
+    types
+        LAMMPS types of the structure's atoms, those that the potential names; by default each
+        element has one.
     overwrite
         Replace a deck that is there, and what a run of it left; never anything else.
 
@@ -127,10 +134,14 @@ def write_deck(
     if protocol.NEEDS_STRESS:
         check_stress(potential, protocol.NAME)
     supercell = structure.repeat(protocol.supercell)
-    texts = _render(protocol, supercell, potential)
+    if types is not None:
+        types = types.repeated(len(supercell) // len(structure))
+    texts = _render(protocol, supercell, potential, types)
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     hashes.update({file.name: file_sha256(file) for file in potential.files})
     manifest = _manifest(protocol, supercell, potential, hashes)
+    if types is not None:
+        manifest["structure"]["guest_types"] = list(types.guest_types)
     _make_way(directory, overwrite)
     for file in potential.files:
         _copy_atomic(file, directory / file.name)
@@ -164,19 +175,11 @@ def read_deck(directory: Path, *, allow_edited: bool = False) -> Deck:
 
 def _read_manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file, so {directory} is not a deck")
-    try:
-        manifest: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: is not JSON ({error}); write the deck again") from error
-    schema = manifest.get("schema") if isinstance(manifest, dict) else None
-    if schema != SCHEMA:
-        raise InputError(f"{path}: schema {schema!r}, expected {SCHEMA!r}; write the deck again")
+    manifest = read_record(path, SCHEMA, kind="a deck", mend="write the deck again")
     outside = [name for name in manifest["files"] if Path(name).name != name]
     if outside:
         raise InputError(f"{path}: {outside[0]!r} is not the name of a file of the deck")
-    return dict(manifest)
+    return manifest
 
 
 def file_sha256(path: Path) -> str:
@@ -185,7 +188,9 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _render(protocol: Protocol, supercell: Atoms, potential: AnyPotential) -> dict[str, str]:
+def _render(
+    protocol: Protocol, supercell: Atoms, potential: AnyPotential, types: AtomTypes | None
+) -> dict[str, str]:
     """Text of each file of the deck, the manifest apart."""
     scripts = _scripts_directory()
     names = (protocol.script, *SCRIPTS)
@@ -200,7 +205,9 @@ def _render(protocol: Protocol, supercell: Atoms, potential: AnyPotential) -> di
     ]
     return {
         "in.lammps": _input_script(protocol, variables),
-        "structure.data": render_data(supercell, potential.type_names),
+        "structure.data": render_data(
+            supercell, potential.type_names, None if types is None else types.of_atoms
+        ),
         INTEGRITY: render_limits(find_limits(supercell, potential.type_names)),
         **texts,
     }

@@ -21,8 +21,9 @@ import numpy as np
 
 from mofmd.engine.files import write_atomic
 from mofmd.engine.lammps_log import read_log
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError
 from mofmd.simulation.generate import Request, generate_deck
+from mofmd.simulation.record import read_record
 from mofmd.simulation.run import join_parts
 from mofmd.simulation.status import is_locked, read_status
 
@@ -63,6 +64,17 @@ class Member:
     def reason(self) -> str:
         """Why it failed or stopped; empty where it did not."""
         return str(read_status(self.directory).get("error") or "")
+
+    @property
+    def progress(self) -> str:
+        """How far it is: stage, step, temperature; empty before the first step."""
+        found = read_status(self.directory)
+        if not found.get("stage"):
+            return ""
+        text = f"{found['stage']}, step {found['step']} of {found['total_steps']}"
+        if found.get("temperature_K") is not None:
+            text += f", {found['temperature_K']:.0f} K"
+        return text
 
 
 @dataclass(frozen=True)
@@ -146,16 +158,9 @@ def _write_members(request: Request, directory: Path, members: tuple[Member, ...
 
 def read_ensemble(directory: Path) -> Ensemble:
     """Read an ensemble that ``new_ensemble`` wrote."""
-    path = directory / RECORD
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file, so {directory} is not an ensemble")
-    try:
-        record: Any = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: is not JSON ({error}); make the ensemble again") from error
-    schema = record.get("schema") if isinstance(record, dict) else None
-    if schema != SCHEMA:
-        raise InputError(f"{path}: schema {schema!r}, expected {SCHEMA!r}")
+    record = read_record(
+        directory / RECORD, SCHEMA, kind="an ensemble", mend="make the ensemble again"
+    )
     return Ensemble(
         directory,
         tuple(

@@ -20,6 +20,7 @@ from mofmd.engine.files import write_atomic
 from mofmd.engine.launch import Resources, find_program
 from mofmd.errors import InputError, MissingFileError, StoppedError
 from mofmd.simulation.ensemble import Ensemble, Member
+from mofmd.simulation.leash import put_on_leash
 from mofmd.simulation.status import STOP_REQUEST, WATCHED_PID, read_status, write_status
 
 STOPPED_STATUS = 75  # as `mofmd run` exits when it was asked to stop
@@ -27,6 +28,7 @@ ATTEMPTS = 3  # of a member that is killed again and again without a word
 HEARTBEAT_S = 3
 LOST_AFTER_S = 15
 ARRAY_SCRIPT = "array.sh"
+WALLTIME = "24:00:00"
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,11 @@ class Workers:
     """
 
     count: int = 1
-    resources: Resources = Resources()  # noqa: RUF009  frozen
+    resources: Resources = Resources()  # noqa: RUF009 - frozen, so that all may share it
     gpus: tuple[str, ...] = ()
     where: Literal["local", "slurm"] = "local"
     nodes: int = 1
-    walltime: str = "24:00:00"
+    walltime: str = WALLTIME
     options: str = ""
 
     def __post_init__(self) -> None:
@@ -123,7 +125,10 @@ def _run_with_parsl(
     # Parsl starts its own programs by name; they lie beside this Python
     os.environ["PATH"] = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"
     slots = _local_slots(workers) if workers.where == "local" else None
-    with parsl.load(parsl_config(ensemble.directory, workers)):
+    config = parsl_config(ensemble.directory, workers)
+    with parsl.load(config):
+        if workers.where == "slurm":
+            put_on_leash(config.executors[0].interchange_proc.pid)
         app = parsl.python_app(run_in_slot if slots else run_member)
         futures: dict[Future[int], Member] = {
             app(*((slots,) if slots else ()), _task(member, workers)): member for member in todo
@@ -146,14 +151,11 @@ class Task:
         Ranks and threads.
     resume
         Whether it continues from its last restart file.
-    watched_pid
-        Process without which it shall not go on; 0: none.
     """
 
     directory: str
     resources: Resources
     resume: bool
-    watched_pid: int
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,6 @@ def _task(member: Member, workers: Workers) -> Task:
         directory=str(member.directory.resolve()),
         resources=workers.resources,
         resume=member.state != "failed",
-        watched_pid=os.getpid() if workers.where == "local" else 0,
     )
 
 
@@ -215,9 +216,8 @@ def run_member(task: Task, slot: Slot | None = None) -> int:
     directory = Path(task.directory)
     command = [str(find_program("mofmd")), "run", task.directory]
     command += ["--ranks", str(task.resources.ranks), "--threads", str(task.resources.threads)]
-    env = dict(os.environ)
-    if task.watched_pid:
-        env[WATCHED_PID] = str(task.watched_pid)
+    # the driver, or the worker in a SLURM job: the member ends with it
+    env = {**os.environ, WATCHED_PID: str(os.getpid())}
     if slot and slot.gpu is not None:
         env["CUDA_VISIBLE_DEVICES"] = slot.gpu
     status = 0
@@ -279,16 +279,36 @@ def parsl_config(directory: Path, workers: Workers) -> Any:
     )
 
 
-def write_slurm_array(ensemble: Ensemble, resources_of_member: Resources) -> Path:
-    """Write ``array.sh``: a SLURM array with one task for each member, that resumes by itself."""
+def write_slurm_array(
+    ensemble: Ensemble,
+    resources_of_member: Resources,
+    walltime: str = WALLTIME,
+    options: str = "",
+) -> Path:
+    """Write ``array.sh``: a SLURM array with one task for each member, that resumes by itself.
+
+    Parameters
+    ----------
+    ensemble
+        What to run.
+    resources_of_member
+        Ranks and threads.
+    walltime, options
+        Time limit of a task, and further ``#SBATCH`` lines.
+    """
+    wrong = [line for line in options.splitlines() if not line.startswith("#SBATCH ")]
+    if wrong:
+        raise InputError(f"slurm_options: {wrong[0]!r}, expected lines such as '#SBATCH -p gpu'")
     text = _array_template()
     values = {
         "LAST": str(len(ensemble.members) - 1),
         "RANKS": str(resources_of_member.ranks),
         "THREADS": str(resources_of_member.threads),
-        "DIRECTORY": str(ensemble.directory.resolve()),
+        "WALLTIME": walltime,
+        "OPTIONS": options or "# (no further options)",
+        "DIRECTORY": shlex.quote(str(ensemble.directory.resolve())),
         "MEMBERS": " ".join(member.name for member in ensemble.members),
-        "MOFMD": str(find_program("mofmd")),
+        "MOFMD": shlex.quote(str(find_program("mofmd"))),
     }
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)

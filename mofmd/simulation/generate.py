@@ -19,6 +19,7 @@ from mofmd.simulation.protocol_file import (
     read_protocol,
 )
 from mofmd.simulation.protocols.base import Protocol
+from mofmd.structures.atom_types import framework_and_guest_types
 from mofmd.structures.check import check_structure
 from mofmd.structures.guests import remove_guests
 from mofmd.structures.read import read_structure
@@ -49,6 +50,8 @@ class Request:
         Number of atoms wanted, in place of the protocol's supercell.
     keep_guests
         Whether molecules in the pores stay.
+    guest_types
+        Whether their atoms have LAMMPS types of their own.
     overwrite
         Replace a deck that is there.
     """
@@ -63,6 +66,7 @@ class Request:
     supercell: str | None = None
     atoms: int | None = None
     keep_guests: bool = True
+    guest_types: bool = False
     overwrite: bool = False
 
 
@@ -82,11 +86,17 @@ def generate_deck(request: Request) -> Deck:
     structure = read_structure(request.structure)
     for hint in check_structure(structure):
         print(f"mofmd: note: {hint}", file=sys.stderr)
+    if request.guest_types and not request.keep_guests:
+        raise InputError("guest_types: given although guests are removed; choose one of them")
     if not request.keep_guests:
         structure = remove_guests(structure)
     structure, protocol = _supercell(request, structure, protocol)
-    potential = _potential(request, tuple(sorted(set(structure.symbols))))
-    return write_deck(protocol, structure, potential, request.output, overwrite=request.overwrite)
+    types = framework_and_guest_types(structure) if request.guest_types else None
+    names = types.names if types else tuple(sorted(set(structure.symbols)))
+    potential = _potential(request, names)
+    return write_deck(
+        protocol, structure, potential, request.output, types=types, overwrite=request.overwrite
+    )
 
 
 def _protocol(request: Request) -> Protocol:

@@ -111,7 +111,8 @@ def check_species(
     model_file: Path, known: tuple[str, ...] | None, type_names: tuple[str, ...]
 ) -> None:
     """Refuse elements that a model was not made for."""
-    missing = [name for name in type_names if known is not None and name not in known]
+    wanted = dict.fromkeys(type_names)  # each once
+    missing = [name for name in wanted if known is not None and name not in known]
     if known is not None and missing:
         raise InputError(
             f"model: {model_file.name} lacks {', '.join(missing)}: it knows {', '.join(known)}; "

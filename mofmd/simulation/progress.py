@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
@@ -14,6 +15,8 @@ from rich.progress import Progress as Bar
 from mofmd.units import FS_TO_PS, PS_TO_NS
 
 SECONDS_PER_DAY = 86400
+MINIMISE_INTERVAL_S = 30.0
+WIDE_COLUMNS = 140  # of a terminal in which the bar and all figures stand in a line
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Progress:
     stage
         Name of the stage.
     step, total_steps
-        Steps of dynamics done and planned.
+        Steps of dynamics done and planned; of a minimisation, whose end is not known, steps done
+        and 0.
     temperature_K, pressure_bar, energy_eV
         Instantaneous temperature, pressure and potential energy.
     ms_per_step
@@ -66,13 +70,28 @@ class Progress:
             text += f"  P {self.pressure_bar:7.0f} bar"
         if math.isfinite(self.energy_eV):
             text += f"  E {self.energy_eV:.2f} eV"
-        if self.ms_per_step is None or self.ns_per_day is None or self.seconds_left is None:
-            return text
+        if self.ms_per_step is not None:
+            text += f"  {self.ms_per_step:.1f} ms/step"
+        return "  ".join((text, *self._speed))
+
+    @property
+    def brief_figures(self) -> str:
+        """Temperature, speed and time left, for narrow terminals."""
+        return "  ".join((f"T {self.temperature_K:4.0f} K", *self._speed))
+
+    @property
+    def count(self) -> str:
+        """Steps done of those planned, as text."""
+        return f"{self.step}/{self.total_steps}" if self.total_steps else f"{self.step}"
+
+    @property
+    def _speed(self) -> tuple[str, ...]:
+        if self.ns_per_day is None or self.seconds_left is None:
+            return ()
         minutes, seconds = divmod(round(self.seconds_left), 60)
-        return (
-            f"{text}  {self.ms_per_step:.1f} ms/step  {self.ns_per_day:.2f} ns/day  "
-            f"{minutes}:{seconds:02d} left"
-        )
+        hours, minutes = divmod(minutes, 60)
+        left = f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+        return f"{self.ns_per_day:.2f} ns/day", f"{left} left"
 
 
 class Reporter(Protocol):
@@ -108,21 +127,28 @@ class Silent:
 
 
 class Lines(Silent):
-    """A line at every new stage and every 5 % of the steps, for files and pipes."""
+    """A line at every new stage and every 5 % of the steps, for files and pipes.
+
+    Of a minimisation: every half minute.
+    """
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._last = ("", -1)
+        self._shown = 0.0
 
     def show(self, progress: Progress) -> None:
         """Print a line if there is news."""
-        twentieth = 20 * progress.step // max(1, progress.total_steps)
-        if (progress.stage, twentieth) == self._last:
+        total = progress.total_steps
+        twentieth = 20 * progress.step // total if total else -1
+        now = time.monotonic()
+        is_due = total == 0 and now - self._shown > MINIMISE_INTERVAL_S
+        if (progress.stage, twentieth) == self._last and not is_due:
             return
-        self._last = (progress.stage, twentieth)
+        self._last, self._shown = (progress.stage, twentieth), now
+        of_all = f" of {total}" if total else ""
         self._console.print(
-            f"{progress.stage:12} step {progress.step:>8} of {progress.total_steps}  "
-            f"{progress.figures}",
+            f"{progress.stage:12} step {progress.step:>8}{of_all}  {progress.figures}",
             highlight=False,
             soft_wrap=True,
         )
@@ -132,14 +158,15 @@ class LiveBar(Silent):
     """A bar that fills, for terminals."""
 
     def __init__(self, console: Console) -> None:
+        self._is_narrow = console.width < WIDE_COLUMNS
         self._bar = Bar(
             TextColumn("{task.description:12}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.completed:>6.0f}/{task.total:.0f}"),
+            BarColumn(bar_width=10 if self._is_narrow else 30),
+            TextColumn("{task.fields[count]:>6}"),
             TextColumn("{task.fields[figures]}"),
             console=console,
         )
-        self._task = self._bar.add_task("starting", total=1, figures="")
+        self._task = self._bar.add_task("starting", total=None, figures="", count="")
 
     def __enter__(self) -> LiveBar:
         """Draw the bar."""
@@ -156,8 +183,9 @@ class LiveBar(Silent):
             self._task,
             description=progress.stage,
             completed=progress.step,
-            total=progress.total_steps,
-            figures=progress.figures,
+            total=progress.total_steps or None,
+            count=progress.count,
+            figures=progress.brief_figures if self._is_narrow else progress.figures,
         )
 
 

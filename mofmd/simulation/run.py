@@ -120,6 +120,8 @@ def run_deck(
         left = read_status(directory)
         if left.get("state") not in ("failed", "finished"):  # the worker had no time to say so
             message = str(error) or type(error).__name__
+            if isinstance(error, SystemExit):
+                message = "ended at once by a second signal; no state was saved"
             write_status(directory, **{**left, "state": state, "error": message})
         raise
     return _result(deck, time.monotonic() - watch.began, tuple(watch.parser.warnings))
@@ -147,13 +149,16 @@ class _Follower:
         row = self.parser.feed(line)
         if row is None:
             return None
+        total_steps = 0  # of a minimisation nobody knows
         if self.parser.stage != "minimise":
             self.step = int(row["Step"])
             self._first = self._first or (time.monotonic(), self.step)
+            # protocols with a table of stages print no plan
+            total_steps = sum(self.parser.plan.values()) or self.deck.manifest["total_steps"]
         return Progress(
             stage=self.parser.stage,
-            step=self.step,
-            total_steps=sum(self.parser.plan.values()),
+            step=int(row["Step"]),
+            total_steps=total_steps,
             temperature_K=row["Temp"],
             pressure_bar=row["Press"],
             energy_eV=row["PotEng"],

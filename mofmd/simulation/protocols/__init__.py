@@ -16,6 +16,7 @@ from mofmd.simulation.protocols.nve import NVE
 from mofmd.simulation.protocols.nvt import NVT
 from mofmd.simulation.protocols.pressure_grid import PressureGrid
 from mofmd.simulation.protocols.strain_fluctuation import StrainFluctuation
+from mofmd.simulation.protocols.volume_grid import VolumeGrid
 
 __all__ = [
     "NPT",
@@ -30,4 +31,5 @@ __all__ = [
     "PressureGrid",
     "Protocol",
     "StrainFluctuation",
+    "VolumeGrid",
 ]

@@ -188,42 +188,6 @@ class Dynamics(Protocol):
         ]
 
 
-class Row(NamedTuple):
-    """A stage of a protocol whose table of stages is written into the deck.
-
-    Parameters
-    ----------
-    stage
-        Its name.
-    steps
-        Of dynamics.
-    values
-        Its values in the further columns.
-    """
-
-    stage: str
-    steps: int
-    values: tuple[float, ...] = ()
-
-
-def table_variables(rows: list[Row], columns: tuple[str, ...] = ()) -> list[Variable]:
-    """Columns of a table of stages as LAMMPS variables; what is the same in all rows is not one.
-
-    Parameters
-    ----------
-    rows
-        The stages in order; those without steps are left out.
-    columns
-        Names of the further columns, which the protocol's script names too.
-    """
-    kept = [row for row in rows if row.steps > 0]
-    return [
-        Variable("stage", tuple(row.stage for row in kept)),
-        Variable("steps", tuple(row.steps for row in kept)),
-        *(Variable(name, tuple(row.values[k] for row in kept)) for k, name in enumerate(columns)),
-    ]
-
-
 def nearest_steps(time_ps: float, timestep_fs: float) -> int:
     """Whole number of steps nearest to a time, halves upwards, as LAMMPS's scripts count."""
     return math.floor(time_ps / (timestep_fs * FS_TO_PS) + 0.5)

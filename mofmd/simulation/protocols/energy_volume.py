@@ -5,7 +5,8 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
-from mofmd.simulation.protocols.base import Protocol, Variable
+from mofmd.simulation.protocols.at_rest import AtRest
+from mofmd.simulation.protocols.base import Variable
 from mofmd.simulation.protocols.fields import choice, non_negative, number_list
 from mofmd.units import BAR_TO_GPA
 
@@ -13,7 +14,7 @@ Shape = Literal["fixed", "free"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnergyVolume(Protocol):
+class EnergyVolume(AtRest):
     """E(V) by relaxations at one volume after the other.
 
     Parameters
@@ -23,8 +24,6 @@ class EnergyVolume(Protocol):
     shape
         ``free``: edges and angles relax too at each volume, until no stress but a pressure is
         left; ``fixed``: the cell keeps its shape.
-    force_tolerance_eV_per_A
-        Ends a relaxation: norm of the vector of all forces, 1e-4 eV/Å (ours).
     volume_tolerance
         With a free shape: how well the volume is met, relative, 1e-6 (ours).
     bulk_modulus_guess_GPa
@@ -35,22 +34,11 @@ class EnergyVolume(Protocol):
         (0.97, 0.98, 0.99, 1.0, 1.01, 1.02, 1.03), positive_only=True
     )
     shape: Shape = choice("free", get_args(Shape))
-    force_tolerance_eV_per_A: float = non_negative(1e-4)
     volume_tolerance: float = non_negative(1e-6)
     bulk_modulus_guess_GPa: float = non_negative(10.0)
 
     NAME: ClassVar[str] = "energy_volume"
     NEEDS_STRESS: ClassVar[bool] = True
-
-    @property
-    def stage_steps(self) -> dict[str, int]:
-        """There is no dynamics."""
-        return {}
-
-    @property
-    def hottest_kelvin(self) -> float:
-        """Atoms are at rest [K]."""
-        return 0.0
 
     def own_variables(self, rotation: np.ndarray) -> list[Variable]:
         """Variables of energy_volume.in."""

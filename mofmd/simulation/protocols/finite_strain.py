@@ -5,13 +5,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from mofmd.simulation.protocols.base import Protocol, Row, Variable, table_variables
+from mofmd.simulation.protocols.base import Variable
 from mofmd.simulation.protocols.fields import non_negative, number_list, positive
-from mofmd.units import FS_TO_PS
+from mofmd.simulation.protocols.table import Isothermal, Row
 
 
 @dataclass(frozen=True, kw_only=True)
-class FiniteStrain(Protocol):
+class FiniteStrain(Isothermal):
     """P(V) by (N, V, T) runs at one volume after the other ("Finite strain difference method").
 
     The cell keeps its shape. An equation of state fitted to the mean pressures gives the bulk
@@ -19,8 +19,6 @@ class FiniteStrain(Protocol):
 
     Parameters
     ----------
-    temperature_K
-        300 K.
     volume_ratios
         Volumes relative to the structure's: steps of 1.5 %; where the steps end is ours.
     deformation_ps
@@ -29,26 +27,17 @@ class FiniteStrain(Protocol):
         At each volume, before the pressure is measured: 100 ps.
     sampling_ps
         At each volume, in which it is measured: 100 ps (ours).
-    thermostat_damping_fs
-        100 fs ("MLP-based molecular dynamics").
     """
 
-    temperature_K: float = positive(300.0)
     volume_ratios: tuple[float, ...] = number_list(
         (1.0, 0.985, 0.97, 0.955, 0.94), positive_only=True
     )
     deformation_ps: float = positive(100.0)
     equilibration_ps: float = non_negative(100.0)
     sampling_ps: float = positive(100.0)
-    thermostat_damping_fs: float = positive(100.0)
 
     NAME: ClassVar[str] = "finite_strain"
     NEEDS_STRESS: ClassVar[bool] = True
-
-    @property
-    def hottest_kelvin(self) -> float:
-        """The temperature [K]."""
-        return self.temperature_K
 
     @property
     def rows(self) -> list[Row]:
@@ -66,21 +55,11 @@ class FiniteStrain(Protocol):
             before = ratio
         return rows
 
-    @property
-    def stage_steps(self) -> dict[str, int]:
-        """Steps of each stage."""
-        return {row.stage: row.steps for row in self.rows if row.steps > 0}
-
     def own_variables(self, rotation: np.ndarray) -> list[Variable]:
         """Variables of finite_strain.in."""
         del rotation
         return [
-            Variable("temperature", self.temperature_K, "K"),
-            Variable("timestep_md", self.timestep_fs * FS_TO_PS, "ps"),
-            Variable("damping", self.thermostat_damping_fs * FS_TO_PS, "ps, of the thermostat"),
-            *table_variables(self.rows, ("scale_from", "scale_to")),
+            *self.conditions,
+            self.thermostat,
+            *self.table("scale_from", "scale_to"),
         ]
-
-    def _check_together(self) -> None:
-        super()._check_together()
-        self._check_damping("thermostat_damping_fs", self.timestep_fs)

@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 
 from mofmd.errors import InputError
-from mofmd.simulation.protocols.base import Protocol, Variable, nearest_steps
+from mofmd.simulation.protocols.base import Variable, nearest_steps
+from mofmd.simulation.protocols.coupled import Thermostatted
 from mofmd.simulation.protocols.fields import non_negative, positive
 from mofmd.units import FS_TO_PS
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeltQuench(Protocol):
+class MeltQuench(Thermostatted):
     """Crystal to glass at constant volume: equilibrate, heat, melt, quench, anneal.
 
     Defaults are those of Castel et al., Digital Discovery 2024, 3, 355 (doi:10.1039/d3dd00236e),
@@ -36,8 +37,6 @@ class MeltQuench(Protocol):
         Glass at ``temperature_K``, during which its properties are measured: 100 ps.
     temperature_hot_K, timestep_hot_fs
         Above 1500 K the timestep is 0.25 fs ("MLP-based molecular dynamics").
-    thermostat_damping_fs
-        Of the Nosé-Hoover thermostat: 100 fs ("MLP-based molecular dynamics").
     """
 
     temperature_K: float = positive(300.0)
@@ -48,7 +47,6 @@ class MeltQuench(Protocol):
     anneal_ps: float = non_negative(100.0)
     temperature_hot_K: float = positive(1500.0)
     timestep_hot_fs: float = positive(0.25)
-    thermostat_damping_fs: float = positive(100.0)
 
     NAME: ClassVar[str] = "melt_quench"
 
@@ -137,7 +135,7 @@ class MeltQuench(Protocol):
             Variable("timestep_cold", self.timestep_fs * FS_TO_PS, "ps"),
             Variable("timestep_hot", self.timestep_hot_fs * FS_TO_PS, "ps, above temperature_hot"),
             Variable("temperature_hot", self.temperature_hot_K, "K"),
-            Variable("damping", self.thermostat_damping_fs * FS_TO_PS, "ps, of the thermostat"),
+            self.thermostat,
         ]
 
     @property
@@ -166,4 +164,3 @@ class MeltQuench(Protocol):
                 f"timestep_hot_fs: {self.timestep_hot_fs:g} is above timestep_fs "
                 f"{self.timestep_fs:g}; hotter atoms need a shorter step"
             )
-        self._check_damping("thermostat_damping_fs", self.timestep_fs)

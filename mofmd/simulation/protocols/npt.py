@@ -6,15 +6,15 @@ from typing import ClassVar, Literal, get_args
 import numpy as np
 
 from mofmd.simulation.protocols.base import Variable
-from mofmd.simulation.protocols.fields import choice, number, positive
+from mofmd.simulation.protocols.coupled import Barostatted
+from mofmd.simulation.protocols.fields import choice, number
 from mofmd.simulation.protocols.nvt import NVT
-from mofmd.units import FS_TO_PS
 
 Coupling = Literal["iso", "aniso", "tri"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class NPT(NVT):
+class NPT(Barostatted, NVT):
     """Constant temperature and pressure, Nosé-Hoover chains.
 
     Parameters
@@ -24,16 +24,12 @@ class NPT(NVT):
     coupling
         What the cell may change: ``iso`` its size, ``aniso`` its three edges each, ``tri`` edges
         and angles ("Strain-fluctuation method": keyword tri).
-    pressure_damping_fs
-        Of the barostat: 1000 fs ("MLP-based molecular dynamics").
     """
 
     pressure_bar: float = number(0.0)
     coupling: Coupling = choice("tri", get_args(Coupling))
-    pressure_damping_fs: float = positive(1000.0)
 
     NAME: ClassVar[str] = "npt"
-    NEEDS_STRESS: ClassVar[bool] = True
 
     def own_variables(self, rotation: np.ndarray) -> list[Variable]:
         """Variables of npt.in."""
@@ -41,10 +37,6 @@ class NPT(NVT):
             *super().own_variables(rotation),
             Variable("pressure", self.pressure_bar, "bar, compression positive"),
             Variable("coupling", self.coupling),
-            Variable("pressure_damping", self.pressure_damping_fs * FS_TO_PS, "ps"),
+            self.barostat,
             Variable("box", "triclinic" if self.coupling == "tri" else "as_it_is"),
         ]
-
-    def _check_together(self) -> None:
-        super()._check_together()
-        self._check_damping("pressure_damping_fs", self.timestep_fs)

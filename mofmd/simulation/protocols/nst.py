@@ -6,16 +6,17 @@ from typing import ClassVar
 import numpy as np
 
 from mofmd.simulation.protocols.base import Variable
-from mofmd.simulation.protocols.fields import numbers, positive
+from mofmd.simulation.protocols.coupled import Barostatted
+from mofmd.simulation.protocols.fields import numbers
 from mofmd.simulation.protocols.nvt import NVT
-from mofmd.units import BAR_TO_GPA, FS_TO_PS
+from mofmd.units import BAR_TO_GPA
 
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 VOIGT_NAMES = ("xx", "yy", "zz", "yz", "xz", "xy")
 
 
 @dataclass(frozen=True, kw_only=True)
-class NST(NVT):
+class NST(Barostatted, NVT):
     """Constant temperature and stress, all six components of the cell free (Parrinello-Rahman).
 
     Parameters
@@ -23,15 +24,11 @@ class NST(NVT):
     stress_GPa
         Target in the axes of the structure as it was given, tension positive, in the order
         xx yy zz yz xz xy: 0 GPa.
-    pressure_damping_fs
-        Of the barostat: 1000 fs ("MLP-based molecular dynamics").
     """
 
     stress_GPa: tuple[float, float, float, float, float, float] = numbers((0.0,) * 6)
-    pressure_damping_fs: float = positive(1000.0)
 
     NAME: ClassVar[str] = "nst"
-    NEEDS_STRESS: ClassVar[bool] = True
 
     def own_variables(self, rotation: np.ndarray) -> list[Variable]:
         """Variables of nst.in: the stress as pressures, in LAMMPS's axes."""
@@ -48,10 +45,6 @@ class NST(NVT):
         return [
             *super().own_variables(rotation),
             *components,
-            Variable("pressure_damping", self.pressure_damping_fs * FS_TO_PS, "ps"),
+            self.barostat,
             Variable("box", "triclinic"),
         ]
-
-    def _check_together(self) -> None:
-        super()._check_together()
-        self._check_damping("pressure_damping_fs", self.timestep_fs)

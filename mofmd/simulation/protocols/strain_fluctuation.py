@@ -5,13 +5,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from mofmd.simulation.protocols.base import Row, Variable, table_variables
+from mofmd.simulation.protocols.base import Variable
 from mofmd.simulation.protocols.fields import non_negative, positive
 from mofmd.simulation.protocols.nst import NST
+from mofmd.simulation.protocols.table import Row, Tabulated
 
 
 @dataclass(frozen=True, kw_only=True)
-class StrainFluctuation(NST):
+class StrainFluctuation(Tabulated, NST):
     """Long (N, σ, T) run whose log holds the cell matrix ("Strain-fluctuation method").
 
     Parameters
@@ -38,11 +39,6 @@ class StrainFluctuation(NST):
             Row("sample", self.steps(self.time_ps)),
         ]
 
-    @property
-    def stage_steps(self) -> dict[str, int]:
-        """Steps of each stage."""
-        return {row.stage: row.steps for row in self.rows if row.steps > 0}
-
     def own_variables(self, rotation: np.ndarray) -> list[Variable]:
         """Variables of strain_fluctuation.in."""
         renamed = {"timestep": "timestep_md"}
@@ -52,5 +48,5 @@ class StrainFluctuation(NST):
                 for each in super().own_variables(rotation)
                 if each.name != "time"
             ),
-            *table_variables(self.rows),
+            *self.table(),
         ]
