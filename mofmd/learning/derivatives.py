@@ -1,0 +1,159 @@
+"""Do a labeller's forces and stress belong to its energy? Finite differences, before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.errors import InputError
+from mofmd.learning.dataset import Labels
+from mofmd.learning.labellers import Label
+from mofmd.units import BAR_TO_EV_PER_A3, BAR_TO_GPA
+
+STRAIN = 4e-3
+STEP_A = 0.01  # of the atom that moves most
+TOLERANCE = 0.1  # of the derivative; what is looked for are factors and signs
+# deformation that gives the frame stresses in all components: crystals at rest have none
+DEFORMATION = np.array([[0.985, 0.012, 0.015], [0.0, 0.98, 0.01], [0.0, 0.0, 0.99]])
+
+
+@dataclass(frozen=True)
+class DerivativeCheck:
+    """Ratios of the finite difference of the energy to what the labels say; all should be 1.
+
+    Parameters
+    ----------
+    force
+        Along the forces themselves.
+    stress_normal, stress_shear
+        Strains along the normal and along the shear components of the stress; NaN without stress.
+    volume_A3
+        Of the deformed frame [Å³].
+    """
+
+    force: float
+    stress_normal: float
+    stress_shear: float
+    volume_A3: float
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Fields; null where there is no number."""
+        return {name: None if np.isnan(value) else value for name, value in asdict(self).items()}
+
+
+def check_derivatives(frame: Atoms, label: Label, name: str) -> DerivativeCheck:
+    """Compare forces and stress with differences of the energy: seven labels of one frame.
+
+    Parameters
+    ----------
+    frame
+        Periodic structure; it is deformed a little before.
+    label
+        Labels frames.
+    name
+        Of the labeller, for messages.
+
+    Raises
+    ------
+    InputError
+        If a ratio is off, with what that ratio suggests.
+    """
+    frame = frame.copy()
+    frame.calc = None
+    frame.set_cell(frame.cell.array @ DEFORMATION, scale_atoms=True)
+    base = label([frame])[0]
+    _check_shapes(frame, base, name)
+    size = np.abs(base.forces_eV_per_A).max()
+    if not size > 0:
+        raise InputError(f"labeller {name}: all forces are zero on a deformed frame")
+    move = STEP_A / size * base.forces_eV_per_A
+    force = _difference(frame, label, lambda atoms, sign: _moved(atoms, sign * move)) / -float(
+        np.sum(base.forces_eV_per_A * move)
+    )
+    normal = shear = float("nan")
+    volume = float(frame.get_volume())
+    if base.stress_eV_per_A3 is not None:
+        stress = base.stress_eV_per_A3
+        diagonal = np.diag(np.diag(stress))
+        normal = _strain_ratio(frame, label, diagonal, volume, name)
+        shear = _strain_ratio(frame, label, stress - diagonal, volume, name)
+    check = DerivativeCheck(force, normal, shear, volume)
+    findings = explain(check)
+    if findings:
+        raise InputError(f"labeller {name}: {'; '.join(findings)}")
+    return check
+
+
+def explain(check: DerivativeCheck) -> list[str]:
+    """What is wrong with a labeller, as sentences; empty where all ratios are one."""
+    findings = []
+    if not abs(check.force - 1) <= TOLERANCE:
+        findings.append(_finding("forces", check.force, {}))
+    factors = {
+        "the stress is in GPa": BAR_TO_GPA / BAR_TO_EV_PER_A3,
+        "the stress is in kbar": 1e-3 / BAR_TO_EV_PER_A3,
+        "the stress is in bar": 1.0 / BAR_TO_EV_PER_A3,
+        "the stress is a virial in eV, not divided by the volume": check.volume_A3,
+        "a factor 2 is missing": 0.5,
+        "the stress is doubled": 2.0,
+    }
+    stresses = {"normal": check.stress_normal, "shear": check.stress_shear}
+    for name, ratio in stresses.items():
+        if not np.isnan(ratio) and not abs(ratio - 1) <= TOLERANCE:
+            findings.append(_finding(f"{name} stress", ratio, factors))
+    return findings
+
+
+def _finding(what: str, ratio: float, factors: dict[str, float]) -> str:
+    text = f"{what}: the energy changes by {ratio:.3g} times what it should"
+    sign = "; its sign is wrong" if ratio < 0 else ""
+    if sign and "stress" in what:
+        sign += " (expected: tension positive)"
+    guesses = [
+        name for name, factor in factors.items() if abs(abs(ratio) * factor - 1) <= TOLERANCE
+    ]
+    return text + sign + "".join(f"; {name}" for name in guesses)
+
+
+def _check_shapes(frame: Atoms, labels: Labels, name: str) -> None:
+    if labels.forces_eV_per_A.shape != (len(frame), 3):
+        raise InputError(f"labeller {name}: forces have shape {labels.forces_eV_per_A.shape}")
+    values: Sequence[np.ndarray] = (
+        np.array(labels.energy_eV),
+        labels.forces_eV_per_A,
+        *(() if labels.stress_eV_per_A3 is None else (labels.stress_eV_per_A3,)),
+    )
+    if not all(np.isfinite(each).all() for each in values):
+        raise InputError(f"labeller {name}: gives values that are not numbers")
+
+
+def _strain_ratio(
+    frame: Atoms, label: Label, direction: np.ndarray, volume: float, name: str
+) -> float:
+    size = float(np.linalg.norm(direction))
+    if not size > 0:
+        raise InputError(f"labeller {name}: the stress of a deformed frame is zero")
+    unit = direction / size
+    change = _difference(frame, label, lambda atoms, sign: _strained(atoms, sign * STRAIN * unit))
+    return change / (STRAIN * volume * float(np.sum(direction * unit)))
+
+
+def _difference(frame: Atoms, label: Label, change: Callable[[Atoms, float], Atoms]) -> float:
+    """Half the difference of the energies of the frame changed both ways [eV]."""
+    plus, minus = label([change(frame, 1.0), change(frame, -1.0)])
+    return 0.5 * (plus.energy_eV - minus.energy_eV)
+
+
+def _moved(atoms: Atoms, move: np.ndarray) -> Atoms:
+    changed = atoms.copy()
+    changed.positions += move
+    return changed
+
+
+def _strained(atoms: Atoms, strain: np.ndarray) -> Atoms:
+    changed = atoms.copy()
+    changed.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+    return changed
