@@ -88,7 +88,7 @@ def check_derivatives(frame: Atoms, label: Label, name: str) -> DerivativeCheck:
 
 
 def explain(check: DerivativeCheck) -> list[str]:
-    """What is wrong with a labeller, as sentences; empty where all ratios are one."""
+    """Tell what is wrong with a labeller, as sentences; nothing where all ratios are one."""
     findings = []
     if not abs(check.force - 1) <= TOLERANCE:
         findings.append(_finding("forces", check.force, {}))

@@ -25,11 +25,10 @@ from typing import Any, Protocol
 import numpy as np
 from ase import Atoms
 
-from mofmd.engine.evaluate import evaluate
 from mofmd.engine.launch import Resources, environment
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning.dataset import Labels
-from mofmd.models.model_file import read_model_file
+from mofmd.learning.prediction import predict
 
 XTB = "gfn1-xtb"
 XTB_FACTORY = "mofmd.learning.labellers:gfn1_xtb"
@@ -123,16 +122,9 @@ class ModelLabeller:
 
     def session(self) -> AbstractContextManager[Label]:
         """LAMMPS is started for each batch: nothing is kept."""
-        model = read_model_file(self.path)
 
         def label(frames: Sequence[Atoms]) -> list[Labels]:
-            names = model.type_names or tuple(sorted({str(s) for f in frames for s in f.symbols}))
-            commands = (
-                f"pair_style {model.family}",
-                f'pair_coeff * * "{self.path.resolve()}" {" ".join(names)}',
-            )
-            found = evaluate(frames, commands, names, Resources(threads=self.threads))
-            return [Labels(e.energy_eV, e.forces_eV_per_A, e.stress_eV_per_A3) for e in found]
+            return predict(self.path, frames, self.threads)
 
         return nullcontext(label)
 
