@@ -140,13 +140,6 @@ def model_name(path: Path) -> str:
     return path.resolve().parent.name if name == "model" else name
 
 
-def learning_curve(results: Mapping[int, Evaluated]) -> list[dict[str, float | None]]:
-    """Errors against the number of training frames, ascending; rows of a table."""
-    return [
-        {"training_frames": count, **results[count].errors.as_dict()} for count in sorted(results)
-    ]
-
-
 def header(metric: str) -> str:
     """Name of a column, with its unit."""
     return f"{metric} ({UNITS[metric]})" if UNITS[metric] else metric

@@ -26,8 +26,8 @@ SKIN_A = 4.0  # periodic images this far outside the cell are looked at: any bon
 
 
 @dataclass(frozen=True)
-class Keeping:
-    """Which frames of a run are kept.
+class SampleOptions:
+    """Which frames of a run are kept, and what a run may use.
 
     Parameters
     ----------
@@ -35,10 +35,14 @@ class Keeping:
         One frame of the trajectory in so many.
     before_break
         Of a run that broke, so many of the last frames that are still whole.
+    ranks, threads
+        MPI processes of a run, and threads of each.
     """
 
     every: int = 50
     before_break: int = 6
+    ranks: int = 1
+    threads: int = 1
 
     def __post_init__(self) -> None:
         """Refuse counts that mean nothing."""
@@ -105,7 +109,7 @@ def run_condition(
     return str(status.get("error", "broken"))
 
 
-def collect_frames(condition: Condition, folder: Path, keeping: Keeping) -> Sampled:
+def collect_frames(condition: Condition, folder: Path, options: SampleOptions) -> Sampled:
     """Read the frames of a run that has ended, in the axes of the structure it began with."""
     deck = read_deck(folder)
     status = read_status(folder)
@@ -114,8 +118,8 @@ def collect_frames(condition: Condition, folder: Path, keeping: Keeping) -> Samp
     frames = list(TrajectoryFile(folder / "trajectory.dump"))
     if broken:
         frames = list(itertools.takewhile(lambda frame: is_whole(frame, limits), frames))
-    regular = frames[keeping.every - 1 :: keeping.every]
-    last = frames[len(frames) - keeping.before_break :] if broken else []
+    regular = frames[options.every - 1 :: options.every]
+    last = frames[len(frames) - options.before_break :] if broken else []
     taken = {frame.step for frame in last}
     return Sampled(
         condition=condition,
@@ -130,7 +134,7 @@ def sample(
     conditions: Sequence[Condition],
     model: Path,
     folder: Path,
-    keeping: Keeping | None = None,
+    options: SampleOptions | None = None,
     report: Callable[[str], None] = print,
 ) -> list[Sampled]:
     """Run all conditions one after the other; call it again after whatever happened.
@@ -143,19 +147,21 @@ def sample(
         Model file that moves the atoms.
     folder
         Gets a deck for each condition.
-    keeping
-        Which frames to keep.
+    options
+        Which frames to keep, and what a run may use.
     report
         Is told of each run.
     """
+    options = options or SampleOptions()
+    resources = Resources(options.ranks, options.threads)
     names = [condition.name for condition in conditions]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"conditions: two are called {twice[0]!r}; give them other origins")
     results = []
     for condition in conditions:
-        run_condition(condition, model, folder / condition.name)
-        found = collect_frames(condition, folder / condition.name, keeping or Keeping())
+        run_condition(condition, model, folder / condition.name, resources)
+        found = collect_frames(condition, folder / condition.name, options)
         how = f"broke: {found.broken}" if found.broken else f"whole for {found.time_ps:g} ps"
         report(f"{condition.name}: {how}; {len(found.frames) + len(found.last_frames)} frames")
         results.append(found)
@@ -169,7 +175,7 @@ def is_whole(frame: Frame, limits: Limits) -> bool:
     margins = SKIN_A * np.linalg.norm(np.linalg.inv(frame.cell), axis=0)
     counts = np.ceil(margins).astype(int)
     ranges = [range(-n, n + 1) for n in counts]
-    shifts = sorted(itertools.product(*ranges), key=lambda shift: any(shift))
+    shifts = sorted(itertools.product(*ranges), key=any)
     images = (wrapped[None, :, :] + np.array(shifts)[:, None, :]).reshape(-1, 3)
     near = ((images > -margins) & (images < 1.0 + margins)).all(axis=1)
     near[: len(frame)] = True  # the cell's own atoms come first

@@ -78,7 +78,7 @@ def energies_per_atom(frames: Sequence[Atoms], model: Path | None) -> np.ndarray
                 "flat: frames without energy; give a model that computes them (--model)"
             )
         energies = [float(each["energy"]) for each in results]
-    return np.array(energies) / np.array([len(frame) for frame in frames])
+    return np.asarray(np.array(energies) / np.array([len(frame) for frame in frames]))
 
 
 def atom_features(

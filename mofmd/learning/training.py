@@ -132,7 +132,7 @@ def run_training(folder: Path, report: Callable[[str], None] = print) -> list[Ep
                 f"(all in {folder / 'train.log'}):\n" + "\n".join(last)
             )
         _write_record(folder, {**record, "state": "trained"})
-    epochs: list[Epoch] = trainer.progress(folder)
+    epochs = trainer_progress(folder)
     write_atomic(folder / "progress.csv", _table(epochs))
     return epochs
 
@@ -156,6 +156,12 @@ def deploy_training(
     model = deploy(trainer.weights(folder), folder / MODEL, options, report)
     _write_record(folder, {**record, "state": "deployed"})
     return model
+
+
+def trainer_progress(folder: Path) -> list[Epoch]:
+    """Read the validation errors of the epochs that a training has behind it."""
+    epochs: list[Epoch] = _TRAINER[read_record(folder)["options"]["family"]].progress(folder)
+    return epochs
 
 
 def read_record(folder: Path) -> dict[str, Any]:
