@@ -286,9 +286,6 @@ def evaluate(
     """Compare models with labels: tables, parity plots, front of speed and accuracy."""
     from dataclasses import replace
 
-    from rich.console import Console
-    from rich.markdown import Markdown
-
     from mofmd.engine.launch import Resources
     from mofmd.learning.evaluation import (
         evaluate_model,
@@ -315,8 +312,7 @@ def evaluate(
     dataset = ", ".join(file.name for file in frames)
     write_evaluation(results, output, dataset)
     write_figures(results, [len(frame) for frame in found], output)
-    Console().print(Markdown(markdown(table_rows(results))))
-    typer.echo(f"written: {output}")
+    typer.echo(markdown(table_rows(results)) + f"written: {output}")
 
 
 @app.command()

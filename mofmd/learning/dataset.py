@@ -22,6 +22,7 @@ from mofmd.errors import InputError, MissingFileError
 
 INFO = ("trajectory", "origin", "phase", "temperature_K", "source")
 HOT_K = 1000.0  # short runs from a crystal or glass above this are counted as the phase "hot"
+ASYMMETRY = 1e-2  # of the largest component; float32 models reach 1e-4
 _NPZ = ("positions", "cell", "numbers", "energy", "forces")
 
 
@@ -45,11 +46,20 @@ class Labels:
 
 
 def labelled(atoms: Atoms, labels: Labels) -> Atoms:
-    """Copy a structure, with its ``info`` of this package, and attach labels."""
+    """Copy a structure, with its ``info`` of this package, and attach labels.
+
+    Raises
+    ------
+    InputError
+        If the stress is not symmetric.
+    """
     frame = bare(atoms)
     results: dict[str, Any] = {"energy": labels.energy_eV, "forces": labels.forces_eV_per_A}
-    if labels.stress_eV_per_A3 is not None:
-        results["stress"] = labels.stress_eV_per_A3.flat[[0, 4, 8, 5, 2, 1]]
+    stress = labels.stress_eV_per_A3
+    if stress is not None:
+        if np.abs(stress - stress.T).max() > ASYMMETRY * np.abs(stress).max():
+            raise InputError("the stress is not symmetric: are its nine numbers the stress?")
+        results["stress"] = (0.5 * (stress + stress.T)).flat[[0, 4, 8, 5, 2, 1]]
     frame.calc = SinglePointCalculator(frame, **results)
     return frame
 

@@ -18,6 +18,7 @@ from mofmd.simulation.integrity import Limits, LocalAtoms, find_violation, parse
 from mofmd.simulation.potential import model_potential
 from mofmd.simulation.run import run_deck
 from mofmd.simulation.status import read_status
+from mofmd.simulation.timestep import check_timesteps
 from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.trajectory import TrajectoryFile
 from mofmd.units import FS_TO_PS
@@ -158,6 +159,8 @@ def sample(
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"conditions: two are called {twice[0]!r}; give them other origins")
+    for condition in conditions:  # what cannot run is told before anything runs
+        check_timesteps(condition.protocol, condition.start())
     results = []
     for condition in conditions:
         run_condition(condition, model, folder / condition.name, resources)

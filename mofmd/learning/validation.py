@@ -160,8 +160,6 @@ def _check_force_size(frame: Atoms, forces: np.ndarray) -> None:
 
 def _check_stress_size(stress: np.ndarray) -> None:
     size = float(np.abs(stress).max())
-    if np.abs(stress - stress.T).max() > 1e-3 * max(size, 1e-3):
-        raise InputError("stress is not symmetric: are its nine numbers the stress?")
     if size > STRESS_LARGEST:
         units = suspects(size, _STRESS_UNITS, STRESS_TYPICAL)
         raise InputError(
