@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -70,16 +70,27 @@ def check_derivatives(frame: Atoms, label: Label, name: str) -> DerivativeCheck:
     if not size > 0:
         raise InputError(f"labeller {name}: all forces are zero on a deformed frame")
     move = STEP_A / size * base.forces_eV_per_A
-    force = _difference(frame, label, lambda atoms, sign: _moved(atoms, sign * move)) / -float(
-        np.sum(base.forces_eV_per_A * move)
-    )
-    normal = shear = float("nan")
-    volume = float(frame.get_volume())
+    changed = [_moved(frame, move), _moved(frame, -move)]
+    strains: list[np.ndarray] = []
     if base.stress_eV_per_A3 is not None:
-        stress = base.stress_eV_per_A3
-        diagonal = np.diag(np.diag(stress))
-        normal = _strain_ratio(frame, label, diagonal, volume, name)
-        shear = _strain_ratio(frame, label, stress - diagonal, volume, name)
+        diagonal = np.diag(np.diag(base.stress_eV_per_A3))
+        for part in (diagonal, base.stress_eV_per_A3 - diagonal):
+            if not np.any(part):
+                raise InputError(f"labeller {name}: the stress of a deformed frame is zero")
+            strains.append(STRAIN / np.linalg.norm(part) * part)
+            changed += [_strained(frame, strains[-1]), _strained(frame, -strains[-1])]
+    energies = np.array([each.energy_eV for each in label(changed)])
+    changes = 0.5 * (energies[::2] - energies[1::2])
+    force = -float(changes[0] / np.sum(base.forces_eV_per_A * move))
+    volume = float(frame.get_volume())
+    normal, shear = (
+        (
+            float(change / (volume * np.sum(base.stress_eV_per_A3 * strain)))
+            for change, strain in zip(changes[1:], strains, strict=True)
+        )
+        if strains
+        else (float("nan"), float("nan"))
+    )
     check = DerivativeCheck(force, normal, shear, volume)
     findings = explain(check)
     if findings:
@@ -128,23 +139,6 @@ def _check_shapes(frame: Atoms, labels: Labels, name: str) -> None:
     )
     if not all(np.isfinite(each).all() for each in values):
         raise InputError(f"labeller {name}: gives values that are not numbers")
-
-
-def _strain_ratio(
-    frame: Atoms, label: Label, direction: np.ndarray, volume: float, name: str
-) -> float:
-    size = float(np.linalg.norm(direction))
-    if not size > 0:
-        raise InputError(f"labeller {name}: the stress of a deformed frame is zero")
-    unit = direction / size
-    change = _difference(frame, label, lambda atoms, sign: _strained(atoms, sign * STRAIN * unit))
-    return change / (STRAIN * volume * float(np.sum(direction * unit)))
-
-
-def _difference(frame: Atoms, label: Label, change: Callable[[Atoms, float], Atoms]) -> float:
-    """Half the difference of the energies of the frame changed both ways [eV]."""
-    plus, minus = label([change(frame, 1.0), change(frame, -1.0)])
-    return 0.5 * (plus.energy_eV - minus.energy_eV)
 
 
 def _moved(atoms: Atoms, move: np.ndarray) -> Atoms:

@@ -104,8 +104,7 @@ def structure_hash(atoms: Atoms) -> str:
     digest = hashlib.sha256()
     digest.update(np.asarray(atoms.numbers, dtype="<i4").tobytes())
     for values in (atoms.positions, atoms.cell.array):
-        # + 0.0: minus zero is zero
-        digest.update((np.round(np.asarray(values, dtype="<f8"), DIGITS) + 0.0).tobytes())
+        digest.update(np.rint(np.asarray(values) * 10**DIGITS).astype("<i8").tobytes())
     digest.update(np.asarray(atoms.pbc, dtype=bool).tobytes())
     return digest.hexdigest()
 
