@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_NAMES = {
+    "force_mae": "Force MAE",
+    "force_rmse": "Force RMSE",
+    "force_mae_p95": "Force MAE above the 95th percentile",
+    "energy_mae": "Energy MAE",
+}
 POINTS = 20000  # drawn at most in a panel
 
 
@@ -105,9 +111,22 @@ def plot_front(results: Sequence[Evaluated], metric: str = "force_mae") -> Figur
                           fontsize=6)  # fmt: skip
         best = [points[k] for k in front(points)]
         axes.plot(*zip(*best, strict=True), color=INK, linewidth=0.7, zorder=0)
-        axes.set(xscale="log", yscale="log", xlabel="Time of a step (ms)")
-        axes.set_ylabel(f"{metric.replace('_', ' ')} ({UNITS[metric]})")
+        _logarithmic(axes)
+        axes.set_xlabel("Time of a step (ms)")
+        axes.set_ylabel(f"{_NAMES.get(metric, metric)} ({UNITS[metric]})")
+        axes.margins(x=0.15)
     return figure
+
+
+def _logarithmic(axes: Axes) -> None:
+    """Make both axes logarithmic, with plain numbers at 1, 2, 5, 10, ..."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set(xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(NullFormatter())
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -146,7 +165,8 @@ def plot_curves(
             marker = "o" if len(abscissae) < 30 else ""
             axes.plot(abscissae, errors, marker=marker, markersize=3, label=label,
                       color=COLOURS[k % len(COLOURS)])  # fmt: skip
-        axes.set(xscale="log", yscale="log", xlabel=x, ylabel=y)
+        _logarithmic(axes)
+        axes.set(xlabel=x, ylabel=y)
         if len(curves) > 1:
             axes.legend(fontsize=6)
     return figure

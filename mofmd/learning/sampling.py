@@ -120,7 +120,7 @@ def collect_frames(condition: Condition, folder: Path, options: SampleOptions) -
     if broken:
         frames = list(itertools.takewhile(lambda frame: is_whole(frame, limits), frames))
     regular = frames[options.every - 1 :: options.every]
-    last = frames[len(frames) - options.before_break :] if broken else []
+    last = frames[max(0, len(frames) - options.before_break) :] if broken else []
     taken = {frame.step for frame in last}
     return Sampled(
         condition=condition,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -67,9 +68,18 @@ def change(config: dict[str, Any], settings: Sequence[str]) -> None:
         if not isinstance(place, dict):
             raise InputError(f"set {name}: {'.'.join(parents)} is no group of keys")
         try:
-            place[last] = yaml.safe_load(text)
+            place[last] = _value(text)
         except yaml.YAMLError as error:
             raise InputError(f"set {name}: {text!r} is not a YAML value") from error
+
+
+def _value(text: str) -> Any:
+    """Read a YAML value; 1e-3, which YAML takes for a word, is a number."""
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
 
 
 def _require(place: Any, key: str, name: str) -> None:
