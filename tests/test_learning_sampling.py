@@ -2,7 +2,7 @@
 
 import csv
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ from mofmd.learning.evaluation import compare_labels, markdown, table_rows
 from mofmd.learning.figures import plot_front, plot_parity
 from mofmd.learning.prediction import predict
 from mofmd.learning.sampling import SampleOptions, is_whole, sample
+from mofmd.learning.train_config import change, read_template
 from mofmd.models.deployed import read_deployed
 from mofmd.models.embedded import embedded_model
 from mofmd.models.environments import environment_python
 from mofmd.simulation.integrity import find_limits
+from mofmd.simulation.timestep import check_timesteps
 from mofmd.structures.zif import zif4
 from mofmd.trajectory.frame import Frame
 from tests.learning_sets import argon, argon_labels, frame, write_calculators
@@ -81,6 +83,21 @@ def test_deformed_cells_have_the_volume_that_is_asked_for() -> None:
     )
     with pytest.raises(InputError, match=r"volume_change: -0\.9"):
         deformed(crystal, -0.9, 0.0, np.random.default_rng(1))
+
+
+def test_recipe_of_the_embedded_model() -> None:
+    """The configurations that are told to make it again are read and mean what they say."""
+    folder = Path(__file__).parents[1] / "deploy/models/zif4_allegro"
+    conditions = read_conditions(folder / "runs.yaml")
+    assert len(conditions) == len({each.name for each in conditions}) == 6 + 6 + 4
+    for each in conditions:
+        check_timesteps(each.protocol, each.start())
+    values = yaml.safe_load((folder / "distil.yaml").read_text())
+    config = read_template("allegro")
+    change(config, [*values["training"]["settings"], *values["later_settings"]])
+    assert config["per_edge_type_cutoff"]["Zn"]["Zn"] == 5.5
+    assert config["lr"] == 0.004
+    assert set(values) <= {each.name for each in fields(DistilConfig)}
 
 
 def test_whole_and_broken_frames() -> None:

@@ -16,6 +16,7 @@ from mofmd.learning.conditions import Condition
 from mofmd.simulation.deck import Deck, read_deck, write_deck
 from mofmd.simulation.integrity import Limits, LocalAtoms, find_violation, parse_limits
 from mofmd.simulation.potential import model_potential
+from mofmd.simulation.protocols.base import Dynamics
 from mofmd.simulation.run import run_deck
 from mofmd.simulation.status import read_status
 from mofmd.simulation.timestep import check_timesteps
@@ -207,7 +208,6 @@ def _atoms(frame: Frame, deck: Deck, condition: Condition) -> Atoms:
     for name in ("origin", "phase"):
         if getattr(condition, name):
             atoms.info[name] = getattr(condition, name)
-    temperature = getattr(condition.protocol, "temperature_K", None)
-    if temperature is not None:
-        atoms.info["temperature_K"] = temperature
+    if isinstance(condition.protocol, Dynamics):  # ramps have no one temperature
+        atoms.info["temperature_K"] = condition.protocol.temperature_K
     return atoms
