@@ -2,7 +2,9 @@
 
 import json
 import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +205,43 @@ def test_a_model_in_lammps_labels(folder: Path) -> None:
     copper = Atoms("Cu4", scaled_positions=np.eye(4)[:, :3] * 0.5, cell=[4, 4, 4], pbc=True)
     with pytest.raises(InputError, match="does not know Cu; it knows C H N Zn"):
         label_frames([copper], labeller, folder / "cache", None, quiet)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not asked how does not."""
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_workers_do_not_outlive_a_killed_labelling(folder: Path) -> None:
+    write_frames(folder / "frames.extxyz", [argon(seed) for seed in range(300)])
+    program = "from mofmd.cli.main import main; main()"
+    words = ["learn", "label", "frames.extxyz", "--labeller", "argon_calculators:good",
+             "-o", "out.extxyz", "--workers", "2"]  # fmt: skip
+    process = subprocess.Popen([sys.executable, "-c", program, *words], stdout=subprocess.DEVNULL)
+
+    end = time.monotonic() + 120
+    while len(list(folder.glob("labels/*/*/*.npz"))) < 3 and time.monotonic() < end:
+        time.sleep(0.1)
+    children = [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/stat")
+        if path.read_text().rpartition(")")[2].split()[1] == str(process.pid)
+    ]
+    assert len(children) == 2
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 30
+    while any(map(runs, children)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not any(map(runs, children))
+    done = len(list(folder.glob("labels/*/*/*.npz")))
+    assert 3 <= done < 300
+    labeller = find_labeller("argon_calculators:good")
+    told: list[str] = []
+    label_frames(read_frames(folder / "frames.extxyz")[:5], labeller, folder / "labels", None,
+                 told.append)  # fmt: skip
+    assert not told[0].endswith(" 0 labelled already")

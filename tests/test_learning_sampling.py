@@ -154,6 +154,9 @@ def test_frames_of_a_run_that_holds(tmp_path: Path) -> None:
     (again,) = sample(conditions, embedded_model(), tmp_path / "runs", options, told.append)
     assert (tmp_path / "runs" / conditions[0].name / "status.json").read_text() == before
     np.testing.assert_array_equal(again.frames[0].positions, found.frames[0].positions)
+    longer = [replace(conditions[0], protocol=replace(conditions[0].protocol, time_ps=0.04))]
+    with pytest.raises(InputError, match="of another model or other conditions"):
+        sample(longer, embedded_model(), tmp_path / "runs", options, told.append)
 
 
 def test_last_frames_before_a_break(tmp_path: Path) -> None:

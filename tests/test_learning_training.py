@@ -269,6 +269,10 @@ def test_from_frames_to_a_checked_model(family: Family, tmp_path: Path) -> None:
     best = epochs[-1] if family != "mace" else min(epochs, key=lambda e: e.force_mae)
     # the trainer's own validation errors and LAMMPS's are of the same model
     assert errors.force_mae == pytest.approx(best.force_mae, rel=0.05)
+    written = write_curves([folder], val, tmp_path / "curves")
+    assert [path.name for path in written] == ["epochs", "frames.csv", "frames"]
+    rows = (tmp_path / "curves/frames.csv").read_text().splitlines()
+    assert rows[1].startswith(f"{family},4,2,")
     (features,) = ModelFeatures(model.path).of_frames(val[:1])
     assert features["Ar"].shape[0] == 32
     again = prepared(tmp_path / "later", family, start=train_weights(folder, family),

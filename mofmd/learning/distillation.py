@@ -25,13 +25,12 @@ from mofmd.learning.distort import distort_frames
 from mofmd.learning.evaluation import evaluate_model
 from mofmd.learning.labellers import find_labeller
 from mofmd.learning.labelling import LabelOptions, label_frames
-from mofmd.learning.picking import pick_farthest
+from mofmd.learning.picking import Novelty, pick_farthest
 from mofmd.learning.sampling import Sampled, sample
 from mofmd.learning.selection import (
     Selection,
     atom_features,
     disagreement,
-    novelty,
     select_frames,
 )
 from mofmd.learning.training import (
@@ -164,7 +163,6 @@ class Distillation:
                         epochs=self.config.later_epochs or options.epochs,
                         settings=(*options.settings, *self.config.later_settings),
                     )
-                _clear_unprepared(folder)
                 prepare_training(folder, frames, val, options)
             run_training(folder, self.report)
             structure = tuple(val[:1]) if self.config.check_on_frame else None
@@ -237,7 +235,7 @@ class Distillation:
             return [frames[k] for k in order], scores
         if self.config.find == "features":
             pool, taken = atom_features(frames, known, models[0])
-            distances = novelty(frames, known, models[0])
+            distances = Novelty(pool, taken).of_frames()
             rows = pick_farthest(pool, count, taken)
             return [frames[k] for k in rows], {"largest_novelty": float(distances.max())}
         selection = Selection(self.config.find, count, models[0], seed=number)
@@ -264,9 +262,3 @@ class Distillation:
         self.report(f"{len(kept)} frames labelled, {len(frames) - len(kept)} with forces above "
                     f"{self.config.largest_force:g} eV/Å left out")  # fmt: skip
         return {"labelled": len(kept), "left_out": len(frames) - len(kept)}
-
-
-def _clear_unprepared(folder: Path) -> None:
-    """Remove files of a preparation that was broken off before its record was written."""
-    for name in ("train.extxyz", "val.extxyz", "config.yaml"):
-        (folder / name).unlink(missing_ok=True)

@@ -157,7 +157,14 @@ class CalculatorLabeller:
         if self.factory == XTB_FACTORY:
             text = json.dumps([self.factory, versions["ase"], versions["tblite"]])
         else:
-            source = inspect.getsource(sys.modules[module])
+            try:
+                source = inspect.getsource(sys.modules[module])
+            except (OSError, TypeError) as error:
+                raise InputError(
+                    f"labeller: {self.factory}: the source of {module} cannot be read, so that its "
+                    "labels could not be told from another version's: put a function that returns "
+                    "the calculator into a module of your own"
+                ) from error
             text = json.dumps([self.factory, versions["ase"], versions[package], source])
         return f"calculator-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 

@@ -82,9 +82,7 @@ def pick_farthest(
         never picked, so that fewer may come back than wanted.
     """
     _check_wanted(len(pool), wanted)
-    novelty = Novelty(pool)
-    for features in known:
-        novelty.take(features)
+    novelty = Novelty(pool, known)
     picked: list[int] = []
     if not known:
         first = _most_unusual(pool)
@@ -107,9 +105,11 @@ class Novelty:
     ----------
     pool
         Features of the frames.
+    known
+        Features of frames that are taken from the beginning.
     """
 
-    def __init__(self, pool: Sequence[Features]) -> None:
+    def __init__(self, pool: Sequence[Features], known: Sequence[Features] = ()) -> None:
         elements = sorted({element for features in pool for element in features})
         self._count = len(pool)
         self._atoms: dict[str, np.ndarray] = {}
@@ -120,6 +120,8 @@ class Novelty:
             self._atoms[element] = np.concatenate([table for _, table in tables])
             self._frames[element] = np.concatenate([np.full(len(t), k) for k, t in tables])
             self._nearest[element] = np.full(len(self._frames[element]), np.inf)
+        for features in known:
+            self.take(features)
 
     def take(self, features: Features) -> None:
         """Count the atoms of a frame among those taken."""

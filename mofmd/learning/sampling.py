@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from ase import Atoms
 from mofmd.engine.launch import Resources
 from mofmd.errors import InputError, RunError
 from mofmd.learning.conditions import Condition
-from mofmd.simulation.deck import Deck, read_deck, write_deck
+from mofmd.simulation.deck import Deck, file_sha256, read_deck, write_deck
 from mofmd.simulation.integrity import Limits, LocalAtoms, find_violation, parse_limits
 from mofmd.simulation.potential import model_potential
 from mofmd.simulation.protocols.base import Dynamics
@@ -89,10 +90,14 @@ def run_condition(
 
     Raises
     ------
+    InputError
+        If the folder holds a run of another model or other conditions.
     RunError
         If the run could not begin, or was killed.
     """
     status = read_status(folder)
+    if (folder / "manifest.json").exists():
+        _check_same(condition, model, folder)
     if status.get("state") not in ("finished", "failed"):
         atoms = condition.start()
         if not (folder / "manifest.json").exists():
@@ -109,6 +114,18 @@ def run_condition(
     if not status.get("step"):
         raise RunError(f"{folder}: broke before its first step: {status.get('error')}")
     return str(status.get("error", "broken"))
+
+
+def _check_same(condition: Condition, model: Path, folder: Path) -> None:
+    """Refuse a deck of another condition or model under the same name."""
+    manifest = read_deck(folder).manifest
+    protocol = json.loads(json.dumps(asdict(condition.protocol)))
+    same_protocol = all(manifest["protocol"].get(name) == protocol[name] for name in protocol)
+    if manifest["files"].get(model.name) != file_sha256(model) or not same_protocol:
+        raise InputError(
+            f"{folder}: holds a run of another model or other conditions; take another folder for "
+            "the new ones"
+        )
 
 
 def collect_frames(condition: Condition, folder: Path, options: SampleOptions) -> Sampled:

@@ -98,11 +98,7 @@ def novelty(frames: Sequence[Atoms], known: Sequence[Atoms], model: Path | None)
 
     In units of the spread of the features.
     """
-    pool, taken = atom_features(frames, known, model)
-    found = Novelty(pool)
-    for features in taken:
-        found.take(features)
-    return found.of_frames()
+    return Novelty(*atom_features(frames, known, model)).of_frames()
 
 
 def disagreement(frames: Sequence[Atoms], models: Sequence[Path]) -> np.ndarray:

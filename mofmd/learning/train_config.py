@@ -31,14 +31,16 @@ def read_template(family: Family, config: Path | None = None) -> dict[str, Any]:
 
 
 def chosen_size(template: Mapping[str, Any], size: str) -> dict[str, Any]:
-    """Values of one of a configuration's ``sizes``.
+    """Values of one of a configuration's ``sizes``; none where it has no sizes at all.
 
     Raises
     ------
     InputError
         If it has no such size.
     """
-    sizes = template.get("sizes", {})
+    sizes = template.get("sizes")
+    if sizes is None:
+        return {}
     if size not in sizes:
         raise InputError(f"size: {size!r} is not one of {', '.join(sizes)}")
     return dict(sizes[size])

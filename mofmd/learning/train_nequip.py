@@ -46,7 +46,8 @@ def make_config(
         config["start"] = "trained"
         config["checkpoint"] = str(options.start.resolve())
     change(config, options.settings)
-    config["steps_per_epoch"] = -(-len(train) // int(config["batch_size"]))
+    if "batch_size" in config:  # a configuration of the user's own may count its steps itself
+        config["steps_per_epoch"] = -(-len(train) // int(config["batch_size"]))
     return config
 
 

@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -76,22 +77,25 @@ def prepare_training(
     template = read_template(options.family, options.config)
     chosen_size(template, options.size)
     config = trainer.make_config(folder, template, options, train)
-    folder.mkdir(parents=True, exist_ok=True)
-    trainer.write_data(folder, train, val)
-    write_atomic(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    # written beside it and renamed: a training is there as a whole or not at all
+    work = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    trainer.write_data(work, train, val)
+    write_atomic(work / "config.yaml", yaml.safe_dump(config, sort_keys=False))
     record = {
         "schema": SCHEMA,
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},
         "frames": {"train": len(train), "val": len(val)},
         "species": species,
         "files": {
-            name: file_sha256(folder / name)
-            for name in ("train.extxyz", "val.extxyz", "config.yaml")
+            name: file_sha256(work / name) for name in ("train.extxyz", "val.extxyz", "config.yaml")
         },
         "mofmd_version": mofmd.__version__,
         "state": "prepared",
     }
-    _write_record(folder, record)
+    _write_record(work, record)
+    work.replace(folder)
 
 
 def run_training(folder: Path, report: Callable[[str], None] = print) -> list[Epoch]:
