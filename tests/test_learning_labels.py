@@ -15,8 +15,8 @@ from ase import Atoms
 from mofmd.engine.evaluate import evaluate
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning import labellers
-from mofmd.learning.dataset import Labels, labels_of, read_frames, write_frames
-from mofmd.learning.derivatives import DerivativeCheck, explain
+from mofmd.learning.dataset import Labels, labelled, labels_of, read_frames, write_frames
+from mofmd.learning.derivatives import DerivativeCheck, compare_labels_with, explain
 from mofmd.learning.labellers import find_labeller
 from mofmd.learning.labelling import LabelCache, LabelOptions, label_frames, structure_hash
 from mofmd.models.deployed import read_deployed
@@ -114,7 +114,10 @@ def test_cache_keeps_labels_without_stress(tmp_path: Path) -> None:
         ("gpa", "the stress is in GPa"),
         ("half", "a factor 2 is missing"),
         ("virial", "a virial in eV, not divided by the volume"),
-        ("gradients", "forces: the energy changes by -1 times .* its sign is wrong"),
+        (
+            "gradients",
+            "forces: differences of the energy are -1 times the label; its sign is wrong",
+        ),
         ("no_stress", "gives no stress"),
     ],
 )
@@ -130,6 +133,41 @@ def test_wrong_derivatives_are_found_before_anything_is_labelled(
 def test_stress_may_be_waived() -> None:
     (made,) = label([argon()], "no_stress", needs_stress=False)
     assert labels_of(made).stress_eV_per_A3 is None
+
+
+@pytest.mark.parametrize(
+    ("forces", "stress", "message"),
+    [
+        (
+            1.0,
+            -1.0,
+            r"normal stress: labels computed now are -1 times the label; its sign is wrong",
+        ),
+        (1.0, 160.2177, "the stress is in GPa"),
+        (-1.0, 1.0, "forces: labels computed now are -1 times the label; its sign is wrong"),
+    ],
+)
+def test_stored_labels_against_a_labeller(forces: float, stress: float, message: str) -> None:
+    """What a data set says is held against what its method says now."""
+
+    def stored(forces: float, stress: float) -> list[Atoms]:
+        frames = []
+        for seed in range(2):
+            atoms = argon(seed, 0.2)
+            atoms.set_cell(atoms.cell.array @ [[0.99, 0.02, 0.0], [0, 1, 0.01], [0, 0, 0.98]], True)
+            found = argon_labels(atoms)
+            assert found.stress_eV_per_A3 is not None
+            scaled = Labels(
+                found.energy_eV, forces * found.forces_eV_per_A, stress * found.stress_eV_per_A3
+            )
+            frames.append(labelled(atoms, scaled))
+        return frames
+
+    with find_labeller("argon_calculators:good").session() as label_now:
+        check = compare_labels_with(stored(1.0, 1.0), label_now)
+        assert check.stress_shear == pytest.approx(1.0, abs=1e-6)
+        with pytest.raises(InputError, match=message):
+            compare_labels_with(stored(forces, stress), label_now)
 
 
 @pytest.mark.parametrize(

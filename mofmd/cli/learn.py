@@ -33,8 +33,15 @@ def check(
     frames: Frames,
     species: Annotated[str | None, typer.Option(help='Elements allowed: "C H N Zn".')] = None,
     stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+    labeller: Annotated[
+        str | None,
+        typer.Option(help="Label a few frames again with this: finds a wrong sign of the stress."),
+    ] = None,
+    again: Annotated[int, typer.Option(help="So many frames, evenly spread.")] = 3,
 ) -> None:
     """Check labelled frames: numbers, units, elements, shapes, energies against forces."""
+    from mofmd.learning.derivatives import compare_labels_with
+    from mofmd.learning.labellers import find_labeller
     from mofmd.learning.split import trajectory_of
     from mofmd.learning.validation import Expectation, check_frames
 
@@ -42,6 +49,14 @@ def check(
     allowed = tuple(species.split()) if species else None
     check_frames(found, Expectation(allowed, stress))
     names = {trajectory_of(frame) for frame in found}
+    if labeller is not None:
+        few = found[:: max(1, len(found) // max(1, again))][:again]
+        with find_labeller(labeller).session() as label:
+            ratios = compare_labels_with(few, label)
+        typer.echo(
+            f"{labeller} / stored labels: forces {ratios.force:.4f}, normal stress "
+            f"{ratios.stress_normal:.4f}, shear {ratios.stress_shear:.4f}"
+        )
     typer.echo(f"{len(found)} frames of {len(names)} trajectories are fit for training")
 
 

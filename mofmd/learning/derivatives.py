@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError
-from mofmd.learning.dataset import Labels
+from mofmd.learning.dataset import Labels, bare, labels_of
 from mofmd.learning.labellers import Label
 from mofmd.units import BAR_TO_EV_PER_A3, BAR_TO_GPA
 
@@ -98,11 +98,51 @@ def check_derivatives(frame: Atoms, label: Label, name: str) -> DerivativeCheck:
     return check
 
 
-def explain(check: DerivativeCheck) -> list[str]:
-    """Tell what is wrong with a labeller, as sentences; nothing where all ratios are one."""
+def compare_labels_with(frames: Sequence[Atoms], label: Label) -> DerivativeCheck:
+    """Label frames that have labels again and compare: finds wrong signs and units of a data set.
+
+    Parameters
+    ----------
+    frames
+        Frames with stress in all components; a few are enough.
+    label
+        Labels frames by the method that the stored labels are of.
+
+    Raises
+    ------
+    InputError
+        If stored forces or stresses are a multiple of the labeller's, with what that suggests.
+    """
+    stored = [labels_of(frame) for frame in frames]
+    found = label([bare(frame) for frame in frames])
+    diagonal = np.eye(3, dtype=bool)
+    normal = shear = float("nan")
+    if all(each.stress_eV_per_A3 is not None for each in (*stored, *found)):
+        old = np.array([each.stress_eV_per_A3 for each in stored])
+        new = np.array([each.stress_eV_per_A3 for each in found])
+        normal, shear = (_slope(new[:, part], old[:, part]) for part in (diagonal, ~diagonal))
+    force = _slope(
+        np.concatenate([each.forces_eV_per_A for each in found]),
+        np.concatenate([each.forces_eV_per_A for each in stored]),
+    )
+    volume = float(np.mean([frame.get_volume() for frame in frames]))
+    check = DerivativeCheck(force, normal, shear, volume)
+    findings = explain(check, "labels computed now")
+    if findings:
+        raise InputError(f"stored labels: {'; '.join(findings)}")
+    return check
+
+
+def _slope(reference: np.ndarray, values: np.ndarray) -> float:
+    """Give the reference as a multiple of the values, by least squares."""
+    return float(np.sum(reference * values) / np.sum(values * values))
+
+
+def explain(check: DerivativeCheck, reference: str = "differences of the energy") -> list[str]:
+    """Tell what is wrong with labels, as sentences; nothing where all ratios are one."""
     findings = []
     if not abs(check.force - 1) <= TOLERANCE:
-        findings.append(_finding("forces", check.force, {}))
+        findings.append(_finding("forces", check.force, {}, reference))
     factors = {
         "the stress is in GPa": BAR_TO_GPA / BAR_TO_EV_PER_A3,
         "the stress is in kbar": 1e-3 / BAR_TO_EV_PER_A3,
@@ -114,12 +154,12 @@ def explain(check: DerivativeCheck) -> list[str]:
     stresses = {"normal": check.stress_normal, "shear": check.stress_shear}
     for name, ratio in stresses.items():
         if not np.isnan(ratio) and not abs(ratio - 1) <= TOLERANCE:
-            findings.append(_finding(f"{name} stress", ratio, factors))
+            findings.append(_finding(f"{name} stress", ratio, factors, reference))
     return findings
 
 
-def _finding(what: str, ratio: float, factors: dict[str, float]) -> str:
-    text = f"{what}: the energy changes by {ratio:.3g} times what it should"
+def _finding(what: str, ratio: float, factors: dict[str, float], reference: str) -> str:
+    text = f"{what}: {reference} are {ratio:.3g} times the label"
     sign = "; its sign is wrong" if ratio < 0 else ""
     if sign and "stress" in what:
         sign += " (expected: tension positive)"
