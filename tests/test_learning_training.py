@@ -273,8 +273,14 @@ def test_from_frames_to_a_checked_model(family: Family, tmp_path: Path) -> None:
     assert [path.name for path in written] == ["epochs", "frames.csv", "frames"]
     rows = (tmp_path / "curves/frames.csv").read_text().splitlines()
     assert rows[1].startswith(f"{family},4,2,")
-    (features,) = ModelFeatures(model.path).of_frames(val[:1])
+    turned = val[0].copy()
+    turned.rotate(40, "z", rotate_cell=True)
+    turned.rotate(70, "x", rotate_cell=True)
+    features, same, other = ModelFeatures(model.path).of_frames([val[0], turned, val[1]])
     assert features["Ar"].shape[0] == 32
+    size = np.abs(features["Ar"]).max()
+    np.testing.assert_allclose(same["Ar"], features["Ar"], atol=1e-6 * size)
+    assert np.abs(other["Ar"] - features["Ar"]).max() > 1e-3 * size
     again = prepared(tmp_path / "later", family, start=train_weights(folder, family),
                      settings=() if family == "mace" else ("lr=0.001",))  # fmt: skip
     later = run_training(again, lambda _: None)

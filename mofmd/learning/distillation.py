@@ -40,7 +40,7 @@ from mofmd.learning.training import (
     read_record,
     run_training,
 )
-from mofmd.learning.validation import check_structure_of_frame
+from mofmd.learning.validation import check_frames, check_structure_of_frame
 from mofmd.models.deploy import Options
 
 STATE = "state.json"
@@ -217,7 +217,7 @@ class Distillation:
             picked += chosen
         distortion = self.config.distortion
         if distortion is not None and picked and self.config.distorted_per_round:
-            bases = picked[: self.config.distorted_per_round]
+            bases = picked[-self.config.distorted_per_round :]  # not those about to break
             picked += distort_frames(bases, distortion, seed=number)
         if not picked:
             raise InputError(f"round {number}: the runs left no frames; keep more (every)")
@@ -242,23 +242,30 @@ class Distillation:
         return select_frames(frames, selection), {}
 
     def _label(self, number: int) -> dict[str, Any]:
-        picked = []
-        for frame in read_frames(self.round_folder(number) / "picked.extxyz"):
-            try:
-                check_structure_of_frame(frame)
-            except InputError as error:
-                self.report(f"left out: {error}")
-            else:
-                picked.append(frame)
+        picked = self._fit(
+            read_frames(self.round_folder(number) / "picked.extxyz"), check_structure_of_frame
+        )
         labeller = find_labeller(self.config.labeller, self.config.threads)
         options = LabelOptions(workers=self.config.label_workers)
         frames = label_frames(picked, labeller, self.folder / "labels", options, self.report)
         kept = [
             frame
-            for frame in frames
+            for frame in self._fit(frames, lambda frame: check_frames([frame]))
             if np.abs(labels_of(frame).forces_eV_per_A).max() <= self.config.largest_force
         ]
         write_frames(self.round_folder(number) / "labelled.extxyz", kept)
-        self.report(f"{len(kept)} frames labelled, {len(frames) - len(kept)} with forces above "
-                    f"{self.config.largest_force:g} eV/Å left out")  # fmt: skip
-        return {"labelled": len(kept), "left_out": len(frames) - len(kept)}
+        left_out = len(frames) - len(kept)
+        self.report(f"{len(kept)} frames labelled, {left_out} left out")
+        return {"labelled": len(kept), "left_out": left_out}
+
+    def _fit(self, frames: Sequence[Atoms], check: Callable[[Atoms], None]) -> list[Atoms]:
+        """Keep the frames that pass a check; tell of the others."""
+        kept = []
+        for frame in frames:
+            try:
+                check(frame)
+            except InputError as error:
+                self.report(f"left out, {frame.info.get('trajectory')}: {error}")
+            else:
+                kept.append(frame)
+        return kept
