@@ -254,6 +254,7 @@ def runs(pid: int) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_workers_do_not_outlive_a_killed_labelling(folder: Path) -> None:
     write_frames(folder / "frames.extxyz", [argon(seed) for seed in range(300)])
     program = "from mofmd.cli.main import main; main()"
