@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import yaml
 from ase import Atoms
+from typer.testing import CliRunner
 
+from mofmd.cli.main import app
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning import train_mace, train_nequip
 from mofmd.learning.curves import write_curves
@@ -155,6 +157,17 @@ def test_a_training_whose_data_were_changed(tmp_path: Path) -> None:
 def test_deploying_before_training(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not trained yet"):
         deploy_training(prepared(tmp_path / "a", "mace"))
+
+
+def test_commands_of_a_training(tmp_path: Path) -> None:
+    def refused(*words: str) -> str:
+        done = CliRunner().invoke(app, ["learn", "train", "-o", str(tmp_path / "a"), *words])
+        assert isinstance(done.exception, InputError)
+        return str(done.exception)
+
+    assert "give --family and --data" in refused("--family", "mace")
+    prepared(tmp_path / "a", "mace")
+    assert "holds a training of mace" in refused("--family", "nequip")
 
 
 def test_logs_of_nequip_with_a_resumed_run(tmp_path: Path) -> None:

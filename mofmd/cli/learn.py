@@ -250,6 +250,7 @@ def train(
         RECORD,
         deploy_training,
         prepare_training,
+        read_record,
         run_training,
     )
     from mofmd.learning.training_types import TrainOptions
@@ -273,6 +274,11 @@ def train(
             read_frames(data / f"{part}.extxyz") for part in ("train", "val")
         )
         prepare_training(output, train_frames, val_frames, options)
+    else:
+        begun = read_record(output)["options"]["family"]
+        if family not in (None, begun):
+            raise InputError(f"{output}: holds a training of {begun}; take another folder")
+        typer.echo(f"{output}: goes on with the options that it was begun with")
     run_training(output, typer.echo)
     made = deploy_training(
         output,
