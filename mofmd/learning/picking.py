@@ -40,7 +40,7 @@ def pick_flat(energies: np.ndarray, wanted: int, seed: int = 0) -> list[int]:
 
     Examples
     --------
-    >>> pick_flat(np.array([0.0, 0.6, 1.0]), 4)
+    >>> pick_flat(np.array([0.0, 1.5, 4.0]), 3)
     [0, 1, 2]
     """
     energies = np.asarray(energies, dtype=np.float64)
