@@ -107,8 +107,15 @@ def plot_front(results: Sequence[Evaluated], metric: str = "force_mae") -> Figur
         axes = figure.subplots()
         for k, (each, (ms, error)) in enumerate(zip(timed, points, strict=True)):
             axes.plot(ms, error, "o", markersize=4, color=COLOURS[k % len(COLOURS)])
-            axes.annotate(each.name, (ms, error), xytext=(4, 3), textcoords="offset points",
-                          fontsize=6)  # fmt: skip
+            at_right = ms == max(point[0] for point in points)  # no room behind the slowest
+            axes.annotate(
+                each.name,
+                (ms, error),
+                xytext=(-4 if at_right else 4, 3),
+                textcoords="offset points",
+                ha="right" if at_right else "left",
+                fontsize=6,
+            )
         best = [points[k] for k in front(points)]
         axes.plot(*zip(*best, strict=True), color=INK, linewidth=0.7, zorder=0)
         _logarithmic(axes)
