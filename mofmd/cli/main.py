@@ -15,6 +15,7 @@ from mofmd.cli import (
     ensemble,
     env,
     generate,
+    learn,
     models,
     run,
     verify,
@@ -38,6 +39,7 @@ app.command(name="env")(env.env)
 app.command(name="generate")(generate.generate)
 app.command(name="run")(run.run)
 app.add_typer(ensemble.app, name="ensemble")
+app.add_typer(learn.app, name="learn")
 app.command(name="analyse")(analyse.analyse)
 app.command(name="report")(analyse.report)
 

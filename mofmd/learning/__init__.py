@@ -1,0 +1,1 @@
+"""From a reference method to a model for LAMMPS: sample, label, train, evaluate, distil."""

@@ -1,0 +1,197 @@
+"""Labelled frames: energies, forces and stresses of structures, as extended XYZ.
+
+A frame is an ``ase.Atoms`` with a ``SinglePointCalculator``: energy [eV], forces [eV/Å], stress
+[eV/Å³, tension positive]. Its ``info`` says where it comes from: ``trajectory`` (frames of one are
+correlated and stay together in a split), ``origin`` (the structure that the trajectory began with),
+``phase`` and ``temperature_K``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from mofmd.engine.files import write_atomic
+from mofmd.errors import InputError, MissingFileError
+
+INFO = ("trajectory", "origin", "phase", "temperature_K", "source")
+HOT_K = 1000.0  # short runs from a crystal or glass above this are counted as the phase "hot"
+ASYMMETRY = 1e-2  # of the largest component; float32 models reach 1e-4
+_NPZ = ("positions", "cell", "numbers", "energy", "forces")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a reference method says of one structure of N atoms.
+
+    Parameters
+    ----------
+    energy_eV
+        Potential energy.
+    forces_eV_per_A
+        (N, 3).
+    stress_eV_per_A3
+        (3, 3), tension positive; None where the method gives none.
+    """
+
+    energy_eV: float
+    forces_eV_per_A: np.ndarray
+    stress_eV_per_A3: np.ndarray | None
+
+
+def labelled(atoms: Atoms, labels: Labels) -> Atoms:
+    """Copy a structure, with its ``info`` of this package, and attach labels.
+
+    Raises
+    ------
+    InputError
+        If the stress is not symmetric.
+    """
+    frame = bare(atoms)
+    results: dict[str, Any] = {"energy": labels.energy_eV, "forces": labels.forces_eV_per_A}
+    stress = labels.stress_eV_per_A3
+    if stress is not None:
+        if np.abs(stress - stress.T).max() > ASYMMETRY * np.abs(stress).max():
+            raise InputError("the stress is not symmetric: are its nine numbers the stress?")
+        results["stress"] = (0.5 * (stress + stress.T)).flat[[0, 4, 8, 5, 2, 1]]
+    frame.calc = SinglePointCalculator(frame, **results)
+    return frame
+
+
+def bare(atoms: Atoms) -> Atoms:
+    """Copy elements, positions, cell, periodicity and the ``info`` of this package; no labels."""
+    frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    frame.info = {key: atoms.info[key] for key in INFO if key in atoms.info}
+    return frame
+
+
+def labels_of(frame: Atoms) -> Labels:
+    """Read the labels of a frame as they are stored: nothing is computed.
+
+    Raises
+    ------
+    InputError
+        If it has no energy or no forces.
+    """
+    results = frame.calc.results if frame.calc is not None else {}
+    missing = [name for name in ("energy", "forces") if name not in results]
+    if missing:
+        raise InputError(
+            f"has no {' and no '.join(missing)}: label it (`mofmd learn label`), or store labels "
+            "in extended XYZ as energy, forces and stress"
+        )
+    stress = results.get("stress")
+    return Labels(
+        float(results["energy"]),
+        np.asarray(results["forces"], dtype=np.float64),
+        None if stress is None else stress_matrix(np.asarray(stress, dtype=np.float64)),
+    )
+
+
+def stress_matrix(stress: np.ndarray) -> np.ndarray:
+    """(3, 3) of a stress in ASE's Voigt order (xx yy zz yz xz xy), of nine numbers or of (3, 3)."""
+    if stress.size == 9:
+        return stress.reshape(3, 3)
+    if stress.size != 6:
+        raise InputError(f"stress: shape {stress.shape}, expected (3, 3), 9 or 6 numbers")
+    return np.asarray(stress.reshape(6)[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]])
+
+
+def read_frames(path: Path) -> list[Atoms]:
+    """Read frames, labelled or not, from extended XYZ or from an npz file of arrays.
+
+    A frame without ``trajectory`` belongs to the trajectory named as its file.
+
+    Raises
+    ------
+    MissingFileError, InputError
+        If there is no such file or it cannot be read.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file of frames")
+    if path.suffix == ".npz":
+        return read_npz(path)
+    from ase.io import read
+
+    try:
+        frames = read(path, index=":", format="extxyz")
+    except Exception as error:
+        raise InputError(
+            f"{path}: cannot be read as extended XYZ: {type(error).__name__}: {error}"
+        ) from error
+    for frame in frames:
+        frame.info.setdefault("trajectory", path.name.split(".")[0])
+        frame.info["trajectory"] = str(frame.info["trajectory"])
+        for name in ("origin", "phase"):
+            if name in frame.info:
+                frame.info[name] = str(frame.info[name])
+    return list(frames)
+
+
+def read_npz(path: Path, origins: Sequence[str] = ()) -> list[Atoms]:
+    """Read frames of one size from arrays, one row a frame.
+
+    Parameters
+    ----------
+    path
+        ``positions`` (n, N, 3) [Å], ``cell`` (n, 3, 3) [Å], ``numbers`` (n, N), ``energy`` (n,)
+        [eV], ``forces`` (n, N, 3) [eV/Å]; if there, ``stress`` (n, 3, 3) [eV/Å³, tension
+        positive], ``trajectory``, ``start`` and ``temperature_K`` (n,).
+    origins
+        Names of the structures that ``start`` numbers. The phase is the origin's name without
+        its number (crystal, glass), or ``hot`` from 1000 K on.
+    """
+    with np.load(path) as file:
+        arrays = dict(file)
+    missing = [name for name in _NPZ if name not in arrays]
+    if missing:
+        raise InputError(f"{path}: has no array {missing[0]!r}; it needs {', '.join(_NPZ)}")
+    count = len(arrays["energy"])
+    for name, array in arrays.items():
+        if len(array) != count:
+            raise InputError(f"{path}: {name} has {len(array)} rows, energy has {count}")
+    return [_npz_frame(path, arrays, k, origins) for k in range(count)]
+
+
+def _npz_frame(path: Path, arrays: dict[str, np.ndarray], k: int, origins: Sequence[str]) -> Atoms:
+    atoms = Atoms(
+        arrays["numbers"][k].astype(int),
+        positions=arrays["positions"][k].astype(np.float64),
+        cell=arrays["cell"][k],
+        pbc=True,
+    )
+    stress = arrays["stress"][k].astype(np.float64) if "stress" in arrays else None
+    labels = Labels(float(arrays["energy"][k]), arrays["forces"][k].astype(np.float64), stress)
+    frame = labelled(atoms, labels)
+    trajectory = int(arrays["trajectory"][k]) if "trajectory" in arrays else 0
+    frame.info["trajectory"] = f"{path.stem}:{trajectory}"
+    if "temperature_K" in arrays:
+        frame.info["temperature_K"] = float(arrays["temperature_K"][k])
+    if "start" in arrays and origins:
+        start = int(arrays["start"][k])
+        if start >= len(origins):
+            raise InputError(f"{path}: frame {k} starts from number {start}, which has no name")
+        frame.info["origin"] = origins[start]
+        hot = frame.info.get("temperature_K", 0.0) >= HOT_K
+        frame.info["phase"] = "hot" if hot else origins[start].rstrip("0123456789-_")
+    return frame
+
+
+def write_frames(path: Path, frames: Sequence[Atoms]) -> None:
+    """Write frames, labelled or not, as extended XYZ: all of them or nothing."""
+    import io
+
+    from ase.io import write
+
+    clean = [labelled(frame, labels_of(frame)) if frame.calc else bare(frame) for frame in frames]
+    buffer = io.StringIO()
+    if clean:
+        write(buffer, clean, format="extxyz")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, buffer.getvalue())

@@ -1,0 +1,193 @@
+"""Do a labeller's forces and stress belong to its energy? Finite differences, before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.errors import InputError
+from mofmd.learning.dataset import Labels, bare, labels_of
+from mofmd.learning.labellers import Label
+from mofmd.units import BAR_TO_EV_PER_A3, BAR_TO_GPA
+
+STRAIN = 4e-3
+STEP_A = 0.01  # of the atom that moves most
+TOLERANCE = 0.1  # of the derivative; what is looked for are factors and signs
+# deformation that gives the frame stresses in all components: crystals at rest have none
+DEFORMATION = np.array([[0.985, 0.012, 0.015], [0.0, 0.98, 0.01], [0.0, 0.0, 0.99]])
+
+
+@dataclass(frozen=True)
+class DerivativeCheck:
+    """Ratios of the finite difference of the energy to what the labels say; all should be 1.
+
+    Parameters
+    ----------
+    force
+        Along the forces themselves.
+    stress_normal, stress_shear
+        Strains along the normal and along the shear components of the stress; NaN without stress.
+    volume_A3
+        Of the deformed frame [Å³].
+    """
+
+    force: float
+    stress_normal: float
+    stress_shear: float
+    volume_A3: float
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Fields; null where there is no number."""
+        return {name: None if np.isnan(value) else value for name, value in asdict(self).items()}
+
+
+def check_derivatives(frame: Atoms, label: Label, name: str) -> DerivativeCheck:
+    """Compare forces and stress with differences of the energy: seven labels of one frame.
+
+    Parameters
+    ----------
+    frame
+        Periodic structure; it is deformed a little before.
+    label
+        Labels frames.
+    name
+        Of the labeller, for messages.
+
+    Raises
+    ------
+    InputError
+        If a ratio is off, with what that ratio suggests.
+    """
+    frame = frame.copy()
+    frame.calc = None
+    frame.set_cell(frame.cell.array @ DEFORMATION, scale_atoms=True)
+    base = label([frame])[0]
+    _check_shapes(frame, base, name)
+    size = np.abs(base.forces_eV_per_A).max()
+    if not size > 0:
+        raise InputError(f"labeller {name}: all forces are zero on a deformed frame")
+    move = STEP_A / size * base.forces_eV_per_A
+    changed = [_moved(frame, move), _moved(frame, -move)]
+    strains: list[np.ndarray] = []
+    if base.stress_eV_per_A3 is not None:
+        diagonal = np.diag(np.diag(base.stress_eV_per_A3))
+        for part in (diagonal, base.stress_eV_per_A3 - diagonal):
+            if not np.any(part):
+                raise InputError(f"labeller {name}: the stress of a deformed frame is zero")
+            strains.append(STRAIN / np.linalg.norm(part) * part)
+            changed += [_strained(frame, strains[-1]), _strained(frame, -strains[-1])]
+    energies = np.array([each.energy_eV for each in label(changed)])
+    changes = 0.5 * (energies[::2] - energies[1::2])
+    force = -float(changes[0] / np.sum(base.forces_eV_per_A * move))
+    volume = float(frame.get_volume())
+    normal, shear = (
+        (
+            float(change / (volume * np.sum(base.stress_eV_per_A3 * strain)))
+            for change, strain in zip(changes[1:], strains, strict=True)
+        )
+        if strains
+        else (float("nan"), float("nan"))
+    )
+    check = DerivativeCheck(force, normal, shear, volume)
+    findings = explain(check)
+    if findings:
+        raise InputError(f"labeller {name}: {'; '.join(findings)}")
+    return check
+
+
+def compare_labels_with(frames: Sequence[Atoms], label: Label) -> DerivativeCheck:
+    """Label frames that have labels again and compare: finds wrong signs and units of a data set.
+
+    Parameters
+    ----------
+    frames
+        Frames with stress in all components; a few are enough.
+    label
+        Labels frames by the method that the stored labels are of.
+
+    Raises
+    ------
+    InputError
+        If stored forces or stresses are a multiple of the labeller's, with what that suggests.
+    """
+    stored = [labels_of(frame) for frame in frames]
+    found = label([bare(frame) for frame in frames])
+    diagonal = np.eye(3, dtype=bool)
+    normal = shear = float("nan")
+    if all(each.stress_eV_per_A3 is not None for each in (*stored, *found)):
+        old = np.array([each.stress_eV_per_A3 for each in stored])
+        new = np.array([each.stress_eV_per_A3 for each in found])
+        normal, shear = (_slope(new[:, part], old[:, part]) for part in (diagonal, ~diagonal))
+    force = _slope(
+        np.concatenate([each.forces_eV_per_A for each in found]),
+        np.concatenate([each.forces_eV_per_A for each in stored]),
+    )
+    volume = float(np.mean([frame.get_volume() for frame in frames]))
+    check = DerivativeCheck(force, normal, shear, volume)
+    findings = explain(check, "labels computed now")
+    if findings:
+        raise InputError(f"stored labels: {'; '.join(findings)}")
+    return check
+
+
+def _slope(reference: np.ndarray, values: np.ndarray) -> float:
+    """Give the reference as a multiple of the values, by least squares."""
+    return float(np.sum(reference * values) / np.sum(values * values))
+
+
+def explain(check: DerivativeCheck, reference: str = "differences of the energy") -> list[str]:
+    """Tell what is wrong with labels, as sentences; nothing where all ratios are one."""
+    findings = []
+    if not abs(check.force - 1) <= TOLERANCE:
+        findings.append(_finding("forces", check.force, {}, reference))
+    factors = {
+        "the stress is in GPa": BAR_TO_GPA / BAR_TO_EV_PER_A3,
+        "the stress is in kbar": 1e-3 / BAR_TO_EV_PER_A3,
+        "the stress is in bar": 1.0 / BAR_TO_EV_PER_A3,
+        "the stress is a virial in eV, not divided by the volume": check.volume_A3,
+        "a factor 2 is missing": 0.5,
+        "the stress is doubled": 2.0,
+    }
+    stresses = {"normal": check.stress_normal, "shear": check.stress_shear}
+    for name, ratio in stresses.items():
+        if not np.isnan(ratio) and not abs(ratio - 1) <= TOLERANCE:
+            findings.append(_finding(f"{name} stress", ratio, factors, reference))
+    return findings
+
+
+def _finding(what: str, ratio: float, factors: dict[str, float], reference: str) -> str:
+    text = f"{what}: {reference} are {ratio:.3g} times the label"
+    sign = "; its sign is wrong" if ratio < 0 else ""
+    if sign and "stress" in what:
+        sign += " (expected: tension positive)"
+    guesses = [
+        name for name, factor in factors.items() if abs(abs(ratio) * factor - 1) <= TOLERANCE
+    ]
+    return text + sign + "".join(f"; {name}" for name in guesses)
+
+
+def _check_shapes(frame: Atoms, labels: Labels, name: str) -> None:
+    if labels.forces_eV_per_A.shape != (len(frame), 3):
+        raise InputError(f"labeller {name}: forces have shape {labels.forces_eV_per_A.shape}")
+    values: Sequence[np.ndarray] = (
+        np.array(labels.energy_eV),
+        labels.forces_eV_per_A,
+        *(() if labels.stress_eV_per_A3 is None else (labels.stress_eV_per_A3,)),
+    )
+    if not all(np.isfinite(each).all() for each in values):
+        raise InputError(f"labeller {name}: gives values that are not numbers")
+
+
+def _moved(atoms: Atoms, move: np.ndarray) -> Atoms:
+    changed = atoms.copy()
+    changed.positions += move
+    return changed
+
+
+def _strained(atoms: Atoms, strain: np.ndarray) -> Atoms:
+    changed = atoms.copy()
+    changed.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+    return changed

@@ -1,0 +1,173 @@
+"""What a distillation is asked to do, from a YAML file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from mofmd.errors import InputError, MissingFileError
+from mofmd.learning.distort import Distortion
+from mofmd.learning.sampling import SampleOptions
+from mofmd.learning.training_types import TrainOptions
+
+Find = Literal["features", "committee", "flat", "random"]
+# changing these does not change what comes out
+FREE = ("rounds", "label_workers", "threads")
+_REQUIRED = ("labeller", "train_files", "val_files", "test_files", "conditions", "training")
+
+
+@dataclass(frozen=True)
+class DistilConfig:
+    """A distillation.
+
+    Parameters
+    ----------
+    text
+        Of the YAML file.
+    labeller
+        Reference method: a model file, ``package.module:factory`` or ``gfn1-xtb``.
+    train_files, val_files, test_files
+        Labelled frames to begin with.
+    conditions
+        YAML file with the sampling runs.
+    training
+        Family, size, epochs and so on.
+    name
+        Of the models.
+    rounds
+        Times that frames are added; the model is trained once more than that.
+    committee
+        Models trained in each round, with different seeds.
+    find
+        Where the model is least sure: ``features`` (far from the training frames), ``committee``
+        (disagreement), or ``flat`` or ``random`` for comparison.
+    frames_per_round
+        Labelled in each round; up to half of them are the last ones before breaks.
+    distorted_per_round
+        So many of them are labelled a second time, distorted.
+    continue_weights, later_epochs, later_settings
+        Whether later rounds go on from the weights of the one before, with these epochs and
+        settings.
+    target_force_mae
+        The loop ends when no run breaks and the test error is this at most [meV/Å].
+    largest_force
+        Labels with a force component above it are left out [eV/Å].
+    check_on_frame
+        Check deployed models on a validation frame instead of a small structure (slower).
+    sampling, distortion
+        Frames kept of runs and what a run may use, and what distortion does.
+    label_workers, threads
+        Labellers at a time, threads of each.
+    """
+
+    text: str
+    labeller: str
+    train_files: tuple[Path, ...]
+    val_files: tuple[Path, ...]
+    test_files: tuple[Path, ...]
+    conditions: Path
+    training: TrainOptions
+    name: str = "model"
+    rounds: int = 3
+    committee: int = 1
+    find: Find = "features"
+    frames_per_round: int = 40
+    distorted_per_round: int = 0
+    continue_weights: bool = True
+    later_epochs: int | None = None
+    later_settings: tuple[str, ...] = ()
+    target_force_mae: float | None = None
+    largest_force: float = 60.0
+    check_on_frame: bool = False
+    sampling: SampleOptions = field(default_factory=SampleOptions)
+    distortion: Distortion | None = None
+    label_workers: int = 1
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done."""
+        if self.find not in get_args(Find):
+            raise InputError(f"find: {self.find!r}, expected {', '.join(get_args(Find))}")
+        for name, least in (("rounds", 0), ("committee", 1), ("frames_per_round", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise InputError(f"{name}: {value!r}, expected a whole number of at least {least}")
+        if self.find == "committee" and self.committee < 2:
+            raise InputError("find: committee needs committee: 2 or more models")
+
+    @property
+    def digest(self) -> str:
+        """Hash of what decides the outcome."""
+        values = {k: v for k, v in yaml.safe_load(self.text).items() if k not in FREE}
+        text = json.dumps(values, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_distil_config(path: Path) -> DistilConfig:
+    """Read a YAML file; file names in it are relative to its folder.
+
+    Raises
+    ------
+    MissingFileError, InputError
+        If a file does not exist, or a key or value means nothing.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such configuration")
+    text = path.read_text(encoding="utf-8")
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is not YAML ({error})") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected keys and values")
+    try:
+        return make_distil_config(values, text, path.resolve().parent)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except TypeError as error:  # an unknown key of a group, by name
+        raise InputError(f"{path}: {error}") from error
+
+
+def make_distil_config(values: Mapping[str, Any], text: str, folder: Path) -> DistilConfig:
+    """Make a configuration of the values of a YAML file."""
+    known = [each.name for each in fields(DistilConfig) if each.name != "text"]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise InputError(f"{unknown[0]}: unknown key; keys are {', '.join(known)}")
+    missing = [name for name in _REQUIRED if name not in values]
+    if missing:
+        raise InputError(f"{missing[0]}: missing")
+    given = dict(values)
+    for name in ("train_files", "val_files", "test_files"):
+        names = given[name] if isinstance(given[name], list) else [given[name]]
+        given[name] = tuple(_existing(folder / str(each)) for each in names)
+    given["conditions"] = _existing(folder / str(given["conditions"]))
+    if (folder / str(given["labeller"])).is_file():
+        given["labeller"] = str(folder / str(given["labeller"]))
+    training = dict(given["training"])
+    for name in ("start", "config"):
+        if training.get(name) is not None:
+            training[name] = _existing(folder / str(training[name]))
+    training["settings"] = tuple(training.get("settings") or ())
+    given["training"] = TrainOptions(**training)
+    given["later_settings"] = tuple(given.get("later_settings") or ())
+    if "sampling" in given:
+        given["sampling"] = SampleOptions(**given["sampling"])
+    if given.get("distortion") is not None:
+        ranges: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in given["distortion"].items()
+        }
+        given["distortion"] = Distortion(**ranges)
+    return DistilConfig(text=text, **given)
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file")
+    return path

@@ -1,0 +1,276 @@
+"""Reference methods that label frames: an ASE calculator, a model in LAMMPS, GFN1-xTB.
+
+A labeller is named by a word: ``package.module:factory`` (a function without arguments that returns
+an ASE calculator), the path of a model file, or ``gfn1-xtb``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.engine.launch import Resources, environment
+from mofmd.errors import InputError, MissingFileError, RunError
+from mofmd.learning.dataset import Labels
+from mofmd.learning.prediction import predict
+
+XTB = "gfn1-xtb"
+XTB_FACTORY = "mofmd.learning.labellers:gfn1_xtb"
+
+Label = Callable[[Sequence[Atoms]], list[Labels]]
+
+
+class Labeller(Protocol):
+    """A reference method."""
+
+    @property
+    def word(self) -> str:
+        """How the user named it."""
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever its labels may change: what is cached belongs to it."""
+
+    @property
+    def batch(self) -> int:
+        """How many frames to give at a time."""
+
+    def session(self) -> AbstractContextManager[Label]:
+        """Start it once for many frames."""
+
+
+def find_labeller(word: str, threads: int = 1) -> Labeller:
+    """Find the labeller that a word names.
+
+    Raises
+    ------
+    InputError, MissingFileError
+        If there is none, or a package that it needs is not installed.
+    """
+    if word == XTB:
+        _require_tblite()
+        return CalculatorLabeller(word, XTB_FACTORY, threads)
+    if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", word):
+        return CalculatorLabeller(word, word, threads)
+    path = Path(word)
+    if not path.is_file():
+        raise MissingFileError(
+            f"labeller: {word!r}: no such model file; it can be a model file, an ASE calculator as "
+            f"package.module:factory, or {XTB}"
+        )
+    return ModelLabeller(path, threads)
+
+
+def gfn1_xtb() -> Any:
+    """Make the ASE calculator of GFN1-xTB (tblite)."""
+    _require_tblite()
+    tblite = importlib.import_module("tblite.ase")
+    return tblite.TBLite(method="GFN1-xTB", verbosity=0)
+
+
+def _require_tblite() -> None:
+    if importlib.util.find_spec("tblite") is None:
+        raise InputError(
+            "labeller: gfn1-xtb needs the package tblite, which is not installed: pip install "
+            "tblite (LGPL-3.0-or-later)"
+        )
+
+
+@dataclass(frozen=True)
+class ModelLabeller:
+    """A model file that a pair style of mofmd runs, in LAMMPS.
+
+    Parameters
+    ----------
+    path
+        NequIP, Allegro or MACE model, deployed or legacy.
+    threads
+        Of each LAMMPS.
+    batch
+        Frames that one LAMMPS evaluates.
+    """
+
+    path: Path
+    threads: int = 1
+    batch: int = 16
+
+    @property
+    def word(self) -> str:
+        """Path of the file."""
+        return str(self.path)
+
+    @property
+    def identity(self) -> str:
+        """Hash of the file."""
+        return f"model-{hashlib.sha256(self.path.read_bytes()).hexdigest()[:24]}"
+
+    def session(self) -> AbstractContextManager[Label]:
+        """LAMMPS is started for each batch: nothing is kept."""
+
+        def label(frames: Sequence[Atoms]) -> list[Labels]:
+            return predict(self.path, frames, self.threads)
+
+        return nullcontext(label)
+
+
+@dataclass(frozen=True)
+class CalculatorLabeller:
+    """An ASE calculator, in a process of its own.
+
+    Parameters
+    ----------
+    word
+        How the user named it.
+    factory
+        ``package.module:factory``; the current folder is searched too.
+    threads
+        OMP_NUM_THREADS of the process.
+    """
+
+    word: str
+    factory: str
+    threads: int = 1
+    batch: int = 1
+
+    @property
+    def identity(self) -> str:
+        """Hash of the factory's module, with the versions of its package and of ASE."""
+        module = load_factory(self.factory).__module__
+        package = module.partition(".")[0]
+        versions = {name: _version(name) for name in ("ase", package, "tblite")}
+        if self.factory == XTB_FACTORY:
+            text = json.dumps([self.factory, versions["ase"], versions["tblite"]])
+        else:
+            try:
+                source = inspect.getsource(sys.modules[module])
+            except (OSError, TypeError) as error:
+                raise InputError(
+                    f"labeller: {self.factory}: the source of {module} cannot be read, so that its "
+                    "labels could not be told from another version's: put a function that returns "
+                    "the calculator into a module of your own"
+                ) from error
+            text = json.dumps([self.factory, versions["ase"], versions[package], source])
+        return f"calculator-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+
+    def session(self) -> AbstractContextManager[Label]:
+        """Start a process that holds the calculator."""
+        load_factory(self.factory)  # what is wrong with the name is told before a process starts
+        return _WorkerSession(self.factory, self.threads)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def load_factory(word: str) -> Callable[[], Any]:
+    """Import ``package.module:factory``.
+
+    Raises
+    ------
+    InputError
+        If the module cannot be imported or has no such function.
+    """
+    module_name, _, name = word.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise InputError(
+            f"labeller: {word}: cannot import {module_name} ({error}); install it, or run from the "
+            "folder that holds it"
+        ) from error
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        raise InputError(f"labeller: {word}: {module_name} has no function {name!r}")
+    return factory  # type: ignore[no-any-return]
+
+
+class _WorkerSession:
+    """One process with one calculator, fed through its standard input.
+
+    It ends when its input ends, so that it does not outlive the process that started it.
+    """
+
+    def __init__(self, factory: str, threads: int) -> None:
+        self._factory = factory
+        self._threads = threads
+
+    def __enter__(self) -> Label:
+        self._folder = tempfile.TemporaryDirectory(prefix="mofmd-label-")
+        self._errors = (Path(self._folder.name) / "stderr.txt").open("w+")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "mofmd.learning.label_worker", self._factory],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            env=environment(Resources(threads=self._threads)),
+        )
+        return self._label
+
+    def __exit__(self, *_: object) -> None:
+        process = self._process
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(timeout=5.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+        self._errors.close()
+        self._folder.cleanup()
+
+    def _label(self, frames: Sequence[Atoms]) -> list[Labels]:
+        return [self._label_one(frame) for frame in frames]
+
+    def _label_one(self, frame: Atoms) -> Labels:
+        folder = Path(self._folder.name)
+        np.savez(
+            folder / "frame.npz",
+            numbers=frame.numbers,
+            positions=frame.positions,
+            cell=frame.cell.array,
+            pbc=frame.pbc,
+        )
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        try:
+            stdin.write(f"{folder / 'frame.npz'}\t{folder / 'labels.npz'}\n")
+            stdin.flush()
+        except BrokenPipeError as error:
+            raise RunError(f"labeller {self._factory} ended: {self._last_words()}") from error
+        answer = stdout.readline().strip()
+        if answer != "done":
+            raise RunError(
+                f"labeller {self._factory}: {answer.removeprefix('error ') or self._last_words()}"
+            )
+        with np.load(folder / "labels.npz") as file:
+            stress = file.get("stress", None)
+            return Labels(float(file["energy"]), file["forces"], stress)
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        return " ".join(self._errors.read().split()[-60:]) or "it said nothing"

@@ -1,0 +1,284 @@
+"""Labelled frames: files, what is refused, and the split."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.io import write
+
+from mofmd.errors import InputError, MissingFileError
+from mofmd.learning.dataset import (
+    Labels,
+    labelled,
+    labels_of,
+    read_frames,
+    read_npz,
+    stress_matrix,
+    write_frames,
+)
+from mofmd.learning.split import SplitOptions, split_frames
+from mofmd.learning.validation import Expectation, check_frames
+from tests.learning_sets import argon, argon_labels, frame
+from tests.reference import reference_path
+
+
+def test_file_keeps_labels_and_origin(tmp_path: Path) -> None:
+    frames = [frame(-10.5, temperature_K=300.0, origin="crystal", phase="crystal"), frame(-11.0)]
+    write_frames(tmp_path / "a.extxyz", frames)
+    again = read_frames(tmp_path / "a.extxyz")
+    assert [a.info["trajectory"] for a in again] == ["one", "one"]
+    assert again[0].info["origin"] == "crystal"
+    assert again[0].info["temperature_K"] == 300.0
+    for old, new in zip(frames, again, strict=True):
+        np.testing.assert_allclose(new.positions, old.positions, atol=1e-8)
+        for name in ("energy_eV", "forces_eV_per_A", "stress_eV_per_A3"):
+            np.testing.assert_allclose(
+                getattr(labels_of(new), name), getattr(labels_of(old), name), atol=1e-8
+            )
+
+
+def test_frames_without_a_trajectory_belong_to_their_file(tmp_path: Path) -> None:
+    atoms = argon()
+    write(tmp_path / "run7.extxyz", [atoms, atoms])
+    assert [f.info["trajectory"] for f in read_frames(tmp_path / "run7.extxyz")] == ["run7"] * 2
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="no such file of frames"):
+        read_frames(tmp_path / "absent.extxyz")
+    (tmp_path / "a.extxyz").write_text("five\nnot a comment\nC 0 0\n")
+    with pytest.raises(InputError, match="cannot be read as extended XYZ"):
+        read_frames(tmp_path / "a.extxyz")
+    np.savez(tmp_path / "b.npz", energy=np.zeros(2))
+    with pytest.raises(InputError, match="has no array 'positions'"):
+        read_frames(tmp_path / "b.npz")
+
+
+def test_voigt_order() -> None:
+    full = np.array([[1.0, 6.0, 5.0], [6.0, 2.0, 4.0], [5.0, 4.0, 3.0]])
+    np.testing.assert_array_equal(stress_matrix(np.arange(1.0, 7.0)), full)
+    np.testing.assert_array_equal(labels_of(frame(stress=full)).stress_eV_per_A3, full)
+    with pytest.raises(InputError, match=r"shape \(4,\)"):
+        stress_matrix(np.zeros(4))
+
+
+def test_npz(tmp_path: Path) -> None:
+    numbers = np.array([[6, 1], [6, 1]])
+    np.savez(
+        tmp_path / "set.npz",
+        positions=np.arange(12.0).reshape(2, 2, 3),
+        cell=np.stack([9.0 * np.eye(3)] * 2),
+        numbers=numbers,
+        energy=np.array([-1.0, -2.0]),
+        forces=np.ones((2, 2, 3)),
+        start=np.array([0, 1]),
+        trajectory=np.array([4, 5]),
+        temperature_K=np.array([300, 1500]),
+    )
+    first, second = read_npz(tmp_path / "set.npz", ["crystal", "glass01"])
+    assert first.info == {
+        "trajectory": "set:4", "temperature_K": 300.0, "origin": "crystal", "phase": "crystal",
+    }  # fmt: skip
+    assert second.info["phase"] == "hot"
+    assert labels_of(second).energy_eV == -2.0
+    assert labels_of(second).stress_eV_per_A3 is None
+    with pytest.raises(InputError, match="starts from number 1, which has no name"):
+        read_npz(tmp_path / "set.npz", ["crystal"])
+
+
+def test_teacher_frames_are_fit() -> None:
+    """The labelled frames of ZIF-4: 0.1 ps pieces at 300 to 2200 K."""
+    names = ["crystal", *(f"glass{k:02d}" for k in range(1, 6))]
+    frames = read_npz(reference_path("zif4/teacher_frames.npz"), names)[::9]
+    check_frames(frames, Expectation(("C", "H", "N", "Zn")))
+    assert {f.info["phase"] for f in frames} == {"crystal", "glass", "hot"}
+
+
+def with_forces(factor: float, **info: Any) -> Callable[[], list[Atoms]]:
+    forces = factor * labels_of(frame()).forces_eV_per_A
+    return lambda: [frame(forces=forces, **info)]
+
+
+def with_hole(name: str) -> Callable[[], list[Atoms]]:
+    def make() -> list[Atoms]:
+        good = frame()
+        labels = labels_of(good)
+        values = {
+            "energy_eV": labels.energy_eV,
+            "forces_eV_per_A": labels.forces_eV_per_A.copy(),
+            "stress_eV_per_A3": np.array(labels.stress_eV_per_A3),
+        }
+        if name == "energy_eV":
+            values[name] = float("nan")
+        else:
+            values[name][1, 2] = np.nan
+        return [frame(), labelled(good, Labels(**values))]
+
+    return make
+
+
+def without(*names: str) -> Callable[[], list[Atoms]]:
+    def make() -> list[Atoms]:
+        bad = frame()
+        for name in names:
+            del bad.calc.results[name]
+        return [bad]
+
+    return make
+
+
+def in_bohr() -> list[Atoms]:
+    good = frame()
+    labels = labels_of(good)
+    good.set_cell(0.05 * good.cell.array, scale_atoms=True)
+    return [labelled(good, labels)]
+
+
+def in_cluster() -> list[Atoms]:
+    bad = frame()
+    bad.pbc = False
+    return [bad]
+
+
+def one_of_helium() -> list[Atoms]:
+    bad = frame()
+    bad.symbols[0] = "He"
+    return [frame(), bad]
+
+
+def of_another_shape() -> list[Atoms]:
+    bad = frame()
+    bad.calc.results["forces"] = np.ones((3, 3))
+    return [bad]
+
+
+EV_TO_KCAL = 23.0605
+REFUSED = {
+    "forces are not numbers": (with_hole("forces_eV_per_A"), r"frame 1 .*forces of atom 1 is not"),
+    "energy is not a number": (with_hole("energy_eV"), "frame 1 .*energy is not a number"),
+    "stress is not a number": (with_hole("stress_eV_per_A3"), "stress is not a number"),
+    "no energy": (without("energy"), "has no energy"),
+    "neither": (without("energy", "forces"), "has no energy and no forces"),
+    "no stress": (without("stress"), "has no stress"),
+    "kcal/mol": (with_forces(EV_TO_KCAL), "Are they in kcal/mol"),
+    "kJ/mol": (with_forces(96.485), "kJ/mol/Å"),
+    "meV": (with_forces(1000.0), "meV/Å"),
+    "Hartree": (with_forces(1 / 51.42, temperature_K=300.0), "Hartree/Bohr"),
+    "Rydberg": (with_forces(2 / 51.42, temperature_K=300.0), "Ry/Bohr"),
+    "GPa": (lambda: [frame(stress=1.6 * np.eye(3))], "is it in GPa"),
+    "bar": (lambda: [frame(stress=16000.0 * np.eye(3))], "is it in bar"),
+    "asymmetric": (lambda: [frame(stress=0.01 * np.tri(3))], "the stress is not symmetric"),
+    "another element": (one_of_helium, "frame 1 .*holds He; this set is of C H N Zn"),
+    "shape": (of_another_shape, r"forces have shape \(3, 3\), expected \(4, 3\)"),
+    "no cell": (in_cluster, "no periodic, right-handed cell"),
+    "too close": (in_bohr, "apart: positions in other units"),
+    "two methods": (lambda: [frame(-10.0), frame(-10.2), frame(-60.0)], "another reference method"),
+    "none": (list, "frames: none"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(case: str) -> None:
+    make, message = REFUSED[case]
+    check_frames([frame()], Expectation(("C", "H", "N", "Zn")))  # the same set without the fault
+    with pytest.raises(InputError, match=message):
+        check_frames(make(), Expectation(("C", "H", "N", "Zn")))
+
+
+def trajectory(energy_factor: float, force_factor: float) -> list[Atoms]:
+    """Close frames along a straight line through the potential of argon."""
+    start, end = argon(1, 0.25), argon(2, 0.25)
+    frames = []
+    for share in np.linspace(0.0, 0.2, 9):
+        atoms = start.copy()
+        atoms.positions += share * (end.positions - start.positions)
+        labels = argon_labels(atoms)
+        atoms.info["trajectory"] = "line"
+        frames.append(
+            labelled(
+                atoms,
+                Labels(
+                    energy_factor * labels.energy_eV,
+                    force_factor * labels.forces_eV_per_A,
+                    labels.stress_eV_per_A3,
+                ),
+            )
+        )
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("energy", "force", "message"),
+    [
+        (EV_TO_KCAL, 1.0, "23.* times the work .*energies in kcal/mol"),
+        (1.0, EV_TO_KCAL, "energies in eV, forces in kcal/mol/Å"),
+        (1 / 27.2114, 1.0, "energies in Hartree"),
+        (1.0, -1.0, "forces have the wrong sign"),
+    ],
+)
+def test_energies_and_forces_in_different_units(energy: float, force: float, message: str) -> None:
+    check_frames(trajectory(1.0, 1.0))
+    with pytest.raises(InputError, match=message):
+        check_frames(trajectory(energy, force))
+
+
+def numbered(phase: str, count: int, frames: int, origin: str = "a") -> list[Atoms]:
+    return [
+        frame(trajectory=f"{phase}{k}", phase=phase, origin=origin)
+        for k in range(count)
+        for _ in range(frames)
+    ]
+
+
+def names(frames: list[Atoms]) -> set[str]:
+    return {f.info["trajectory"] for f in frames}
+
+
+def test_split_keeps_trajectories_whole_and_takes_from_every_phase() -> None:
+    frames = numbered("crystal", 10, 3) + numbered("melt", 5, 4) + numbered("rare", 2, 5)
+    parts = split_frames(frames, SplitOptions(0.2, 0.2, seed=3))
+    assert sum(map(len, parts.values())) == len(frames)
+    assert not names(parts["train"]) & (names(parts["val"]) | names(parts["test"]))
+    assert not names(parts["val"]) & names(parts["test"])
+    for part in ("val", "test"):
+        phases = [f.info["phase"] for f in parts[part]]
+        assert phases.count("crystal") == 6  # 20 % of 30
+        assert phases.count("melt") == 4  # 20 % of 20
+        assert phases.count("rare") == 0  # two trajectories: both are trained on
+    assert parts == split_frames(frames, SplitOptions(0.2, 0.2, seed=3))
+
+
+def test_split_holds_out_origins_and_named_trajectories() -> None:
+    frames = numbered("glass", 6, 2) + numbered("new", 2, 2, origin="glass06")
+    options = SplitOptions(0.0, 0.0, held_out_origins=("glass06",), val_trajectories=("glass4",))
+    parts = split_frames(frames, options)
+    assert names(parts["test"]) == {"new0", "new1"}
+    assert names(parts["val"]) == {"glass4"}
+    assert names(parts["train"]) == {f"glass{k}" for k in (0, 1, 2, 3, 5)}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"held_out_origins": ("glass9",)}, "origin 'glass9': no frame is of it; there are a"),
+        ({"val_trajectories": ("x",)}, "trajectory 'x': no frame is of it"),
+        ({"held_out_origins": ("a",)}, "nothing is left for training"),
+        (
+            {"val_trajectories": ("glass1",), "test_trajectories": ("glass1",)},
+            "named for both val and test",
+        ),
+    ],
+)
+def test_split_refuses(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        split_frames(numbered("glass", 4, 2), SplitOptions(**options))
+
+
+def test_split_shares() -> None:
+    with pytest.raises(InputError, match="leave no frames"):
+        SplitOptions(0.5, 0.5)
+    with pytest.raises(InputError, match="val_share"):
+        SplitOptions(-0.1)

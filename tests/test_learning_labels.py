@@ -1,0 +1,286 @@
+"""Labelling: labellers, their check against finite differences, the cache, parallel workers."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from mofmd.engine.evaluate import evaluate
+from mofmd.errors import InputError, MissingFileError, RunError
+from mofmd.learning import labellers
+from mofmd.learning.dataset import Labels, labelled, labels_of, read_frames, write_frames
+from mofmd.learning.derivatives import DerivativeCheck, compare_labels_with, explain
+from mofmd.learning.labellers import find_labeller
+from mofmd.learning.labelling import LabelCache, LabelOptions, label_frames, structure_hash
+from mofmd.models.deployed import read_deployed
+from mofmd.models.embedded import embedded_model
+from mofmd.structures.zif import zif4
+from tests.learning_sets import argon, argon_labels, write_calculators
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A current folder with a module of calculators in it, gone from Python afterwards."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+    write_calculators(tmp_path)
+    return tmp_path
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def label(frames: list[Atoms], factory: str, **options: Any) -> list[Atoms]:
+    labeller = find_labeller(f"argon_calculators:{factory}")
+    return label_frames(frames, labeller, Path("cache"), LabelOptions(**options), quiet)
+
+
+def test_labels_are_those_of_the_calculator() -> None:
+    frames = [argon(seed) for seed in range(3)]
+    made = label(frames, "good", workers=2)
+    for frame, atoms in zip(made, frames, strict=True):
+        found, expected = labels_of(frame), argon_labels(atoms)
+        assert found.energy_eV == pytest.approx(expected.energy_eV, abs=1e-12)
+        np.testing.assert_allclose(found.forces_eV_per_A, expected.forces_eV_per_A, atol=1e-12)
+        np.testing.assert_allclose(found.stress_eV_per_A3, expected.stress_eV_per_A3, atol=1e-12)
+        assert frame.info["source"] == "argon_calculators:good"
+    checks = list(Path("cache").glob("*/check.json"))
+    assert len(checks) == 1
+    check = json.loads(checks[0].read_text())
+    for name in ("force", "stress_normal", "stress_shear"):
+        assert check[name] == pytest.approx(1.0, abs=0.02)
+
+
+def test_cache_saves_the_work_and_is_per_labeller() -> None:
+    frames = [argon(seed) for seed in range(2)]
+    label(frames, "good")
+    told: list[str] = []
+    labeller = find_labeller("argon_calculators:good")
+    again = label_frames([*frames, argon(7)], labeller, Path("cache"), None, told.append)
+    assert told[0] == "3 frames, 2 labelled already"
+    assert not any("checking" in line for line in told)  # once for a labeller
+    assert len(again) == 3
+    before = labeller.identity
+    source = Path("argon_calculators.py")
+    source.write_text(source.read_text() + "\n# another version\n")
+    sys.modules.pop("argon_calculators")
+    assert find_labeller("argon_calculators:good").identity != before
+
+
+def test_hash_of_a_structure() -> None:
+    atoms = argon()
+    atoms.info["trajectory"] = "elsewhere"
+    write_frames(Path("a.extxyz"), [atoms])
+    (same,) = read_frames(Path("a.extxyz"))
+    assert np.abs(same.positions - atoms.positions).max() > 0  # eight decimals in the file
+    assert structure_hash(same) == structure_hash(atoms)
+    for change in ("positions", "cell", "numbers", "pbc"):
+        other = atoms.copy()
+        if change == "positions":
+            other.positions[3, 1] += 1e-6
+        elif change == "cell":
+            other.set_cell(1.000001 * atoms.cell.array)
+        elif change == "numbers":
+            other.numbers[0] = 36
+        else:
+            other.pbc = [True, True, False]
+        assert structure_hash(other) != structure_hash(atoms), change
+
+
+def test_cache_keeps_labels_without_stress(tmp_path: Path) -> None:
+    store = LabelCache(tmp_path / "c", find_labeller("argon_calculators:good"))
+    atoms = argon()
+    assert store.get(atoms) is None
+    store.put(atoms, Labels(-1.25, np.ones((32, 3)), None))
+    found = store.get(atoms)
+    assert found is not None
+    assert (found.energy_eV, found.stress_eV_per_A3) == (-1.25, None)
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        ("wrong_sign", "normal stress: .* its sign is wrong .expected: tension positive"),
+        ("gpa", "the stress is in GPa"),
+        ("half", "a factor 2 is missing"),
+        ("virial", "a virial in eV, not divided by the volume"),
+        (
+            "gradients",
+            "forces: differences of the energy are -1 times the label; its sign is wrong",
+        ),
+        ("no_stress", "gives no stress"),
+    ],
+)
+def test_wrong_derivatives_are_found_before_anything_is_labelled(
+    factory: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        label([argon()], factory)
+    assert not list(Path("cache").glob("*/*/*.npz"))
+    assert not list(Path("cache").glob("*/check.json"))
+
+
+def test_stress_may_be_waived() -> None:
+    (made,) = label([argon()], "no_stress", needs_stress=False)
+    assert labels_of(made).stress_eV_per_A3 is None
+
+
+@pytest.mark.parametrize(
+    ("forces", "stress", "message"),
+    [
+        (
+            1.0,
+            -1.0,
+            r"normal stress: labels computed now are -1 times the label; its sign is wrong",
+        ),
+        (1.0, 160.2177, "the stress is in GPa"),
+        (-1.0, 1.0, "forces: labels computed now are -1 times the label; its sign is wrong"),
+    ],
+)
+def test_stored_labels_against_a_labeller(forces: float, stress: float, message: str) -> None:
+    """What a data set says is held against what its method says now."""
+
+    def stored(forces: float, stress: float) -> list[Atoms]:
+        frames = []
+        for seed in range(2):
+            atoms = argon(seed, 0.2)
+            atoms.set_cell(atoms.cell.array @ [[0.99, 0.02, 0.0], [0, 1, 0.01], [0, 0, 0.98]], True)
+            found = argon_labels(atoms)
+            assert found.stress_eV_per_A3 is not None
+            scaled = Labels(
+                found.energy_eV, forces * found.forces_eV_per_A, stress * found.stress_eV_per_A3
+            )
+            frames.append(labelled(atoms, scaled))
+        return frames
+
+    with find_labeller("argon_calculators:good").session() as label_now:
+        check = compare_labels_with(stored(1.0, 1.0), label_now)
+        assert check.stress_shear == pytest.approx(1.0, abs=1e-6)
+        with pytest.raises(InputError, match=message):
+            compare_labels_with(stored(forces, stress), label_now)
+
+
+@pytest.mark.parametrize(
+    ("check", "findings"),
+    [
+        (DerivativeCheck(1.02, 0.97, 1.05, 1000.0), 0),
+        (DerivativeCheck(1.0, float("nan"), float("nan"), 1000.0), 0),
+        (DerivativeCheck(float("nan"), 1.0, 1.0, 1000.0), 1),
+        (DerivativeCheck(1.0, 1.0, 0.5, 1000.0), 1),
+        (DerivativeCheck(1.2, 1 / 160.2, -1.0, 1000.0), 3),
+    ],
+)
+def test_findings(check: DerivativeCheck, findings: int) -> None:
+    assert len(explain(check)) == findings
+
+
+def test_a_calculator_that_fails_is_quoted_and_what_was_done_is_kept() -> None:
+    with pytest.raises(RunError, match="the self-consistent field did not converge"):
+        label([argon()], "fails")
+    bad = argon(5)
+    bad.positions[0] = bad.positions[1] + [0.1, 0.0, 0.0]
+    with pytest.raises(InputError, match=r"frame 1 .*atoms 0 and 1 are 0\.10 Å apart"):
+        label([argon(1), bad], "good")
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("argon_calculators:absent", "has no function 'absent'"),
+        ("argon_calculators:not_a_function", "has no function"),
+        ("no_such_package.calculators:make", "cannot import no_such_package"),
+    ],
+)
+def test_factories_that_are_not_there(word: str, message: str) -> None:
+    with pytest.raises(InputError, match=message), find_labeller(word).session():
+        pass
+
+
+def test_words_that_name_nothing() -> None:
+    with pytest.raises(MissingFileError, match="no such model file; it can be a model file"):
+        find_labeller("teacher.pth")
+    with pytest.raises(InputError, match="workers: 0"):
+        LabelOptions(workers=0)
+
+
+def test_tblite_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labellers.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"needs the package tblite, .* pip install tblite"):
+        find_labeller("gfn1-xtb")
+
+
+def test_gfn1_xtb() -> None:
+    """Energy, forces and stress of GFN1-xTB belong together; needs tblite."""
+    pytest.importorskip("tblite.ase")
+    water = Atoms(
+        "OH2", positions=[[2, 2, 2], [2.9, 2.1, 2.1], [1.8, 2.9, 2.0]], cell=[5, 5.2, 5.4], pbc=True
+    )
+    (made,) = label_frames([water], find_labeller("gfn1-xtb"), Path("cache"), None, quiet)
+    assert labels_of(made).energy_eV == pytest.approx(-157.0, abs=5.0)  # −5.77 Hartree
+
+
+def test_a_model_in_lammps_labels(folder: Path) -> None:
+    atoms = zif4()
+    atoms.rattle(0.03, seed=1)
+    labeller = find_labeller(str(embedded_model()))
+    (made,) = label_frames([atoms], labeller, folder / "cache", None, quiet)
+    model = read_deployed(embedded_model())
+    (expected,) = evaluate([atoms], model.pair_commands(), model.type_names)
+    assert labels_of(made).energy_eV == pytest.approx(expected.energy_eV, abs=1e-6)
+    np.testing.assert_allclose(
+        labels_of(made).stress_eV_per_A3, expected.stress_eV_per_A3, atol=1e-9
+    )
+    copper = Atoms("Cu4", scaled_positions=np.eye(4)[:, :3] * 0.5, cell=[4, 4, 4], pbc=True)
+    with pytest.raises(InputError, match="does not know Cu; it knows C H N Zn"):
+        label_frames([copper], labeller, folder / "cache", None, quiet)
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not asked how does not."""
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.long
+def test_workers_do_not_outlive_a_killed_labelling(folder: Path) -> None:
+    write_frames(folder / "frames.extxyz", [argon(seed) for seed in range(300)])
+    program = "from mofmd.cli.main import main; main()"
+    words = ["learn", "label", "frames.extxyz", "--labeller", "argon_calculators:good",
+             "-o", "out.extxyz", "--workers", "2"]  # fmt: skip
+    process = subprocess.Popen([sys.executable, "-c", program, *words], stdout=subprocess.DEVNULL)
+
+    end = time.monotonic() + 120
+    while len(list(folder.glob("labels/*/*/*.npz"))) < 3 and time.monotonic() < end:
+        time.sleep(0.1)
+    children = [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/stat")
+        if path.read_text().rpartition(")")[2].split()[1] == str(process.pid)
+    ]
+    assert len(children) == 2
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 30
+    while any(map(runs, children)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not any(map(runs, children))
+    done = len(list(folder.glob("labels/*/*/*.npz")))
+    assert 3 <= done < 300
+    labeller = find_labeller("argon_calculators:good")
+    told: list[str] = []
+    label_frames(read_frames(folder / "frames.extxyz")[:5], labeller, folder / "labels", None,
+                 told.append)  # fmt: skip
+    assert not told[0].endswith(" 0 labelled already")
