@@ -88,6 +88,9 @@ def run_script(
             raise RunError(f"LAMMPS did not end within {error.timeout:g} s") from error
     log = parse_log(done.stdout.splitlines())
     if done.returncode != 0:
-        reason = " ".join(log.errors[:2]) or done.stdout.strip()[-400:]
+        # a plugin that does not fit says so itself
+        lines = done.stdout.splitlines()
+        told = [line[7:] for line in lines if line.startswith("mofmd: ")]
+        reason = "\n".join([*told, *log.errors[:2]]) or done.stdout.strip()[-400:]
         raise RunError(f"LAMMPS: {reason or f'exit status {done.returncode}'}")
     return ScriptRun(done.stdout, log.close())

@@ -69,6 +69,7 @@ private:
   bool warned_of_missing_virial_ = false;
 
   void fail_together(const std::string &message);
+  void fail_alone(const std::string &message);
   void read_type_names(int narg, char **arg);
   void check_units_and_ids();
   void warn_of_masses();

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cmath>
 #include <mpi.h>
+#include <thread>
 
 using namespace LAMMPS_NS;
 
@@ -65,11 +66,23 @@ void PairMofmd::compute(int eflag, int vflag)
     failure = explain(error.what());
   }
   if (!memory_failure_.empty()) error->all(FLERR, style_ + ": " + memory_failure_);
-  // Not collective: the other ranks may be past this step. LAMMPS aborts them all.
   if (!failure.empty())
-    error->one(FLERR, fmt::format("{}: step {}, rank {}: {}", style_, update->ntimestep, comm->me,
-                                  failure));
+    fail_alone(
+        fmt::format("{}: step {}, rank {}: {}", style_, update->ntimestep, comm->me, failure));
   if (ghosts_are_nodes() && !force->newton_pair) return_ghost_forces();
+}
+
+// Not collective: the other ranks may be past this step. LAMMPS prints the message, throws, and
+// whoever catches that aborts all ranks.
+void PairMofmd::fail_alone(const std::string &message)
+{
+  try {
+    error->one(FLERR, message);
+  } catch (...) {
+    // An abort makes the launcher throw away what it has not passed on yet: the message, at times.
+    if (comm->nprocs > 1) std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    throw;
+  }
 }
 
 // Torch says at length that memory is out, and not what to do.
