@@ -41,11 +41,11 @@ def bench(
     )
     from mofmd.engine.launch import Resources
     from mofmd.models.deployed import read_deployed
-    from mofmd.models.embedded import embedded_models
+    from mofmd.models.embedded import find_model
     from mofmd.structures.read import read_structure
     from mofmd.structures.supercell import repeat
 
-    deployed = read_deployed(model if model.exists() else embedded_models().get(str(model), model))
+    deployed = read_deployed(find_model(model))
     atoms = repeat(read_structure(structure), supercell)
     console = Console(highlight=False, soft_wrap=True)
     costs: list[StepCost] = []

@@ -32,9 +32,9 @@ def show(
     from rich.console import Console
 
     from mofmd.models.deployed import read_deployed
-    from mofmd.models.embedded import embedded_models
+    from mofmd.models.embedded import find_model
 
-    model = read_deployed(file if file.exists() else embedded_models().get(str(file), file))
+    model = read_deployed(find_model(file))
     if as_json:
         typer.echo(json.dumps(dict(model.manifest), indent=1, ensure_ascii=False))
         return

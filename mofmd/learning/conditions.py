@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from ase import Atoms
 
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError
 from mofmd.simulation.protocol_file import make_protocol
 from mofmd.simulation.protocols.base import Protocol
 from mofmd.structures.read import read_structure
+from mofmd.yaml_file import read_mapping
 
 # sampling wants one cell, frames close enough to see a linker break, and no rest at the minimum
 DEFAULTS: dict[str, Any] = {
@@ -89,13 +89,7 @@ def read_conditions(path: Path) -> list[Condition]:
     MissingFileError, InputError
         If there is no such file, or a key or value that means nothing.
     """
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file of conditions")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML ({error})") from error
-    runs = content.get("runs") if isinstance(content, dict) else None
+    runs = read_mapping(path).get("runs")
     if not isinstance(runs, list) or not runs:
         raise InputError(f"{path}: expected a list `runs` of conditions")
     try:

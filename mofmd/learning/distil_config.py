@@ -15,6 +15,7 @@ from mofmd.errors import InputError, MissingFileError
 from mofmd.learning.distort import Distortion
 from mofmd.learning.sampling import SampleOptions
 from mofmd.learning.training_types import TrainOptions
+from mofmd.yaml_file import read_mapping
 
 Find = Literal["features", "committee", "flat", "random"]
 # changing these does not change what comes out
@@ -117,15 +118,8 @@ def read_distil_config(path: Path) -> DistilConfig:
     MissingFileError, InputError
         If a file does not exist, or a key or value means nothing.
     """
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such configuration")
+    values = read_mapping(path)
     text = path.read_text(encoding="utf-8")
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML ({error})") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: expected keys and values")
     try:
         return make_distil_config(values, text, path.resolve().parent)
     except InputError as error:

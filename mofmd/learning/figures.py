@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mofmd.learning.dataset import Labels
 from mofmd.learning.evaluation import Evaluated
 from mofmd.learning.metrics import UNITS
 from mofmd.report.figures import INK, STYLE, save_figure
@@ -71,7 +72,7 @@ def plot_parity(result: Evaluated, atoms: Sequence[int]) -> Figure:
     return figure
 
 
-def _pairs(result: Evaluated) -> list[tuple]:  # type: ignore[type-arg]
+def _pairs(result: Evaluated) -> list[tuple[Labels, Labels]]:
     return list(zip(result.references, result.predictions, strict=True))
 
 

@@ -11,7 +11,7 @@ from mofmd.engine.evaluate import evaluate
 from mofmd.engine.launch import Resources
 from mofmd.errors import InputError
 from mofmd.learning.dataset import Labels
-from mofmd.models.model_file import read_model_file
+from mofmd.models.model_file import pair_commands, read_model_file
 
 
 def predict(path: Path, frames: Sequence[Atoms], threads: int = 1) -> list[Labels]:
@@ -30,9 +30,7 @@ def predict(path: Path, frames: Sequence[Atoms], threads: int = 1) -> list[Label
     missing = [element for element in elements if element not in names]
     if missing:
         raise InputError(f"{path}: does not know {missing[0]}; it knows {' '.join(names)}")
-    commands = (
-        f"pair_style {model.family}",
-        f'pair_coeff * * "{path.resolve()}" {" ".join(names)}',
+    found = evaluate(
+        frames, pair_commands(model.family, path, names), names, Resources(threads=threads)
     )
-    found = evaluate(frames, commands, names, Resources(threads=threads))
     return [Labels(e.energy_eV, e.forces_eV_per_A, e.stress_eV_per_A3) for e in found]

@@ -14,6 +14,7 @@ from mofmd.errors import InputError
 from mofmd.learning.features import ModelFeatures, descriptor_features
 from mofmd.learning.metrics import committee_disagreement
 from mofmd.learning.picking import (
+    Features,
     Method,
     Novelty,
     pick_farthest,
@@ -83,7 +84,7 @@ def energies_per_atom(frames: Sequence[Atoms], model: Path | None) -> np.ndarray
 
 def atom_features(
     frames: Sequence[Atoms], known: Sequence[Atoms], model: Path | None
-) -> tuple[list, list]:  # type: ignore[type-arg]
+) -> tuple[list[Features], list[Features]]:
     """Features of the atoms of frames and of known frames, each on the scale of its spread."""
     everything = [*frames, *known]
     if model is not None:

@@ -10,24 +10,16 @@ from typing import Any
 
 import yaml
 
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError
 from mofmd.models.model_file import Family
+from mofmd.yaml_file import read_mapping
 
 CONFIGS = Path(__file__).parent / "configs"
 
 
 def read_template(family: Family, config: Path | None = None) -> dict[str, Any]:
     """Read the package's configuration of a family, or a file of the user's in its place."""
-    path = CONFIGS / f"{family}.yaml" if config is None else config
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such configuration")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML ({error})") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: expected keys and values")
-    return values
+    return read_mapping(CONFIGS / f"{family}.yaml" if config is None else config)
 
 
 def chosen_size(template: Mapping[str, Any], size: str) -> dict[str, Any]:

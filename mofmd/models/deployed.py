@@ -15,6 +15,7 @@ from typing import Any
 
 from mofmd.errors import InputError
 from mofmd.models.archive import open_archive, records, store
+from mofmd.models.model_file import pair_commands
 
 SCHEMA = 2
 MANIFEST = "extra/mofmd.json"
@@ -56,11 +57,7 @@ class DeployedModel:
 
     def pair_commands(self) -> tuple[str, str]:
         """LAMMPS's ``pair_style`` and ``pair_coeff`` for types in the order of ``type_names``."""
-        path = self.path.resolve()
-        return (
-            f"pair_style {self.family}",
-            f'pair_coeff * * "{path}" {" ".join(self.type_names)}',
-        )
+        return pair_commands(self.family, self.path, self.type_names)
 
 
 def read_deployed(path: Path) -> DeployedModel:

@@ -13,6 +13,11 @@ def embedded_models() -> dict[str, Path]:
     return {file.name.split(".")[0]: file for file in sorted(_FOLDER.glob("*.mofmd.pth"))}
 
 
+def find_model(word: Path) -> Path:
+    """Return a file if there is one, or else the embedded model of this name, if there is one."""
+    return word if word.exists() else embedded_models().get(str(word), word)
+
+
 def embedded_model(name: str = DEFAULT_MODEL) -> Path:
     """Return the file of an embedded model.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -37,6 +38,11 @@ class ModelFile:
     type_names: tuple[str, ...] | None
     r_max_A: float | None
     gives_stress: bool | None
+
+
+def pair_commands(family: str, path: Path, names: Sequence[str]) -> tuple[str, str]:
+    """Give ``pair_style`` and ``pair_coeff`` for a model file and the names of types 1, 2, ..."""
+    return f"pair_style {family}", f'pair_coeff * * "{path.resolve()}" {" ".join(names)}'
 
 
 def read_model_file(path: Path) -> ModelFile:

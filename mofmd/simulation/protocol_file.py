@@ -13,9 +13,10 @@ from typing import Any
 
 import yaml
 
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError
 from mofmd.simulation import protocols
 from mofmd.simulation.protocols.base import Protocol
+from mofmd.yaml_file import read_mapping
 
 
 def known_protocols() -> dict[str, type[Protocol]]:
@@ -83,19 +84,6 @@ def read_protocol(path: Path, changes: Mapping[str, Any] | None = None) -> Proto
         raise InputError(f"{path}: {error}") from error
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping, in which no key may occur twice."""
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file")
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: expected lines of the form key: value")
-    return values
-
-
 def describe_protocols() -> str:
     """Text that lists the protocols and their fields with their defaults."""
     lines = []
@@ -119,19 +107,6 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise InputError(f"--set {setting}: the value cannot be read: {error}") from error
     return values
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML as usual, but a key that is given twice is refused."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = key_node.value
-            if key in seen:
-                raise yaml.YAMLError(f"{key}: given twice{key_node.start_mark}")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def _hint(word: str, known: list[str]) -> str:

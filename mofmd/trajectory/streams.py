@@ -112,7 +112,7 @@ class Window:
             count = (read or self._stream.readinto)(memoryview(data)[len(rest) :]) or 0
         except (EOFError, zlib.error):
             count = 0
-        except Exception as error:
+        except Exception as error:  # zstandard is imported only where a file needs it
             if _is_zstd(error):
                 raise InputError(f"{self.path}: is damaged: {error}") from error
             raise
