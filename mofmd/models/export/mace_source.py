@@ -59,7 +59,10 @@ class MaceEnergy(torch.nn.Module):
         self.interactions = model.interactions
         self.products = model.products
         self.readouts = model.readouts
-        self.pair_repulsion = getattr(model, "pair_repulsion_fn", None)
+        # Always in float64: the envelope of this steep term is a difference of large numbers, and
+        # in float32 it alone is noise of 1e-4 eV/Å at the bonds of a linker
+        repulsion = getattr(model, "pair_repulsion_fn", None)
+        self.pair_repulsion = None if repulsion is None else repulsion.to(torch.float64)
         self.scale_shift = getattr(model, "scale_shift", None)
         self.register_buffer("unit", model.r_max.new_ones(1))  # of the model's dtype
 
@@ -80,7 +83,8 @@ class MaceEnergy(torch.nn.Module):
         local_attrs = attrs[:num_local]
         # MACE's edges run from the neighbour to the centre, with r_i - r_j.
         edge_index = data["edge_index"].flip(0)
-        vectors = -data["edge_vectors"].to(dtype)
+        exact = data["edge_vectors"].to(torch.float64)
+        vectors = -exact.to(dtype)
         lengths = torch.linalg.norm(vectors, dim=-1, keepdim=True)
         rows = torch.arange(num_local, device=types.device)
         heads = torch.full_like(rows, self.head)
@@ -89,8 +93,9 @@ class MaceEnergy(torch.nn.Module):
         edge_feats, cutoff = self.radial_embedding(lengths, attrs, edge_index, self.atomic_numbers)
         energy = torch.zeros_like(local_attrs[:, 0])
         if self.pair_repulsion is not None and first == 0:
-            pair_energy = self.pair_repulsion(lengths, attrs, edge_index, self.atomic_numbers)
-            energy = energy + pair_energy[:num_local]
+            distances = torch.linalg.norm(exact, dim=-1, keepdim=True)
+            pair_energy = self.pair_repulsion(distances, attrs, edge_index, self.atomic_numbers)
+            energy = energy + pair_energy[:num_local].to(dtype)
 
         node_feats = self.node_embedding(attrs) if first == 0 else features
         found: list[torch.Tensor] = []  # features after each of these layers
@@ -192,8 +197,10 @@ def open_source(path: Path, dtype: str | None, head: str | None, traceable: bool
         return MaceEnergy(model, chosen)
 
     def reference(structures: list[Atoms]) -> dict[str, list[Any]]:
+        # MACE rounds positions to its dtype before it takes their differences: in float32 the
+        # reference would be less exact than what is compared with it, which never does
         calculator = MACECalculator(
-            model_paths=str(path), device="cpu", default_dtype=source_dtype, head=heads[chosen]
+            model_paths=str(path), device="cpu", default_dtype="float64", head=heads[chosen]
         )
         return evaluate_with(calculator, structures)
 
