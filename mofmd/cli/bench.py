@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated
 
@@ -16,10 +17,14 @@ def bench(
     supercell: Annotated[str, typer.Option(help="repetitions, as 2x2x2")] = "1x1x1",
     ranks: Annotated[list[int] | None, typer.Option(help="may be repeated [default: 1]")] = None,
     threads: Annotated[int, typer.Option(min=1, help="of each rank")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
     chunk: Annotated[
         list[str] | None,
-        typer.Option(help="atoms at a time, or auto, or none; may be repeated [default: none]"),
+        typer.Option(help="atoms at a time, or auto, or none; may be repeated"),
+    ] = None,
+    graph: Annotated[
+        list[str] | None,
+        typer.Option(help="auto, host, list or device; may be repeated"),
     ] = None,
     timestep_fs: Annotated[float, typer.Option(min=0.0, help="for ns/day")] = 0.5,
     seconds: Annotated[float, typer.Option(min=0.1, help="each of three runs takes")] = 10.0,
@@ -52,15 +57,15 @@ def bench(
     table = Table(title=f"{model.name}, {len(atoms)} atoms, {processor()}")
     table.add_column("")
     records = []
-    for count in ranks or [1]:
-        for size in chunk or ["none"]:
-            options = f"device {device}" + ("" if size == "none" else f" chunk {size}")
-            setting = Setting(Resources(ranks=count, threads=threads), options)
-            costs.append(median_cost(deployed, atoms, setting, seconds))
-            table.add_column(f"{count} rank(s), chunk {size}", justify="right")
-            how = {"ranks": count, "threads": threads, "chunk": size}
-            ns_per_day = costs[-1].ns_per_day(timestep_fs)
-            records.append({**how, **costs[-1].as_dict(), "ns_per_day": ns_per_day})
+    for count, size, where in itertools.product(ranks or [1], chunk or [""], graph or ["auto"]):
+        options = f"device {device} graph {where}" + (f" chunk {size}" if size else "")
+        setting = Setting(Resources(ranks=count, threads=threads), options)
+        costs.append(median_cost(deployed, atoms, setting, seconds))
+        chosen = [f"{count} rank(s)", f"chunk {size}" if size else "", f"graph {where}"]
+        table.add_column(", ".join(word for word in chosen if word), justify="right")
+        how = {"ranks": count, "threads": threads, "chunk": size or "default", "graph": where}
+        ns_per_day = costs[-1].ns_per_day(timestep_fs)
+        records.append({**how, **costs[-1].as_dict(), "ns_per_day": ns_per_day})
     rows = {
         "ms/step": [f"{cost.ms_per_step:.2f}" for cost in costs],
         "µs/atom/step": [f"{cost.us_per_atom:.2f}" for cost in costs],

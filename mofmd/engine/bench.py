@@ -55,6 +55,8 @@ class StepCost:
         Of the system; ghosts summed over ranks.
     nodes_per_layer
         Node evaluations of a layer, summed over ranks; NaN without message passing.
+    free_MiB
+        For an evaluation on a rank before the first step; NaN where that is not known [MiB].
     """
 
     ms_per_step: float
@@ -69,6 +71,7 @@ class StepCost:
     edges: float
     ghosts: float
     nodes_per_layer: float
+    free_MiB: float
 
     @property
     def us_per_atom(self) -> float:
@@ -106,6 +109,7 @@ def read_cost(output: str, ms_per_step: float) -> StepCost:
         edges=float(counts[2]),
         ghosts=float(counts[3]),
         nodes_per_layer=number(r"node evaluations per layer, all ranks: (\d+)"),
+        free_MiB=number(r"per edge\), (\d+) MiB are free for it", output),
     )
 
 
@@ -180,17 +184,13 @@ def median(runs: Sequence[StepCost]) -> StepCost:
 def atoms_that_fit(model: DeployedModel, cost: StepCost) -> float | None:
     """How many atoms of this kind one evaluation of the whole system takes in free memory.
 
-    From the bytes per edge that were measured when the file was made, and four fifths of the memory
-    that is available now; None if the file does not know them. In chunks more fit.
+    From the bytes per edge that were measured when the file was made, and what the device has free;
+    None if either is not known. In chunks more fit.
     """
     per_edge = model.manifest.get("bytes_per_edge")
-    if not per_edge:
+    if not per_edge or math.isnan(cost.free_MiB):
         return None
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            free = 1024.0 * float(line.split()[1])
-            return 0.8 * free / (float(per_edge) * cost.edges / cost.atoms)
-    return None
+    return cost.free_MiB * 2**20 / (float(per_edge) * cost.edges / cost.atoms)
 
 
 def processor() -> str:

@@ -22,7 +22,8 @@ MANIFEST = "extra/mofmd.json"
 # What the LAMMPS plugin reads of it, flat: "passed" or "failed", and a number.
 VERDICT = "extra/mofmd_verified"
 BYTES_PER_EDGE = "extra/mofmd_bytes_per_edge"
-_OURS = (MANIFEST, VERDICT, BYTES_PER_EDGE)
+CITATION = "extra/mofmd_citation"
+_OURS = (MANIFEST, VERDICT, BYTES_PER_EDGE, CITATION)
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,12 @@ def payload_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _citation(manifest: Mapping[str, Any]) -> str:
+    """Return what LAMMPS's citation log shall say: a line that names the model, what to cite."""
+    licence = f", licence {manifest['licence']}" if manifest.get("licence") else ""
+    return "\n".join([f"model {manifest['name']}{licence}", "", *manifest["citations"], "", ""])
+
+
 def write_with_manifest(source: Path, manifest: Mapping[str, Any], target: Path) -> None:
     """Copy a model file with another manifest; ``target`` appears whole or not at all.
 
@@ -127,6 +134,7 @@ def write_with_manifest(source: Path, manifest: Mapping[str, Any], target: Path)
         added[VERDICT] = b"passed" if verification["passed"] else b"failed"
     if manifest.get("bytes_per_edge"):
         added[BYTES_PER_EDGE] = f"{manifest['bytes_per_edge']:.0f}".encode()
+    added[CITATION] = _citation(manifest).encode()
     temporary = target.with_name(f".{target.name}.part")
     try:
         with open_archive(source) as old, zipfile.ZipFile(temporary, "w") as new:

@@ -24,8 +24,10 @@ namespace {
 
 }    // namespace
 
-ExchangeScope::ExchangeScope(const Graph &graph, int num_atoms, AtomCommunicator *communicator) :
-    graph_(graph), num_atoms_(num_atoms), communicator_(communicator)
+ExchangeScope::ExchangeScope(const Nodes &nodes, int num_atoms,
+                             const std::vector<std::int64_t> &sent_nodes,
+                             AtomCommunicator *communicator) :
+    nodes_(nodes), num_atoms_(num_atoms), sent_nodes_(sent_nodes), communicator_(communicator)
 {
   current_scope = this;
 }
@@ -46,13 +48,13 @@ public:
       current_scope->counters_.rows += features.size(0);
     }
     if (!exchange.has_ranks()) return features.clone();
-    const torch::Tensor mine = to_host(features);
-    torch::Tensor all = torch::empty({num_all, mine.size(1)}, mine.options());
-    exchange.fill(mine, 0, exchange.num_local());
+    const std::int64_t num_local = features.size(0);
+    exchange.fill(to_host(features.detach().index_select(0, exchange.sent(features.device()))),
+                  [&](std::int64_t k) { return current_scope->sent_nodes_[k]; });
     current_scope->communicator_->copy_to_ghosts(exchange.rows_);
-    std::memcpy(all.data_ptr(), mine.const_data_ptr(), mine.nbytes());
-    exchange.take(all);
-    return all.to(features.device());
+    const torch::Tensor ghosts =
+        exchange.take(features, num_all - num_local, [&](std::int64_t k) { return num_local + k; });
+    return torch::cat({features.detach(), ghosts.to(features.device())});
   }
 
   // gradients (n_all, F) -> (n_local, F), those of ghosts added to their owners
@@ -60,12 +62,16 @@ public:
   {
     ExchangeOperator exchange(gradients, gradients.size(0));
     if (!exchange.has_ranks()) return gradients.clone();
-    const torch::Tensor all = to_host(gradients);
-    exchange.fill(all, num_local, all.size(0));
+    const std::int64_t num_ghosts = gradients.size(0) - num_local;
+    exchange.fill(to_host(gradients.detach().narrow(0, num_local, num_ghosts)),
+                  [&](std::int64_t k) { return num_local + k; });
     current_scope->communicator_->sum_from_ghosts(exchange.rows_);
-    torch::Tensor mine = all.narrow(0, 0, num_local).clone();
-    exchange.add_to(mine);
-    return mine.to(gradients.device());
+    const std::vector<std::int64_t> &sent = current_scope->sent_nodes_;
+    const torch::Tensor returned = exchange.take(gradients, static_cast<std::int64_t>(sent.size()),
+                                                 [&](std::int64_t k) { return sent[k]; });
+    return gradients.detach()
+        .narrow(0, 0, num_local)
+        .index_add(0, exchange.sent(gradients.device()), returned.to(gradients.device()));
   }
 
 private:
@@ -81,7 +87,7 @@ private:
         throw ModelError("mofmd::exchange is called outside a run with ghost atoms as nodes");
       return;
     }
-    if (num_all != current_scope->graph_.num_nodes)
+    if (num_all != current_scope->nodes_.num_nodes)
       throw ModelError("mofmd::exchange is called with the wrong number of atoms");
     rows_.row_bytes = table.size(1) * table.element_size();
     rows_.is_double = is_double(table);
@@ -94,54 +100,45 @@ private:
     if (!current_scope) return;
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
     current_scope->counters_.seconds += elapsed.count();
-    const std::int64_t ghosts =
-        current_scope->graph_.num_nodes - current_scope->graph_.num_local_nodes;
-    current_scope->counters_.bytes += ghosts * static_cast<std::int64_t>(rows_.row_bytes);
+    const Nodes &nodes = current_scope->nodes_;
+    current_scope->counters_.bytes +=
+        (nodes.num_nodes - nodes.num_local_nodes) * static_cast<std::int64_t>(rows_.row_bytes);
   }
 
   static bool has_ranks() { return current_scope && current_scope->communicator_; }
   static bool is_double(const torch::Tensor &t) { return t.scalar_type() == torch::kDouble; }
-  static torch::Tensor to_host(const torch::Tensor &t)
+  static torch::Tensor to_host(const torch::Tensor &t) { return t.to(torch::kCPU).contiguous(); }
+
+  static torch::Tensor sent(torch::Device device)
   {
-    return t.detach().to(torch::kCPU).contiguous();
+    return torch::tensor(current_scope->sent_nodes_, torch::kLong).to(device);
   }
-  static std::int64_t num_local() { return current_scope->graph_.num_local_nodes; }
 
   char *row_of_node(std::int64_t node) const
   {
-    const int atom = current_scope->graph_.node_atom[node];
+    const int atom = current_scope->nodes_.node_atom[node];
     return atom < 0 ? nullptr : rows_.data + rows_.row_bytes * atom;
   }
 
-  // Rows [first, last) of the nodes into the staging table.
-  void fill(const torch::Tensor &nodes, std::int64_t first, std::int64_t last) const
+  // Rows of `table` into the staging table: row k is that of node node_of(k).
+  template <typename NodeOf> void fill(const torch::Tensor &table, NodeOf node_of) const
   {
-    const auto *const source = static_cast<const char *>(nodes.const_data_ptr());
-    for (std::int64_t k = first; k < last; ++k)
-      if (char *const row = row_of_node(k))
+    const auto *const source = static_cast<const char *>(table.const_data_ptr());
+    for (std::int64_t k = 0; k < table.size(0); ++k)
+      if (char *const row = row_of_node(node_of(k)))
         std::memcpy(row, source + rows_.row_bytes * k, rows_.row_bytes);
   }
 
-  // Rows of the ghost nodes out of the staging table.
-  void take(torch::Tensor &nodes) const
+  // The other way: rows of these nodes as a table of the dtype of `like`, on the host.
+  template <typename NodeOf>
+  torch::Tensor take(const torch::Tensor &like, std::int64_t num_rows, NodeOf node_of) const
   {
-    auto *const target = static_cast<char *>(nodes.data_ptr());
-    for (std::int64_t k = num_local(); k < nodes.size(0); ++k)
-      std::memcpy(target + rows_.row_bytes * k, row_of_node(k), rows_.row_bytes);
-  }
-
-  template <typename T> void add_rows(torch::Tensor &nodes) const
-  {
-    T *const target = nodes.data_ptr<T>();
-    const std::int64_t width = nodes.size(1);
-    for (std::int64_t k = 0; k < nodes.size(0); ++k)
-      if (const auto *const row = reinterpret_cast<const T *>(row_of_node(k)))
-        for (std::int64_t c = 0; c < width; ++c) target[k * width + c] += row[c];
-  }
-
-  void add_to(torch::Tensor &nodes) const
-  {
-    rows_.is_double ? add_rows<double>(nodes) : add_rows<float>(nodes);
+    torch::Tensor table = torch::zeros({num_rows, like.size(1)}, torch::dtype(like.scalar_type()));
+    auto *const target = static_cast<char *>(table.data_ptr());
+    for (std::int64_t k = 0; k < num_rows; ++k)
+      if (const char *const row = row_of_node(node_of(k)))
+        std::memcpy(target + rows_.row_bytes * k, row, rows_.row_bytes);
+    return table;
   }
 };
 

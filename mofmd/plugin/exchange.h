@@ -5,7 +5,9 @@
 //     forward    owned (n_local, F) --> owned and ghost (n_all, F)
 //     backward   dE/d(owned and ghost) --> dE/d(owned)
 //
-// Models call this as the torch operator mofmd::exchange. Free of torch's headers.
+// Only rows that travel leave the device: those of owned atoms that are ghosts elsewhere, and those
+// of ghosts; one copy each way. Models call this as the torch operator mofmd::exchange. Free of
+// torch's headers.
 
 #ifndef MOFMD_EXCHANGE_H
 #define MOFMD_EXCHANGE_H
@@ -14,10 +16,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace mofmd {
 
-// A dense table with one row for each atom of this rank, owned atoms first, then ghosts.
+// A table with one row for each atom of this rank, owned atoms first, then ghosts. Of owned atoms
+// only the rows that other ranks need are filled.
 struct AtomRows {
   char *data = nullptr;
   std::size_t row_bytes = 0;
@@ -49,7 +53,9 @@ struct ExchangeCounters {
 // where neighbours are nodes themselves and there is nothing to fetch).
 class ExchangeScope {
 public:
-  ExchangeScope(const Graph &graph, int num_atoms, AtomCommunicator *communicator);
+  // sent_nodes: owned nodes whose atoms are ghosts elsewhere.
+  ExchangeScope(const Nodes &nodes, int num_atoms, const std::vector<std::int64_t> &sent_nodes,
+                AtomCommunicator *communicator);
   ~ExchangeScope();
   ExchangeScope(const ExchangeScope &) = delete;
   ExchangeScope &operator=(const ExchangeScope &) = delete;
@@ -58,8 +64,9 @@ public:
 
 private:
   friend class ExchangeOperator;
-  const Graph &graph_;
+  const Nodes &nodes_;
   const int num_atoms_;    // owned and ghost
+  const std::vector<std::int64_t> &sent_nodes_;
   AtomCommunicator *const communicator_;
   ExchangeCounters counters_;
 };

@@ -40,17 +40,21 @@ struct TypeMap {
   }
 };
 
-// Node k stands for atom node_atom[k]; nodes of owned atoms come first.
-//
+// Node k stands for atom node_atom[k]; nodes of owned atoms come first, in the order of the atoms.
+struct Nodes {
+  std::int64_t num_nodes = 0;
+  std::int64_t num_local_nodes = 0;
+  std::int64_t num_edges = 0;
+  std::vector<int> node_atom;    // (num_nodes), or -1: padding
+
+  bool is_padding() const { return num_local_nodes == 1 && node_atom[0] < 0; }
+};
+
 //        centre i o----------> o neighbour j        r_ij = r_j - r_i
 //
 // The vector is taken between LAMMPS's own positions (j may be a ghost), in float64: triclinic
 // cells, cells thinner than the cutoff and open boundaries need no special case.
-struct Graph {
-  std::int64_t num_nodes = 0;
-  std::int64_t num_local_nodes = 0;
-  std::int64_t num_edges = 0;
-  std::vector<int> node_atom;              // (num_nodes), or -1: padding
+struct Graph : Nodes {
   std::vector<std::int64_t> types;         // (num_nodes) model type
   std::vector<double> positions;           // (num_nodes, 3)
   std::vector<std::int64_t> edge_index;    // (2, num_edges) row 0 centre, row 1 neighbour
@@ -68,7 +72,6 @@ struct Graph {
   // An atom that is none, without neighbours: ranks without atoms take part in what ranks do
   // together, and models do not run on nothing.
   void add_padding();
-  bool is_padding() const { return num_local_nodes == 1 && node_atom[0] < 0; }
 
 private:
   std::vector<std::int64_t> atom_node_;    // (num_all) node of an atom, or -1

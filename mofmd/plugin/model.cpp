@@ -2,17 +2,29 @@
 
 #include "archive.h"
 #include "citations.h"
-#include "tensors.h"
+#include "placement.h"
+#include "torch_model.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <c10/util/Exception.h>
 #include <torch/cuda.h>
+#include <torch/version.h>
+
+// What torch says of the memory of any accelerator: since 2.10.
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 10)
+#include <ATen/DeviceAccelerator.h>
+#define MOFMD_HAS_DEVICE_MEMORY 1
+#endif
 
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <limits>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <sstream>
 #include <sys/utsname.h>
 
@@ -91,12 +103,13 @@ namespace {
   {
     std::string wanted = request.name;
     if (archive.is_aotinductor()) {
+      const std::string kind = wanted.substr(0, wanted.find(':'));
       const std::string compiled =
           archive.has("AOTI_DEVICE_KEY") ? archive.get("AOTI_DEVICE_KEY") : "cpu";
-      if (wanted != "auto" && wanted != compiled)
+      if (kind != "auto" && kind != compiled)
         throw ModelError("the model file '" + path + "' was compiled for the device " + compiled +
-                         ", not " + wanted + ": compile it again with --device " + wanted);
-      wanted = compiled;
+                         ", not " + kind + ": compile it again with --device " + kind);
+      if (wanted == "auto") wanted = compiled;
     }
     if (wanted == "auto") wanted = torch::cuda::is_available() ? "cuda" : "cpu";
     if (wanted == "cpu") return wanted;
@@ -105,8 +118,12 @@ namespace {
           "a GPU is asked for, but torch " + loaded_torch_version() +
           " sees none (a build of torch without CUDA, no driver, or CUDA_VISIBLE_DEVICES hides "
           "it): use a model and `device cpu` for the CPU, or see `mofmd doctor`");
-    const auto count = static_cast<int>(torch::cuda::device_count());
-    return "cuda:" + std::to_string(request.rank_on_node % count);
+    try {
+      return gpu_of_rank(wanted, request.rank_on_node,
+                         static_cast<int>(torch::cuda::device_count()));
+    } catch (const std::invalid_argument &error) {
+      throw ModelError(error.what());
+    }
   }
 
   // A package compiled for another processor dies of an illegal instruction: refuse it instead.
@@ -256,27 +273,55 @@ namespace {
 
 }    // namespace
 
-torch::Device torch_device(const std::string &name)
+#if MOFMD_HAS_DEVICE_MEMORY
+namespace {
+
+  // What the driver has left, and what torch holds without using it.
+  double free_device_memory(c10::DeviceIndex index)
+  {
+    using c10::CachingAllocator::StatType;
+    const auto total = static_cast<std::size_t>(StatType::AGGREGATE);
+    const auto stats = at::accelerator::getDeviceStats(index);
+    return static_cast<double>(at::accelerator::getMemoryInfo(index).first) +
+           static_cast<double>(stats.reserved_bytes[total].current -
+                               stats.allocated_bytes[total].current);
+  }
+
+}    // namespace
+
+double peak_device_memory(const std::string &device)
 {
-  return torch::Device(name);
+  const torch::Device where = torch_device(device);
+  if (where.is_cpu()) return 0.0;
+  const auto stats = at::accelerator::getDeviceStats(where.index());
+  return static_cast<double>(
+      stats.allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)]
+          .peak);
 }
+#else
+namespace {
+
+  double free_device_memory(c10::DeviceIndex)
+  {
+    return 0.0;
+  }    // torch's allocator tells when out
+
+}    // namespace
+
+double peak_device_memory(const std::string &)
+{
+  return 0.0;
+}
+#endif
 
 double free_memory(const std::string &device)
 {
-  if (torch_device(device).is_cuda()) return 0.0;    // torch's allocator tells when it is out
+  const torch::Device where = torch_device(device);
+  if (!where.is_cpu()) return free_device_memory(where.index());
   std::ifstream file("/proc/meminfo");
   for (std::string line; std::getline(file, line);)
     if (line.compare(0, 13, "MemAvailable:") == 0) return 1024.0 * std::atof(line.c_str() + 13);
   return 0.0;
-}
-
-double TransferTimer::lap()
-{
-  if (device_.is_cuda()) torch::cuda::synchronize(device_.index());
-  const auto now = std::chrono::steady_clock::now();
-  const std::chrono::duration<double> elapsed = now - last_;
-  last_ = now;
-  return elapsed.count();
 }
 
 std::string loaded_torch_version()
@@ -286,6 +331,19 @@ std::string loaded_torch_version()
   const std::size_t start = config.find(key);
   if (start == std::string::npos) return "unknown";
   return config.substr(start + key.size(), config.find(',', start) - start - key.size());
+}
+
+// A step frees megabytes that the next one asks for again. glibc hands such blocks back to the
+// system and fetches them anew, page by page: a fifth to a third of a step on a CPU. What the
+// user's environment says of its thresholds stands.
+void keep_freed_memory()
+{
+#ifdef __GLIBC__
+  constexpr int LARGEST_THRESHOLD = 32 << 20;    // that glibc accepts
+  if (!std::getenv("MALLOC_MMAP_THRESHOLD_")) mallopt(M_MMAP_THRESHOLD, LARGEST_THRESHOLD);
+  if (!std::getenv("MALLOC_TRIM_THRESHOLD_"))
+    mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+#endif
 }
 
 int set_threads_per_rank()
@@ -306,6 +364,7 @@ std::unique_ptr<Model> load_model(const std::string &path, Family family,
   info.family = family;
   info.format = archive.is_aotinductor() ? "AOTInductor" : "TorchScript";
   info.citation = citation(family);
+  if (archive.has("mofmd_citation")) info.model_citation = archive.get("mofmd_citation");
   info.device = choose_device(device, archive, path);
   std::unique_ptr<Model> model;
   const auto cannot_run = [&path](const std::string &reason) {

@@ -5,6 +5,7 @@
 #define MOFMD_MODEL_H
 
 #include "graph.h"
+#include "resident_graph.h"
 
 #include <memory>
 #include <stdexcept>
@@ -47,7 +48,8 @@ struct ModelInfo {
   std::string dtype;              // "float32" or "float64": precision of the network
   bool float32_inputs = false;    // files of nequip 0.5 and 0.6 take the dtype of the network
   std::string device;             // "cpu" or "cuda:1"
-  std::string citation;           // BibTeX for LAMMPS's citation log
+  std::string citation;           // of the family, BibTeX for LAMMPS's citation log
+  std::string model_citation;     // of this model, what its file says; may be empty
 };
 
 // Views into memory of the model, valid until the next evaluation. eV and A.
@@ -56,23 +58,36 @@ struct Evaluation {
   const double *forces = nullptr;            // (num_nodes, 3) -dE/dx, or null
   const double *virial = nullptr;            // (3, 3) -dE/d(strain), LAMMPS's sign, or null
   const double *edge_gradients = nullptr;    // (num_edges, 3) dE/dr_ij, or null
+  const double *node_virials = nullptr;      // (num_local_nodes, 6) xx yy zz xy xz yz, or null
   double transfer_seconds = 0.0;             // inputs to the device and results from it
+};
+
+// What an evaluation is for, beside energies and forces.
+struct Wanted {
+  bool virial = false;
+  bool node_virials = false;    // only files in mofmd's edge-gradient form have them
 };
 
 class Model {
 public:
   virtual ~Model() = default;
   const ModelInfo &info() const { return info_; }
+
   // With chunk > 0 a model with layers evaluates them for that many centres at a time, in less
   // memory. Throws std::exception when the model does.
   virtual Evaluation evaluate(const Graph &graph, bool need_virial, std::int64_t chunk = 0) = 0;
+
+  // The same on a graph of the model's device. Edge gradients become forces and virials there;
+  // a strictly local model takes `chunk` owned nodes at a time as well.
+  virtual Evaluation evaluate(const ResidentGraph &graph, const Wanted &wanted,
+                              std::int64_t chunk = 0) = 0;
 
 protected:
   explicit Model(ModelInfo info) : info_(std::move(info)) {}
   ModelInfo info_;
 };
 
-// Where models run: "auto", "cpu" or "cuda"; rank_on_node picks among several GPUs.
+// Where models run: "auto", "cpu", "cuda" or "cuda:1"; rank_on_node picks among several GPUs.
 struct DeviceRequest {
   std::string name = "auto";
   int rank_on_node = 0;
@@ -81,6 +96,9 @@ struct DeviceRequest {
 // Memory that is free where the model runs, in bytes; 0 when that cannot be told.
 double free_memory(const std::string &device);
 
+// Most memory of a GPU that torch has used at once, in bytes; 0 on a CPU, or where torch is older.
+double peak_device_memory(const std::string &device);
+
 // Reads the file and checks that it is a model of this family that this build of torch can run.
 // Throws ModelError.
 std::unique_ptr<Model> load_model(const std::string &path, Family family,
@@ -88,6 +106,9 @@ std::unique_ptr<Model> load_model(const std::string &path, Family family,
 
 // Version of the torch library that is loaded, as "2.13.0".
 std::string loaded_torch_version();
+
+// Lets this process keep memory that tensors have freed, for the tensors of the next step.
+void keep_freed_memory();
 
 // Threads that torch uses within one rank: OMP_NUM_THREADS where it is set, otherwise one.
 int set_threads_per_rank();

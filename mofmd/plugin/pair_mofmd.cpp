@@ -3,6 +3,7 @@
 #include "pair_mofmd.h"
 
 #include "elements.h"
+#include "placement.h"
 
 #include "atom.h"
 #include "citeme.h"
@@ -25,15 +26,7 @@ namespace mofmd {
 
 namespace {
 
-  // Which of a node's processes this is, over all partitions: launchers say so in the environment.
-  // Without a launcher, or one that does not, the rank itself, which is right on one node.
-  int rank_on_node(const Universe &universe)
-  {
-    for (const char *name : {"MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "PALS_LOCAL_RANKID",
-                             "MV2_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "FLUX_TASK_LOCAL_ID"})
-      if (const char *const text = std::getenv(name)) return std::atoi(text);
-    return universe.me;
-  }
+  constexpr std::int64_t CPU_CHUNK = 1000;    // owned atoms
 
   std::string join(const std::vector<std::string> &words)
   {
@@ -81,26 +74,42 @@ void PairMofmd::fail_together(const std::string &message)
 void PairMofmd::settings(int narg, char **arg)
 {
   device_ = DeviceRequest{};
-  chunking_ = Chunk::none;
+  chunking_ = Chunk::unset;
   chunk_ = 0;
+  pairs_ = PairsFrom::automatic;
   for (int k = 0; k < narg; ++k) {
     const std::string word = arg[k];
     if (word == "device" && k + 1 < narg) {
       device_.name = arg[++k];
-      if (device_.name != "auto" && device_.name != "cpu" && device_.name != "cuda")
-        error->all(FLERR,
-                   style_ + ": device must be auto, cpu or cuda, not '" + device_.name + "'");
+      if (!is_device_name(device_.name))
+        error->all(FLERR, style_ + ": device must be auto, cpu, cuda or cuda:N, not '" +
+                              device_.name + "'");
     } else if (word == "chunk" && k + 1 < narg) {
       const std::string size = arg[++k];
-      chunking_ = size == "auto" ? Chunk::automatic : Chunk::fixed;
+      chunking_ = size == "auto" ? Chunk::automatic : size == "none" ? Chunk::none : Chunk::fixed;
       if (chunking_ == Chunk::fixed) chunk_ = utils::inumeric(FLERR, size, false, lmp);
       if (chunking_ == Chunk::fixed && chunk_ < 1)
-        error->all(FLERR, style_ + ": chunk must be a number of atoms or auto, not '" + size + "'");
+        error->all(FLERR,
+                   style_ + ": chunk must be a number of atoms, auto or none, not '" + size + "'");
+    } else if (word == "graph" && k + 1 < narg) {
+      const std::string where = arg[++k];
+      if (where == "auto")
+        pairs_ = PairsFrom::automatic;
+      else if (where == "host")
+        pairs_ = PairsFrom::host;
+      else if (where == "list")
+        pairs_ = PairsFrom::list;
+      else if (where == "device")
+        pairs_ = PairsFrom::device;
+      else
+        error->all(FLERR,
+                   style_ + ": graph must be auto, host, list or device, not '" + where + "'");
     } else if (family_ == Family::mace && word == "no_domain_decomposition") {
       // The option of LAMMPS's own pair_style mace: what ours does on one rank anyway.
     } else
       error->all(FLERR, style_ + ": unknown option '" + word +
-                            "' (known: device auto|cpu|cuda, chunk N|auto)");
+                            "' (known: device auto|cpu|cuda[:N], chunk N|auto|none, graph "
+                            "auto|host|list|device)");
   }
 }
 
@@ -129,7 +138,8 @@ void PairMofmd::coeff(int narg, char **arg)
   const std::string found = utils::get_potential_file_path(arg[2]);
   const std::string path = found.empty() ? arg[2] : found;
   num_threads_ = set_threads_per_rank();
-  device_.rank_on_node = rank_on_node(*universe);
+  keep_freed_memory();
+  device_.rank_on_node = rank_on_node(universe->me);
 
   std::string failure;
   model_.reset();
@@ -142,7 +152,9 @@ void PairMofmd::coeff(int narg, char **arg)
 
   read_type_names(narg, arg);
   report_model();
-  if (lmp->citeme) lmp->citeme->add(model_->info().citation);
+  if (!lmp->citeme) return;
+  lmp->citeme->add(model_->info().citation);
+  if (!model_->info().model_citation.empty()) lmp->citeme->add(model_->info().model_citation);
 }
 
 // Fills the map of types, setflag and cutsq from the names behind the file on pair_coeff.
@@ -229,12 +241,14 @@ void PairMofmd::init_style()
                                   "this run has {}: start it on one rank, or write a file that "
                                   "runs on any number with `mofmd deploy`",
                                   style_, info.path, comm->nprocs));
-  if (chunking_ != Chunk::none && !evaluates_in_chunks())
+  if ((chunking_ == Chunk::fixed || chunking_ == Chunk::automatic) && !evaluates_in_chunks())
     error->all(FLERR,
                fmt::format("{}: the message-passing model '{}' cannot be evaluated in "
                            "chunks: only TorchScript files of `mofmd deploy` can; more ranks "
                            "divide its memory, too",
                            style_, info.path));
+  // On a CPU the parts of a strictly local model cost nothing, and stay nearer to the caches.
+  if (chunking_ == Chunk::unset && info.strictly_local && info.device == "cpu") chunk_ = CPU_CHUNK;
   estimated_memory_ = false;
   size_communication();
   // Bonded neighbours with factor zero are left out of the neighbour list, and so of the model.
@@ -248,7 +262,28 @@ void PairMofmd::init_style()
                           ": the system has bonds, and special_bonds takes bonded pairs out of "
                           "the neighbour list: add 'special_bonds lj/coul 1.0 1.0 1.0'");
   warn_of_masses();
+  choose_pairs();
+  if (resident_ && !takes_list_) return;    // LAMMPS need not make one
   neighbor->add_request(this, NeighConst::REQ_FULL);
+}
+
+// Where the pairs of atoms come from. What LAMMPS leaves out of its lists can only be known from
+// them.
+void PairMofmd::choose_pairs()
+{
+  const bool leaves_out_pairs = neighbor->nex_type > 0 || neighbor->nex_group > 0 ||
+                                neighbor->nex_mol > 0 || neighbor->includegroup > 0;
+  if (pairs_ == PairsFrom::device && leaves_out_pairs)
+    error->all(FLERR, style_ + ": 'graph device' finds all pairs, but neigh_modify excludes some: "
+                               "use 'graph list'");
+  PairsFrom from = pairs_;
+  if (from == PairsFrom::automatic)
+    from = model_->info().device == "cpu" ? PairsFrom::host
+           : leaves_out_pairs             ? PairsFrom::list
+                                          : PairsFrom::device;
+  takes_list_ = from != PairsFrom::device;
+  resident_.reset();
+  if (from != PairsFrom::host) resident_ = make_resident_graph(model_->info().device);
 }
 
 double PairMofmd::init_one(int i, int j)

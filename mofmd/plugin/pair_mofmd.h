@@ -35,7 +35,11 @@ public:
 
 private:
   // What LAMMPS's communication carries for us at the moment.
-  enum class Message { owners, forces, rows };
+  enum class Message { owners, sent, forces, rows };
+
+  // Where the pairs of atoms come from: made into edges on the host at each step, or held by the
+  // device, from LAMMPS's neighbour list or found there.
+  enum class PairsFrom { automatic, host, list, device };
 
   // Of the calls since the last report; model time without transfer and exchange.
   struct Timings {
@@ -51,15 +55,20 @@ private:
   const std::string style_;    // as in the input file: "pair_style allegro"
   DeviceRequest device_;
   int num_threads_ = 1;
-  enum class Chunk { none, fixed, automatic } chunking_ = Chunk::none;
+  enum class Chunk { unset, none, fixed, automatic } chunking_ = Chunk::unset;
   std::int64_t chunk_ = 0;      // owned atoms per evaluation
   double energy_unit_ = 1.0;    // LAMMPS's energy unit per eV
   std::unique_ptr<Model> model_;
   TypeMap map_of_types_;
+  PairsFrom pairs_ = PairsFrom::automatic;
+  bool takes_list_ = true;
   Graph graph_;
-  Graph part_;                         // of the graph, when it is evaluated in chunks
-  std::vector<int> owner_;             // (nlocal + nghost) owned atom behind each ghost
-  std::vector<double> atom_forces_;    // (nlocal + nghost, 3), with newton off
+  Graph part_;                                 // of the graph, when it is evaluated in chunks
+  std::unique_ptr<ResidentGraph> resident_;    // in place of both
+  LAMMPS_NS::bigint lists_built_ = -1;         // by LAMMPS, when the atoms were looked at last
+  std::vector<std::int64_t> sent_nodes_;       // owned nodes that are ghosts elsewhere
+  std::vector<int> owner_;                     // (nlocal + nghost) owned atom behind each ghost
+  std::vector<double> atom_forces_;            // (nlocal + nghost, 3), with newton off
   Message message_ = Message::owners;
   AtomRows rows_;    // of the exchange that is under way
   Timings timings_;
@@ -83,18 +92,29 @@ private:
   void copy_to_ghosts(const AtomRows &rows) override;
   void sum_from_ghosts(const AtomRows &rows) override;
   void find_owners();
+  void find_sent();
+  bool atoms_have_changed();
   void return_ghost_forces();
   void evaluate();
-  void evaluate_graph(int num_atoms, double graph_time);
+  void evaluate_graph(Timings &step, int num_atoms);
+  void evaluate_resident(Timings &step, int num_atoms);
+  void choose_pairs();
+  const Nodes &nodes() const
+  {
+    if (resident_) return *resident_;
+    return graph_;
+  }
   std::string estimate_memory();
-  int ranks_on_node() const;
+  int ranks_on_device() const;
   void check_request();
   std::string explain(const std::string &what) const;
-  void tally(const Graph &graph, const Evaluation &evaluation);
+  void account(Timings &step, const Evaluation &evaluation, const ExchangeCounters &exchanged,
+               double seconds);
+  void tally(const Nodes &graph, const Evaluation &evaluation);
   void tally_edges(const Graph &graph, const double *edge_gradients, double *forces);
   void warn_of_missing_virial();
-  void add_forces(const Graph &graph, const Evaluation &evaluation);
-  void check_finite(const Graph &graph, const Evaluation &evaluation);
+  void add_forces(const Nodes &graph, const Evaluation &evaluation);
+  void check_finite(const Nodes &graph, const Evaluation &evaluation);
 };
 
 }    // namespace mofmd

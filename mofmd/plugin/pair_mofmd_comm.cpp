@@ -51,15 +51,36 @@ void PairMofmd::sum_from_ghosts(const AtomRows &rows)
   comm->reverse_comm(this, static_cast<int>(rows.row_doubles()));
 }
 
+// Whether LAMMPS has made new neighbour lists, and with them new ghosts, since the last look.
+bool PairMofmd::atoms_have_changed()
+{
+  const bool changed = neighbor->ago == 0 || lists_built_ != neighbor->ncalls;
+  lists_built_ = neighbor->ncalls;
+  return changed;
+}
+
 // Each atom's index carried to its ghosts: right for ids with gaps.
 void PairMofmd::find_owners()
 {
-  const int num_all = atom->nlocal + atom->nghost;
-  if (neighbor->ago != 0 && static_cast<int>(owner_.size()) == num_all) return;
-  owner_.resize(num_all);
+  owner_.resize(atom->nlocal + atom->nghost);
   for (int i = 0; i < atom->nlocal; ++i) owner_[i] = i;
   message_ = Message::owners;
   comm->forward_comm(this, /*size=*/1);
+}
+
+// Which owned atoms other ranks need, noted while LAMMPS packs them.
+void PairMofmd::find_sent()
+{
+  owner_.assign(atom->nlocal + atom->nghost, 0);
+  message_ = Message::sent;
+  comm->forward_comm(this, /*size=*/1);
+  sent_nodes_.clear();
+  std::int64_t node = 0;
+  for (int i = 0; i < atom->nlocal; ++i) {
+    if (map_of_types_.model_type[atom->type[i]] < 0) continue;
+    if (owner_[i]) sent_nodes_.push_back(node);
+    ++node;
+  }
 }
 
 // With newton off LAMMPS leaves the forces on ghosts to us.
@@ -73,8 +94,11 @@ void PairMofmd::return_ghost_forces()
 
 int PairMofmd::pack_forward_comm(int n, int *list, double *buf, int /*pbc_flag*/, int * /*pbc*/)
 {
-  if (message_ == Message::owners) {
-    for (int k = 0; k < n; ++k) buf[k] = owner_[list[k]];
+  if (message_ == Message::owners || message_ == Message::sent) {
+    for (int k = 0; k < n; ++k) {
+      if (message_ == Message::sent) owner_[list[k]] = 1;
+      buf[k] = owner_[list[k]];
+    }
     return n;
   }
   const std::size_t stride = rows_.row_doubles();
@@ -89,6 +113,7 @@ void PairMofmd::unpack_forward_comm(int n, int first, double *buf)
     for (int k = 0; k < n; ++k) owner_[first + k] = static_cast<int>(buf[k]);
     return;
   }
+  if (message_ == Message::sent) return;
   const std::size_t stride = rows_.row_doubles();
   for (int k = 0; k < n; ++k)
     std::memcpy(rows_.data + rows_.row_bytes * (first + k), buf + stride * k, rows_.row_bytes);

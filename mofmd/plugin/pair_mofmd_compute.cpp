@@ -93,11 +93,11 @@ std::string PairMofmd::explain(const std::string &what) const
       what.find("t allocate memory") == std::string::npos && what != "std::bad_alloc")
     return what;
   const ModelInfo &info = model_->info();
-  const double atoms = static_cast<double>(graph_.num_local_nodes);
+  const double atoms = static_cast<double>(nodes().num_local_nodes);
   return fmt::format(
       "out of memory on {} with {:.0f} atoms ({} edges) on this rank: use more ranks "
       "or nodes{} ({})",
-      info.device, atoms, graph_.num_edges,
+      info.device, atoms, nodes().num_edges,
       evaluates_in_chunks() ? ", or smaller chunks ('pair_style ... chunk N')" : "",
       what.substr(0, what.find('\n')));
 }
@@ -113,31 +113,45 @@ void PairMofmd::check_request()
 void PairMofmd::evaluate()
 {
   Stopwatch watch;
-  if (!ghosts_are_nodes()) find_owners();
+  const bool is_new = atoms_have_changed();
+  if (is_new && !ghosts_are_nodes()) find_owners();
+  if (is_new && takes_part_in_exchange()) find_sent();
   const AtomArrays atoms{atom->nlocal, atom->nlocal + atom->nghost, atom->x, atom->type,
                          ghosts_are_nodes() ? nullptr : owner_.data()};
-  const NeighborArrays neighbors{list->inum, list->ilist, list->numneigh, list->firstneigh,
-                                 NEIGHMASK};
-  graph_.build(atoms, neighbors, map_of_types_);
+  NeighborArrays neighbors{};
+  if (takes_list_)
+    neighbors = {list->inum, list->ilist, list->numneigh, list->firstneigh, NEIGHMASK};
+  if (resident_) {
+    if (is_new)
+      resident_->rebuild(atoms, takes_list_ ? &neighbors : nullptr, map_of_types_, neighbor->skin);
+    resident_->move(atoms);
+  } else
+    graph_.build(atoms, neighbors, map_of_types_);
   atom_forces_.assign(force->newton_pair ? 0 : 3 * static_cast<std::size_t>(atoms.num_all), 0.0);
-  evaluate_graph(atoms.num_all, watch.lap());
-}
 
-// Evaluates the graph, whole or chunk by chunk, and hands the results to LAMMPS. A strictly local
-// model takes a chunk as a graph of its own; one with layers cuts each of its layers.
-void PairMofmd::evaluate_graph(int num_atoms, double graph_time)
-{
   if (!estimated_memory_) {
     memory_failure_ = estimate_memory();
     estimated_memory_ = true;
   }
   if (!memory_failure_.empty()) return;
-  const bool is_empty = graph_.num_local_nodes == 0;    // no atoms here, or NULL types only
+  const bool is_empty = nodes().num_local_nodes == 0;    // no atoms here, or NULL types only
   if (is_empty && !takes_part_in_exchange()) return;
-  if (is_empty) graph_.add_padding();
+  if (is_empty) resident_ ? resident_->add_padding() : graph_.add_padding();
 
   Timings step;
-  step.graph = graph_time;
+  step.graph = watch.lap();
+  resident_ ? evaluate_resident(step, atoms.num_all) : evaluate_graph(step, atoms.num_all);
+  if (called_before_)
+    timings_.add(step);
+  else    // the first call warms up: memory, kernels, libraries
+    timings_.first_call = step.graph + step.transfer + step.model + step.exchange + step.scatter;
+  called_before_ = true;
+}
+
+// Evaluates the graph, whole or chunk by chunk, and hands the results to LAMMPS. A strictly local
+// model takes a chunk as a graph of its own; one with layers cuts each of its layers.
+void PairMofmd::evaluate_graph(Timings &step, int num_atoms)
+{
   const bool cuts_layers = model_->info().layers > 0;
   const std::int64_t size = chunk_ > 0 && !cuts_layers ? chunk_ : graph_.num_local_nodes;
   for (std::int64_t first = 0; first < graph_.num_local_nodes; first += size) {
@@ -146,26 +160,41 @@ void PairMofmd::evaluate_graph(int num_atoms, double graph_time)
     if (!is_whole) part_.take_part(graph_, first, std::min(first + size, graph_.num_local_nodes));
     const Graph &graph = is_whole ? graph_ : part_;
     step.graph += watch.lap();
-    const ExchangeScope exchange(graph, num_atoms, takes_part_in_exchange() ? this : nullptr);
+    const ExchangeScope exchange(graph, num_atoms, sent_nodes_,
+                                 takes_part_in_exchange() ? this : nullptr);
     const Evaluation evaluation = model_->evaluate(graph, vflag_either != 0, chunk_);
-    const ExchangeCounters &exchanged = exchange.counters();
-    step.transfer += evaluation.transfer_seconds;
-    step.exchange += exchanged.seconds;
-    step.model += watch.lap() - evaluation.transfer_seconds - exchanged.seconds;
-    step.exchanged.forward_calls += exchanged.forward_calls;
-    step.exchanged.rows += is_empty ? 0 : exchanged.rows;
-    step.exchanged.bytes += exchanged.bytes;
-    if (!is_empty) tally(graph, evaluation);
+    account(step, evaluation, exchange.counters(), watch.lap());
+    if (!graph.is_padding()) tally(graph, evaluation);
     step.scatter += watch.lap();
   }
-  if (called_before_)
-    timings_.add(step);
-  else    // the first call warms up: memory, kernels, libraries
-    timings_.first_call = step.graph + step.transfer + step.model + step.exchange + step.scatter;
-  called_before_ = true;
 }
 
-void PairMofmd::tally(const Graph &graph, const Evaluation &evaluation)
+// The same where the graph lives on the device, which makes forces of gradients and cuts chunks.
+void PairMofmd::evaluate_resident(Timings &step, int num_atoms)
+{
+  Stopwatch watch;
+  const ExchangeScope exchange(*resident_, num_atoms, sent_nodes_,
+                               takes_part_in_exchange() ? this : nullptr);
+  const Wanted wanted{vflag_either != 0, vflag_atom != 0};
+  const Evaluation evaluation = model_->evaluate(*resident_, wanted, chunk_);
+  account(step, evaluation, exchange.counters(), watch.lap());
+  if (!resident_->is_padding()) tally(*resident_, evaluation);
+  step.scatter += watch.lap();
+}
+
+// Where the time of an evaluation went, and what it sent to other ranks.
+void PairMofmd::account(Timings &step, const Evaluation &evaluation,
+                        const ExchangeCounters &exchanged, double seconds)
+{
+  step.transfer += evaluation.transfer_seconds;
+  step.exchange += exchanged.seconds;
+  step.model += seconds - evaluation.transfer_seconds - exchanged.seconds;
+  step.exchanged.forward_calls += exchanged.forward_calls;
+  step.exchanged.rows += nodes().is_padding() ? 0 : exchanged.rows;
+  step.exchanged.bytes += exchanged.bytes;
+}
+
+void PairMofmd::tally(const Nodes &graph, const Evaluation &evaluation)
 {
   check_finite(graph, evaluation);
   for (std::int64_t k = 0; k < graph.num_local_nodes; ++k) {
@@ -174,7 +203,11 @@ void PairMofmd::tally(const Graph &graph, const Evaluation &evaluation)
     if (eflag_atom) eatom[graph.node_atom[k]] += energy;
   }
   add_forces(graph, evaluation);
-  if (!vflag_global || gives_edge_gradients()) return;
+  if (vflag_atom && evaluation.node_virials)
+    for (std::int64_t k = 0; k < graph.num_local_nodes; ++k)
+      for (int d = 0; d < 6; ++d)
+        vatom[graph.node_atom[k]][d] += energy_unit_ * evaluation.node_virials[6 * k + d];
+  if (!vflag_global || evaluation.edge_gradients) return;
   // LAMMPS asks for the virial on the first step of a run even if no pressure is ever used, so a
   // model that gives none cannot be refused here.
   const double no_virial[9] = {NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
@@ -193,13 +226,13 @@ void PairMofmd::warn_of_missing_virial()
                               "' gives no virial: pressures are not a number, use no barostat");
 }
 
-void PairMofmd::add_forces(const Graph &graph, const Evaluation &evaluation)
+void PairMofmd::add_forces(const Nodes &graph, const Evaluation &evaluation)
 {
   // With newton on LAMMPS itself sums the forces on ghosts back to their owners.
   double *const forces =
       ghosts_are_nodes() && !force->newton_pair ? atom_forces_.data() : atom->f[0];
-  if (gives_edge_gradients()) {
-    tally_edges(graph, evaluation.edge_gradients, forces);
+  if (evaluation.edge_gradients) {    // only on the graph of the host
+    tally_edges(static_cast<const Graph &>(graph), evaluation.edge_gradients, forces);
     return;
   }
   for (std::int64_t k = 0; k < graph.num_nodes; ++k)
@@ -239,7 +272,7 @@ void PairMofmd::tally_edges(const Graph &graph, const double *edge_gradients, do
   }
 }
 
-void PairMofmd::check_finite(const Graph &graph, const Evaluation &evaluation)
+void PairMofmd::check_finite(const Nodes &graph, const Evaluation &evaluation)
 {
   // Sums are finite when all terms are; only then is the culprit looked for.
   double sum = 0.0;
@@ -258,9 +291,11 @@ void PairMofmd::check_finite(const Graph &graph, const Evaluation &evaluation)
     return true;
   };
   while (node < graph.num_nodes && is_finite(node)) ++node;
-  for (std::int64_t e = 0; node == graph.num_nodes && e < graph.num_edges; ++e)
+  for (std::int64_t e = 0;
+       evaluation.edge_gradients && node == graph.num_nodes && e < graph.num_edges; ++e)
     for (int d = 0; d < 3; ++d)
-      if (!std::isfinite(evaluation.edge_gradients[3 * e + d])) node = graph.centres()[e];
+      if (!std::isfinite(evaluation.edge_gradients[3 * e + d]))
+        node = static_cast<const Graph &>(graph).centres()[e];
   if (node == graph.num_nodes) return;    // finite terms whose sum overflows
   const int i = graph.node_atom[node];
   throw ModelError(fmt::format(

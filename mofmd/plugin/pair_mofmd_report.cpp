@@ -7,6 +7,7 @@
 #include "utils.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <mpi.h>
 #include <sys/resource.h>
 
@@ -16,8 +17,10 @@ namespace mofmd {
 
 namespace {
 
-  double peak_memory_MiB()
+  // Of the process; on a GPU of what torch holds there.
+  double peak_memory_MiB(const std::string &device)
   {
+    if (const double bytes = peak_device_memory(device)) return bytes / 1048576.0;
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     return usage.ru_maxrss / 1024.0;
@@ -45,18 +48,19 @@ std::string PairMofmd::estimate_memory()
 {
   const ModelInfo &info = model_->info();
   const double free = free_memory(info.device);
-  double edges = static_cast<double>(graph_.num_edges), most_edges = 0.0;
+  double edges = static_cast<double>(nodes().num_edges), most_edges = 0.0;
   MPI_Allreduce(&edges, &most_edges, 1, MPI_DOUBLE, MPI_MAX, world);
   if (info.bytes_per_edge <= 0.0 || free <= 0.0) {
     if (chunking_ != Chunk::automatic) return "";
     return "chunk auto needs a file that knows its memory per edge (written by `mofmd deploy`) and "
-           "a CPU: give a number of atoms instead";
+           "a device that tells how much is free: give a number of atoms instead";
   }
-  // Ranks of one node share its memory; a fifth is left to everything else.
-  double share = 0.8 * free / ranks_on_node() - bytes_beside_chunks(), least_share = 0.0;
+  // Ranks on one device share its memory; a fifth is left to everything else.
+  double share = 0.8 * free / ranks_on_device() - bytes_beside_chunks(), least_share = 0.0;
   MPI_Allreduce(&share, &least_share, 1, MPI_DOUBLE, MPI_MIN, world);
   const double edges_that_fit = std::max(0.0, least_share) / info.bytes_per_edge;
-  const double edges_per_atom = edges / std::max<std::int64_t>(1, graph_.num_local_nodes);
+  const double edges_per_atom = edges / std::max<std::int64_t>(1, nodes().num_local_nodes);
+  if (chunking_ == Chunk::automatic) chunk_ = 0;    // what an earlier run chose is no limit
   if (chunking_ == Chunk::automatic && edges > edges_that_fit)
     chunk_ = std::max<std::int64_t>(1, static_cast<std::int64_t>(edges_that_fit / edges_per_atom));
   if (chunk_ > 0) edges = std::min(edges, static_cast<double>(chunk_) * edges_per_atom);
@@ -83,19 +87,26 @@ std::string PairMofmd::estimate_memory()
 double PairMofmd::bytes_beside_chunks() const
 {
   const ModelInfo &info = model_->info();
-  if (chunking_ == Chunk::none || info.layers == 0) return 0.0;
+  if (chunk_ == 0 && chunking_ != Chunk::automatic) return 0.0;
+  if (info.layers == 0) return 0.0;
   const double feature_bytes = info.dtype == "float64" ? 8.0 : 4.0;
   return feature_bytes * (info.layers + 2) * info.exchange_width *
-             static_cast<double>(graph_.num_nodes) +
-         160.0 * static_cast<double>(graph_.num_edges);
+             static_cast<double>(nodes().num_nodes) +
+         160.0 * static_cast<double>(nodes().num_edges);
 }
 
-int PairMofmd::ranks_on_node() const
+// Ranks of this node whose models run on the same device as this one's.
+int PairMofmd::ranks_on_device() const
 {
-  MPI_Comm node;
+  MPI_Comm node, device;
   MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, comm->me, MPI_INFO_NULL, &node);
+  const std::string &name = model_->info().device;    // "cpu" or "cuda:1"
+  const std::size_t colon = name.find(':');
+  const int number = colon == std::string::npos ? 0 : std::atoi(name.c_str() + colon + 1);
+  MPI_Comm_split(node, number, comm->me, &device);
   int count = 1;
-  MPI_Comm_size(node, &count);
+  MPI_Comm_size(device, &count);
+  MPI_Comm_free(&device);
   MPI_Comm_free(&node);
   return count;
 }
@@ -104,17 +115,21 @@ int PairMofmd::ranks_on_node() const
 void PairMofmd::finish()
 {
   enum { GRAPH, TRANSFER, MODEL, EXCHANGE, SCATTER, TOTAL, FIRST, CALLS, MEMORY, NUM_MAX };
-  double mine[NUM_MAX] = {timings_.graph,      timings_.transfer,
-                          timings_.model,      timings_.exchange,
-                          timings_.scatter,    0.0,
-                          timings_.first_call, static_cast<double>(timings_.calls),
-                          peak_memory_MiB()};
+  double mine[NUM_MAX] = {timings_.graph,
+                          timings_.transfer,
+                          timings_.model,
+                          timings_.exchange,
+                          timings_.scatter,
+                          0.0,
+                          timings_.first_call,
+                          static_cast<double>(timings_.calls),
+                          peak_memory_MiB(model_ ? model_->info().device : "cpu")};
   for (int part = GRAPH; part <= SCATTER; ++part) mine[TOTAL] += mine[part];
   enum { NODES, EDGES, GHOSTS, ROWS, BYTES, NUM_SUM };
   const auto count = [](auto number) { return static_cast<double>(number); };
-  const double counts[NUM_SUM] = {count(graph_.is_padding() ? 0 : graph_.num_local_nodes),
-                                  count(graph_.num_edges),
-                                  count(graph_.num_nodes - graph_.num_local_nodes),
+  const double counts[NUM_SUM] = {count(nodes().is_padding() ? 0 : nodes().num_local_nodes),
+                                  count(nodes().num_edges),
+                                  count(nodes().num_nodes - nodes().num_local_nodes),
                                   count(timings_.exchanged.rows), count(timings_.exchanged.bytes)};
   double max[NUM_MAX], mean[NUM_MAX], sum[NUM_SUM];
   MPI_Reduce(mine, max, NUM_MAX, MPI_DOUBLE, MPI_MAX, 0, world);
@@ -144,7 +159,9 @@ void PairMofmd::finish()
     text += fmt::format("  node evaluations per layer, all ranks: {:.0f}; {:.1f} kB of features "
                         "and gradients exchanged per step\n",
                         sum[ROWS] / layers, 1e-3 * sum[BYTES] / max[CALLS]);
-  text += fmt::format("  peak memory of a rank: {:.0f} MiB\n", max[MEMORY]);
+  const bool is_on_gpu = model_->info().device != "cpu";
+  text += fmt::format("  peak memory of a rank: {:.0f} MiB{}\n", max[MEMORY],
+                      is_on_gpu ? " on its GPU" : "");
   utils::logmesg(lmp, text);
 }
 

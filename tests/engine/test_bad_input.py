@@ -168,7 +168,7 @@ def test_no_pair_coeff(work: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("device tpu", "device must be auto, cpu or cuda, not 'tpu'"),
+        ("device tpu", "device must be auto, cpu, cuda or cuda:N, not 'tpu'"),
         ("fast", "unknown option 'fast'"),
     ],
 )

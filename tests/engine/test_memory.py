@@ -56,7 +56,8 @@ def peak_mib(tmp_path: Path, script: str) -> float:
 def test_chunks_bound_the_memory(tmp_path: Path) -> None:
     write_structure(crystal().repeat(2), tmp_path / "structure.data")
     whole, chunks = (
-        peak_mib(tmp_path, RUN.format(pair=embedded(options))) for options in ("", "chunk 100")
+        peak_mib(tmp_path, RUN.format(pair=embedded(options)))
+        for options in ("chunk none", "chunk 100")
     )
     nothing = 300.0  # LAMMPS and libtorch themselves
     assert chunks - nothing < 0.5 * (whole - nothing)
@@ -106,7 +107,7 @@ def test_chunk_auto_makes_it_fit(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("chunk 0", "chunk must be a number of atoms or auto, not '0'"),
+        ("chunk 0", "chunk must be a number of atoms, auto or none, not '0'"),
         ("chunk some", "some"),
         ("chunk auto", "needs a file that knows its memory per edge"),
     ],

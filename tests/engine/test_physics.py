@@ -55,7 +55,7 @@ def test_forces_are_minus_the_gradient_of_the_energy(
 
 @pytest.mark.frameworks
 @pytest.mark.parametrize("file", MODELS)
-@pytest.mark.parametrize("system", ["tilted", "thin"])
+@pytest.mark.parametrize("system", ["tilted", pytest.param("thin", marks=pytest.mark.long)])
 def test_stress_is_the_derivative_by_all_nine_strains(
     file: str, system: str, nequip_models: Path, mace_models: Path, tmp_path: Path
 ) -> None:

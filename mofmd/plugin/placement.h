@@ -1,0 +1,46 @@
+// Which process of a node this is, and which of its GPUs is its own. Free of torch, LAMMPS and MPI.
+
+#ifndef MOFMD_PLACEMENT_H
+#define MOFMD_PLACEMENT_H
+
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+
+namespace mofmd {
+
+// Counted over all partitions: launchers say so in the environment. Without a launcher, or one
+// that does not, `rank` itself (of the whole launch), which is right on one node.
+inline int rank_on_node(int rank)
+{
+  for (const char *name : {"MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "PALS_LOCAL_RANKID",
+                           "MV2_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "FLUX_TASK_LOCAL_ID"})
+    if (const char *const text = std::getenv(name)) return std::atoi(text);
+  return rank;
+}
+
+// "auto", "cpu", "cuda" or "cuda:" and a number.
+inline bool is_device_name(const std::string &name)
+{
+  if (name == "auto" || name == "cpu" || name == "cuda") return true;
+  const std::string index = name.compare(0, 5, "cuda:") == 0 ? name.substr(5) : "";
+  return !index.empty() && index.size() <= 3 &&
+         index.find_first_not_of("0123456789") == std::string::npos;
+}
+
+// "cuda:1" as asked for, or for "cuda" the ranks of a node in turn over the GPUs that they see.
+// Throws std::invalid_argument when there is no such GPU.
+inline std::string gpu_of_rank(const std::string &wanted, int rank_on_node, int num_gpus)
+{
+  if (wanted.find(':') == std::string::npos)
+    return "cuda:" + std::to_string(rank_on_node % num_gpus);
+  const int index = std::atoi(wanted.c_str() + wanted.find(':') + 1);
+  if (index >= num_gpus)
+    throw std::invalid_argument("device " + wanted + " is asked for, but torch sees " +
+                                std::to_string(num_gpus) + " GPU(s), counted from cuda:0");
+  return "cuda:" + std::to_string(index);
+}
+
+}    // namespace mofmd
+
+#endif

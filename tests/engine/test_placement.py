@@ -1,0 +1,80 @@
+"""Which GPU a rank takes: the plugin's own header, compiled, with numbers of GPUs made up."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import mofmd
+
+PROGRAM = """\
+#include "placement.h"
+#include <cstdio>
+int main(int, char **arg)
+{
+  if (!mofmd::is_device_name(arg[1])) return std::puts("no name"), 0;
+  try {
+    const int rank = mofmd::rank_on_node(std::atoi(arg[2]));
+    std::puts(mofmd::gpu_of_rank(arg[1], rank, std::atoi(arg[3])).c_str());
+  } catch (const std::invalid_argument &error) {
+    std::puts(error.what());
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    work = tmp_path_factory.mktemp("placement")
+    (work / "main.cpp").write_text(PROGRAM)
+    headers = Path(mofmd.__file__).parent / "plugin"
+    command = ["g++", "-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{headers}"]
+    subprocess.run([*command, "main.cpp", "-o", "place"], cwd=work, check=True)
+    return work / "place"
+
+
+def place(program: Path, device: str, rank: int, gpus: int, **launcher: str) -> str:
+    names = ("LOCAL_RANK", "LOCALRANKID", "SLURM_LOCALID", "FLUX_TASK_LOCAL_ID")
+    env = {k: v for k, v in os.environ.items() if not any(name in k for name in names)}
+    command = [program, device, str(rank), str(gpus)]
+    done = subprocess.run(
+        command, env={**env, **launcher}, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_ranks_of_a_node_take_gpus_in_turn(program: Path) -> None:
+    assert [place(program, "cuda", rank, 4) for rank in range(6)] == [
+        f"cuda:{k}" for k in (0, 1, 2, 3, 0, 1)
+    ]
+    assert {place(program, "cuda", rank, 1) for rank in range(3)} == {"cuda:0"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "PALS_LOCAL_RANKID"],
+)
+def test_the_launcher_knows_the_rank_on_the_node(program: Path, name: str) -> None:
+    # rank 9 of the launch is the second process of its node
+    assert place(program, "cuda", 9, 4, **{name: "1"}) == "cuda:1"
+
+
+def test_partitions_spread(program: Path) -> None:
+    # -partition 4x1: each is rank 0 of its world, 0 to 3 of the launch
+    assert [place(program, "cuda", rank, 2) for rank in range(4)] == [
+        "cuda:0",
+        "cuda:1",
+        "cuda:0",
+        "cuda:1",
+    ]
+
+
+def test_a_gpu_by_number(program: Path) -> None:
+    assert place(program, "cuda:3", 0, 4) == "cuda:3"
+    assert "cuda:4 is asked for, but torch sees 4 GPU(s)" in place(program, "cuda:4", 0, 4)
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1234", ""])
+def test_no_names_of_devices(program: Path, name: str) -> None:
+    assert place(program, name, 0, 1) == "no name"
