@@ -65,6 +65,35 @@ def test_voigt_order() -> None:
         stress_matrix(np.zeros(4))
 
 
+def test_npz_there_and_back(tmp_path: Path) -> None:
+    frames = [
+        frame(-10.5, stress=1e-3 * np.eye(3), origin="crystal", phase="hot", temperature_K=9.0),
+        frame(-11.0, stress=np.zeros((3, 3))),
+    ]
+    write_frames(tmp_path / "set.npz", frames)
+    again = read_frames(tmp_path / "set.npz")
+    assert [found.info for found in again] == [expected.info for expected in frames]
+    for old, new in zip(frames, again, strict=True):
+        np.testing.assert_array_equal(new.numbers, old.numbers)
+        np.testing.assert_allclose(new.positions, old.positions, atol=1e-6)
+        np.testing.assert_allclose(new.cell.array, old.cell.array, atol=1e-12)
+        for name in ("energy_eV", "forces_eV_per_A", "stress_eV_per_A3"):
+            np.testing.assert_allclose(
+                getattr(labels_of(new), name), getattr(labels_of(old), name), rtol=1e-6, atol=1e-9
+            )
+
+
+def test_npz_refuses_what_has_no_row(tmp_path: Path) -> None:
+    small = labelled(frame().copy()[:3], Labels(0.0, np.zeros((3, 3)), np.zeros((3, 3))))
+    with pytest.raises(InputError, match="one number of atoms"):
+        write_frames(tmp_path / "a.npz", [frame(), small])
+    bare = frame()
+    no_stress = labelled(bare, Labels(0.0, np.zeros((len(bare), 3)), None))
+    with pytest.raises(InputError, match="frames with stress"):
+        write_frames(tmp_path / "a.npz", [no_stress])
+    assert not (tmp_path / "a.npz").exists()
+
+
 def test_npz(tmp_path: Path) -> None:
     numbers = np.array([[6, 1], [6, 1]])
     np.savez(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -96,6 +97,10 @@ def run_condition(
         If the run could not begin, or was killed.
     """
     status = read_status(folder)
+    if status.get("state") == "failed" and not status.get("step"):
+        # it never began, for a reason that may be gone by now: nothing is lost
+        shutil.rmtree(folder)
+        status = {}
     if (folder / "manifest.json").exists():
         _check_same(condition, model, folder)
     if status.get("state") not in ("finished", "failed"):

@@ -18,6 +18,7 @@ from mofmd.learning.training_types import Epoch, TrainOptions
 RUN = "run"
 NAME = "model"
 EV_TO_MEV = 1e3
+LAST_LR_SHARE = 0.02
 _FIELDS = {
     "force_mae": "mae_f",
     "force_rmse": "rmse_f",
@@ -66,6 +67,8 @@ def make_config(
         config["foundation_model"] = str(options.start.resolve())
         config["multiheads_finetuning"] = False
     change(config, [word if word.startswith("+") else f"+{word}" for word in options.settings])
+    if config.get("lr_scheduler_gamma") == "auto":
+        config["lr_scheduler_gamma"] = LAST_LR_SHARE ** (1.0 / int(config["max_num_epochs"]))
     return {key: value for key, value in config.items() if value is not None}
 
 

@@ -42,6 +42,12 @@ RECORD = "training.json"
 SCHEMA = "mofmd-training-1"
 MODEL = "model.mofmd.pth"
 POLL_S = 2.0
+# glibc hands the megabytes that each step frees back to the system, and fetches them anew, page by
+# page: a fifth of the time of a training on a CPU
+KEEP_FREED_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": f"{32 << 20}",
+    "MALLOC_TRIM_THRESHOLD_": f"{1 << 36}",
+}
 _FRAMEWORK: dict[Family, Framework] = {"allegro": "nequip", "nequip": "nequip", "mace": "mace"}
 _TRAINER: dict[Family, ModuleType] = {
     "allegro": train_nequip,
@@ -118,7 +124,7 @@ def run_training(folder: Path, report: Callable[[str], None] = print) -> list[Ep
         python = create_environment(_FRAMEWORK[family], report)
         report(f"training {family} on {record['frames']['train']} frames")
         threads = str(record["options"]["threads"])
-        env = {**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": threads}
+        env = {**KEEP_FREED_MEMORY, **os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": threads}
         env["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # e3nn 0.4.4 reads its own constants
         last: list[str] = []
         with (
