@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from ase import Atoms
 from typer.testing import CliRunner
 
 from mofmd.cli.main import app
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning.conditions import deformed, make_conditions, read_conditions
 from mofmd.learning.dataset import Labels, labelled, labels_of, read_frames, write_frames
 from mofmd.learning.distil_config import DistilConfig, make_distil_config, read_distil_config
@@ -87,11 +88,20 @@ def test_deformed_cells_have_the_volume_that_is_asked_for() -> None:
 
 def test_recipe_of_the_embedded_model() -> None:
     """The configurations that are told to make it again are read and mean what they say."""
-    folder = Path(__file__).parents[1] / "deploy/models/zif4_allegro"
-    conditions = read_conditions(folder / "runs.yaml")
-    assert len(conditions) == len({each.name for each in conditions}) == 6 + 6 + 4
-    for each in conditions:
-        check_timesteps(each.protocol, each.start())
+    folder = Path(__file__).parents[1] / "deploy/models/zif4"
+    for name, count in (
+        ("runs", 6 + 6 + 4),
+        ("train_runs", 2 + 4 + 6 + 6 + 2 + 10),
+        ("test_runs", 11),
+    ):
+        conditions = read_conditions(folder / f"{name}.yaml")
+        assert len(conditions) == len({each.name for each in conditions}) == count
+        for each in conditions:
+            check_timesteps(each.protocol, zif4())
+    of_training = read_frames(folder / "frames_train.npz")
+    held_out = {f"glass{number:02d}" for number in range(6, 11)}
+    assert not held_out & {frame.info["origin"] for frame in of_training}
+    assert held_out < {frame.info["origin"] for frame in read_frames(folder / "frames_test.npz")}
     values = yaml.safe_load((folder / "distil.yaml").read_text())
     config = read_template("allegro")
     change(config, [*values["training"]["settings"], *values["later_settings"]])
@@ -157,6 +167,19 @@ def test_frames_of_a_run_that_holds(tmp_path: Path) -> None:
     longer = [replace(conditions[0], protocol=replace(conditions[0].protocol, time_ps=0.04))]
     with pytest.raises(InputError, match="of another model or other conditions"):
         sample(longer, embedded_model(), tmp_path / "runs", options, told.append)
+
+
+def test_a_run_that_never_began_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conditions = runs_of(tmp_path, time_ps=0.01, temperature_K=300)
+    (tmp_path / "no-plugin").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setenv("MOFMD_PLUGIN_DIR", str(tmp_path / "no-plugin"))
+        with pytest.raises(RunError, match="before its first step"):
+            sample(conditions, embedded_model(), tmp_path / "runs", SampleOptions(), str)
+    (found,) = sample(conditions, embedded_model(), tmp_path / "runs", SampleOptions(), str)
+    assert found.broken == ""
 
 
 def test_last_frames_before_a_break(tmp_path: Path) -> None:
@@ -363,6 +386,7 @@ def test_distillation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if environment_python("nequip") is None:
         pytest.skip("the nequip environment is absent: `mofmd env nequip`")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # a labeller adds the folder
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     config = configured(tmp_path, distorted_per_round=1, distortion={"kick_share": 0.5})
     for _ in range(6):
