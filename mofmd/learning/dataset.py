@@ -204,10 +204,10 @@ def write_npz(path: Path, frames: Sequence[Atoms]) -> None:
         raise InputError(f"{path}: an npz file takes frames of one number of atoms; use extxyz")
     if any(each.stress_eV_per_A3 is None for each in labels):
         raise InputError(f"{path}: an npz file takes frames with stress; use extxyz")
-    info = {
-        name: np.array([str(frame.info.get(name, "")) for frame in frames])
-        for name in ("trajectory", "origin", "phase")
-    }
+
+    def words(name: str) -> np.ndarray:
+        return np.array([str(frame.info.get(name, "")) for frame in frames])
+
     temperatures = [float(frame.info.get("temperature_K", np.nan)) for frame in frames]
     buffer = io.BytesIO()
     np.savez_compressed(
@@ -219,7 +219,9 @@ def write_npz(path: Path, frames: Sequence[Atoms]) -> None:
         forces=np.array([each.forces_eV_per_A for each in labels], np.float32),
         stress=np.array([each.stress_eV_per_A3 for each in labels], np.float32),
         temperature_K=np.array(temperatures),
-        **info,
+        trajectory=words("trajectory"),
+        origin=words("origin"),
+        phase=words("phase"),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, buffer.getvalue())
