@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from mofmd.models.embedded import embedded_model
 from tests.engine.conftest import DeployedModels
 from tests.engine.lammps import (
     checked,
@@ -21,7 +20,8 @@ from tests.engine.lammps import (
     sanitizer_preload,
     write_structure,
 )
-from tests.engine.systems import SPECIES, SYSTEMS, crystal
+from tests.engine.systems import SYSTEMS, crystal
+from tests.engine.test_memory import embedded
 from tests.engine.test_ranks import same, with_vacuum
 
 Points = tuple[np.ndarray, int, float]  # points (n, 3), how many are centres, cutoff
@@ -125,8 +125,12 @@ def with_graph(pair: str, options: str) -> str:
     return f"{style} {options}\n{coeff}"
 
 
-def embedded() -> str:
-    return f"pair_style allegro\npair_coeff * * {embedded_model()} {' '.join(SPECIES)}"
+def check_against_host(pair: str, options: str, work: Path) -> None:
+    """Compare all awkward systems, to 1e-10."""
+    structures = [make() for make in SYSTEMS.values()]
+    expected = evaluate(structures, work / "host", with_graph(pair, "graph host"))
+    found = evaluate(structures, work / "resident", with_graph(pair, options))
+    same(found, expected, force_tolerance=1e-10)
 
 
 UPSTREAM = [
@@ -147,20 +151,13 @@ UPSTREAM = [
     ],
 )
 def test_same_as_on_the_host(file: str, source: str, nequip_models: Path, tmp_path: Path) -> None:
-    pair = pair_lines(nequip_models / file)
-    structures = [make() for make in SYSTEMS.values()]
-    expected = evaluate(structures, tmp_path / "host", with_graph(pair, "graph host"))
-    found = evaluate(structures, tmp_path / source, with_graph(pair, f"graph {source}"))
-    same(found, expected, force_tolerance=1e-10)
+    check_against_host(pair_lines(nequip_models / file), f"graph {source}", tmp_path)
 
 
 @pytest.mark.frameworks
 def test_mace_of_upstream(mace_models: Path, tmp_path: Path) -> None:
-    pair = pair_lines(mace_models / "mace-f64.model-lammps.pt")
-    structures = [make() for make in SYSTEMS.values()]
-    expected = evaluate(structures, tmp_path / "host", pair)
-    found = evaluate(structures, tmp_path / "device", with_graph(pair, "graph device"))
-    same(found, expected, force_tolerance=1e-10)
+    file = mace_models / "mace-f64.model-lammps.pt"
+    check_against_host(pair_lines(file), "graph device", tmp_path)
 
 
 @pytest.mark.frameworks
@@ -176,11 +173,7 @@ def test_mace_of_upstream(mace_models: Path, tmp_path: Path) -> None:
     ],
 )
 def test_deployed_models(name: str, options: str, deployed: DeployedModels, tmp_path: Path) -> None:
-    pair = pair_lines(deployed(name))
-    structures = [make() for make in SYSTEMS.values()]
-    expected = evaluate(structures, tmp_path / "host", pair)
-    found = evaluate(structures, tmp_path / "device", with_graph(pair, f"graph device{options}"))
-    same(found, expected, force_tolerance=1e-10)
+    check_against_host(pair_lines(deployed(name)), f"graph device{options}", tmp_path)
 
 
 @pytest.mark.frameworks
