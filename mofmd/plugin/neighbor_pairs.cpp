@@ -9,8 +9,6 @@ namespace mofmd {
 
 namespace {
 
-  using torch::indexing::Slice;
-
   // Centres taken at a time: about 500 points of a molecular system are looked at for each of them.
   constexpr std::int64_t CENTRES_AT_ONCE = 16384;
   constexpr std::int64_t CELLS_PER_CUTOFF = 2;
