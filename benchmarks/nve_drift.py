@@ -1,6 +1,6 @@
-"""Energy conservation of the embedded model: NVE of the ZIF-4 crystal, with a figure.
+"""Energy conservation of the models in the package: NVE of the ZIF-4 crystal, with a figure.
 
-Usage: python benchmarks/nve_drift.py [--picoseconds 10] [--output nve_drift.png]
+Usage: python benchmarks/nve_drift.py [MODEL ...] [--picoseconds 10] [--output nve_drift.png]
 """
 
 import argparse
@@ -10,7 +10,8 @@ import numpy as np
 
 from mofmd.engine.launch import Resources
 from mofmd.engine.script import run_script
-from mofmd.models.embedded import embedded_model
+from mofmd.models.embedded import embedded_model, embedded_models
+from mofmd.models.model_file import pair_commands, read_model_file
 from mofmd.structures.zif import zif4
 from mofmd.units import FS_TO_PS
 
@@ -18,8 +19,7 @@ SCRIPT = """\
 units metal
 atom_style atomic
 read_data structure.data
-pair_style allegro
-pair_coeff * * {model} C H N Zn
+{potential}
 minimize 0 0.01 50 1000
 reset_timestep 0
 velocity all create 600 3 loop geom
@@ -32,18 +32,23 @@ run {steps}
 """
 
 
-def total_energy(timestep_fs: float, picoseconds: float) -> tuple[np.ndarray, np.ndarray, float]:
+TYPE_NAMES = ("C", "H", "N", "Zn")
+
+
+def total_energy(
+    model: Path, timestep_fs: float, picoseconds: float
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Return times (ps), total energy per atom above its start (meV), and mean temperature (K)."""
     atoms = zif4()
     timestep_ps = timestep_fs * FS_TO_PS
     every = round(0.02 / timestep_ps)
     script = SCRIPT.format(
-        model=embedded_model(),
+        potential="\n".join(pair_commands(read_model_file(model).family, model, TYPE_NAMES)),
         timestep_ps=timestep_ps,
         every=every,
         steps=every * round(picoseconds / (every * timestep_ps)),
     )
-    done = run_script(script, atoms, ("C", "H", "N", "Zn"), Resources(ranks=2))
+    done = run_script(script, atoms, TYPE_NAMES, Resources(ranks=2))
     table = done.tables[-1].columns
     energy = 1e3 * (table["TotEng"] - table["TotEng"][0]) / len(atoms)
     return table["Step"] * timestep_ps, energy, float(table["Temp"].mean())
@@ -55,25 +60,30 @@ def main() -> None:
     from matplotlib.figure import Figure
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("models", nargs="*", default=embedded_models())
     parser.add_argument("--picoseconds", type=float, default=10.0)
     parser.add_argument("--output", type=Path, default=Path("nve_drift.png"))
     arguments = parser.parse_args()
-    figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+    names = arguments.models
+    figure = Figure(figsize=(1.2 + 2.4 * len(names), 3.0), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    for timestep_fs in (0.5, 0.25):
-        times, energy, temperature = total_energy(timestep_fs, arguments.picoseconds)
-        drift = np.polyfit(times, energy, 1)[0]
-        print(
-            f"{timestep_fs} fs, {temperature:.0f} K: drift {drift:+.4f} meV/atom/ps, "
-            f"fluctuation {energy.std():.4f} meV/atom"
-        )
-        label = f"{timestep_fs} fs: {drift:+.4f} meV/atom/ps"
-        axes.plot(times, energy, linewidth=0.8, label=label)
-    axes.set(xlabel="Time (ps)", ylabel="Total energy − start (meV/atom)")
-    axes.set_title(f"NVE, ZIF-4 crystal, 272 atoms, {embedded_model().name}", fontsize=9)
-    axes.set_ylim(-0.5, 0.5)
-    axes.legend(loc="upper left", fontsize=8)
+    panels = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
+    for name, axes in zip(names, panels, strict=True):
+        for timestep_fs in (0.5, 0.25):
+            times, energy, temperature = total_energy(
+                embedded_model(name), timestep_fs, arguments.picoseconds
+            )
+            drift = np.polyfit(times, energy, 1)[0]
+            print(
+                f"{name}, {timestep_fs} fs, {temperature:.0f} K: drift {drift:+.4f} meV/atom/ps, "
+                f"fluctuation {energy.std():.4f} meV/atom"
+            )
+            label = f"{timestep_fs} fs: {drift:+.4f} meV/atom/ps"
+            axes.plot(times, energy, linewidth=0.8, label=label)
+        axes.set(xlabel="Time (ps)", title=name, ylim=(-0.5, 0.5))
+        axes.legend(loc="upper left", fontsize=7)
+    panels[0].set_ylabel("Total energy − start (meV/atom)")
+    figure.suptitle("NVE, ZIF-4 crystal, 272 atoms, 300 K", fontsize=9)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(arguments.output, dpi=150)
 

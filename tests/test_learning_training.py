@@ -139,6 +139,10 @@ def test_what_a_training_refuses(tmp_path: Path) -> None:
     (tmp_path / "b" / "mine").touch()
     with pytest.raises(InputError, match="not empty"):
         prepare_training(tmp_path / "b", train, val, options)
+    compiled = TrainOptions("nequip", size="xs", settings=("compile_mode=compile",))
+    with pytest.raises(InputError, match="set batch_size=2"):
+        prepare_training(tmp_path / "c", train, val, compiled)
+    assert not (tmp_path / "c").exists()
     with pytest.raises(InputError, match="family: 'gap', expected nequip, allegro, mace"):
         TrainOptions("gap")  # type: ignore[arg-type]
     with pytest.raises(MissingFileError, match="no such checkpoint"):

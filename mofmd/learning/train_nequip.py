@@ -9,6 +9,7 @@ from typing import Any
 
 from ase import Atoms
 
+from mofmd.errors import InputError
 from mofmd.learning.dataset import write_frames
 from mofmd.learning.train_config import change
 from mofmd.learning.training_types import Epoch, TrainOptions
@@ -33,7 +34,13 @@ def write_data(folder: Path, train: Sequence[Atoms], val: Sequence[Atoms]) -> No
 def make_config(
     folder: Path, template: dict[str, Any], options: TrainOptions, train: Sequence[Atoms]
 ) -> dict[str, Any]:
-    """Fill in a configuration."""
+    """Fill in a configuration.
+
+    Raises
+    ------
+    InputError
+        If a setting does not fit.
+    """
     config = dict(template)
     config["size"] = options.size
     config["data_dir"] = str(folder.resolve())
@@ -46,6 +53,8 @@ def make_config(
         config["start"] = "trained"
         config["checkpoint"] = str(options.start.resolve())
     change(config, options.settings)
+    if config.get("compile_mode") == "compile" and int(config.get("batch_size", 2)) < 2:
+        raise InputError("compile_mode=compile: nequip compiles for batches alone; set batch_size=2")
     if "batch_size" in config:  # a configuration of the user's own may count its steps itself
         config["steps_per_epoch"] = -(-len(train) // int(config["batch_size"]))
     return config

@@ -16,8 +16,9 @@ train() { # name, family, size, settings
 mkdir -p "$out"
 train allegro-1l-l2-32-4 allegro s "$cutoffs" sizes.s.l_max=2 sizes.s.num_scalar_features=32 sizes.s.num_tensor_features=4
 train allegro-1l-l3-48-8 allegro s "$cutoffs"
-train allegro-2l-l2-32-8 allegro m "$cutoffs" sizes.m.num_scalar_features=32 sizes.m.num_tensor_features=8
-train allegro-2l-l2-64-16 allegro m "$cutoffs"
+train allegro-1l-l3-64-16 allegro s "$cutoffs" sizes.s.num_scalar_features=64 sizes.s.num_tensor_features=16
+train allegro-1l-l2-64-16 allegro s "$cutoffs" sizes.s.l_max=2 sizes.s.num_scalar_features=64 sizes.s.num_tensor_features=16
+train allegro-2l-l1-32-8 allegro m "$cutoffs" sizes.m.l_max=1 sizes.m.num_scalar_features=32 sizes.m.num_tensor_features=8
 train nequip-2l-l1-32 nequip s "$cutoffs" sizes.s.num_layers=2
 train nequip-3l-l1-16 nequip s "$cutoffs" sizes.s.num_features=16
 train nequip-3l-l1-32 nequip s "$cutoffs"
@@ -26,6 +27,5 @@ train nequip-4l-l1-32 nequip m "$cutoffs"
 train mace-16x0-l2-c2 mace s max_L=0
 train mace-16x1-l2-c2 mace s
 train mace-16x1-l2-c3 mace s correlation=3
-train mace-16x1-l2-c2-r5 mace s r_max=5.0
 train mace-32x0-l2-c3 mace m max_L=0
 mofmd learn evaluate "$out"/*.mofmd.pth --frames "$(dirname "$0")/frames_test.npz" --time-on zif-4 -o "$out/report"
