@@ -37,7 +37,8 @@ def deploy(
     structure: Annotated[
         Path | None,
         typer.Option(
-            help="structure for the checks, any file that ASE reads; default: a small one"
+            help="structure for the checks: any file that ASE reads, or zif-4, ...; default: a "
+            "small one"
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="of the model, for the manifest")] = None,

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def verify(
     file: Annotated[Path, typer.Argument(help="a file that `mofmd deploy` wrote")],
     structure: Annotated[
-        Path | None, typer.Option(help="any file that ASE reads; default: the one in the file")
+        Path | None,
+        typer.Option(help="any file that ASE reads, or zif-4, ...; default: the file's own"),
     ] = None,
     ranks: Annotated[str, typer.Option(help="numbers of MPI ranks that must agree")] = "1,2,4",
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="where to run")] = "cpu",
@@ -56,7 +57,7 @@ def verify(
 
 
 def read_structures(path: Path | None) -> tuple[Atoms, ...] | None:
-    """Read the structures of a file that ASE knows; None for no file.
+    """Read a built-in crystal, or the structures of a file that ASE knows; None for neither.
 
     Raises
     ------
@@ -65,12 +66,13 @@ def read_structures(path: Path | None) -> tuple[Atoms, ...] | None:
     """
     from ase.io import read
 
-    from mofmd.errors import InputError, MissingFileError
+    from mofmd.errors import InputError
+    from mofmd.structures.read import BUILDERS, read_structure
 
     if path is None:
         return None
-    if not path.exists():
-        raise MissingFileError(f"{path}: no such structure file")
+    if str(path) in BUILDERS or not path.exists():
+        return (read_structure(path),)
     try:
         return tuple(read(path, index=":"))
     except Exception as error:  # ASE's readers raise whatever they meet

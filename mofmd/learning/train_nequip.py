@@ -54,7 +54,7 @@ def make_config(
         config["checkpoint"] = str(options.start.resolve())
     change(config, options.settings)
     if config.get("compile_mode") == "compile" and int(config.get("batch_size", 2)) < 2:
-        raise InputError("compile_mode=compile: nequip compiles for batches alone; set batch_size=2")
+        raise InputError("compile_mode=compile: nequip compiles batches only; set batch_size=2")
     if "batch_size" in config:  # a configuration of the user's own may count its steps itself
         config["steps_per_epoch"] = -(-len(train) // int(config["batch_size"]))
     return config

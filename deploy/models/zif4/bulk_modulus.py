@@ -2,8 +2,8 @@
 
     python bulk_modulus.py GUIDE.mofmd.pth MODEL [MODEL ...] > bulk_modulus.json
 
-The crystal stays orthorhombic (Pbca). Its cell is strained by +-0.5 % along a, b and c, the atoms of
-every strained cell are relaxed, and the stresses give the 3x3 block of the elastic tensor that a
+The crystal stays orthorhombic (Pbca). Its cell is strained by +-0.5 % along a, b and c, the atoms
+of every strained cell are relaxed, and the stresses give the 3x3 block of the elastic tensor that a
 pressure acts on; the cell follows its Newton step until no stress is left. A framework has modes so
 soft that conjugate gradients take hundreds of calls: here BFGS begins with the Hessian of a fast
 model, the guide, which leaves some twenty to a reference that takes seconds for each.
@@ -24,7 +24,7 @@ from mofmd.structures.read import read_structure
 STRAIN = 0.005
 FORCE_TOLERANCE = 0.003  # eV/Å, largest component
 STRESS_TOLERANCE = 0.005  # GPa
-LONGEST_MOVE = 0.1  # Å
+LONGEST_MOVE = 0.03  # Å: molecules turn, along a curve that a longer straight step leaves
 SOFTEST = 0.05  # eV/Å², of the curvatures to begin with
 
 
@@ -58,7 +58,9 @@ def relax(
     for _ in range(steps):
         labels = predict(model, [frames[k] for k in open_frames])
         largest = max(float(np.abs(label.forces_eV_per_A).max()) for label in labels)
-        print(f"{model.name}: {len(labels)} cells, largest force {largest:.4f} eV/Å", file=sys.stderr)
+        print(
+            f"{model.name}: {len(labels)} cells, largest force {largest:.4f} eV/Å", file=sys.stderr
+        )
         still = []
         for k, label in zip(open_frames, labels, strict=True):
             forces = label.forces_eV_per_A.ravel()
@@ -85,7 +87,7 @@ def relax(
 
 
 def strained(atoms: Atoms, strain: np.ndarray) -> Atoms:
-    """The structure with its cell vectors stretched by 1 + strain, (3,), atoms with them."""
+    """Return the structure with cell vectors stretched by 1 + strain, (3,), atoms with them."""
     frame = atoms.copy()
     frame.set_cell(atoms.cell.array * (1 + strain), scale_atoms=True)
     return frame
@@ -94,14 +96,16 @@ def strained(atoms: Atoms, strain: np.ndarray) -> Atoms:
 def bulk_modulus(model: Path, atoms: Atoms, guide: np.ndarray) -> dict[str, object]:
     """Relax cell and atoms, and return elastic constants and bulk moduli there."""
     strains = [np.zeros(3)] + [s * STRAIN * axis for axis in np.eye(3) for s in (1, -1)]
-    guides = [guide.copy() for _ in strains]
-    frames = [atoms.copy()]
-    stress = np.diag(relax(model, frames, guides[:1])[0])
+    frames, guides = [atoms.copy()], [guide.copy()]
+    relax(model, frames, guides)
+    guides = [guides[0].copy() for _ in strains]
     while True:
         frames = [strained(frames[0], strain) for strain in strains]
         stresses = [np.diag(s) for s in relax(model, frames, guides)]
         stress = stresses[0]
-        columns = [(p - m) / (2 * STRAIN) for p, m in zip(stresses[1::2], stresses[2::2], strict=True)]
+        columns = [
+            (p - m) / (2 * STRAIN) for p, m in zip(stresses[1::2], stresses[2::2], strict=True)
+        ]
         stiffness = 0.5 * (np.array(columns) + np.array(columns).T)
         print(model.name, frames[0].cell.lengths(), stress, stiffness.tolist(), file=sys.stderr)
         if np.abs(stress).max() < STRESS_TOLERANCE:
@@ -121,9 +125,7 @@ def main() -> None:
     """Print the results of every model as JSON."""
     guide_model, *models = map(Path, sys.argv[1:])
     atoms = read_structure("zif-4")
-    guide = hessian(guide_model, atoms)
-    start = [atoms]
-    relax(guide_model, start, [guide.copy()])
+    relax(guide_model, [atoms], [hessian(guide_model, atoms)])
     guide = hessian(guide_model, atoms)
     print(json.dumps({m.name: bulk_modulus(m, atoms, guide) for m in models}, indent=1))
 
