@@ -89,7 +89,9 @@ def _source_tree(source: Path, work: Path) -> Path:
         if not tarfile.is_tarfile(source):
             raise BuildError(f"{source} is neither a folder nor a tarball")
         with tarfile.open(source) as archive:
-            archive.extractall(work / "source", filter="data")
+            # no files outside the folder; Python 3.11 before 3.11.4 has no such filter
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)
+            archive.extractall(work / "source")
         trees = sorted((work / "source").iterdir())
         source = trees[0] if len(trees) == 1 else work / "source"
     if not (source / "cmake" / "CMakeLists.txt").exists():
