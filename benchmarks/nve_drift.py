@@ -10,8 +10,8 @@ import numpy as np
 
 from mofmd.engine.launch import Resources
 from mofmd.engine.script import run_script
-from mofmd.models.embedded import embedded_model, embedded_models
-from mofmd.models.model_file import pair_commands, read_model_file
+from mofmd.models.deployed import DeployedModel, read_deployed
+from mofmd.models.embedded import embedded_models, find_model
 from mofmd.structures.zif import zif4
 from mofmd.units import FS_TO_PS
 
@@ -32,23 +32,20 @@ run {steps}
 """
 
 
-TYPE_NAMES = ("C", "H", "N", "Zn")
-
-
 def total_energy(
-    model: Path, timestep_fs: float, picoseconds: float
+    model: DeployedModel, timestep_fs: float, picoseconds: float
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return times (ps), total energy per atom above its start (meV), and mean temperature (K)."""
     atoms = zif4()
     timestep_ps = timestep_fs * FS_TO_PS
     every = round(0.02 / timestep_ps)
     script = SCRIPT.format(
-        potential="\n".join(pair_commands(read_model_file(model).family, model, TYPE_NAMES)),
+        potential="\n".join(model.pair_commands()),
         timestep_ps=timestep_ps,
         every=every,
         steps=every * round(picoseconds / (every * timestep_ps)),
     )
-    done = run_script(script, atoms, TYPE_NAMES, Resources(ranks=2))
+    done = run_script(script, atoms, model.type_names, Resources(ranks=2))
     table = done.tables[-1].columns
     energy = 1e3 * (table["TotEng"] - table["TotEng"][0]) / len(atoms)
     return table["Step"] * timestep_ps, energy, float(table["Temp"].mean())
@@ -69,10 +66,9 @@ def main() -> None:
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(names), sharex=True, sharey=True, squeeze=False)[0]
     for name, axes in zip(names, panels, strict=True):
+        model = read_deployed(find_model(Path(name)))
         for timestep_fs in (0.5, 0.25):
-            times, energy, temperature = total_energy(
-                embedded_model(name), timestep_fs, arguments.picoseconds
-            )
+            times, energy, temperature = total_energy(model, timestep_fs, arguments.picoseconds)
             drift = np.polyfit(times, energy, 1)[0]
             print(
                 f"{name}, {timestep_fs} fs, {temperature:.0f} K: drift {drift:+.4f} meV/atom/ps, "
@@ -80,7 +76,7 @@ def main() -> None:
             )
             label = f"{timestep_fs} fs: {drift:+.4f} meV/atom/ps"
             axes.plot(times, energy, linewidth=0.8, label=label)
-        axes.set(xlabel="Time (ps)", title=name, ylim=(-0.5, 0.5))
+        axes.set(xlabel="Time (ps)", title=Path(name).name, ylim=(-0.5, 0.5))
         axes.legend(loc="upper left", fontsize=7)
     panels[0].set_ylabel("Total energy − start (meV/atom)")
     figure.suptitle("NVE, ZIF-4 crystal, 272 atoms, 300 K", fontsize=9)
