@@ -16,6 +16,7 @@ from mofmd.report.analysis import AnalysisSettings, run_analysis
 from mofmd.report.page import write_page
 from mofmd.report.reference import read_reference
 from mofmd.simulation.deck import Potential, write_deck
+from mofmd.simulation.status import write_status
 from mofmd.structures.zif import zif4
 from tests.melt_quench_runs import PROTOCOL, fill
 
@@ -131,6 +132,28 @@ def test_ensemble(run_directory, tmp_path):
     angle = document["results"][1]["scalars"]["mean angle"]
     assert angle["standard_error"] == pytest.approx(0, abs=1e-9)
     assert (tmp_path / "out" / "members" / "glass2" / "results.json").is_file()
+
+
+def test_runs_that_broke_or_wait_are_told(run_directory, tmp_path):
+    for k in (1, 2, 3):
+        shutil.copytree(run_directory, tmp_path / "all" / f"glass{k}")
+    (tmp_path / "all" / "glass3" / "trajectory.dump").unlink()
+    write_status(tmp_path / "all" / "glass1", state="finished", error=None)
+    write_status(tmp_path / "all" / "glass2", state="failed", error="linker 14 is broken")
+    (tmp_path / "all" / "glass3" / "status.json").unlink(missing_ok=True)
+    out = tmp_path / "out"
+    found = CliRunner().invoke(
+        app,
+        ["report", str(tmp_path / "all"), "-o", str(out), "--observables", "integrity"],
+        catch_exceptions=False,
+    )
+    assert found.exit_code == 0, found.output
+    assert "glass2 failed: linker 14 is broken" in found.output
+    page = (out / "report.html").read_text()
+    assert "glass2 failed: linker 14 is broken" in page
+    assert "<td>glass1</td><td>finished</td>" in page
+    about = json.loads((out / "results.json").read_text())["about"]
+    assert about["unfinished"] == {"glass2": "failed: linker 14 is broken", "glass3": "waiting"}
 
 
 def test_page_of_an_ensemble(run_directory, tmp_path):

@@ -128,5 +128,7 @@ def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, Analysis]:
             console.print(f"{result.name}: {note}", style="yellow", highlight=False, soft_wrap=True)
     for name in found.about["incomplete_frame"]:
         console.print(f"{name}: ends within a frame, which was left out", style="yellow")
+    for name, reason in found.about["unfinished"].items():
+        console.print(f"{name} {reason}", style="yellow", highlight=False, soft_wrap=True)
     console.print(f"Results are in {output}", highlight=False, soft_wrap=True)
     return console, found

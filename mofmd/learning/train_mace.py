@@ -18,7 +18,7 @@ from mofmd.learning.training_types import Epoch, TrainOptions
 RUN = "run"
 NAME = "model"
 EV_TO_MEV = 1e3
-LAST_LR_SHARE = 0.02
+LAST_LR_SHARE = 0.1  # an exponential to less spends most epochs at rates that teach nothing
 _FIELDS = {
     "force_mae": "mae_f",
     "force_rmse": "rmse_f",

@@ -21,6 +21,8 @@ from mofmd.engine.lammps_log import ThermoTable, read_log
 from mofmd.errors import InputError, MissingFileError
 from mofmd.report.reference import Reference, check_observables, compare
 from mofmd.report.run_results import POINTS, RunOutput, run_results
+from mofmd.simulation.deck import MANIFEST
+from mofmd.simulation.status import STATUS, read_status, run_state
 from mofmd.structures.read import read_structure
 from mofmd.trajectory.dump import Trajectory
 from mofmd.trajectory.frame import Frame
@@ -92,6 +94,8 @@ class Member:
         Last frame analysed.
     incomplete_frame
         Whether the trajectory ended within a frame.
+    state
+        Of its run: ``finished``, ``failed``, ...; empty where no status tells.
     """
 
     name: str
@@ -101,6 +105,7 @@ class Member:
     stage: str
     last: Frame
     incomplete_frame: bool
+    state: str
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,7 @@ def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> 
         "source": str(settings.source),
         "members": [member.name for member in members],
         "incomplete_frame": [member.name for member in members if member.incomplete_frame],
+        "unfinished": _unfinished(settings.source),
         "start_ps": settings.start_ps,
         "stage": sorted({member.stage for member in members}),
         "stride": settings.stride,
@@ -176,7 +182,7 @@ def _trajectories(source: Path) -> dict[str, Path]:
         return {source.resolve().name: own}
     directories = sorted(path for path in source.rglob("*") if path.is_dir())
     members = {
-        str(directory.relative_to(source)).replace("/", "-"): path
+        _member_name(directory, source): path
         for directory in directories
         if (path := _frames_of(directory)) is not None
     }
@@ -186,6 +192,30 @@ def _trajectories(source: Path) -> dict[str, Path]:
             "writes one"
         )
     return members
+
+
+def _member_name(directory: Path, source: Path) -> str:
+    return str(directory.relative_to(source)).replace("/", "-")
+
+
+def _unfinished(source: Path) -> dict[str, str]:
+    """Tell which runs of a source did not come to their end, those without frames too, and why.
+
+    A run that broke has whole frames only, as it is stopped at once: its numbers alone look well.
+    """
+    if (source / STATUS).is_file():
+        runs = {source.resolve().name: source}
+    else:
+        runs = {_member_name(p.parent, source): p.parent for p in sorted(source.rglob(MANIFEST))}
+    found = {}
+    for name, directory in runs.items():
+        state = run_state(directory)
+        if state == "waiting" and _frames_of(directory) is not None:
+            continue  # run by hand: nothing says how it ended
+        if state != "finished":
+            reason = read_status(directory).get("error")
+            found[name] = f"{state}: {reason}" if reason else state
+    return found
 
 
 def _frames_of(directory: Path) -> Path | None:
@@ -231,6 +261,7 @@ def _analyse_one(
         stage,
         last,
         file.incomplete_frame if file is not None else False,
+        run_state(path.parent) if (path.parent / STATUS).is_file() else "",
     )
 
 
@@ -280,7 +311,7 @@ def _last_stage(thermo: Sequence[ThermoTable]) -> tuple[str, float]:
 
 def _manifest(directory: Path) -> Mapping[str, Any]:
     """Manifest of a deck, without a check of its files: results may outlive the model."""
-    path = directory / "manifest.json"
+    path = directory / MANIFEST
     if not path.is_file():
         return {}
     try:

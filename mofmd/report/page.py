@@ -107,6 +107,9 @@ def _head(analysis: Analysis) -> str:
     notes = "".join(
         f'<p class="note">{escape(name)}: the file ends within a frame, which was left out.</p>'
         for name in analysis.about["incomplete_frame"]
+    ) + "".join(
+        f'<p class="note">{escape(name)} {escape(reason)}</p>'
+        for name, reason in analysis.about["unfinished"].items()
     )
     return (
         f"<h1>{escape(_title(analysis))}</h1>"

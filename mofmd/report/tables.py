@@ -42,14 +42,14 @@ def _members(analysis: Analysis) -> str:
         for _, name, unit in columns
     )
     rows = "".join(
-        f"<tr><td>{escape(member.name)}</td>"
+        f"<tr><td>{escape(member.name)}</td><td>{escape(member.state or '–')}</td>"
         + "".join(f'<td class="number">{_value(member, r, n):.5g}</td>' for r, n, _ in columns)
         + "</tr>"
         for member in analysis.members
     )
     return (
         '<h2 id="members">Members</h2><div class="scroll"><table class="small"><thead><tr>'
-        f"<th>member</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<th>member</th><th>run</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -25,7 +25,7 @@ from mofmd.errors import InputError
 from mofmd.simulation.generate import Request, generate_deck
 from mofmd.simulation.record import read_record
 from mofmd.simulation.run import join_parts
-from mofmd.simulation.status import is_locked, read_status
+from mofmd.simulation.status import read_status, run_state
 
 SCHEMA = "mofmd-ensemble-1"
 RECORD = "ensemble.json"
@@ -55,10 +55,7 @@ class Member:
     @property
     def state(self) -> str:
         """``waiting``, ``running``, ``finished``, ``failed``, ``stopped`` or ``interrupted``."""
-        state = str(read_status(self.directory).get("state", "waiting"))
-        if state == "running" and not is_locked(self.directory):
-            return "interrupted"  # killed before it could say anything
-        return state
+        return run_state(self.directory)
 
     @property
     def reason(self) -> str:

@@ -29,6 +29,14 @@ def read_status(directory: Path) -> dict[str, Any]:
     return dict(found)
 
 
+def run_state(directory: Path) -> str:
+    """Return ``waiting``, ``running``, ``finished``, ``failed``, ``stopped`` or ``interrupted``."""
+    state = str(read_status(directory).get("state", "waiting"))
+    if state == "running" and not is_locked(directory):
+        return "interrupted"  # killed before it could say anything
+    return state
+
+
 def write_status(directory: Path, **values: Any) -> None:
     """Write status.json in one step, with the time of writing."""
     status = {**values, "updated_utc": now_utc()}
