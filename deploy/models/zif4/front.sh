@@ -22,10 +22,7 @@ train allegro-2l-l1-32-8 allegro m "$cutoffs" sizes.m.l_max=1 sizes.m.num_scalar
 train nequip-2l-l1-32 nequip s "$cutoffs" sizes.s.num_layers=2
 train nequip-3l-l1-16 nequip s "$cutoffs" sizes.s.num_features=16
 train nequip-3l-l1-32 nequip s "$cutoffs"
-train nequip-3l-l2-16 nequip s "$cutoffs" sizes.s.l_max=2 sizes.s.num_features=16
-train nequip-4l-l1-32 nequip m "$cutoffs"
-train mace-16x0-l2-c2 mace s max_L=0
 train mace-16x1-l2-c2 mace s
 train mace-16x1-l2-c3 mace s correlation=3
-train mace-32x0-l2-c3 mace m max_L=0
+train mace-32x0-l2-c3 mace s num_channels=32 max_L=0 correlation=3
 mofmd learn evaluate "$out"/*.mofmd.pth --frames "$(dirname "$0")/frames_test.npz" --time-on zif-4 -o "$out/report"
