@@ -78,9 +78,9 @@ def is_locked(directory: Path) -> bool:
     path = directory / LOCK
     if not path.exists():
         return False
-    with path.open("a+", encoding="utf-8") as file:
+    with path.open(encoding="utf-8") as file:  # a shared lock: nothing needs to be writable
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         return False
