@@ -6,7 +6,7 @@ from ase.io import read
 
 from mofmd.analysis.analyse import analyse
 from mofmd.analysis.neighbours import cell_heights
-from mofmd.analysis.rdf import Rdf, radial_distribution
+from mofmd.analysis.rdf import Rdf, find_gap, radial_distribution
 from mofmd.analysis.scattering import Scattering
 from mofmd.errors import InputError
 from mofmd.structures.zif import zif4
@@ -58,6 +58,33 @@ def test_exact_pair_counts_of_real_structures(name):
             r_max = round(len(reference[key]) * width, 2)
             rdf = radial_distribution(trajectory_of(atoms), tuple(pair.split("-")), r_max, width)
             assert (rdf.counts == reference[key]).all(), key
+
+
+def test_gap_between_two_shells():
+    g = np.array([0, 0, 3, 9, 1.2, 0.9, 1.1, 0.7, 0.2, 0.4, 0.8, 1.3, 0.9])
+    assert find_gap(g) == slice(7, 11)
+    assert find_gap(g[:11]) is None  # the second shell is out of range
+    assert find_gap(np.array([0, 2, 0.9, 0.6, 1.1])) is None  # never as low as 1/2
+    assert find_gap(np.array([0, 0.3, 0.8])) is None
+
+
+def test_barrier_of_the_potential_of_mean_force():
+    # Zn-N at 2.05, 3.05 and 4.05 Å in 100, 2 and 50 frames of 152
+    frames = [
+        Atoms("ZnN", [[0, 0, 0], [x, 0, 0]], cell=[12] * 3, pbc=True)
+        for x, n in ((2.025, 100), (3.025, 2), (4.025, 50))
+        for _ in range(n)
+    ]
+    rdf = Rdf("Zn", "N", 5.0, bin_width_A=1.0, temperature_K=300, cut=0)
+    (found,) = analyse(trajectory_of(*frames), [rdf])
+    shells = [100 / (27 - 8), 2 / (64 - 27)]
+    height = 8.314462618e-3 * 300 * np.log(shells[0] / shells[1])
+    assert found.scalars["PMF barrier"].value == pytest.approx(height, rel=1e-9)
+    assert found.scalars["highest peak"].value == 2.5
+    fine = Rdf("Zn", "N", 5.0, bin_width_A=0.05, temperature_K=300, cut=0)
+    (found,) = analyse(trajectory_of(*frames), [fine])
+    assert "PMF barrier" not in found.scalars
+    assert any("no pair was seen at 2.0" in note and "to 2.9" in note for note in found.notes)
 
 
 def test_refusals():

@@ -9,10 +9,13 @@ import numpy as np
 from mofmd.analysis.neighbours import cell_heights, count_pairs
 from mofmd.analysis.observable import Observable, Record, Stamp
 from mofmd.analysis.result import Column, Result, Table
+from mofmd.analysis.statistics import Estimate, Sampling
 from mofmd.errors import InputError
 from mofmd.trajectory.dump import Trajectory
 from mofmd.trajectory.frame import Frame
 from mofmd.units import BOLTZMANN_EV_PER_K, EV_TO_KJ_PER_MOL
+
+GAP_DEPTH = 0.5  # two shells are told apart by a g(r) below this between them
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,19 @@ class Rdf(Observable):
                 f"{label} radial distribution function",
             )
         }
+        scalars, notes = {}, []
+        if g.max() > 0:
+            scalars["highest peak"] = Estimate(float(r[g.argmax()]), np.nan, np.inf, "Å")
         if self.temperature_K is not None and g.max() > 0:
+            gap = find_gap(g)
+            if gap is not None and g[gap].min() > 0:
+                scalars["PMF barrier"] = _barrier(g, error, gap, self.temperature_K, sampling)
+            elif gap is not None:
+                empty = r[gap][g[gap] == 0]
+                notes.append(
+                    f"PMF barrier: no pair was seen at {empty[0]:.2f} to {empty[-1]:.2f} Å; it is "
+                    "higher than this run can tell"
+                )
             tables["pmf"] = pmf_table(
                 ("r", Column(r, "Å")),
                 tables["g"].columns["g"],
@@ -184,17 +199,45 @@ class Rdf(Observable):
         return Result(
             name=self.name,
             definition="g(r) = n(r) V / (N_A N_B ΔV(r)), ordered pairs; "
-            "F(r) = -kT ln(g/g_max) (Castel et al. 2024, Structural properties)",
+            "F(r) = -kT ln(g/g_max) (Castel et al. 2024, Structural properties); its barrier "
+            "stands between the first two shells",
             settings={
                 "pair": list(self.pair),
                 "r_max_A": float(self._edges[fits]),
                 "bin_width_A": self.bin_width_A,
                 "temperature_K": self.temperature_K,
             },
-            scalars={},
+            scalars=scalars,
             tables=tables,
             sampling=sampling,
+            notes=tuple(notes),
         )
+
+
+def find_gap(g: np.ndarray) -> slice | None:
+    """Find the bins between the first shell and the next: from where g falls below 1 to 1 again.
+
+    None where there are no two shells: g does not fall below 1/2 between them, or it does not rise
+    to 1 again within the range.
+    """
+    full = g >= 1.0
+    deep = np.flatnonzero(g < GAP_DEPTH)
+    deep = deep[deep > np.argmax(full)]
+    if not full.any() or not len(deep) or not full[deep[0] :].any():
+        return None
+    start = int(np.flatnonzero(full[: deep[0]])[-1]) + 1
+    return slice(start, int(deep[0] + np.argmax(full[deep[0] :])))
+
+
+def _barrier(
+    g: np.ndarray, error: np.ndarray, gap: slice, temperature_K: float, sampling: Sampling
+) -> Estimate:
+    """Highest F in the gap above the lowest F of the first shell [kJ/mol]."""
+    thermal = BOLTZMANN_EV_PER_K * EV_TO_KJ_PER_MOL * temperature_K
+    top, bottom = gap.start + int(g[gap].argmin()), int(g[: gap.start].argmax())
+    spread = np.hypot(error[top] / g[top], error[bottom] / g[bottom])
+    height = float(thermal * np.log(g[bottom] / g[top]))
+    return Estimate(height, float(thermal * spread), sampling.independent, "kJ/mol")
 
 
 def pmf_table(

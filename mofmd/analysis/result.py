@@ -17,6 +17,7 @@ import numpy as np
 
 from mofmd.analysis.statistics import INDEPENDENT_MIN, Estimate, Sampling
 from mofmd.engine.files import write_atomic
+from mofmd.errors import InputError, MissingFileError
 
 SCHEMA = "mofmd-analysis-1"
 Kind = Literal["curve", "bars", "series", "points"]
@@ -165,6 +166,32 @@ def write_results(
     return written
 
 
+def read_results(path: Path) -> list[Result]:
+    """Read what ``write_results`` wrote to ``results.json``, or what was written so by hand.
+
+    What is null becomes NaN. How the frames were sampled is not read back; the notes about it are.
+    Of a result its name is needed, of a number its value and unit.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no such file.
+    InputError
+        If it is no results.json of this version.
+    """
+    if not path.is_file():
+        raise MissingFileError(
+            f"{path}: no such file; `mofmd analyse` and `mofmd report` write one"
+        )
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA:
+            raise InputError(f"{path}: its schema is {document['schema']!r}, expected {SCHEMA!r}")
+        return [_result_of(item) for item in document["results"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: no results.json of mofmd ({error!r})") from error
+
+
 def file_stem(name: str) -> str:
     """Part of a file name made of a name for people."""
     return re.sub(r"[^\w.+-]+", "_", name).strip("_")
@@ -217,6 +244,45 @@ def _number(value: Any) -> int | float | None:
     if isinstance(value, int | np.integer):
         return int(value)
     return float(f"{value:.12g}") if math.isfinite(value) else None
+
+
+def _result_of(item: Mapping[str, Any]) -> Result:
+    return Result(
+        name=item["name"],
+        definition=item.get("definition", ""),
+        settings=item.get("settings", {}),
+        scalars={
+            name: Estimate(
+                _float(scalar["value"]),
+                _float(scalar.get("standard_error")),
+                _float(scalar.get("independent_samples")),
+                scalar["unit"],
+            )
+            for name, scalar in item.get("scalars", {}).items()
+        },
+        tables={
+            name: Table(
+                {label: _column_of(column) for label, column in table["columns"].items()},
+                table["kind"],
+                table["title"],
+            )
+            for name, table in item.get("tables", {}).items()
+        },
+        notes=tuple(item.get("notes", ())),
+    )
+
+
+def _column_of(column: Mapping[str, Any]) -> Column:
+    errors = column.get("standard_error")
+    return Column(
+        np.array([_float(value) for value in column["values"]]),
+        column["unit"],
+        None if errors is None else np.array([_float(value) for value in errors]),
+    )
+
+
+def _float(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def _npz(results: list[Result]) -> bytes:

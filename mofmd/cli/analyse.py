@@ -44,6 +44,14 @@ References = Annotated[
         "D=glass.dofr; D, G, S, F, or a column such as 'g Zn-N'; repeatable",
     ),
 ]
+Besides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--beside",
+        help="another analysis to lay beside this one, NAME=FILE, FILE being its results.json or "
+        "folder; repeatable",
+    ),
+]
 Output = Annotated[Path, typer.Option("--output", "-o", help="folder")]
 DEFAULT = "rdf,angles,coordination,density,integrity,rings,pores"
 
@@ -63,8 +71,10 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
         unwrap: Unwrap = False,
         workers: Workers = 1,
         reference: References = None,
+        beside: Besides = None,
     ) -> None:
         from mofmd.report.analysis import AnalysisSettings
+        from mofmd.report.beside import read_beside
         from mofmd.report.page import write_page
         from mofmd.report.reference import read_reference
 
@@ -79,6 +89,7 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
             unwrap,
             workers,
             tuple(read_reference(text) for text in reference or ()),
+            tuple(read_beside(text) for text in beside or ()),
         )
         console, found = _run(settings, output)
         if page:
@@ -117,11 +128,13 @@ def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, Analysis]:
     found = run_analysis(settings, console)
     write_analysis(found, output)
     table = Table(title=str(settings.source))
-    for column in ("observable", "quantity", "value"):
+    for column in ("observable", "quantity", "value", *(other.name for other in settings.beside)):
         table.add_column(column)
     for result in found.results:
         for name, scalar in result.scalars.items():
-            table.add_row(result.name, name, str(scalar))
+            others = (other.scalar(result.name, name) for other in settings.beside)
+            cells = ("–" if each is None else str(each) for each in others)
+            table.add_row(result.name, name, str(scalar), *cells)
     console.print(table)
     for result in found.results:
         for note in result.notes:

@@ -19,6 +19,7 @@ from mofmd.analysis.ensemble import ensemble_results
 from mofmd.analysis.result import Result, write_results
 from mofmd.engine.lammps_log import ThermoTable, read_log
 from mofmd.errors import InputError, MissingFileError
+from mofmd.report.beside import Beside, check_names
 from mofmd.report.reference import Reference, check_observables, compare
 from mofmd.report.run_results import POINTS, RunOutput, run_results
 from mofmd.simulation.deck import MANIFEST
@@ -60,6 +61,8 @@ class AnalysisSettings:
         Threads.
     references
         Measured curves to lay over the results.
+    beside
+        Other analyses, whose numbers and curves stand beside these.
     """
 
     source: Path
@@ -72,6 +75,12 @@ class AnalysisSettings:
     unwrap: bool = False
     workers: int = 1
     references: Sequence[Reference] = ()
+    beside: Sequence[Beside] = ()
+
+    @property
+    def name(self) -> str:
+        """What the source is called."""
+        return self.source.resolve().name
 
 
 @dataclass(frozen=True)
@@ -140,6 +149,7 @@ def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> 
     console
         Where progress is shown; None shows nothing.
     """
+    check_names(settings.beside, settings.name)
     for reference in settings.references:
         check_observables(reference, settings.observables)
     paths = _trajectories(settings.source)
@@ -157,6 +167,7 @@ def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> 
         "start_ps": settings.start_ps,
         "stage": sorted({member.stage for member in members}),
         "stride": settings.stride,
+        "beside": {other.name: str(other.path) for other in settings.beside},
     }
     return Analysis(settings, members, results, about)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -92,7 +92,7 @@ def _page(analysis: Analysis, parts: list[str]) -> str:
 
 def _title(analysis: Analysis) -> str:
     formula = analysis.members[0].last.to_ase().get_chemical_formula()
-    return f"{analysis.settings.source.resolve().name}, {formula}"
+    return f"{analysis.settings.name}, {formula}"
 
 
 def _head(analysis: Analysis) -> str:
@@ -122,7 +122,7 @@ def _head(analysis: Analysis) -> str:
 def _section(
     key: str, title: str, results: list[Result], analysis: Analysis, directory: Path
 ) -> str:
-    figures = list(_figures(results, analysis.members))
+    figures = list(_figures(results, analysis))
     notes = dict.fromkeys(f"{r.name}: {note}" for r in results for note in r.notes)
     definition = "; ".join(dict.fromkeys(result.definition for result in results))
     tensors = [
@@ -138,7 +138,8 @@ def _section(
     )
 
 
-def _figures(results: list[Result], members: Sequence[Member]) -> Iterator[Drawn]:
+def _figures(results: list[Result], analysis: Analysis) -> Iterator[Drawn]:
+    members = analysis.members
     for result in results:
         # series stay with the members of an ensemble
         series = [_series(result.name, member) for member in members] if len(members) > 1 else []
@@ -176,9 +177,18 @@ def _figures(results: list[Result], members: Sequence[Member]) -> Iterator[Drawn
             stem = f"{result.name} {name}"
             wide = len({column.unit for column in table.columns.values()}) > 3
             # the title stands in the figure
-            yield stem, plot_table({"": table}), "", wide
+            yield stem, plot_table(_with_others(result.name, name, table, analysis)), "", wide
     if results[0].name == "pores":
         yield "pore map", plot_pore_map(members[0].last), "The last frame analysed", False
+
+
+def _with_others(result: str, name: str, table: Table, analysis: Analysis) -> dict[str, Table]:
+    """One of our tables and, of a curve or a histogram, those of the other analyses."""
+    if table.kind not in ("curve", "bars"):
+        return {"": table}
+    others = {o.name: o.table(result, name, table) for o in analysis.settings.beside}
+    found = {name: other for name, other in others.items() if other is not None}
+    return {analysis.settings.name if found else "": table, **found}
 
 
 def _series(name: str, member: Member) -> dict[str, Table]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 COLOURS = ("#2171b5", "#e6600a", "#2e8b57", "#7a0177", "#7f7f7f", "#b8860b", "#c2185b", "#00838f")
 PROTOCOL_COLOURS = {"deform": "#fd8d3c", "sample": "#2171b5"}
 SMOOTHING_PS = 0.025  # Fig. 5 of Castel et al., Digital Discovery 2024, 3, 355
+LINES = ("-", "--", ":", "-.")  # of systems
 SIZE = (4.6, 3.0)
 LEGEND_MAX = 16
 STACKED_MAX = 3  # panels below each other; more stand in two columns
@@ -50,16 +51,21 @@ def plot_table(tables: Mapping[str, Table], title: str = "") -> Figure:
     figure, panels = _panels(len(units))
     for panel, unit in zip(panels, units, strict=True):
         chosen = [name for name in names if first.columns[name].unit == unit]
+        # of several systems the quantities are told apart by colour, of one quantity the systems
+        alike = len(tables) > 1 and len(chosen) > 1
         k = 0
-        for label, table in tables.items():
+        for system, (label, table) in enumerate(tables.items()):
             for name in chosen:
-                # of several systems the quantities are told apart, of one quantity the systems
-                alike = len(tables) > 1 and len(chosen) > 1
                 colour = COLOURS[(chosen.index(name) if alike else k) % len(COLOURS)]
-                again = alike and label != next(iter(tables))
+                again = alike and system > 0
                 text = name if len(chosen) > 1 else label
-                _draw(panel, table, name, colour, "_nolegend_" if again else text)
+                style = {"color": colour, "label": "_nolegend_" if again else text}
+                _draw(panel, table, name, style, (system, len(tables)))
                 k += not again
+        if alike and first.kind == "curve":
+            for system, label in enumerate(tables):
+                panel.plot([], [], color=INK, linestyle=LINES[system % len(LINES)], label=label)
+            k += len(tables)
         panel.set_ylabel(header(_shared_words(chosen), first.columns[chosen[0]]))
         if first.kind == "series":
             _steady(panel)
@@ -270,17 +276,23 @@ def figure_svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def _draw(axes: Axes, table: Table, name: str, colour: str, label: str) -> None:
+def _draw(
+    axes: Axes, table: Table, name: str, style: Mapping[str, Any], place: tuple[int, int]
+) -> None:
+    """Draw a column; ``place`` is the number of its system, and how many there are."""
     x, column = next(iter(table.columns.values())).values, table.columns[name]
     error = _known(column)
+    system, systems = place
     if table.kind == "bars":
-        width = 0.8 * (np.diff(x).min() if len(x) > 1 else 1.0)
-        axes.bar(x, column.values, width, yerr=error, color=colour, alpha=0.75, label=label)
+        width = 0.8 * (np.diff(x).min() if len(x) > 1 else 1.0) / systems
+        x = x + (system - (systems - 1) / 2) * width  # beside each other
+        axes.bar(x, column.values, width, yerr=error, alpha=0.75, **style)
         return
-    axes.plot(x, column.values, color=colour, label=label)
+    line = LINES[system % len(LINES)] if table.kind == "curve" else "-"
+    axes.plot(x, column.values, linestyle=line, **style)
     if error is not None:
         low, high = column.values - error, column.values + error
-        axes.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+        axes.fill_between(x, low, high, color=style["color"], alpha=0.25, linewidth=0)
 
 
 def _draw_points(

@@ -7,23 +7,33 @@ from html import escape
 import numpy as np
 
 from mofmd.analysis.elastic_tensor import ElasticTensor, Extreme
+from mofmd.analysis.statistics import Estimate
 from mofmd.report.analysis import Analysis, Member
 
 
 def numbers_table(analysis: Analysis) -> str:
-    """Scalars of all results, and of the members of an ensemble."""
+    """Scalars of all results, of what stands beside them, and of the members of an ensemble."""
+    others = analysis.settings.beside
     rows = "".join(
         f"<tr><td>{escape(result.name)}</td><td>{escape(name)}</td>"
         f'<td class="number">{escape(str(scalar))}</td>'
-        f'<td class="number">{_independent(scalar.independent)}</td></tr>'
+        f'<td class="number">{_independent(scalar.independent)}</td>'
+        + "".join(_other(other.scalar(result.name, name)) for other in others)
+        + "</tr>"
         for result in analysis.results
         for name, scalar in result.scalars.items()
     )
+    head = "".join(f"<th>{escape(other.name)}</th>" for other in others)
     return (
-        '<h2 id="numbers">Numbers</h2><table><thead><tr><th>observable</th><th>quantity</th>'
-        "<th>value ± standard error</th><th>independent samples</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table>{_members(analysis)}"
+        '<h2 id="numbers">Numbers</h2><div class="scroll"><table><thead><tr><th>observable</th>'
+        "<th>quantity</th><th>value ± standard error</th><th>independent samples</th>"
+        f"{head}</tr></thead><tbody>{rows}</tbody></table></div>{_members(analysis)}"
     )
+
+
+def _other(scalar: Estimate | None) -> str:
+    known = scalar is not None and np.isfinite(scalar.value)
+    return f'<td class="number">{escape(str(scalar)) if known else "–"}</td>'
 
 
 def _members(analysis: Analysis) -> str:
