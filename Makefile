@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 # torch is installed first and exactly, so that a machine's CPU wheel is taken where there is one
 # and no other package pulls a CUDA build of gigabytes. Another build: make env TORCH=torch==2.9.1
 TORCH ?= torch==2.13.0
+TEST_WORKERS ?= 2
 PLUGIN_SOURCES := $(wildcard mofmd/plugin/*)
 
 .PHONY: env demo test test-long lint format bench sanitize clean
@@ -31,7 +32,7 @@ demo: env
 	$(BIN)/mofmd demo
 
 test: env $(VENV)/.frameworks
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile -m "not long"
 
 test-long: env $(VENV)/.frameworks sanitize
 	$(BIN)/pytest -m long

@@ -1,9 +1,12 @@
 """Model files made by the frameworks themselves, and what their own calculators say."""
 
+import fcntl
 import hashlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from tests.engine.lammps import Result
 from tests.engine.systems import SYSTEMS
 
 SCRIPTS = Path(__file__).parents[1] / "frameworks"
+CACHE = Path(sys.prefix) / "lib" / "mofmd" / "test-models"
 
 
 def _framework_python(framework: Framework) -> Path:
@@ -33,6 +37,15 @@ def _run(command: list[str]) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Keep the other processes of the tests from making the same files."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _cached_models(framework: Framework, script: str, *arguments: str) -> Path:
     """Return the folder of a framework's test models, made once per script and pins."""
     python = _framework_python(framework)
@@ -40,10 +53,11 @@ def _cached_models(framework: Framework, script: str, *arguments: str) -> Path:
     if script == "train_nequip.py":
         content += (SCRIPTS / "tiny_nequip.yaml").read_bytes()
     name = hashlib.sha256(content).hexdigest()[:16]
-    folder = Path(sys.prefix) / "lib" / "mofmd" / "test-models" / f"{framework}-{name}"
-    if not (folder / "complete").exists():
-        _run([str(python), str(SCRIPTS / script), str(folder), *arguments])
-        (folder / "complete").touch()
+    folder = CACHE / f"{framework}-{name}"
+    with _alone(folder.name):
+        if not (folder / "complete").exists():
+            _run([str(python), str(SCRIPTS / script), str(folder), *arguments])
+            (folder / "complete").touch()
     return folder
 
 
@@ -76,8 +90,7 @@ class DeployedModels:
 
     def __init__(self, sources: dict[str, Path]) -> None:
         self._sources = sources
-        base = Path(sys.prefix) / "lib" / "mofmd" / "test-models"
-        self._folder = base / f"deployed-{_exporter_digest()}"
+        self._folder = CACHE / f"deployed-{_exporter_digest()}"
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, name: str, **options: Any) -> Path:
@@ -85,8 +98,9 @@ class DeployedModels:
         settings = Options(**options)
         marks = "".join(f"-{value}" for value in options.values())
         path = self._folder / f"{name}{marks}{SUFFIXES[settings.format]}"
-        if not path.exists():
-            export(self._sources[name], path, settings)
+        with _alone(f"{self._folder.name}-{path.name}"):
+            if not path.exists():
+                export(self._sources[name], path, settings)
         return path
 
 
@@ -120,25 +134,26 @@ class References:
 
 
 @pytest.fixture(scope="session")
-def references(
-    nequip_models: Path, mace_models: Path, tmp_path_factory: pytest.TempPathFactory
-) -> References:
-    """Evaluate all systems with all models in the frameworks' own environments."""
-    work = tmp_path_factory.mktemp("references")
-    write(work / "systems.traj", [build() for build in SYSTEMS.values()])
-    files = {
+def references(nequip_models: Path, mace_models: Path) -> References:
+    """Evaluate all systems with all models in the frameworks' own environments, once."""
+    systems = [build() for build in SYSTEMS.values()]
+    script = SCRIPTS / "reference.py"
+    content = script.read_bytes() + f"{nequip_models.name} {mace_models.name}".encode()
+    for atoms in systems:
+        arrays = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
+        content += b"".join(array.tobytes() for array in arrays)
+    folder = CACHE / f"references-{hashlib.sha256(content).hexdigest()[:16]}"
+    models = {
         "nequip": sorted(nequip_models.glob("*.nequip.pth")),
         "mace": [file for file in sorted(mace_models.glob("*.model")) if "heads" not in file.name],
     }
-    for framework, models in files.items():
-        _run(
-            [
-                str(_framework_python(framework)),
-                str(SCRIPTS / "reference.py"),
-                framework,
-                str(work / "systems.traj"),
-                str(work / f"{framework}.npz"),
-                *map(str, models),
-            ]
-        )
-    return References({name: work / f"{name}.npz" for name in files})
+    results = {framework: folder / f"{framework}.npz" for framework in models}
+    with _alone(folder.name):
+        if not (folder / "complete").exists():
+            folder.mkdir(exist_ok=True)
+            write(folder / "systems.traj", systems)
+            for framework, files in models.items():
+                paths = (script, framework, folder / "systems.traj", results[framework], *files)
+                _run([str(_framework_python(framework)), *map(str, paths)])
+            (folder / "complete").touch()
+    return References(results)
