@@ -271,7 +271,7 @@ def test_front_figure_and_table() -> None:
     (axes,) = figure.axes
     assert axes.get_xlabel() == "Time of a step (ms)"
     assert axes.get_ylabel() == "Force MAE (meV/Å)"
-    joined = axes.lines[-1].get_xydata()
+    joined = axes.lines[0].get_xydata()
     np.testing.assert_allclose(joined, [[5.0, 100.0], [50.0, 10.0]])
     assert len(plot_parity(results[0], [4, 4]).axes) == 3
     rows = table_rows(results)

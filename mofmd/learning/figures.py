@@ -104,35 +104,36 @@ def plot_front(results: Sequence[Evaluated], metric: str = "force_mae") -> Figur
     points = [(float(each.ms_per_step or 0.0), float(getattr(each.errors, metric)))
               for each in timed]  # fmt: skip
     with rc_context(STYLE):
-        figure = empty_figure((4.6, 3.2))
+        figure = empty_figure((6.4, 3.2))
         axes = figure.subplots()
-        for k, (each, (ms, error)) in enumerate(zip(timed, points, strict=True)):
-            axes.plot(ms, error, "o", markersize=4, color=COLOURS[k % len(COLOURS)])
-            at_right = ms == max(point[0] for point in points)  # no room behind the slowest
-            axes.annotate(
-                each.name,
-                (ms, error),
-                xytext=(-4 if at_right else 4, 3),
-                textcoords="offset points",
-                ha="right" if at_right else "left",
-                fontsize=6,
-            )
-        best = [points[k] for k in front(points)]
-        axes.plot(*zip(*best, strict=True), color=INK, linewidth=0.7, zorder=0)
+        best = front(points)
+        axes.plot(*zip(*(points[k] for k in best), strict=True), color=INK, linewidth=0.7, zorder=0)
+        # names would lie over each other: numbers, from fast to slow
+        for number, k in enumerate(sorted(range(len(points)), key=points.__getitem__), start=1):
+            colour = COLOURS[(number - 1) % len(COLOURS)]
+            text = f"{number}  {timed[k].name}"
+            axes.plot(*points[k], "o", color=colour, fillstyle="full" if k in best else "none",
+                      markersize=4.5, label=text)  # fmt: skip
+            axes.annotate(str(number), points[k], xytext=(0, 5), textcoords="offset points",
+                          ha="center", fontsize=6)  # fmt: skip
+        axes.set(
+            xlabel="Time of a step (ms)", ylabel=f"{_NAMES.get(metric, metric)} ({UNITS[metric]})"
+        )
+        axes.margins(x=0.1, y=0.1)
         _logarithmic(axes)
-        axes.set_xlabel("Time of a step (ms)")
-        axes.set_ylabel(f"{_NAMES.get(metric, metric)} ({UNITS[metric]})")
-        axes.margins(x=0.15)
+        axes.legend(fontsize=6, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return figure
 
 
 def _logarithmic(axes: Axes) -> None:
-    """Make both axes logarithmic, with plain numbers at 1, 2, 5, 10, ..."""
+    """Make both axes logarithmic, with plain numbers at 1, 2, 5, 10, ..., closer if it is short."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     axes.set(xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        low, high = axis.get_view_interval()
+        short = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+        axis.set_major_locator(LogLocator(subs=short if high < 8 * low else (1.0, 2.0, 5.0)))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter(NullFormatter())
 
