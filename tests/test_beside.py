@@ -60,7 +60,7 @@ def test_refusals(tmp_path: Path):
         with pytest.raises(InputError, match=r"no results\.json of mofmd"):
             read_beside(f"other={tmp_path}")
     file.write_text(json.dumps({"schema": "other-2", "results": []}))
-    with pytest.raises(InputError, match="its schema is 'other-2'"):
+    with pytest.raises(InputError, match=r"results\.json: its schema is 'other-2'"):
         read_beside(f"other={tmp_path}")
 
 

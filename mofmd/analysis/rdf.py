@@ -181,21 +181,21 @@ class Rdf(Observable):
         if g.max() > 0:
             scalars["highest peak"] = Estimate(float(r[g.argmax()]), np.nan, np.inf, "Å")
         if self.temperature_K is not None and g.max() > 0:
-            gap = find_gap(g)
-            if gap is not None and g[gap].min() > 0:
-                scalars["PMF barrier"] = _barrier(g, error, gap, self.temperature_K, sampling)
-            elif gap is not None:
-                empty = r[gap][g[gap] == 0]
-                notes.append(
-                    f"PMF barrier: no pair was seen at {empty[0]:.2f} to {empty[-1]:.2f} Å; it is "
-                    "higher than this run can tell"
-                )
             tables["pmf"] = pmf_table(
                 ("r", Column(r, "Å")),
                 tables["g"].columns["g"],
                 self.temperature_K,
                 f"{label} potential of mean force",
             )
+            gap = find_gap(g)
+            if gap is not None and g[gap].min() > 0:
+                scalars["PMF barrier"] = _barrier(tables["pmf"].columns["F"], gap, sampling)
+            elif gap is not None:
+                empty = r[gap][g[gap] == 0]
+                notes.append(
+                    f"PMF barrier: no pair was seen at {empty[0]:.2f} to {empty[-1]:.2f} Å; it is "
+                    "higher than this run can tell"
+                )
         return Result(
             name=self.name,
             definition="g(r) = n(r) V / (N_A N_B ΔV(r)), ordered pairs; "
@@ -229,15 +229,13 @@ def find_gap(g: np.ndarray) -> slice | None:
     return slice(start, int(deep[0] + np.argmax(full[deep[0] :])))
 
 
-def _barrier(
-    g: np.ndarray, error: np.ndarray, gap: slice, temperature_K: float, sampling: Sampling
-) -> Estimate:
-    """Highest F in the gap above the lowest F of the first shell [kJ/mol]."""
-    thermal = BOLTZMANN_EV_PER_K * EV_TO_KJ_PER_MOL * temperature_K
-    top, bottom = gap.start + int(g[gap].argmin()), int(g[: gap.start].argmax())
-    spread = np.hypot(error[top] / g[top], error[bottom] / g[bottom])
-    height = float(thermal * np.log(g[bottom] / g[top]))
-    return Estimate(height, float(thermal * spread), sampling.independent, "kJ/mol")
+def _barrier(pmf: Column, gap: slice, sampling: Sampling) -> Estimate:
+    """Highest F in the gap above the lowest F of the first shell."""
+    energy, error = pmf.values, pmf.standard_error
+    top = gap.start + int(np.argmax(energy[gap]))
+    bottom = int(np.nanargmin(energy[: gap.start]))
+    spread = np.nan if error is None else float(np.hypot(error[top], error[bottom]))
+    return Estimate(float(energy[top] - energy[bottom]), spread, sampling.independent, pmf.unit)
 
 
 def pmf_table(

@@ -185,11 +185,13 @@ def read_results(path: Path) -> list[Result]:
         )
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] != SCHEMA:
-            raise InputError(f"{path}: its schema is {document['schema']!r}, expected {SCHEMA!r}")
-        return [_result_of(item) for item in document["results"]]
+        schema = document["schema"]
+        results = [_result_of(item) for item in document["results"]] if schema == SCHEMA else []
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: no results.json of mofmd ({error!r})") from error
+    if schema != SCHEMA:
+        raise InputError(f"{path}: its schema is {schema!r}, expected {SCHEMA!r}")
+    return results
 
 
 def file_stem(name: str) -> str:

@@ -132,9 +132,8 @@ def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, Analysis]:
         table.add_column(column)
     for result in found.results:
         for name, scalar in result.scalars.items():
-            others = (other.scalar(result.name, name) for other in settings.beside)
-            cells = ("–" if each is None else str(each) for each in others)
-            table.add_row(result.name, name, str(scalar), *cells)
+            others = (other.text(result.name, name) for other in settings.beside)
+            table.add_row(result.name, name, str(scalar), *others)
     console.print(table)
     for result in found.results:
         for note in result.notes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,11 @@ class Beside:
         """Return its number of this name, if it has one."""
         found = self.results.get(result)
         return None if found is None else found.scalars.get(name)
+
+    def text(self, result: str, name: str) -> str:
+        """Return its number of this name for a table; a dash where it has none."""
+        scalar = self.scalar(result, name)
+        return "–" if scalar is None or math.isnan(scalar.value) else str(scalar)
 
     def table(self, result: str, name: str, like: Table) -> Table | None:
         """Return its table of this name, if it has one with the columns and units of ours."""

@@ -7,7 +7,6 @@ from html import escape
 import numpy as np
 
 from mofmd.analysis.elastic_tensor import ElasticTensor, Extreme
-from mofmd.analysis.statistics import Estimate
 from mofmd.report.analysis import Analysis, Member
 
 
@@ -18,7 +17,7 @@ def numbers_table(analysis: Analysis) -> str:
         f"<tr><td>{escape(result.name)}</td><td>{escape(name)}</td>"
         f'<td class="number">{escape(str(scalar))}</td>'
         f'<td class="number">{_independent(scalar.independent)}</td>'
-        + "".join(_other(other.scalar(result.name, name)) for other in others)
+        + "".join(f'<td class="number">{escape(o.text(result.name, name))}</td>' for o in others)
         + "</tr>"
         for result in analysis.results
         for name, scalar in result.scalars.items()
@@ -29,11 +28,6 @@ def numbers_table(analysis: Analysis) -> str:
         "<th>quantity</th><th>value ± standard error</th><th>independent samples</th>"
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>{_members(analysis)}"
     )
-
-
-def _other(scalar: Estimate | None) -> str:
-    known = scalar is not None and np.isfinite(scalar.value)
-    return f'<td class="number">{escape(str(scalar)) if known else "–"}</td>'
 
 
 def _members(analysis: Analysis) -> str:

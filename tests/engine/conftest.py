@@ -5,7 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,19 +46,26 @@ def _alone(name: str) -> Iterator[None]:
         yield
 
 
+def _made_once(name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder of the cache; ``make`` fills it where that has not been done to the end."""
+    folder = CACHE / name
+    with _alone(name):
+        if not (folder / "complete").exists():
+            make(folder)
+            (folder / "complete").touch()
+    return folder
+
+
 def _cached_models(framework: Framework, script: str, *arguments: str) -> Path:
     """Return the folder of a framework's test models, made once per script and pins."""
     python = _framework_python(framework)
     content = (SCRIPTS / script).read_bytes() + requirements_file(framework).read_bytes()
     if script == "train_nequip.py":
         content += (SCRIPTS / "tiny_nequip.yaml").read_bytes()
-    name = hashlib.sha256(content).hexdigest()[:16]
-    folder = CACHE / f"{framework}-{name}"
-    with _alone(folder.name):
-        if not (folder / "complete").exists():
-            _run([str(python), str(SCRIPTS / script), str(folder), *arguments])
-            (folder / "complete").touch()
-    return folder
+    return _made_once(
+        f"{framework}-{hashlib.sha256(content).hexdigest()[:16]}",
+        lambda folder: _run([str(python), str(SCRIPTS / script), str(folder), *arguments]),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -142,18 +149,23 @@ def references(nequip_models: Path, mace_models: Path) -> References:
     for atoms in systems:
         arrays = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
         content += b"".join(array.tobytes() for array in arrays)
-    folder = CACHE / f"references-{hashlib.sha256(content).hexdigest()[:16]}"
     models = {
         "nequip": sorted(nequip_models.glob("*.nequip.pth")),
         "mace": [file for file in sorted(mace_models.glob("*.model")) if "heads" not in file.name],
     }
-    results = {framework: folder / f"{framework}.npz" for framework in models}
-    with _alone(folder.name):
-        if not (folder / "complete").exists():
-            folder.mkdir(exist_ok=True)
-            write(folder / "systems.traj", systems)
-            for framework, files in models.items():
-                paths = (script, framework, folder / "systems.traj", results[framework], *files)
-                _run([str(_framework_python(framework)), *map(str, paths)])
-            (folder / "complete").touch()
-    return References(results)
+
+    def make(folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        write(folder / "systems.traj", systems)
+        for framework, files in models.items():
+            paths = (
+                script,
+                framework,
+                folder / "systems.traj",
+                folder / f"{framework}.npz",
+                *files,
+            )
+            _run([str(_framework_python(framework)), *map(str, paths)])
+
+    folder = _made_once(f"references-{hashlib.sha256(content).hexdigest()[:16]}", make)
+    return References({framework: folder / f"{framework}.npz" for framework in models})
