@@ -31,9 +31,9 @@ def deploy(
         str | None, typer.Option(help='elements the file shall know, as "C H N Zn"; default: all')
     ] = None,
     accelerate: Annotated[
-        Literal["none", "auto", "openequivariance", "cuequivariance", "triton"],
-        typer.Option(help="faster kernels"),
-    ] = "none",
+        Literal["none", "auto", "fused", "openequivariance", "cuequivariance", "triton"],
+        typer.Option(help="faster kernels; fused: mofmd's own, for NequIP and MACE on CPUs"),
+    ] = "auto",
     structure: Annotated[
         Path | None,
         typer.Option(

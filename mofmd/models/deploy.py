@@ -41,7 +41,7 @@ Kind = Literal["nequip", "legacy_nequip", "mace"]
 Format = Literal["torchscript", "aotinductor"]
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "float64"]
-Accelerate = Literal["none", "auto", "openequivariance", "cuequivariance", "triton"]
+Accelerate = Literal["none", "auto", "fused", "openequivariance", "cuequivariance", "triton"]
 SUFFIXES: dict[Format, str] = {"torchscript": ".mofmd.pth", "aotinductor": ".mofmd.pt2"}
 _ENVIRONMENTS: dict[Kind, Framework] = {
     "nequip": "nequip",
@@ -78,7 +78,9 @@ class Options:
     species
         Elements that the file shall know, in this order; None for all of the source.
     accelerate
-        Faster kernels.
+        Faster kernels. ``fused``: each convolution of NequIP and MACE is one operator, which on
+        CPUs is a kernel of the plugin's own; ``auto``: that, where the file is for CPUs and the
+        model has convolutions of the kind. The others are kernels of other packages, for GPUs.
     structures
         Structures for the physics gate; None makes a small arbitrary one.
     name, licence, citations
@@ -93,7 +95,7 @@ class Options:
     dtype: Dtype | None = None
     head: str | None = None
     species: tuple[str, ...] | None = None
-    accelerate: Accelerate = "none"
+    accelerate: Accelerate = "auto"
     structures: tuple[Atoms, ...] | None = None
     name: str | None = None
     licence: str | None = None
@@ -311,7 +313,7 @@ def _compiler() -> str | None:
 def _check_accelerator(options: Options, framework: Framework, python: Path) -> None:
     """Refuse kernels that are absent, and those that no GPU is there for."""
     name = options.accelerate
-    if name in ("none", "auto"):
+    if name not in _ACCELERATORS:
         return
     package = _ACCELERATORS[name]
     module = package.split()[0].replace("-", "_")
@@ -346,6 +348,7 @@ def _run_exporter(
         "device": options.device,
         "dtype": options.dtype,
         "head": options.head,
+        "accelerate": options.accelerate,
         "species": options.species and list(options.species),
         "structures": structures,
         "results": str(work / "reference.npz"),
@@ -407,6 +410,7 @@ def _manifest(
         "exchange_width": width,
         "form": "edge_gradients",
         "format": options.format,
+        "accelerate": facts["accelerate"],
         "device": options.device if options.format == "aotinductor" else "any",
         "dtype": facts["dtype"],
         "source_dtype": facts["source_dtype"],

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # e3nn 0.4.4 loads its constants by pickle
+
+import convolution
 import edge_gradients
 import numpy as np
 import torch
@@ -56,6 +60,30 @@ def choose_types(source: Source, species: list[str] | None) -> list[int]:
     return [source.type_names.index(name) for name in names]
 
 
+def accelerate(source: Source, asked: str, device: str) -> str:
+    """Rewrite the model for faster kernels; return which.
+
+    Raises
+    ------
+    ExportError
+        If those asked for are not for this model.
+    """
+    if asked == "none" or (asked == "auto" and (source.fuse is None or device != "cpu")):
+        return "none"
+    if source.fuse is None:
+        raise ExportError(
+            f"--accelerate {asked}: this is an {source.family} model, which has no convolutions: "
+            "use --accelerate none"
+        )
+    try:
+        source.fuse()
+    except ExportError as error:
+        if asked == "auto":
+            return "none"
+        raise ExportError(f"--accelerate {asked}: {error}; use --accelerate none") from error
+    return "fused"
+
+
 def flat_metadata(source: Source, names: list[str], types: list[int], width: int) -> dict[str, str]:
     """Return what the LAMMPS plugin reads, in nequip's own words where nequip has them."""
     cutoffs = ""
@@ -79,6 +107,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
     """Write the model file and the source's own results; return facts for the manifest."""
     torch.manual_seed(0)
     edge_gradients.define_operators()
+    convolution.define_operator()
     if request["format"] == "aotinductor":
         # Scripted functions of the frameworks (e3nn's) would be specialised after their first call,
         # and the traced graph with them.
@@ -98,6 +127,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
                 f"{' '.join(names)})"
             )
     reference = source.reference(structures)
+    accelerated = accelerate(source, request["accelerate"], request["device"])
     if source.passes_messages:
         model = LayeredGradientModel(source.distribute(), types, source.num_layers).eval()
     else:
@@ -130,6 +160,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
         and [[source.cutoffs[a][b] for b in types] for a in types],
         "layers": source.num_layers,
         "exchange_width": width,
+        "accelerate": accelerated,
         "dtype": source.dtype,
         "source_dtype": source.source_dtype,
         "torch_version": torch.__version__,

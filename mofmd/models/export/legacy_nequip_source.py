@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
+from convolution import Convolution, fused
 from edge_gradients import ExportError
 from matscipy.neighbours import neighbour_list
 from source import Source
@@ -20,12 +21,29 @@ LAYER_CHILDREN = ("conv", "equivariant_nonlin")
 CONVOLUTION_CHILDREN = ("fc", "tp", "linear_1", "linear_2", "sc")
 
 
+class Scatter(torch.nn.Module):
+    """The convolution as the file has it: all messages, and then their sums."""
+
+    def __init__(self, product: torch.jit.ScriptModule) -> None:
+        super().__init__()
+        self.product = product
+
+    def forward(
+        self, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, edge_index: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the sums (N, out) of messages; ``edge_index`` (2, E): from row 0 to row 1."""
+        messages = self.product(torch.index_select(x, 0, edge_index[0]), y, w)
+        total = torch.zeros((x.size(0), messages.size(1)), dtype=x.dtype, device=x.device)
+        return total.index_add(0, edge_index[1], messages)
+
+
 class LegacyLayer(torch.nn.Module):
     """``ConvNetLayer`` of nequip 0.5/0.6 that computes the rows of owned atoms."""
 
     def __init__(self, layer: torch.jit.ScriptModule, is_first: bool) -> None:
         super().__init__()
-        self.fc, self.tp = layer.conv.fc, layer.conv.tp
+        self.fc = layer.conv.fc
+        self.convolution: Scatter | Convolution = Scatter(layer.conv.tp)
         self.linear_1, self.linear_2 = layer.conv.linear_1, layer.conv.linear_2
         self.sc = getattr(layer.conv, "sc", None)
         self.nonlinearity = layer.equivariant_nonlin
@@ -42,14 +60,9 @@ class LegacyLayer(torch.nn.Module):
         x = self.linear_1(old, None, None)
         if not self.is_first and "rows_are_complete" not in data:
             x = torch.ops.mofmd.exchange(x, local_types, data["atom_types"])
-        edge_index = data["edge_index"]
         weight = self.fc(data["edge_embedding"])
-        messages = self.tp(torch.index_select(x, 0, edge_index[1]), data["edge_attrs"], weight)
-        total = torch.zeros(
-            (num_local, messages.size(1)), dtype=messages.dtype, device=messages.device
-        )
-        total = total.index_add(0, edge_index[0], messages)
-        x = self.linear_2(total / self.normalisation, None, None)
+        total = self.convolution(x, data["edge_attrs"], weight, data["edge_index"].flip(0))
+        x = self.linear_2(total[:num_local] / self.normalisation, None, None)
         if self.sc is not None:
             x = x + self.sc(old[:num_local], data["node_attrs"][:num_local], None)
         x = self.nonlinearity(x)
@@ -187,8 +200,15 @@ def open_source(path: Path, dtype: str | None, head: str | None) -> Source:
     if getattr(network, "has_shift", False) and len(network.shift_keys):
         raise ExportError("the deployed file shifts the total energy, which is not supported")
     energy = LegacyEnergy(network.model.func, scale, torch_dtype)
+
+    def fuse() -> None:
+        convolutions = [fused(layer.convolution.product, torch_dtype) for layer in energy.layers]
+        for layer, convolution in zip(energy.layers, convolutions, strict=True):
+            layer.convolution = convolution
+
     return Source(
         reference=_reference(model, names, r_max, getattr(torch, original)),
+        fuse=fuse,
         distribute=lambda: energy,
         family="nequip",
         type_names=names,

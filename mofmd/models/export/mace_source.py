@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
-
-os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # e3nn 0.4.4 loads its constants by pickle
 
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
+from convolution import fused
 from e3nn.util import jit
 from e3nn.util.jit import compile_mode
 from edge_gradients import ExportError
@@ -192,6 +190,12 @@ def open_source(path: Path, dtype: str | None, head: str | None, traceable: bool
     for parameter in model.parameters():
         parameter.requires_grad_(False)
 
+    def fuse() -> None:
+        convolutions = [fused(block.conv_tp, getattr(torch, dtype)) for block in model.interactions]
+        for block, convolution in zip(model.interactions, convolutions, strict=True):
+            block.conv_tp = convolution
+            block.conv_fusion = "mofmd"  # has the convolution called with edges, not with messages
+
     def distribute() -> torch.nn.Module:
         InteractionBlock.handle_lammps = handle_lammps
         return MaceEnergy(model, chosen)
@@ -206,6 +210,7 @@ def open_source(path: Path, dtype: str | None, head: str | None, traceable: bool
 
     return Source(
         reference=reference,
+        fuse=fuse,
         distribute=distribute,
         family="mace",
         type_names=[chemical_symbols[int(z)] for z in model.atomic_numbers],

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from ase import Atoms
+from convolution import Convolution, fused
 from e3nn.util.jit import script
 from edge_gradients import ExportError
 from nequip.integrations.ase import NequIPCalculator
@@ -59,6 +60,25 @@ def convolution_layer(self: Any, data: dict[str, torch.Tensor]) -> dict[str, tor
         x = old_x + x
     data["node_features"] = x
     return data
+
+
+class FusedScatter(torch.nn.Module):
+    """``TensorProductScatter`` of nequip as one operator."""
+
+    def __init__(self, convolution: Convolution) -> None:
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        edge_attr: torch.Tensor,
+        edge_weight: torch.Tensor,
+        edge_dst: torch.Tensor,
+        edge_src: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the sums of messages, a row for every node."""
+        return self.convolution(x, edge_attr, edge_weight, torch.stack([edge_src, edge_dst]))
 
 
 class LocalPairPotential(torch.nn.Module):
@@ -200,6 +220,14 @@ def open_source(path: Path, dtype: str | None, head: str | None) -> Source:
     if num_layers and is_allegro:
         raise ExportError("models that mix NequIP and Allegro layers are not supported")
 
+    def fuse() -> None:
+        blocks = [m for m in energy.modules() if type(m).__name__ == "InteractionBlock"]
+        convolutions = [
+            fused(m.tp_scatter.tp, getattr(torch, dtype or original_dtype)) for m in blocks
+        ]
+        for block, convolution in zip(blocks, convolutions, strict=True):
+            block.tp_scatter = FusedScatter(convolution)
+
     def distribute() -> torch.nn.Module:
         _distribute(energy)
         _localise_pair_potentials(energy)
@@ -214,6 +242,7 @@ def open_source(path: Path, dtype: str | None, head: str | None) -> Source:
 
     return Source(
         reference=reference,
+        fuse=None if is_allegro else fuse,
         distribute=distribute,
         family="allegro" if is_allegro else "nequip",
         type_names=names,

@@ -19,6 +19,7 @@ class Source:
     """
 
     reference: Callable[[list[Atoms]], dict[str, list[Any]]]  # the source's own calculator
+    fuse: Callable[[], None] | None  # makes each convolution one operator; None: it has none
     distribute: Callable[[], torch.nn.Module]  # its energy, layers rewritten to fetch ghosts' rows
     family: str
     type_names: list[str]

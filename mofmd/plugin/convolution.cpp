@@ -1,0 +1,320 @@
+// The torch operator mofmd::convolve: the convolution of a message-passing layer, with a kernel of
+// its own on CPUs and composed of torch's operators on any other device. The same definition in
+// Python, for export: mofmd/models/export/convolution.py.
+
+#include "convolution_kernel.h"
+#include "model.h"
+
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+#include <torch/types.h>
+
+#include <algorithm>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace mofmd {
+
+namespace {
+
+  using Gradients = std::tuple<torch::Tensor, torch::Tensor, torch::Tensor>;
+
+  void require(bool holds, const std::string &what)
+  {
+    if (!holds) throw ModelError("mofmd::convolve: " + what);
+  }
+
+  std::vector<ConvolutionPath> read_paths(at::IntArrayRef fields)
+  {
+    constexpr int n = ConvolutionPath::num_fields;
+    require(fields.size() % n == 0, "paths have " + std::to_string(n) + " numbers each");
+    std::vector<ConvolutionPath> paths;
+    for (std::size_t k = 0; k < fields.size(); k += n)
+      paths.push_back({fields[k], fields[k + 1], fields[k + 2], fields[k + 3], fields[k + 4],
+                       fields[k + 5], fields[k + 6], fields[k + 7]});
+    return paths;
+  }
+
+  // Nothing of a file is trusted: a wrong number here would be a read outside of a table.
+  void check(const torch::Tensor &x, const torch::Tensor &y, const torch::Tensor &w,
+             const torch::Tensor &centres, const torch::Tensor &neighbours,
+             const torch::Tensor &couplings, const std::vector<ConvolutionPath> &paths,
+             std::int64_t out_width)
+  {
+    require(x.dim() == 2 && y.dim() == 2 && w.dim() == 2 && couplings.dim() == 1,
+            "takes tables with a row per atom or per edge");
+    require(x.scalar_type() == y.scalar_type() && x.scalar_type() == w.scalar_type(),
+            "takes tables of the same precision");
+    require(centres.dim() == 1 && centres.sizes() == neighbours.sizes() &&
+                y.size(0) == centres.size(0) && w.size(0) == centres.size(0),
+            "takes as many centres, neighbours, harmonics and weights as there are edges");
+    require(centres.scalar_type() == torch::kLong && neighbours.scalar_type() == torch::kLong,
+            "takes 64-bit indices");
+    std::int64_t num_couplings = 0;
+    for (const ConvolutionPath &p : paths) {
+      require(std::min({p.x, p.y, p.out, p.w}) >= 0 && std::min({p.d1, p.d2, p.d3, p.channels}) > 0,
+              "a path has no size");
+      require(p.x + p.channels * p.d1 <= x.size(1) && p.y + p.d2 <= y.size(1) &&
+                  p.w + p.channels <= w.size(1) && p.out + p.channels * p.d3 <= out_width,
+              "a path leads out of the tables");
+      num_couplings += p.d1 * p.d2 * p.d3;
+    }
+    require(num_couplings == couplings.size(0), "wrong number of couplings");
+  }
+
+  // ---- on CPUs
+  // -------------------------------------------------------------------------------------
+
+  void check_indices(const torch::Tensor &indices, std::int64_t num_nodes)
+  {
+    const auto *const first = indices.const_data_ptr<std::int64_t>();
+    const auto *const past = first + indices.numel();
+    require(
+        std::all_of(first, past, [num_nodes](std::int64_t k) { return k >= 0 && k < num_nodes; }),
+        "an edge of an atom that does not exist");
+  }
+
+  // What the kernel takes, and what keeps it alive.
+  struct KernelArguments {
+    ConvolutionShape shape;
+    torch::Tensor x, y, w, centres, neighbours, couplings;
+
+    KernelArguments(const torch::Tensor &x_, const torch::Tensor &y_, const torch::Tensor &w_,
+                    const torch::Tensor &centres_, const torch::Tensor &neighbours_,
+                    const torch::Tensor &couplings_, at::IntArrayRef path_fields,
+                    std::int64_t out_width) :
+        x(x_.contiguous()),
+        y(y_.contiguous()),
+        w(w_.contiguous()),
+        centres(centres_.contiguous()),
+        neighbours(neighbours_.contiguous()),
+        couplings(couplings_.to(torch::kDouble).contiguous())
+    {
+      shape.paths = read_paths(path_fields);
+      check(x, y, w, centres, neighbours, couplings, shape.paths, out_width);
+      check_indices(centres, x.size(0));
+      check_indices(neighbours, x.size(0));
+      shape.num_nodes = x.size(0);
+      shape.num_edges = centres.size(0);
+      shape.x_width = x.size(1);
+      shape.y_width = y.size(1);
+      shape.w_width = w.size(1);
+      shape.out_width = out_width;
+      shape.couplings = couplings.const_data_ptr<double>();
+      shape.centres = centres.const_data_ptr<std::int64_t>();
+      shape.neighbours = neighbours.const_data_ptr<std::int64_t>();
+    }
+  };
+
+  torch::Tensor convolve_cpu(const torch::Tensor &x, const torch::Tensor &y, const torch::Tensor &w,
+                             const torch::Tensor &centres, const torch::Tensor &neighbours,
+                             const torch::Tensor &couplings, at::IntArrayRef paths,
+                             std::int64_t out_width)
+  {
+    const KernelArguments a(x, y, w, centres, neighbours, couplings, paths, out_width);
+    torch::Tensor out = torch::zeros({x.size(0), out_width}, x.options());
+    AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mofmd::convolve", [&] {
+      convolve(a.shape, a.x.const_data_ptr<scalar_t>(), a.y.const_data_ptr<scalar_t>(),
+               a.w.const_data_ptr<scalar_t>(), out.data_ptr<scalar_t>());
+    });
+    return out;
+  }
+
+  Gradients convolve_backward_cpu(const torch::Tensor &gradient, const torch::Tensor &x,
+                                  const torch::Tensor &y, const torch::Tensor &w,
+                                  const torch::Tensor &centres, const torch::Tensor &neighbours,
+                                  const torch::Tensor &couplings, at::IntArrayRef paths)
+  {
+    const KernelArguments a(x, y, w, centres, neighbours, couplings, paths, gradient.size(1));
+    const torch::Tensor out_gradient = gradient.to(x.scalar_type()).contiguous();
+    require(out_gradient.size(0) == x.size(0), "takes gradients with a row per atom");
+    Gradients result{torch::zeros_like(a.x), torch::empty_like(a.y), torch::empty_like(a.w)};
+    std::int64_t num_weights = 0;
+    for (const ConvolutionPath &path : a.shape.paths) num_weights += path.channels;
+    if (num_weights < w.size(1)) std::get<2>(result).zero_();    // some have no path
+    AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mofmd::convolve_backward", [&] {
+      convolve_backward(a.shape, out_gradient.const_data_ptr<scalar_t>(),
+                        a.x.const_data_ptr<scalar_t>(), a.y.const_data_ptr<scalar_t>(),
+                        a.w.const_data_ptr<scalar_t>(),
+                        std::get<0>(result).template data_ptr<scalar_t>(),
+                        std::get<1>(result).template data_ptr<scalar_t>(),
+                        std::get<2>(result).template data_ptr<scalar_t>());
+    });
+    return result;
+  }
+
+  // ---- on other devices
+  // ----------------------------------------------------------------------------
+
+  // Edges at a time, so that the messages of all edges are never in memory together.
+  constexpr std::int64_t edges_at_a_time = 1 << 18;
+
+  // Calls visit(part of the edges, path, its couplings) for every part and path.
+  template <typename Visit> void for_parts(const torch::Tensor &x, const torch::Tensor &centres,
+                                           const torch::Tensor &couplings,
+                                           const std::vector<ConvolutionPath> &paths, Visit visit)
+  {
+    const torch::Tensor all = couplings.to(x.options());
+    for (std::int64_t first = 0; first < centres.size(0); first += edges_at_a_time) {
+      const std::int64_t count = std::min(edges_at_a_time, centres.size(0) - first);
+      std::int64_t offset = 0;
+      for (const ConvolutionPath &p : paths) {
+        const std::int64_t size = p.d1 * p.d2 * p.d3;
+        visit(first, count, p, all.narrow(0, offset, size).view({p.d1, p.d2, p.d3}));
+        offset += size;
+      }
+    }
+  }
+
+  torch::Tensor rows_of(const torch::Tensor &table, std::int64_t offset, std::int64_t channels,
+                        std::int64_t dimension, const torch::Tensor &indices)
+  {
+    return table.narrow(1, offset, channels * dimension)
+        .index_select(0, indices)
+        .view({-1, channels, dimension});
+  }
+
+  torch::Tensor convolve_composed(const torch::Tensor &x, const torch::Tensor &y,
+                                  const torch::Tensor &w, const torch::Tensor &centres,
+                                  const torch::Tensor &neighbours, const torch::Tensor &couplings,
+                                  at::IntArrayRef path_fields, std::int64_t out_width)
+  {
+    const std::vector<ConvolutionPath> paths = read_paths(path_fields);
+    check(x, y, w, centres, neighbours, couplings, paths, out_width);
+    torch::Tensor out = torch::zeros({x.size(0), out_width}, x.options());
+    for_parts(x, centres, couplings, paths,
+              [&](std::int64_t first, std::int64_t count, const ConvolutionPath &p,
+                  const torch::Tensor &c) {
+                const torch::Tensor wx =
+                    rows_of(x, p.x, p.channels, p.d1, neighbours.narrow(0, first, count)) *
+                    w.narrow(0, first, count).narrow(1, p.w, p.channels).unsqueeze(2);
+                const torch::Tensor yc =
+                    torch::tensordot(y.narrow(0, first, count).narrow(1, p.y, p.d2), c, {1}, {1});
+                out.narrow(1, p.out, p.channels * p.d3)
+                    .index_add_(0, centres.narrow(0, first, count), torch::bmm(wx, yc).flatten(1));
+              });
+    return out;
+  }
+
+  Gradients convolve_backward_composed(const torch::Tensor &gradient, const torch::Tensor &x,
+                                       const torch::Tensor &y, const torch::Tensor &w,
+                                       const torch::Tensor &centres,
+                                       const torch::Tensor &neighbours,
+                                       const torch::Tensor &couplings, at::IntArrayRef path_fields)
+  {
+    const std::vector<ConvolutionPath> paths = read_paths(path_fields);
+    check(x, y, w, centres, neighbours, couplings, paths, gradient.size(1));
+    torch::Tensor x_gradient = torch::zeros_like(x), y_gradient = torch::zeros_like(y),
+                  w_gradient = torch::zeros_like(w);
+    for_parts(
+        x, centres, couplings, paths,
+        [&](std::int64_t first, std::int64_t count, const ConvolutionPath &p,
+            const torch::Tensor &c) {
+          const torch::Tensor senders = neighbours.narrow(0, first, count);
+          const torch::Tensor xs = rows_of(x, p.x, p.channels, p.d1, senders);
+          const torch::Tensor ws =
+              w.narrow(0, first, count).narrow(1, p.w, p.channels).unsqueeze(2);
+          const torch::Tensor gs =
+              rows_of(gradient, p.out, p.channels, p.d3, centres.narrow(0, first, count));
+          const torch::Tensor yc =
+              torch::tensordot(y.narrow(0, first, count).narrow(1, p.y, p.d2), c, {1}, {1});
+          y_gradient.narrow(0, first, count)
+              .narrow(1, p.y, p.d2)
+              .add_(torch::tensordot(torch::bmm((xs * ws).transpose(1, 2), gs), c, {1, 2}, {0, 2}));
+          const torch::Tensor wx_gradient = torch::bmm(gs, yc.transpose(1, 2));
+          w_gradient.narrow(0, first, count)
+              .narrow(1, p.w, p.channels)
+              .add_((wx_gradient * xs).sum(2));
+          x_gradient.narrow(1, p.x, p.channels * p.d1)
+              .index_add_(0, senders, (wx_gradient * ws).flatten(1));
+        });
+    return {x_gradient, y_gradient, w_gradient};
+  }
+
+  // ---- derivatives
+  // ---------------------------------------------------------------------------------
+
+  torch::Tensor dispatched(const torch::Tensor &x, const torch::Tensor &y, const torch::Tensor &w,
+                           const torch::Tensor &centres, const torch::Tensor &neighbours,
+                           const torch::Tensor &couplings, at::IntArrayRef paths,
+                           std::int64_t out_width)
+  {
+    static const auto op = c10::Dispatcher::singleton()
+                               .findSchemaOrThrow("mofmd::convolve", "")
+                               .typed<decltype(dispatched)>();
+    return op.call(x, y, w, centres, neighbours, couplings, paths, out_width);
+  }
+
+  Gradients dispatched_backward(const torch::Tensor &gradient, const torch::Tensor &x,
+                                const torch::Tensor &y, const torch::Tensor &w,
+                                const torch::Tensor &centres, const torch::Tensor &neighbours,
+                                const torch::Tensor &couplings, at::IntArrayRef paths)
+  {
+    static const auto op = c10::Dispatcher::singleton()
+                               .findSchemaOrThrow("mofmd::convolve_backward", "")
+                               .typed<decltype(dispatched_backward)>();
+    return op.call(gradient, x, y, w, centres, neighbours, couplings, paths);
+  }
+
+  class ConvolveFunction : public torch::autograd::Function<ConvolveFunction> {
+  public:
+    static torch::Tensor forward(torch::autograd::AutogradContext *context, const torch::Tensor &x,
+                                 const torch::Tensor &y, const torch::Tensor &w,
+                                 const torch::Tensor &centres, const torch::Tensor &neighbours,
+                                 const torch::Tensor &couplings, at::IntArrayRef paths,
+                                 std::int64_t out_width)
+    {
+      const at::AutoDispatchBelowADInplaceOrView below;
+      context->save_for_backward({x, y, w, centres, neighbours, couplings});
+      context->saved_data["paths"] = paths.vec();
+      return dispatched(x, y, w, centres, neighbours, couplings, paths, out_width);
+    }
+
+    static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
+                                                   const torch::autograd::variable_list &gradients)
+    {
+      const torch::autograd::variable_list s = context->get_saved_variables();
+      const auto [x, y, w] = dispatched_backward(gradients[0], s[0], s[1], s[2], s[3], s[4], s[5],
+                                                 context->saved_data["paths"].toIntVector());
+      return {x, y, w, {}, {}, {}, {}, {}};
+    }
+  };
+
+  torch::Tensor convolve_with_gradient(const torch::Tensor &x, const torch::Tensor &y,
+                                       const torch::Tensor &w, const torch::Tensor &centres,
+                                       const torch::Tensor &neighbours,
+                                       const torch::Tensor &couplings, at::IntArrayRef paths,
+                                       std::int64_t out_width)
+  {
+    return ConvolveFunction::apply(x, y, w, centres, neighbours, couplings, paths, out_width);
+  }
+
+}    // namespace
+
+}    // namespace mofmd
+
+TORCH_LIBRARY_FRAGMENT(mofmd, library)
+{
+  library.def("convolve(Tensor x, Tensor y, Tensor w, Tensor centres, Tensor neighbours, "
+              "Tensor couplings, int[] paths, int out_width) -> Tensor");
+  library.def("convolve_backward(Tensor gradient, Tensor x, Tensor y, Tensor w, Tensor centres, "
+              "Tensor neighbours, Tensor couplings, int[] paths) -> (Tensor, Tensor, Tensor)");
+}
+
+TORCH_LIBRARY_IMPL(mofmd, CPU, library)
+{
+  library.impl("convolve", mofmd::convolve_cpu);
+  library.impl("convolve_backward", mofmd::convolve_backward_cpu);
+}
+
+TORCH_LIBRARY_IMPL(mofmd, CompositeExplicitAutograd, library)
+{
+  library.impl("convolve", mofmd::convolve_composed);
+  library.impl("convolve_backward", mofmd::convolve_backward_composed);
+}
+
+TORCH_LIBRARY_IMPL(mofmd, Autograd, library)
+{
+  library.impl("convolve", mofmd::convolve_with_gradient);
+}
