@@ -109,9 +109,17 @@ private:
   static bool is_double(const torch::Tensor &t) { return t.scalar_type() == torch::kDouble; }
   static torch::Tensor to_host(const torch::Tensor &t) { return t.to(torch::kCPU).contiguous(); }
 
+  // The nodes to send, on the device. They change only when atoms change their ranks. What is kept
+  // is never destroyed: at the end of the process the device may be gone before it.
   static torch::Tensor sent(torch::Device device)
   {
-    return torch::tensor(current_scope->sent_nodes_, torch::kLong).to(device);
+    static auto &nodes = *new std::vector<std::int64_t>;
+    static auto &kept = *new torch::Tensor;
+    if (!kept.defined() || kept.device() != device || nodes != current_scope->sent_nodes_) {
+      nodes = current_scope->sent_nodes_;
+      kept = torch::tensor(nodes, torch::kLong).to(device);
+    }
+    return kept;
   }
 
   char *row_of_node(std::int64_t node) const
