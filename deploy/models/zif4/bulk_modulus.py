@@ -115,7 +115,7 @@ def main() -> None:
     atoms = read_structure("zif-4")
     relax(guide_model, [atoms], [hessian(guide_model, atoms)])
     guide = hessian(guide_model, atoms)
-    print(json.dumps({m.name: bulk_modulus(m, atoms, guide) for m in models}, indent=1))
+    print(json.dumps({str(m): bulk_modulus(m, atoms, guide) for m in models}, indent=1))
 
 
 if __name__ == "__main__":
