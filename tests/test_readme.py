@@ -31,4 +31,8 @@ def test_worked_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_links_of_the_readme() -> None:
     text = (REPOSITORY / "README.md").read_text()
     for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
-        assert (REPOSITORY / target).exists(), target
+        file, _, heading = target.partition("#")
+        assert (REPOSITORY / file).exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", (REPOSITORY / file).read_text(), re.MULTILINE)
+            assert heading in [found.lower().replace(" ", "-") for found in headings], target
