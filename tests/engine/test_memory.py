@@ -152,7 +152,8 @@ def test_layers_in_chunks(
 def test_chunks_bound_the_memory_of_layers(
     name: str, deployed: DeployedModels, tmp_path: Path
 ) -> None:
-    style, coeff = pair_lines(deployed(name)).splitlines()
+    # what fused convolutions need for so few atoms is lost in the memory of torch itself
+    style, coeff = pair_lines(deployed(name, accelerate="none")).splitlines()
     peaks = []
     for repeats, options in ((1, "chunk 20"), (2, ""), (2, "chunk 100")):
         write_structure(crystal().repeat(repeats), tmp_path / "structure.data")
