@@ -52,19 +52,12 @@ def _convolve(  # noqa: PLR0913, PLR0917 - those of the operator
     return out
 
 
-def _convolve_backward(  # noqa: PLR0913, PLR0917 - those of the operator
-    gradient: torch.Tensor,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    w: torch.Tensor,
-    centres: torch.Tensor,
-    neighbours: torch.Tensor,
-    couplings: torch.Tensor,
-    paths: list[int],
+def _convolve_backward(
+    gradient: torch.Tensor, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, *constant: Any
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     with torch.enable_grad():
         inputs = [t.detach().requires_grad_(True) for t in (x, y, w)]
-        out = _convolve(*inputs, centres, neighbours, couplings, paths, gradient.size(1))
+        out = _convolve(*inputs, *constant, gradient.size(1))
         found = torch.autograd.grad([out], inputs, [gradient])
     return found[0], found[1], found[2]
 
@@ -156,11 +149,16 @@ class Convolution(torch.nn.Module):
         self.register_buffer("couplings", torch.cat(couplings))
 
     def forward(
-        self, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, edge_index: torch.Tensor
+        self,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        w: torch.Tensor,
+        centres: torch.Tensor,
+        neighbours: torch.Tensor,
     ) -> torch.Tensor:
-        """Return the sums (N, out) of messages; ``edge_index`` (2, E): from row 0 to row 1."""
+        """Return the sums (N, out) of messages from the neighbours to the centres of all edges."""
         return torch.ops.mofmd.convolve(
-            x, y, w, edge_index[1], edge_index[0], self.couplings, self.paths, self.out_width
+            x, y, w, centres, neighbours, self.couplings, self.paths, self.out_width
         )
 
 
@@ -188,9 +186,10 @@ def fused(product: Any, dtype: torch.dtype) -> Convolution:
         torch.randn((7, width), generator=generator, dtype=torch.float64).to(dtype)
         for width in convolution.widths
     )
-    edges = torch.stack([torch.arange(7).roll(1), torch.arange(7)])
-    expected = product(x[edges[0]], y, w)
-    difference = (convolution(x, y, w, edges) - expected).abs().max()
+    centres = torch.arange(7)
+    neighbours = centres.roll(1)
+    expected = product(x[neighbours], y, w)
+    difference = (convolution(x, y, w, centres, neighbours) - expected).abs().max()
     if difference > 100 * torch.finfo(dtype).eps * expected.abs().max():
         raise ExportError("the convolution is not the one that e3nn's description of it tells")
     return convolution

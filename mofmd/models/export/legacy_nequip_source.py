@@ -29,12 +29,17 @@ class Scatter(torch.nn.Module):
         self.product = product
 
     def forward(
-        self, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, edge_index: torch.Tensor
+        self,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        w: torch.Tensor,
+        centres: torch.Tensor,
+        neighbours: torch.Tensor,
     ) -> torch.Tensor:
-        """Return the sums (N, out) of messages; ``edge_index`` (2, E): from row 0 to row 1."""
-        messages = self.product(torch.index_select(x, 0, edge_index[0]), y, w)
+        """Return the sums (N, out) of messages from the neighbours to the centres of all edges."""
+        messages = self.product(torch.index_select(x, 0, neighbours), y, w)
         total = torch.zeros((x.size(0), messages.size(1)), dtype=x.dtype, device=x.device)
-        return total.index_add(0, edge_index[1], messages)
+        return total.index_add(0, centres, messages)
 
 
 class LegacyLayer(torch.nn.Module):
@@ -61,7 +66,8 @@ class LegacyLayer(torch.nn.Module):
         if not self.is_first and "rows_are_complete" not in data:
             x = torch.ops.mofmd.exchange(x, local_types, data["atom_types"])
         weight = self.fc(data["edge_embedding"])
-        total = self.convolution(x, data["edge_attrs"], weight, data["edge_index"].flip(0))
+        centres, neighbours = data["edge_index"][0], data["edge_index"][1]
+        total = self.convolution(x, data["edge_attrs"], weight, centres, neighbours)
         x = self.linear_2(total[:num_local] / self.normalisation, None, None)
         if self.sc is not None:
             x = x + self.sc(old[:num_local], data["node_attrs"][:num_local], None)

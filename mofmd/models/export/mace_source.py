@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
-from convolution import fused
+from convolution import Convolution, fused
 from e3nn.util import jit
 from e3nn.util.jit import compile_mode
 from edge_gradients import ExportError
@@ -36,6 +36,20 @@ def handle_lammps(
 
 # TorchScript reads annotations as they were written for it.
 handle_lammps.__annotations__ = dict(InteractionBlock.handle_lammps.__annotations__)
+
+
+class MaceConvolution(torch.nn.Module):
+    """``Convolution`` as MACE calls it: edges (2, E), from the neighbours in row 0 to the centres."""
+
+    def __init__(self, convolution: Convolution) -> None:
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(
+        self, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, edge_index: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the sums (N, out) of messages."""
+        return self.convolution(x, y, w, edge_index[1], edge_index[0])
 
 
 @compile_mode("script")
@@ -193,7 +207,7 @@ def open_source(path: Path, dtype: str | None, head: str | None, traceable: bool
     def fuse() -> None:
         convolutions = [fused(block.conv_tp, getattr(torch, dtype)) for block in model.interactions]
         for block, convolution in zip(model.interactions, convolutions, strict=True):
-            block.conv_tp = convolution
+            block.conv_tp = MaceConvolution(convolution)
             block.conv_fusion = "mofmd"  # has the convolution called with edges, not with messages
 
     def distribute() -> torch.nn.Module:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from ase import Atoms
-from convolution import Convolution, fused
+from convolution import fused
 from e3nn.util.jit import script
 from edge_gradients import ExportError
 from nequip.integrations.ase import NequIPCalculator
@@ -37,12 +37,12 @@ def interaction_block(self: Any, data: dict[str, torch.Tensor]) -> dict[str, tor
     x = data["node_features"]
     if not self.is_first_layer and "rows_are_complete" not in data:
         x = torch.ops.mofmd.exchange(x, local_types, data["atom_types"])
-    x = self.tp_scatter(
-        x=x,
-        edge_attr=data["edge_attrs"],
-        edge_weight=self.edge_mlp(data["edge_embedding"]),
-        edge_dst=data["edge_index"][0],
-        edge_src=data["edge_index"][1],
+    x = self.tp_scatter(  # nequip's TensorProductScatter, or Convolution
+        x,
+        data["edge_attrs"],
+        self.edge_mlp(data["edge_embedding"]),
+        data["edge_index"][0],
+        data["edge_index"][1],
     )[:num_local]
     x = self.linear_2(x)
     if self.sc is not None:
@@ -60,25 +60,6 @@ def convolution_layer(self: Any, data: dict[str, torch.Tensor]) -> dict[str, tor
         x = old_x + x
     data["node_features"] = x
     return data
-
-
-class FusedScatter(torch.nn.Module):
-    """``TensorProductScatter`` of nequip as one operator."""
-
-    def __init__(self, convolution: Convolution) -> None:
-        super().__init__()
-        self.convolution = convolution
-
-    def forward(
-        self,
-        x: torch.Tensor,
-        edge_attr: torch.Tensor,
-        edge_weight: torch.Tensor,
-        edge_dst: torch.Tensor,
-        edge_src: torch.Tensor,
-    ) -> torch.Tensor:
-        """Return the sums of messages, a row for every node."""
-        return self.convolution(x, edge_attr, edge_weight, torch.stack([edge_src, edge_dst]))
 
 
 class LocalPairPotential(torch.nn.Module):
@@ -226,7 +207,7 @@ def open_source(path: Path, dtype: str | None, head: str | None) -> Source:
             fused(m.tp_scatter.tp, getattr(torch, dtype or original_dtype)) for m in blocks
         ]
         for block, convolution in zip(blocks, convolutions, strict=True):
-            block.tp_scatter = FusedScatter(convolution)
+            block.tp_scatter = convolution
 
     def distribute() -> torch.nn.Module:
         _distribute(energy)
