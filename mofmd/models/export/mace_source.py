@@ -39,7 +39,7 @@ handle_lammps.__annotations__ = dict(InteractionBlock.handle_lammps.__annotation
 
 
 class MaceConvolution(torch.nn.Module):
-    """``Convolution`` as MACE calls it: edges (2, E), from the neighbours in row 0 to the centres."""
+    """``Convolution`` as MACE calls it: edges (2, E) from the neighbours (row 0) to centres."""
 
     def __init__(self, convolution: Convolution) -> None:
         super().__init__()
