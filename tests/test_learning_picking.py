@@ -175,6 +175,16 @@ def test_features_of_a_strictly_local_model() -> None:
         features.of_frames([bulk("Cu", cubic=True) * 3])
 
 
+@pytest.mark.parametrize(("name", "width"), [("zif4-nequip-s", 32), ("zif4-mace-s", 16)])
+def test_features_of_message_passing_with_fused_convolutions(name: str, width: int) -> None:
+    crystal = zif4()
+    crystal.rattle(0.05, seed=2)
+    one, turned = ModelFeatures(embedded_model(name)).of_frames([crystal, rotated(crystal)])
+    for element, table in one.items():
+        assert table.shape == (np.count_nonzero(crystal.symbols == element), width)
+        np.testing.assert_allclose(table, turned[element], atol=2e-3 * np.abs(table).max())
+
+
 def test_selection_finds_the_frame_with_the_stretched_bond() -> None:
     crystal = zif4()
     cool = [crystal.copy() for _ in range(4)]

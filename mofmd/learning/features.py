@@ -133,7 +133,6 @@ def descriptor_features(frames: Sequence[Atoms], r_max_A: float = 5.0) -> list[F
 def _load(path: Path) -> Any:
     import torch
 
-    if not hasattr(torch.ops.mofmd, "exchange"):
-        importlib.import_module("mofmd.models.export.edge_gradients").define_operators()
+    importlib.import_module("mofmd.models.export.operators").define_operators()
     torch.jit.set_fusion_strategy([("DYNAMIC", 0)])  # fusion only slows the first calls
     return torch.jit.load(str(path), map_location="cpu").eval()

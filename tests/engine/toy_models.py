@@ -4,6 +4,8 @@ from pathlib import Path
 
 import torch
 
+from mofmd.models.export.operators import define_operators
+
 TYPE_NAMES = "C H N Zn"
 ZN = 3
 
@@ -85,8 +87,6 @@ class Chain(torch.nn.Module):
 
 def write_chain(path: Path) -> Path:
     """Write the failing message-passing model as a deployed NequIP."""
-    torch.library.define(
-        "mofmd::exchange", "(Tensor features, Tensor local_types, Tensor types) -> Tensor"
-    )
+    define_operators()
     form = {"mofmd_family": "nequip", "mofmd_form": "edge_gradients", "mofmd_exchange_width": "3"}
     return write_model(Chain(), path, r_max=4.0, **form)

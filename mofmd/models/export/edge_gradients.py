@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from operators import exchanged_widths
 from torch._decomp import core_aten_decompositions
 from torch.fx.experimental import _config as fx_config
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -34,56 +35,6 @@ OUTPUTS = ("atomic_energy", "edge_gradients")
 
 class ExportError(Exception):
     """The model cannot be exported; the text says why and how to mend it."""
-
-
-# Features per row of every call of mofmd::exchange in this process.
-_exchanged_widths: list[int] = []
-
-
-def define_operators() -> None:
-    """Register ``mofmd::exchange`` for tracing, scripting and evaluation in one process."""
-    library = torch.library
-    library.define(
-        "mofmd::exchange", "(Tensor features, Tensor local_types, Tensor types) -> Tensor"
-    )
-    library.define("mofmd::exchange_backward", "(Tensor gradients, Tensor local_types) -> Tensor")
-
-    def same_rows(table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        if table.size(0) != rows.size(0):
-            raise RuntimeError("ghost atoms need the operator of mofmd's LAMMPS plugin")
-        return table.clone()
-
-    def exchange(
-        features: torch.Tensor, _local_types: torch.Tensor, types: torch.Tensor
-    ) -> torch.Tensor:
-        _exchanged_widths.append(features.size(1))
-        return same_rows(features, types)
-
-    def exchange_fake(
-        features: torch.Tensor, _local_types: torch.Tensor, types: torch.Tensor
-    ) -> torch.Tensor:
-        return features.new_empty((types.size(0), features.size(1)))
-
-    def backward_fake(gradients: torch.Tensor, local_types: torch.Tensor) -> torch.Tensor:
-        return gradients.new_empty((local_types.size(0), gradients.size(1)))
-
-    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        del output
-        ctx.save_for_backward(inputs[1])
-
-    library.impl("mofmd::exchange", "CompositeExplicitAutograd")(exchange)
-    library.impl("mofmd::exchange_backward", "CompositeExplicitAutograd")(same_rows)
-    library.register_fake("mofmd::exchange")(exchange_fake)
-    library.register_fake("mofmd::exchange_backward")(backward_fake)
-    library.register_autograd(
-        "mofmd::exchange",
-        lambda ctx, gradients: (
-            torch.ops.mofmd.exchange_backward(gradients, ctx.saved_tensors[0]),
-            None,
-            None,
-        ),
-        setup_context=setup_context,
-    )
 
 
 class EdgeGradientModel(torch.nn.Module):
@@ -152,10 +103,10 @@ def example(num_types: int, r_max: float, num_local: int, num_ghosts: int) -> li
 
 def exchange_width(model: torch.nn.Module, num_types: int, r_max: float) -> int:
     """Return the most features per atom that a layer fetches; 0: the model is strictly local."""
-    _exchanged_widths.clear()
+    exchanged_widths.clear()
     inputs = example(num_types, r_max, num_local=5, num_ghosts=0)
     model(dict(zip(INPUTS, inputs, strict=True)))
-    return max(_exchanged_widths, default=0)
+    return max(exchanged_widths, default=0)
 
 
 def _trace(model: torch.nn.Module, inputs: list[torch.Tensor]) -> torch.fx.GraphModule:

@@ -16,13 +16,13 @@ from typing import Any
 
 os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # e3nn 0.4.4 loads its constants by pickle
 
-import convolution
 import edge_gradients
 import numpy as np
 import torch
 from ase.io import read
 from edge_gradients import EdgeGradientModel, ExportError
 from layered import LayeredGradientModel
+from operators import define_operators
 from packing import packing
 from source import Source
 
@@ -106,8 +106,7 @@ def flat_metadata(source: Source, names: list[str], types: list[int], width: int
 def export(request: dict[str, Any]) -> dict[str, Any]:
     """Write the model file and the source's own results; return facts for the manifest."""
     torch.manual_seed(0)
-    edge_gradients.define_operators()
-    convolution.define_operator()
+    define_operators()
     if request["format"] == "aotinductor":
         # Scripted functions of the frameworks (e3nn's) would be specialised after their first call,
         # and the traced graph with them.

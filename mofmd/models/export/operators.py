@@ -1,0 +1,148 @@
+"""The operators of exported models, for tracing, scripting and evaluation in this process.
+
+``mofmd::exchange`` appends the rows of ghosts (``edge_gradients.py``), ``mofmd::convolve`` is the
+convolution of a layer (``convolution.py``). In LAMMPS both are the plugin's; here they are defined
+with torch's own operators: the exporter traces models with them, and features of atoms are read
+from deployed files.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+
+# Features per row of every call of mofmd::exchange in this process.
+exchanged_widths: list[int] = []
+FIELDS = 8  # per path: offsets and dimensions in x, y and out, offset in w, channels
+
+
+@cache
+def define_operators() -> None:
+    """Register both operators, once however often it is called: torch takes a schema once."""
+    _define_exchange()
+    _define_convolve()
+
+
+def _define_exchange() -> None:
+    library = torch.library
+    library.define(
+        "mofmd::exchange", "(Tensor features, Tensor local_types, Tensor types) -> Tensor"
+    )
+    library.define("mofmd::exchange_backward", "(Tensor gradients, Tensor local_types) -> Tensor")
+
+    def same_rows(table: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        if table.size(0) != rows.size(0):
+            raise RuntimeError("ghost atoms need the operator of mofmd's LAMMPS plugin")
+        return table.clone()
+
+    def exchange(
+        features: torch.Tensor, _local_types: torch.Tensor, types: torch.Tensor
+    ) -> torch.Tensor:
+        exchanged_widths.append(features.size(1))
+        return same_rows(features, types)
+
+    def exchange_fake(
+        features: torch.Tensor, _local_types: torch.Tensor, types: torch.Tensor
+    ) -> torch.Tensor:
+        return features.new_empty((types.size(0), features.size(1)))
+
+    def backward_fake(gradients: torch.Tensor, local_types: torch.Tensor) -> torch.Tensor:
+        return gradients.new_empty((local_types.size(0), gradients.size(1)))
+
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        del output
+        ctx.save_for_backward(inputs[1])
+
+    library.impl("mofmd::exchange", "CompositeExplicitAutograd")(exchange)
+    library.impl("mofmd::exchange_backward", "CompositeExplicitAutograd")(same_rows)
+    library.register_fake("mofmd::exchange")(exchange_fake)
+    library.register_fake("mofmd::exchange_backward")(backward_fake)
+    library.register_autograd(
+        "mofmd::exchange",
+        lambda ctx, gradients: (
+            torch.ops.mofmd.exchange_backward(gradients, ctx.saved_tensors[0]),
+            None,
+            None,
+        ),
+        setup_context=setup_context,
+    )
+
+
+def _split(paths: list[int]) -> list[tuple[int, ...]]:
+    return [tuple(paths[k : k + FIELDS]) for k in range(0, len(paths), FIELDS)]
+
+
+def _convolve(  # noqa: PLR0913, PLR0917 - those of the operator
+    x: torch.Tensor,
+    y: torch.Tensor,
+    w: torch.Tensor,
+    centres: torch.Tensor,
+    neighbours: torch.Tensor,
+    couplings: torch.Tensor,
+    paths: list[int],
+    out_width: int,
+) -> torch.Tensor:
+    out = x.new_zeros((x.size(0), out_width))
+    offset = 0
+    for x0, d1, y0, d2, out0, d3, w0, n in _split(paths):
+        coupling = couplings[offset : offset + d1 * d2 * d3].view(d1, d2, d3)
+        offset += d1 * d2 * d3
+        messages = torch.einsum(
+            "eu,eua,eb,abc->euc",
+            w[:, w0 : w0 + n],
+            x[neighbours, x0 : x0 + n * d1].view(-1, n, d1),
+            y[:, y0 : y0 + d2],
+            coupling,
+        )
+        out[:, out0 : out0 + n * d3].index_add_(0, centres, messages.flatten(1))
+    return out
+
+
+def _convolve_backward(
+    gradient: torch.Tensor, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, *constant: Any
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    with torch.enable_grad():
+        inputs = [t.detach().requires_grad_(True) for t in (x, y, w)]
+        out = _convolve(*inputs, *constant, gradient.size(1))
+        found = torch.autograd.grad([out], inputs, [gradient])
+    return found[0], found[1], found[2]
+
+
+def _define_convolve() -> None:
+    library = torch.library
+    tables = (
+        "Tensor x, Tensor y, Tensor w, Tensor centres, Tensor neighbours, Tensor couplings, "
+        "int[] paths"
+    )
+    library.define("mofmd::convolve", f"({tables}, int out_width) -> Tensor")
+    library.define(
+        "mofmd::convolve_backward", f"(Tensor gradient, {tables}) -> (Tensor, Tensor, Tensor)"
+    )
+
+    def shape_of_result(x: torch.Tensor, *others: Any) -> torch.Tensor:
+        return x.new_empty((x.size(0), others[-1]))
+
+    def shapes_of_gradients(
+        _gradient: torch.Tensor, x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, *_others: Any
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return (x.new_empty(x.shape), y.new_empty(y.shape), w.new_empty(w.shape))
+
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        del output
+        ctx.save_for_backward(*inputs[:6])
+        ctx.paths = inputs[6]
+
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        saved = ctx.saved_tensors
+        return (
+            *torch.ops.mofmd.convolve_backward(gradient, *saved, ctx.paths),
+            *(None,) * 5,
+        )
+
+    library.impl("mofmd::convolve", "CompositeExplicitAutograd")(_convolve)
+    library.impl("mofmd::convolve_backward", "CompositeExplicitAutograd")(_convolve_backward)
+    library.register_fake("mofmd::convolve")(shape_of_result)
+    library.register_fake("mofmd::convolve_backward")(shapes_of_gradients)
+    library.register_autograd("mofmd::convolve", backward, setup_context=setup_context)
