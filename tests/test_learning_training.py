@@ -300,11 +300,19 @@ def test_from_frames_to_a_checked_model(family: Family, tmp_path: Path) -> None:
     size = np.abs(features["Ar"]).max()
     np.testing.assert_allclose(same["Ar"], features["Ar"], atol=1e-6 * size)
     assert np.abs(other["Ar"] - features["Ar"]).max() > 1e-3 * size
-    again = prepared(tmp_path / "later", family, start=train_weights(folder, family),
-                     settings=() if family == "mace" else ("lr=0.001",))  # fmt: skip
-    later = run_training(again, lambda _: None)
-    assert getattr(later[0], FALLS[family]) < getattr(epochs[0], FALLS[family])  # not anew
+    for number, start in enumerate(train_weights(folder, family)):
+        again = prepared(tmp_path / f"later{number}", family, start=start,
+                         settings=() if family == "mace" else ("lr=0.001",))  # fmt: skip
+        later = run_training(again, lambda _: None)
+        assert getattr(later[0], FALLS[family]) < getattr(epochs[0], FALLS[family])  # not anew
 
 
-def train_weights(folder: Path, family: Family) -> Path:
-    return folder / ("run/model.model" if family == "mace" else "run/last.ckpt")
+def train_weights(folder: Path, family: Family) -> list[Path]:
+    if family == "mace":
+        return [folder / "run/model.model"]
+    checkpoint, package = folder / "run/last.ckpt", folder / "packaged.nequip.zip"
+    python = environment_python("nequip")
+    assert python is not None
+    program = python.parent / "nequip-package"
+    subprocess.run([program, "build", checkpoint, package], check=True, cwd=folder, timeout=300)
+    return [checkpoint, package]

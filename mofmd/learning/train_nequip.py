@@ -50,7 +50,7 @@ def make_config(
     if options.epochs is not None:
         config["max_epochs"] = options.epochs
     if options.start is not None:
-        config["start"] = "trained"
+        config["start"] = "packaged" if options.start.suffix == ".zip" else "trained"
         config["checkpoint"] = str(options.start.resolve())
     change(config, options.settings)
     if config.get("compile_mode") == "compile" and int(config.get("batch_size", 2)) < 2:

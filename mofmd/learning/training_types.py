@@ -25,7 +25,8 @@ class TrainOptions:
     seed
         Of the weights and of the order of the frames.
     start
-        Weights to go on from: a checkpoint (``.ckpt``), or a MACE ``.model``.
+        Weights to go on from: a checkpoint (``.ckpt``), a package of nequip (``.nequip.zip``), or a
+        MACE ``.model``.
     config
         Configuration in place of the package's own.
     settings

@@ -146,8 +146,13 @@ def _require(module: Any, names: tuple[str, ...], where: str) -> None:
         raise ExportError(f"{where} of the deployed file lacks {', '.join(missing)}")
 
 
-def _reference(model: Any, names: list[str], r_max: float, dtype: torch.dtype) -> Any:
-    """Return the evaluation of structures by the file itself, as it was deployed."""
+def _reference(model: Any, names: list[str], r_max: float) -> Any:
+    """Return the evaluation of structures by the file itself, its weights taken to float64.
+
+    In float32 such a file rounds positions before it takes their differences: the reference would
+    be less exact than what is compared with it, which never does.
+    """
+    dtype = torch.float64
 
     def evaluate(structures: list[Atoms]) -> dict[str, list[Any]]:
         results: dict[str, list[Any]] = {"energy": [], "forces": [], "stress": []}
@@ -164,10 +169,9 @@ def _reference(model: Any, names: list[str], r_max: float, dtype: torch.dtype) -
                     "batch": torch.zeros(len(atoms), dtype=torch.long),
                 }
             )
-            # the file's own sum is in float32: good to 0.03 eV only
-            results["energy"].append(float(out["atomic_energy"].detach().double().sum()))
-            results["forces"].append(out["forces"].detach().double().numpy())
-            virial = out["virial"].detach().double().numpy().reshape(3, 3)
+            results["energy"].append(float(out["atomic_energy"].detach().sum()))
+            results["forces"].append(out["forces"].detach().numpy())
+            virial = out["virial"].detach().numpy().reshape(3, 3)
             results["stress"].append(-virial / atoms.get_volume())
         return results
 
@@ -213,7 +217,7 @@ def open_source(path: Path, dtype: str | None, head: str | None) -> Source:
             layer.convolution = convolution
 
     return Source(
-        reference=_reference(model, names, r_max, getattr(torch, original)),
+        reference=_reference(model.double(), names, r_max),
         fuse=fuse,
         distribute=lambda: energy,
         family="nequip",
