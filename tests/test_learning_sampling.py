@@ -227,7 +227,7 @@ def offset_frames(count: int) -> list[Atoms]:
 
 def test_evaluation_by_command(tmp_path: Path) -> None:
     write_frames(tmp_path / "test.extxyz", offset_frames(2))
-    words = ["learn", "evaluate", str(embedded_model()), "--frames", str(tmp_path / "test.extxyz")]
+    words = ["learn", "evaluate", "zif4-allegro-s", "--frames", str(tmp_path / "test.extxyz")]
     done = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     record = json.loads((tmp_path / "out/evaluation.json").read_text())

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mofmd.models.embedded import find_model
+
 if TYPE_CHECKING:
     from ase import Atoms
 
@@ -124,7 +126,9 @@ def split(
 @app.command()
 def sample(
     conditions: Annotated[Path, typer.Argument(help="YAML file of runs.")],
-    model: Annotated[Path, typer.Option(help="Model file that moves the atoms.")],
+    model: Annotated[
+        Path, typer.Option(help="Model file, or one in the package: moves the atoms.")
+    ],
     output: Output,
     every: Annotated[int, typer.Option(help="Keep one frame of the trajectory in so many.")] = 50,
     before_break: Annotated[int, typer.Option(help="Last whole frames kept of a break.")] = 6,
@@ -138,7 +142,9 @@ def sample(
     from mofmd.learning.sampling import sample as run_all
 
     options = SampleOptions(every, before_break, ranks, threads)
-    found = run_all(read_conditions(conditions), model, output / "runs", options, typer.echo)
+    found = run_all(
+        read_conditions(conditions), find_model(model), output / "runs", options, typer.echo
+    )
     frames = [frame for each in found for frame in (*each.frames, *each.last_frames)]
     write_frames(output / "frames.extxyz", frames)
     broken = sum(bool(each.broken) for each in found)
@@ -179,7 +185,9 @@ def pick(
         Literal["flat", "fps", "random"],
         typer.Option(help="flat histogram in energy, farthest points in features, or random"),
     ] = "fps",
-    model: Annotated[Path | None, typer.Option(help="Gives energies and features.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Gives energies and features; a file or a name.")
+    ] = None,
     known: Annotated[list[Path] | None, typer.Option(help="Frames already labelled.")] = None,
     seed: Seed = 0,
 ) -> None:
@@ -188,7 +196,7 @@ def pick(
     from mofmd.learning.selection import Selection, select_frames
 
     found = read_all(frames)
-    selection = Selection(method, count, model, seed)
+    selection = Selection(method, count, model and find_model(model), seed)
     chosen = select_frames(found, selection, read_all(known or []))
     write_frames(output, chosen)
     typer.echo(f"{output}: {len(chosen)} of {len(found)} frames")
@@ -295,7 +303,9 @@ def train(
 
 @app.command()
 def evaluate(
-    models: Annotated[list[Path], typer.Argument(help="Model files.")],
+    models: Annotated[
+        list[Path], typer.Argument(help="Model files, or names of those in the package.")
+    ],
     frames: Annotated[list[Path], typer.Option(help="Labelled frames; repeatable.")],
     output: Output,
     threads: Annotated[int, typer.Option(help="Threads.")] = 1,
@@ -322,7 +332,7 @@ def evaluate(
     found = read_all(frames)
     check_frames(found)
     results = []
-    for model in models:
+    for model in map(find_model, models):
         result = evaluate_model(model, found, threads)
         if time_on is not None:
             resources = Resources(threads=threads)

@@ -1,13 +1,18 @@
-"""Every model of the package runs on any number of ranks and says what to cite."""
+"""Every model of the package: any number of ranks, what to cite, and what it was deployed from."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mofmd.models.deploy import Options, export
+from mofmd.models.deployed import read_deployed
 from mofmd.models.embedded import embedded_model, embedded_models
+from mofmd.structures.zif import zif4
 from tests.engine.lammps import evaluate
 from tests.engine.systems import SPECIES, crystal
+
+SOURCES = Path(__file__).parents[2] / "deploy/models/zif4/sources"
 
 
 @pytest.mark.parametrize("name", embedded_models())
@@ -24,3 +29,18 @@ def test_on_ranks(name: str, tmp_path: Path) -> None:
     log = (tmp_path / "1" / "log.lammps").read_text()
     assert f"model {name}, licence CC-BY-4.0" in log
     assert "10.1039/d3dd00236e" in log  # the teacher
+
+
+@pytest.mark.long
+@pytest.mark.frameworks
+@pytest.mark.parametrize("name", embedded_models())
+def test_source(name: str, tmp_path: Path) -> None:
+    """What users compile for their machines, or go on training from, is the model of the package."""
+    (source,) = SOURCES.glob(f"{name}.*")
+    options = Options(species=tuple(SPECIES), structures=(zif4(),))
+    exported = export(source, tmp_path / f"{name}.mofmd.pth", options)
+    recorded = read_deployed(embedded_model(name)).manifest["reference"]
+    found = exported.reference
+    assert found.energies_eV[0] == pytest.approx(recorded["energy_eV"], abs=1e-3)
+    difference = found.forces_eV_per_A[0] - np.array(recorded["forces_eV_per_A"])
+    assert np.abs(difference).max() < 1e-5
