@@ -1,9 +1,10 @@
 """What a GPU makes of the engine, in under ten minutes: sizes, where edges are made, ranks, memory.
 
 ZIF-4 in NVE with each deployed model: (a) ms and µs/atom a step at each size, with the edges made
-on the host, from LAMMPS's list, and on the device; what of it is the model and what is not; peak
-memory of the GPU; (b) two ranks on one GPU; (c) memory of a short and a long run; (d) drift of the
-total energy. Sizes that do not fit are told so. Stops starting runs when its time is up.
+on the host, from LAMMPS's list, and on the device, recorded or not; what of it is the model and
+what is not; peak memory of the GPU; (b) two ranks on one GPU; (c) memory of a short and a long run;
+(d) drift of the total energy. Sizes that do not fit are told so. Stops starting runs when its time
+is up.
 
 Usage: python benchmarks/gpu.py MODEL [MODEL ...] [--device cuda] [--minutes 9] [--output FILE]
 """
@@ -29,7 +30,7 @@ from mofmd.models.deployed import DeployedModel, read_deployed
 from mofmd.models.embedded import find_model
 from mofmd.structures.zif import zif4
 
-GRAPHS = ("host", "list", "device")
+GRAPHS = ("host", "list", "device", "fixed")  # the last one for the smallest system
 DRIFT = """\
 units metal
 atom_style atomic
@@ -65,7 +66,7 @@ def cost(model: DeployedModel, atoms: Atoms, setting: Setting) -> StepCost | str
 def settings(device: str, sizes: list[int]) -> Iterator[tuple[int, Setting]]:
     """Yield repetitions of the cell and how to run them: small first, two ranks last."""
     for repeat in sizes:
-        for graph in GRAPHS:
+        for graph in GRAPHS if repeat == sizes[0] else GRAPHS[:-1]:
             yield repeat, Setting(Resources(), f"device {device} graph {graph}")
     for repeat in sizes[:2]:
         yield repeat, Setting(Resources(ranks=2), f"device {device}")

@@ -1,5 +1,6 @@
 #include "device_graph.h"
 
+#include "fixed_graph.h"
 #include "neighbor_pairs.h"
 
 #include <algorithm>
@@ -7,22 +8,17 @@
 
 namespace mofmd {
 
-namespace {
-
-  // Squared distances between atoms of pairs, and their vectors (P, 3).
-  std::pair<torch::Tensor, torch::Tensor> separations(const torch::Tensor &positions,
-                                                      const torch::Tensor &centres,
-                                                      const torch::Tensor &neighbors)
-  {
-    const torch::Tensor r =
-        positions.index_select(0, neighbors) - positions.index_select(0, centres);
-    return {(r * r).sum(1), r};
-  }
-
-}    // namespace
-
-std::unique_ptr<ResidentGraph> make_resident_graph(const std::string &device)
+std::pair<torch::Tensor, torch::Tensor> separations(const torch::Tensor &positions,
+                                                    const torch::Tensor &centres,
+                                                    const torch::Tensor &neighbors)
 {
+  const torch::Tensor r = positions.index_select(0, neighbors) - positions.index_select(0, centres);
+  return {(r * r).sum(1), r};
+}
+
+std::unique_ptr<ResidentGraph> make_resident_graph(const std::string &device, bool has_fixed_shapes)
+{
+  if (has_fixed_shapes) return std::make_unique<FixedGraph>(torch_device(device));
   return std::make_unique<DeviceGraph>(torch_device(device));
 }
 

@@ -6,9 +6,15 @@
 #include "resident_graph.h"
 #include "tensors.h"
 
+#include <utility>
 #include <vector>
 
 namespace mofmd {
+
+// Squared distances between the atoms of pairs (P), and r_j - r_i (P, 3).
+std::pair<torch::Tensor, torch::Tensor> separations(const torch::Tensor &positions,
+                                                    const torch::Tensor &centres,
+                                                    const torch::Tensor &neighbors);
 
 class DeviceGraph final : public ResidentGraph {
 public:
@@ -20,6 +26,14 @@ public:
   void add_padding() override;
   double memory() const override;
 
+  // Atoms and nodes of the pairs that may come within the cutoff, in the order of their centres.
+  struct Pairs {
+    torch::Tensor centre_atoms, neighbor_atoms;    // (P)
+    torch::Tensor centres, neighbors;              // (P) nodes
+    torch::Tensor cutoff_sq;                       // (P) A^2
+  };
+  const Pairs &pairs() const { return pairs_; }
+
   GraphTensors tensors() const;
 
   // The graph cut into parts of `size` owned nodes: owned nodes of a part come first in it, the
@@ -27,13 +41,6 @@ public:
   std::vector<GraphTensors> parts(std::int64_t size) const;
 
 private:
-  // Atoms and nodes of the pairs that may come within the cutoff, in the order of their centres.
-  struct Pairs {
-    torch::Tensor centre_atoms, neighbor_atoms;    // (P)
-    torch::Tensor centres, neighbors;              // (P) nodes
-    torch::Tensor cutoff_sq;                       // (P) A^2
-  };
-
   torch::Device device_;
   Upload to_device_;
   Pairs pairs_;

@@ -79,7 +79,7 @@ public:
 
   // The same on a graph of the model's device. Edge gradients become forces and virials there;
   // a strictly local model takes `chunk` owned nodes at a time as well.
-  virtual Evaluation evaluate(const ResidentGraph &graph, const Wanted &wanted,
+  virtual Evaluation evaluate(ResidentGraph &graph, const Wanted &wanted,
                               std::int64_t chunk = 0) = 0;
 
 protected:

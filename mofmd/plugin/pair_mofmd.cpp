@@ -101,15 +101,17 @@ void PairMofmd::settings(int narg, char **arg)
         pairs_ = PairsFrom::list;
       else if (where == "device")
         pairs_ = PairsFrom::device;
+      else if (where == "fixed")
+        pairs_ = PairsFrom::fixed;
       else
-        error->all(FLERR,
-                   style_ + ": graph must be auto, host, list or device, not '" + where + "'");
+        error->all(FLERR, style_ + ": graph must be auto, host, list, device or fixed, not '" +
+                              where + "'");
     } else if (family_ == Family::mace && word == "no_domain_decomposition") {
       // The option of LAMMPS's own pair_style mace: what ours does on one rank anyway.
     } else
       error->all(FLERR, style_ + ": unknown option '" + word +
                             "' (known: device auto|cpu|cuda[:N], chunk N|auto|none, graph "
-                            "auto|host|list|device)");
+                            "auto|host|list|device|fixed)");
   }
 }
 
@@ -271,19 +273,37 @@ void PairMofmd::init_style()
 // them.
 void PairMofmd::choose_pairs()
 {
+  const bool is_fixed = pairs_ == PairsFrom::fixed;
+  if (is_fixed) check_fixed();
   const bool leaves_out_pairs = neighbor->nex_type > 0 || neighbor->nex_group > 0 ||
                                 neighbor->nex_mol > 0 || neighbor->includegroup > 0;
-  if (pairs_ == PairsFrom::device && leaves_out_pairs)
-    error->all(FLERR, style_ + ": 'graph device' finds all pairs, but neigh_modify excludes some: "
-                               "use 'graph list'");
+  if ((pairs_ == PairsFrom::device || is_fixed) && leaves_out_pairs)
+    error->all(FLERR, fmt::format("{}: 'graph {}' finds all pairs, but neigh_modify excludes some: "
+                                  "use 'graph list'",
+                                  style_, is_fixed ? "fixed" : "device"));
   PairsFrom from = pairs_;
   if (from == PairsFrom::automatic)
     from = model_->info().device == "cpu" ? PairsFrom::host
            : leaves_out_pairs             ? PairsFrom::list
                                           : PairsFrom::device;
-  takes_list_ = from != PairsFrom::device;
+  takes_list_ = from == PairsFrom::host || from == PairsFrom::list;
   resident_.reset();
-  if (from != PairsFrom::host) resident_ = make_resident_graph(model_->info().device);
+  if (from != PairsFrom::host) resident_ = make_resident_graph(model_->info().device, is_fixed);
+}
+
+// Fixed sizes: no atoms that come from other ranks, no parts of different sizes.
+void PairMofmd::check_fixed()
+{
+  if (comm->nprocs > 1)
+    error->all(FLERR, fmt::format("{}: 'graph fixed' is for one MPI rank, this run has {}: use "
+                                  "'graph device'",
+                                  style_, comm->nprocs));
+  if (chunking_ == Chunk::fixed || chunking_ == Chunk::automatic)
+    error->all(FLERR, style_ + ": 'graph fixed' evaluates all atoms at once: leave out 'chunk'");
+  if (!gives_edge_gradients())
+    error->all(FLERR, style_ + ": 'graph fixed' needs a file in mofmd's edge-gradient form: write "
+                               "one with `mofmd deploy`");
+  chunk_ = 0;
 }
 
 double PairMofmd::init_one(int i, int j)

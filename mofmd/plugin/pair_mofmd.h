@@ -38,8 +38,9 @@ private:
   enum class Message { owners, sent, forces, rows };
 
   // Where the pairs of atoms come from: made into edges on the host at each step, or held by the
-  // device, from LAMMPS's neighbour list or found there.
-  enum class PairsFrom { automatic, host, list, device };
+  // device, from LAMMPS's neighbour list or found there; `fixed`: found there, in arrays of fixed
+  // sizes.
+  enum class PairsFrom { automatic, host, list, device, fixed };
 
   // Of the calls since the last report; model time without transfer and exchange.
   struct Timings {
@@ -99,6 +100,7 @@ private:
   void evaluate_graph(Timings &step, int num_atoms);
   void evaluate_resident(Timings &step, int num_atoms);
   void choose_pairs();
+  void check_fixed();
   const Nodes &nodes() const
   {
     if (resident_) return *resident_;

@@ -27,11 +27,15 @@ public:
   // As Graph::add_padding.
   virtual void add_padding() = 0;
 
+  // Its arrays keep their sizes: a FixedGraph, otherwise a DeviceGraph.
+  virtual bool has_fixed_shapes() const { return false; }
+
   // Bytes that it holds on the device between steps.
   virtual double memory() const = 0;
 };
 
-std::unique_ptr<ResidentGraph> make_resident_graph(const std::string &device);
+std::unique_ptr<ResidentGraph> make_resident_graph(const std::string &device,
+                                                   bool has_fixed_shapes);
 
 }    // namespace mofmd
 

@@ -73,9 +73,50 @@ Evaluation TorchModel::evaluate(const Graph &graph, bool need_virial, std::int64
   return evaluation;
 }
 
-Evaluation TorchModel::evaluate(const ResidentGraph &graph, const Wanted &wanted,
-                                std::int64_t chunk)
+// All that a step gives, in one array: energies (N), forces (N, 3), virial (3, 3), virials of nodes
+// (N, 6) on request, and the number of edges. No size here depends on where the atoms are.
+torch::Tensor TorchModel::fixed_results(const FixedGraph &graph, bool node_virials)
 {
+  const FixedGraph::Step step = graph.step();
+  const Results results = checked_run(step.graph, /*need_virial=*/true, /*chunk=*/0);
+  const torch::NoGradGuard no_autograd;
+  const torch::Tensor all = results.edge_gradients.detach().to(torch::kDouble).reshape({-1, 3});
+  const torch::Tensor g = torch::where(step.is_edge.unsqueeze(1), all, torch::zeros_like(all));
+  const std::int64_t nodes = graph.num_nodes;
+  std::vector<torch::Tensor> out{
+      results.node_energies.detach().to(torch::kDouble).narrow(0, 0, nodes),
+      forces_of(g, step.graph).narrow(0, 0, nodes).reshape({-1}),
+      -step.graph.edge_vectors.t().mm(g).reshape({-1})};
+  if (node_virials) out.push_back(node_virials_of(g, step.graph).narrow(0, 0, nodes).reshape({-1}));
+  out.push_back(step.num_edges.to(torch::kDouble).reshape({1}));
+  return torch::cat(out);
+}
+
+Evaluation TorchModel::evaluate_fixed(FixedGraph &graph, const Wanted &wanted)
+{
+  const double *data = nullptr;
+  Evaluation evaluation;
+  bool fits = false;
+  while (!fits) {
+    const std::int64_t layout = 2 * graph.layout() + (wanted.node_virials ? 1 : 0);
+    const torch::Tensor &out = recorder_.run(
+        layout, [this, &graph, &wanted] { return fixed_results(graph, wanted.node_virials); });
+    TransferTimer timer(device_);
+    timer.lap();
+    data = download_.take({out});
+    evaluation.transfer_seconds += timer.lap();
+    fits = graph.has_held(static_cast<std::int64_t>(data[out.numel() - 1]));
+  }
+  evaluation.node_energies = data;
+  evaluation.forces = data + graph.num_nodes;
+  evaluation.virial = evaluation.forces + 3 * graph.num_nodes;
+  if (wanted.node_virials) evaluation.node_virials = evaluation.virial + 9;
+  return evaluation;
+}
+
+Evaluation TorchModel::evaluate(ResidentGraph &graph, const Wanted &wanted, std::int64_t chunk)
+{
+  if (graph.has_fixed_shapes()) return evaluate_fixed(static_cast<FixedGraph &>(graph), wanted);
   const auto &resident = static_cast<const DeviceGraph &>(graph);
   const bool cuts_layers = info_.layers > 0;
   const GraphTensors whole = resident.tensors();

@@ -4,7 +4,8 @@
 #ifndef MOFMD_TORCH_MODEL_H
 #define MOFMD_TORCH_MODEL_H
 
-#include "device_graph.h"
+#include "fixed_graph.h"
+#include "recorder.h"
 #include "tensors.h"
 
 #include <string>
@@ -22,10 +23,11 @@ struct Results {
 class TorchModel : public Model {
 public:
   Evaluation evaluate(const Graph &graph, bool need_virial, std::int64_t chunk) final;
-  Evaluation evaluate(const ResidentGraph &graph, const Wanted &wanted, std::int64_t chunk) final;
+  Evaluation evaluate(ResidentGraph &graph, const Wanted &wanted, std::int64_t chunk) final;
 
 protected:
-  explicit TorchModel(ModelInfo info) : Model(std::move(info)), device_(torch_device(info_.device))
+  explicit TorchModel(ModelInfo info) :
+      Model(std::move(info)), device_(torch_device(info_.device)), recorder_(device_)
   {
   }
   virtual Results run(const GraphTensors &graph, bool need_virial, std::int64_t chunk) = 0;
@@ -34,7 +36,10 @@ protected:
 
 private:
   Download download_;
+  Recorder recorder_;
 
+  Evaluation evaluate_fixed(FixedGraph &graph, const Wanted &wanted);
+  torch::Tensor fixed_results(const FixedGraph &graph, bool node_virials);
   Results checked_run(const GraphTensors &graph, bool need_virial, std::int64_t chunk);
   void check(const torch::Tensor &result, std::int64_t numel, const char *name) const;
 };

@@ -35,7 +35,7 @@ def test_on_ranks(name: str, tmp_path: Path) -> None:
 @pytest.mark.frameworks
 @pytest.mark.parametrize("name", embedded_models())
 def test_source(name: str, tmp_path: Path) -> None:
-    """What users compile for their machines, or go on training from, is the model of the package."""
+    """What users compile for their machines or go on training from is the package's model."""
     (source,) = SOURCES.glob(f"{name}.*")
     options = Options(species=tuple(SPECIES), structures=(zif4(),))
     exported = export(source, tmp_path / f"{name}.mofmd.pth", options)

@@ -164,16 +164,28 @@ def test_mace_of_upstream(mace_models: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("nequip-f64", ""),
-        ("nequip-f64", " chunk 7"),
-        ("allegro-f64", " chunk 7"),
-        ("mace-f64", ""),
-        pytest.param("allegro-f64", "", marks=pytest.mark.long),
-        pytest.param("mace-f64", " chunk 7", marks=pytest.mark.long),
+        ("nequip-f64", "device"),
+        ("nequip-f64", "device chunk 7"),
+        ("nequip-f64", "fixed"),
+        ("allegro-f64", "device chunk 7"),
+        ("allegro-f64", "fixed"),
+        ("mace-f64", "device"),
+        ("mace-f64", "fixed"),
+        pytest.param("allegro-f64", "device", marks=pytest.mark.long),
+        pytest.param("mace-f64", "device chunk 7", marks=pytest.mark.long),
     ],
 )
 def test_deployed_models(name: str, options: str, deployed: DeployedModels, tmp_path: Path) -> None:
-    check_against_host(pair_lines(deployed(name)), f"graph device{options}", tmp_path)
+    check_against_host(pair_lines(deployed(name)), f"graph {options}", tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.frameworks
+@pytest.mark.parametrize("name", ["nequip-f64", "mace-f64"])
+def test_fixed_shapes_of_compiled_models(
+    name: str, deployed: DeployedModels, tmp_path: Path
+) -> None:
+    check_against_host(pair_lines(deployed(name, format="aotinductor")), "graph fixed", tmp_path)
 
 
 @pytest.mark.frameworks
@@ -251,7 +263,7 @@ def test_atoms_that_move(ranks: int, tmp_path: Path) -> None:
 def test_atoms_that_move_in_double_precision(deployed: DeployedModels, tmp_path: Path) -> None:
     pair = pair_lines(deployed("nequip-f64"))
     expected, forces, _ = trajectory(pair, tmp_path / "host", steps=20)
-    for source in ("list", "device"):
+    for source in ("list", "device", "fixed"):
         found, others, _ = trajectory(
             with_graph(pair, f"graph {source}"), tmp_path / source, steps=20
         )
@@ -263,7 +275,7 @@ def test_atoms_that_move_in_double_precision(deployed: DeployedModels, tmp_path:
 def test_types_that_take_no_part(tmp_path: Path) -> None:
     pair = embedded().replace("H N Zn", "NULL N Zn")
     expected = evaluate([crystal()], tmp_path / "host", pair)
-    for source in ("list", "device"):
+    for source in ("list", "device", "fixed"):
         options = f"graph {source}"
         found = evaluate([crystal()], tmp_path / source, with_graph(pair, options))
         same(found, expected, force_tolerance=2e-5)
@@ -278,16 +290,65 @@ def test_excluded_pairs_need_the_list(tmp_path: Path) -> None:
     found = evaluate([crystal()], tmp_path / "list", pair, after_read=EXCLUDE)
     same(found, expected, force_tolerance=2e-5)
     write_structure(crystal(), tmp_path / "structure.data")
-    pair = with_graph(embedded(), "graph device")
-    done = run_lammps(RUN.format(pair=pair, more=EXCLUDE, steps=0), tmp_path)
+    for source in ("device", "fixed"):
+        pair = with_graph(embedded(), f"graph {source}")
+        done = run_lammps(RUN.format(pair=pair, more=EXCLUDE, steps=0), tmp_path)
+        assert done.returncode != 0
+        assert f"'graph {source}' finds all pairs" in done.stdout
+        assert "use 'graph list'" in done.stdout
+
+
+@pytest.mark.frameworks
+def test_more_edges_than_there_is_room_for(deployed: DeployedModels, tmp_path: Path) -> None:
+    """A cell that shrinks by a sixth between two neighbour lists: the step is made again."""
+    squeeze = (
+        "fix 2 all deform 1 x erate -1.5 y erate -1.5 z erate -1.5 remap x\n"
+        "neighbor 2.0 bin\nneigh_modify every 1000 delay 1000 check no"
+    )
+    pair = pair_lines(deployed("nequip-f64"))
+    run = RUN.replace("neighbor 0.3 bin\nneigh_modify every 1 delay 0 check yes\n", "")
+    found = {}
+    for source in ("host", "fixed"):
+        work = tmp_path / source
+        work.mkdir()
+        write_structure(crystal(), work / "structure.data")
+        script = run.format(pair=with_graph(pair, f"graph {source}"), more=squeeze, steps=40)
+        output = checked(run_lammps(script, work))
+        assert "Neighbor list builds = 0" in output
+        found[source] = np.loadtxt(work / "last.dump", skiprows=9)
+    host, fixed = found["host"], found["fixed"]
+    np.testing.assert_allclose(fixed[:, 1:4], host[:, 1:4], rtol=0, atol=1e-8)
+    np.testing.assert_allclose(fixed[:, 4:], host[:, 4:], rtol=1e-8, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "ranks", "message"),
+    [
+        ("graph fixed", 2, "'graph fixed' is for one MPI rank, this run has 2: use 'graph device'"),
+        ("graph fixed chunk 100", 1, "evaluates all atoms at once: leave out 'chunk'"),
+    ],
+)
+def test_what_has_no_fixed_shapes(options: str, ranks: int, message: str, tmp_path: Path) -> None:
+    write_structure(crystal(), tmp_path / "structure.data")
+    script = RUN.format(pair=with_graph(embedded(), options), more="", steps=0)
+    done = run_lammps(script, tmp_path, ranks)
     assert done.returncode != 0
-    assert "use 'graph list'" in done.stdout
+    assert message in done.stdout
+
+
+@pytest.mark.frameworks
+def test_fixed_shapes_need_edge_gradients(nequip_models: Path, tmp_path: Path) -> None:
+    write_structure(crystal(), tmp_path / "structure.data")
+    pair = with_graph(pair_lines(nequip_models / "nequip-f64.nequip.pth"), "graph fixed")
+    done = run_lammps(RUN.format(pair=pair, more="", steps=0), tmp_path)
+    assert done.returncode != 0
+    assert "write one with `mofmd deploy`" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("graph gpu", "graph must be auto, host, list or device, not 'gpu'"),
+        ("graph gpu", "graph must be auto, host, list, device or fixed, not 'gpu'"),
         ("device cuda:x", "device must be auto, cpu, cuda or cuda:N, not 'cuda:x'"),
         ("chunk 0", "chunk must be a number of atoms, auto or none, not '0'"),
     ],
