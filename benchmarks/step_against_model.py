@@ -95,7 +95,7 @@ class BareModel:
 def main() -> None:
     """Measure, print a table and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", type=Path, default=embedded_model())
+    parser.add_argument("--model", type=Path, default=embedded_model("zif4-allegro-s"))
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--output", type=Path, default=Path("step_against_model.json"))

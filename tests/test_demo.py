@@ -9,6 +9,7 @@ from mofmd.cli.demo import demo
 from mofmd.engine.launch import Resources
 from mofmd.engine.plugin_path import mismatches, read_record
 from mofmd.errors import InputError
+from mofmd.models.embedded import embedded_model
 from mofmd.report import demo as demo_module
 from mofmd.report.demo import DemoSettings, run_demo
 from mofmd.simulation.protocols import MeltQuench
@@ -27,8 +28,7 @@ def pretended(monkeypatch):
 
 @pytest.mark.usefixtures("pretended")
 def test_command(tmp_path):
-    model = tmp_path / "my.pth"
-    model.write_bytes(b"weights")
+    model = embedded_model("zif4-mace-s")
     app = typer.Typer()
     app.command()(demo)
     found = CliRunner().invoke(
@@ -48,8 +48,7 @@ def test_command(tmp_path):
 @pytest.mark.usefixtures("pretended")
 def test_broken_linkers_are_called_by_their_name(tmp_path, monkeypatch):
     monkeypatch.setattr(melt_quench_runs, "MELT_STEPS", range(90, 201))
-    model = tmp_path / "my.pth"
-    model.write_bytes(b"weights")
+    model = embedded_model("zif4-mace-s")
     app = typer.Typer()
     app.command()(demo)
     found = CliRunner().invoke(app, ["--output", str(tmp_path / "out"), "--model", str(model)])
@@ -59,8 +58,7 @@ def test_broken_linkers_are_called_by_their_name(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("pretended")
 def test_again_in_the_same_folder(tmp_path):
-    model = tmp_path / "my.pth"
-    model.write_bytes(b"weights")
+    model = embedded_model("zif4-mace-s")
     for seed in (1, 2):
         done = run_demo(DemoSettings(tmp_path / "out", model_file=model, seed=seed))
         assert done.run.deck.manifest["protocol"]["seed"] == seed

@@ -164,7 +164,7 @@ def test_descriptor_sees_angles_and_no_rotation() -> None:
 def test_features_of_a_strictly_local_model() -> None:
     crystal = zif4()
     crystal.rattle(0.05, seed=2)
-    features = ModelFeatures(embedded_model())
+    features = ModelFeatures(embedded_model("zif4-allegro-s"))
     one, turned = features.of_frames([crystal, rotated(crystal)])
     assert {element: len(table) for element, table in one.items()} == {
         "C": 96, "H": 96, "N": 64, "Zn": 16,

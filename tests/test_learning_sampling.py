@@ -25,7 +25,7 @@ from mofmd.learning.prediction import predict
 from mofmd.learning.sampling import SampleOptions, is_whole, sample
 from mofmd.learning.train_config import change, read_template
 from mofmd.models.deployed import read_deployed
-from mofmd.models.embedded import embedded_model
+from mofmd.models.embedded import DEFAULT_MODEL, embedded_model
 from mofmd.models.environments import environment_python
 from mofmd.simulation.integrity import find_limits
 from mofmd.simulation.timestep import check_timesteps
@@ -227,12 +227,12 @@ def offset_frames(count: int) -> list[Atoms]:
 
 def test_evaluation_by_command(tmp_path: Path) -> None:
     write_frames(tmp_path / "test.extxyz", offset_frames(2))
-    words = ["learn", "evaluate", "zif4-allegro-s", "--frames", str(tmp_path / "test.extxyz")]
+    words = ["learn", "evaluate", DEFAULT_MODEL, "--frames", str(tmp_path / "test.extxyz")]
     done = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     record = json.loads((tmp_path / "out/evaluation.json").read_text())
     (model,) = record["models"]
-    assert model["name"] == "zif4-allegro-s"
+    assert model["name"] == DEFAULT_MODEL
     whole = model["all"]
     assert whole["energy_average"] == pytest.approx(1.5, abs=1e-3)  # 1 and 2 meV/atom
     assert whole["energy_deviation"] == pytest.approx(0.5, abs=1e-3)
@@ -249,12 +249,12 @@ def test_evaluation_by_command(tmp_path: Path) -> None:
     assert float(row["energy_average (meV/atom)"]) == pytest.approx(1.5, abs=1e-3)
     assert row["ms/step"] == ""
     page = (tmp_path / "out/models.md").read_text()
-    assert "| zif4-allegro-s | 2 |" in page
+    assert f"| {DEFAULT_MODEL} | 2 |" in page
     assert "## By phase" in page
-    svg = (tmp_path / "out/parity-zif4-allegro-s.svg").read_text()
+    svg = (tmp_path / f"out/parity-{DEFAULT_MODEL}.svg").read_text()
     for label in ("Energy − median (meV/atom)", "Force component (eV/Å)", "Stress component (GPa)"):
         assert label in svg
-    assert (tmp_path / "out/parity-zif4-allegro-s.png").stat().st_size > 10000
+    assert (tmp_path / f"out/parity-{DEFAULT_MODEL}.png").stat().st_size > 10000
 
 
 def test_front_figure_and_table() -> None:

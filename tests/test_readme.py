@@ -16,7 +16,10 @@ def test_worked_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     (example,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     write(tmp_path / "my-zif.cif", zif4())
     for old, new in (
-        ('"nequip", Path("my-model.nequip.pth")', f'"allegro", Path("{embedded_model()}")'),
+        (
+            '"nequip", Path("my-model.nequip.pth")',
+            f'"allegro", Path("{embedded_model("zif4-allegro-s")}")',
+        ),
         ("rate_K_per_ps=20, plateau_ps=50", "rate_K_per_ps=1e5, plateau_ps=0.02"),
         ("supercell=", "equilibration_ps=0.01, anneal_ps=0.02, frame_interval_fs=5, supercell="),
     ):

@@ -13,6 +13,7 @@ from mofmd import __version__
 from mofmd.engine.launch import Resources, find_program
 from mofmd.engine.plugin_path import mismatches, plugin_location, read_record
 from mofmd.errors import MofmdError
+from mofmd.models.deployed import read_deployed
 from mofmd.models.embedded import DEFAULT_MODEL, embedded_model
 from mofmd.models.environments import FRAMEWORKS, environment_python
 
@@ -130,8 +131,7 @@ _SCRIPT = """\
 units metal
 atom_style atomic
 read_data structure.data
-pair_style allegro
-pair_coeff * * {model} C H N Zn
+{pair}
 thermo_style custom step pe
 thermo_modify format float %.6f
 run 1
@@ -144,11 +144,10 @@ def _model(ranks: int) -> Check:
     from mofmd.structures.zif import zif4
 
     name = f"model runs, {ranks} rank{'s' if ranks > 1 else ''}"
-    script = _SCRIPT.format(model=embedded_model())
     try:
-        done = run_script(
-            script, zif4(), ("C", "H", "N", "Zn"), Resources(ranks=ranks), _TIME_LIMIT_S
-        )
+        model = read_deployed(embedded_model())
+        script = _SCRIPT.format(pair="\n".join(model.pair_commands()))
+        done = run_script(script, zif4(), model.type_names, Resources(ranks=ranks), _TIME_LIMIT_S)
     except MofmdError as error:
         return Check(name, "error", str(error), "mend the errors above; then `mofmd build --force`")
     return Check(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mofmd.errors import InputError
 
-DEFAULT_MODEL = "zif4-allegro-s"
+DEFAULT_MODEL = "zif4-nequip-s"
 _FOLDER = Path(__file__).parents[1] / "data" / "models"
 
 

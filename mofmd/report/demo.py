@@ -13,7 +13,8 @@ from mofmd.models.embedded import embedded_model
 from mofmd.report.figures import plot_melt_quench, save_figure
 from mofmd.report.melt_quench import MeltQuenchResults, analyse_melt_quench, write_results
 from mofmd.report.output import refuse_file
-from mofmd.simulation.deck import Potential, write_deck
+from mofmd.simulation.deck import write_deck
+from mofmd.simulation.potential import model_potential
 from mofmd.simulation.protocols import MeltQuench
 from mofmd.simulation.run import Run, run_deck
 from mofmd.structures.zif import zif4
@@ -37,8 +38,6 @@ class DemoSettings:
         Ranks and threads.
     model_file
         Deployed model; None takes the one in the package.
-    pair_style
-        Pair style of the model.
     seed
         Of the first velocities; None keeps the protocol's.
     """
@@ -47,7 +46,6 @@ class DemoSettings:
     schedule: Schedule = "fast"
     resources: Resources = field(default_factory=Resources)
     model_file: Path | None = None
-    pair_style: str = "allegro"
     seed: int | None = None
 
 
@@ -79,7 +77,7 @@ def run_demo(settings: DemoSettings, console: Console | None = None) -> Demo:
     if settings.seed is not None:
         protocol = replace(protocol, seed=settings.seed)
     crystal = zif4()
-    potential = Potential(settings.pair_style, settings.model_file or embedded_model(), TYPE_NAMES)
+    potential = model_potential(settings.model_file or embedded_model(), TYPE_NAMES)
     deck = write_deck(protocol, crystal, potential, output / "deck", overwrite=True)
     run = run_deck(deck.directory, settings.resources, console)
     results = analyse_melt_quench(run, crystal)

@@ -56,7 +56,7 @@ def test_missing_file(work: Path, ranks: int) -> None:
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_truncated_file(work: Path, ranks: int) -> None:
-    content = embedded_model().read_bytes()
+    content = embedded_model("zif4-allegro-s").read_bytes()
     (work / "cut.pth").write_bytes(content[: len(content) // 2])
     output = refused(work, script(pair("cut.pth")), ranks)
     assert "the model file 'cut.pth' is truncated, corrupt or not a model file" in output
@@ -77,7 +77,7 @@ def test_archive_without_a_model(work: Path) -> None:
 
 
 def test_other_family(work: Path) -> None:
-    output = refused(work, script(pair(embedded_model(), style="nequip")))
+    output = refused(work, script(pair(embedded_model("zif4-allegro-s"), style="nequip")))
     assert "is of the family allegro: use pair_style allegro, not pair_style nequip" in output
 
 
@@ -121,17 +121,17 @@ def test_message_passing_on_two_ranks(
     ],
 )
 def test_names_on_pair_coeff(names: str, message: str, work: Path) -> None:
-    assert message in refused(work, script(pair(embedded_model(), names)))
+    assert message in refused(work, script(pair(embedded_model("zif4-allegro-s"), names)))
 
 
 def test_names_against_masses(work: Path) -> None:
-    output = checked(run_lammps(script(pair(embedded_model(), "N H C Zn")), work))
+    output = checked(run_lammps(script(pair(embedded_model("zif4-allegro-s"), "N H C Zn")), work))
     assert "atom type 1 has mass 12.011 g/mol but pair_coeff calls it N, which has 14.007" in output
     assert "atom type 2 has mass" not in output
 
 
 def test_units(work: Path) -> None:
-    output = refused(work, script(pair(embedded_model()), units="lj"))
+    output = refused(work, script(pair(embedded_model("zif4-allegro-s")), units="lj"))
     assert "needs units metal or real" in output
 
 
@@ -144,7 +144,7 @@ region box block 0 8 0 8 0 8
 create_box 4 box
 create_atoms 1 single 1 1 1
 mass * 12.011
-{pair(embedded_model())}
+{pair(embedded_model("zif4-allegro-s"))}
 run 0
 """
     assert "needs atoms with ids" in refused(tmp_path, text)
@@ -173,7 +173,9 @@ def test_no_pair_coeff(work: Path) -> None:
     ],
 )
 def test_options(option: str, message: str, work: Path) -> None:
-    text = pair(embedded_model()).replace("pair_style allegro", f"pair_style allegro {option}")
+    text = pair(embedded_model("zif4-allegro-s")).replace(
+        "pair_style allegro", f"pair_style allegro {option}"
+    )
     assert message in refused(work, script(text))
 
 
@@ -182,7 +184,9 @@ def test_gpu_that_is_not_there(work: Path) -> None:
 
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    text = pair(embedded_model()).replace("pair_style allegro", "pair_style allegro device cuda")
+    text = pair(embedded_model("zif4-allegro-s")).replace(
+        "pair_style allegro", "pair_style allegro device cuda"
+    )
     for ranks in (1, 2):
         assert "a GPU is asked for, but torch" in refused(work, script(text), ranks)
 
@@ -285,7 +289,7 @@ create_bonds single/bond 1 1 2
 PAIR
 run 0
 """
-    lines = pair(embedded_model())
+    lines = pair(embedded_model("zif4-allegro-s"))
     assert "special_bonds lj/coul 1.0 1.0 1.0" in refused(work, text.replace("PAIR", lines))
     mended = text.replace("PAIR", f"special_bonds lj/coul 1.0 1.0 1.0\n{lines}")
     checked(run_lammps(mended, work))
@@ -301,10 +305,10 @@ def test_stale_plugin_is_not_offered(work: Path, monkeypatch: pytest.MonkeyPatch
     (copy / RECORD_NAME).write_text(record.replace('"torch": "', '"torch": "0.'))
     monkeypatch.delenv("MOFMD_TEST_SANITIZED_PLUGIN", raising=False)
     monkeypatch.setenv("MOFMD_PLUGIN_DIR", str(copy))
-    output = refused(work, script(pair(embedded_model())))
+    output = refused(work, script(pair(embedded_model("zif4-allegro-s"))))
     assert "plugin is stale (built for torch 0." in output
     assert "run `mofmd build`" in output
     monkeypatch.setenv("MOFMD_PLUGIN_DIR", str(work / "nowhere"))
     assert "plugin is not built yet: run `mofmd build`" in refused(
-        work, script(pair(embedded_model()))
+        work, script(pair(embedded_model("zif4-allegro-s")))
     )

@@ -62,7 +62,7 @@ def test_median() -> None:
 
 
 def test_step_in_lammps() -> None:
-    model = read_deployed(embedded_model())
+    model = read_deployed(embedded_model("zif4-allegro-s"))
     cost = step_cost(model, zif4(), 3, Setting(Resources(ranks=2), "chunk 50"))
     assert cost.atoms == 272
     assert 0 < sum(getattr(cost, f"{part}_ms") for part in PARTS) < 2 * cost.ms_per_step

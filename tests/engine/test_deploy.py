@@ -119,10 +119,10 @@ def model(tmp_path: Path) -> Path:
     """A copy of the embedded model with a hash of its payload."""
     path = tmp_path / "model.mofmd.pth"
     manifest = {
-        **read_manifest(embedded_model()),
-        "payload_sha256": payload_sha256(embedded_model()),
+        **read_manifest(embedded_model("zif4-allegro-s")),
+        "payload_sha256": payload_sha256(embedded_model("zif4-allegro-s")),
     }
-    write_with_manifest(embedded_model(), manifest, path)
+    write_with_manifest(embedded_model("zif4-allegro-s"), manifest, path)
     return path
 
 
@@ -140,7 +140,11 @@ def test_manifest_is_read_without_torch(model: Path) -> None:
 def test_rewriting_keeps_the_payload(model: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.mofmd.pth"
     write_with_manifest(model, {**read_manifest(model), "name": "another"}, copy)
-    assert payload_sha256(copy) == payload_sha256(model) == payload_sha256(embedded_model())
+    assert (
+        payload_sha256(copy)
+        == payload_sha256(model)
+        == payload_sha256(embedded_model("zif4-allegro-s"))
+    )
     assert read_deployed(copy).manifest["name"] == "another"
     assert not list(tmp_path.glob(".*part"))
 

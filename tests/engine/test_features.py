@@ -22,7 +22,9 @@ from tests.engine.systems import SPECIES, SYSTEMS, crystal
 from tests.engine.toy_models import write_springs
 from tests.reference import reference_path
 
-EMBEDDED = f"pair_style allegro\npair_coeff * * {embedded_model()} {' '.join(SPECIES)}"
+EMBEDDED = (
+    f"pair_style allegro\npair_coeff * * {embedded_model('zif4-allegro-s')} {' '.join(SPECIES)}"
+)
 PRINT = 'print "mofmd $(pe:%.17g)"'
 TOLERANCE = 2e-4  # eV, the embedded model is float32
 
@@ -119,7 +121,7 @@ def test_overlay_with_another_style(newton: str, ranks: int, tmp_path: Path) -> 
     lj = f"pair_style {LJ}\n{LJ_COEFF.replace('lj/cut ', '')}"
     (other,) = evaluate(atoms, tmp_path / "lj", lj, ranks=ranks, before=before)
     both = f"pair_style hybrid/overlay allegro {LJ}\n{LJ_COEFF}\n"
-    both += f"pair_coeff * * allegro {embedded_model()} {' '.join(SPECIES)}"
+    both += f"pair_coeff * * allegro {embedded_model('zif4-allegro-s')} {' '.join(SPECIES)}"
     (found,) = evaluate(atoms, tmp_path / "both", both, ranks=ranks, before=before)
     assert found.energy == pytest.approx(model.energy + other.energy, abs=TOLERANCE)
     np.testing.assert_allclose(found.forces, model.forces + other.forces, atol=1e-4)
@@ -133,7 +135,7 @@ def test_hybrid_leaves_pairs_of_null_types_to_the_other_style(tmp_path: Path) ->
         [atoms],
         tmp_path / "hybrid",
         f"pair_style hybrid allegro {LJ}\n"
-        f"pair_coeff * * allegro {embedded_model()} C NULL N Zn\n"
+        f"pair_coeff * * allegro {embedded_model('zif4-allegro-s')} C NULL N Zn\n"
         "pair_coeff 2 * lj/cut 0.002 2.5\npair_coeff 1 2 lj/cut 0.002 2.5",
     )
     without = atoms[[k for k, symbol in enumerate(atoms.symbols) if symbol != "H"]]

@@ -24,7 +24,7 @@ PER_ATOM = "compute virials all stress/atom NULL virial\nthermo_style custom ste
 
 
 def embedded(options: str = "", file: Path | None = None) -> str:
-    path = file or embedded_model()
+    path = file or embedded_model("zif4-allegro-s")
     return f"pair_style allegro {options}\npair_coeff * * {path} {' '.join(SPECIES)}"
 
 
@@ -64,8 +64,8 @@ def test_chunks_bound_the_memory(tmp_path: Path) -> None:
 
 
 def with_memory(bytes_per_edge: float, path: Path) -> Path:
-    manifest = {**read_manifest(embedded_model()), "bytes_per_edge": bytes_per_edge}
-    write_with_manifest(embedded_model(), manifest, path)
+    manifest = {**read_manifest(embedded_model("zif4-allegro-s")), "bytes_per_edge": bytes_per_edge}
+    write_with_manifest(embedded_model("zif4-allegro-s"), manifest, path)
     return path
 
 
@@ -115,9 +115,9 @@ def test_chunk_auto_makes_it_fit(tmp_path: Path) -> None:
 def test_bad_chunk(options: str, message: str, tmp_path: Path) -> None:
     write_structure(crystal(), tmp_path / "structure.data")
     model = tmp_path / "model.mofmd.pth"
-    manifest = {**read_manifest(embedded_model())}
+    manifest = {**read_manifest(embedded_model("zif4-allegro-s"))}
     manifest.pop("bytes_per_edge", None)
-    write_with_manifest(embedded_model(), manifest, model)
+    write_with_manifest(embedded_model("zif4-allegro-s"), manifest, model)
     done = run_lammps(RUN.format(pair=embedded(options, model)), tmp_path)
     assert done.returncode != 0
     assert message in done.stdout + done.stderr

@@ -58,7 +58,7 @@ def test_plugin_for_another_version(
 atom_style atomic
 read_data 0.data
 pair_style allegro
-pair_coeff * * {embedded_model()} {" ".join(SPECIES)}
+pair_coeff * * {embedded_model("zif4-allegro-s")} {" ".join(SPECIES)}
 run 0"""
     for ranks in (1, 2):
         process = run_lammps(script, tmp_path, ranks)

@@ -115,7 +115,7 @@ units metal
 atom_style atomic
 read_data 0.data
 pair_style allegro
-pair_coeff * * {embedded_model()} {" ".join(SPECIES)}
+pair_coeff * * {embedded_model("zif4-allegro-s")} {" ".join(SPECIES)}
 compute w all stress/atom NULL virial
 compute sum all reduce sum c_w[*]
 variable volume equal vol
@@ -146,7 +146,9 @@ def test_embedded_model_is_the_derivative_of_its_energy(tmp_path: Path) -> None:
         moved = atoms.copy()
         moved.set_cell(atoms.cell.array * (1 + sign * 1e-3), scale_atoms=True)
         moves.append(moved)
-    pair = f"pair_style allegro\npair_coeff * * {embedded_model()} {' '.join(SPECIES)}"
+    pair = (
+        f"pair_style allegro\npair_coeff * * {embedded_model('zif4-allegro-s')} {' '.join(SPECIES)}"
+    )
     reference, plus, minus, larger, smaller = evaluate([atoms, *moves], tmp_path, pair)
     slope = (plus.energy - minus.energy) / (2 * step)
     assert abs(slope + np.sum(reference.forces * direction)) < 2e-2

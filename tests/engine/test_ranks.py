@@ -75,7 +75,9 @@ def test_ranks_and_grids(file: str, newton: str, nequip_models: Path, tmp_path: 
 
 
 def test_embedded_model_on_ranks(tmp_path: Path) -> None:
-    pair = f"pair_style allegro\npair_coeff * * {embedded_model()} {' '.join(SPECIES)}"
+    pair = (
+        f"pair_style allegro\npair_coeff * * {embedded_model('zif4-allegro-s')} {' '.join(SPECIES)}"
+    )
     structures = [with_vacuum()]
     expected = evaluate(structures, tmp_path / "1", pair)
     for newton in ("on", "off"):

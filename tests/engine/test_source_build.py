@@ -59,7 +59,7 @@ def test_same_numbers_as_the_wheel(source_lmp: Path, tmp_path: Path) -> None:
 atom_style atomic
 read_data 0.data
 pair_style allegro
-pair_coeff * * {embedded_model()} {" ".join(SPECIES)}"""
+pair_coeff * * {embedded_model("zif4-allegro-s")} {" ".join(SPECIES)}"""
     energy, pressure = numbers([str(BIN / "lmp")], script, tmp_path)
     for command in ([str(source_lmp)], [MPIRUN, "-n", "2", str(source_lmp)]):
         found = numbers(command, script, tmp_path)

@@ -10,7 +10,8 @@ from mofmd.engine.launch import Resources
 from mofmd.models.embedded import embedded_model
 from mofmd.report.demo import TYPE_NAMES, DemoSettings, run_demo
 from mofmd.report.melt_quench import MeltQuenchResults, analyse_melt_quench
-from mofmd.simulation.deck import Potential, write_deck
+from mofmd.simulation.deck import write_deck
+from mofmd.simulation.potential import model_potential
 from mofmd.simulation.protocols import MeltQuench
 from mofmd.simulation.run import run_deck
 from mofmd.structures.zif import zif4
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.long
 
 def run(protocol: MeltQuench, directory: Path) -> MeltQuenchResults:
     crystal = zif4()
-    potential = Potential("allegro", embedded_model(), TYPE_NAMES)
+    potential = model_potential(embedded_model(), TYPE_NAMES)
     deck = write_deck(protocol, crystal, potential, directory)
     return analyse_melt_quench(run_deck(deck.directory, Resources(ranks=2)), crystal)
 

@@ -56,7 +56,7 @@ class MeltQuench(Thermostatted):
 
         It shows every stage but makes no glass worth measuring: ramps are 100 times as steep as the
         paper's, the melt lasts 2.5 ps instead of 50, and it is kept at 1300 K: above that the
-        paper's Allegro model broke linkers now and then, and so does the one in the package.
+        paper's Allegro model broke linkers now and then, as does the one of the package.
         """
         return cls(
             temperature_max_K=1300.0,
