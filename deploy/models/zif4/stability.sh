@@ -2,6 +2,8 @@
 # Does a model hold? 272 atoms, constant volume, from the crystal: 300 K, and 1500 K, where it melts.
 #   stability.sh OUT MODEL [PS] [SEEDS]        a page for each temperature: OUT/300K/report/report.html
 # Two runs at a time, one thread each; what was interrupted goes on from its last restart file.
+# A model compiled for this processor takes two thirds of the time:
+#   mofmd deploy sources/zif4-mace-m.model --format aotinductor --species "C H N Zn" --structure zif-4 -o mace-m.mofmd.pt2
 set -euo pipefail
 out=$1 model=$2 ps=${3:-20} seeds=${4:-3} status=0
 
