@@ -28,9 +28,11 @@ from mofmd.models.deployed import read_deployed
 from mofmd.models.embedded import DEFAULT_MODEL, embedded_model
 from mofmd.models.environments import environment_python
 from mofmd.simulation.integrity import find_limits
+from mofmd.simulation.status import read_status, write_status
 from mofmd.simulation.timestep import check_timesteps
 from mofmd.structures.zif import zif4
 from mofmd.trajectory.frame import Frame
+from mofmd.trajectory.trajectory import TrajectoryFile
 from tests.learning_sets import argon, argon_labels, frame, write_calculators
 
 
@@ -167,6 +169,52 @@ def test_frames_of_a_run_that_holds(tmp_path: Path) -> None:
     longer = [replace(conditions[0], protocol=replace(conditions[0].protocol, time_ps=0.04))]
     with pytest.raises(InputError, match="of another model or other conditions"):
         sample(longer, embedded_model(), tmp_path / "runs", options, told.append)
+
+
+def test_runs_of_other_conditions_are_not_taken_for_these(tmp_path: Path) -> None:
+    """Names say little: what a run was begun with is compared, its structure and protocol too."""
+    (first,) = runs_of(tmp_path, time_ps=0.005, temperature_K=300)
+    model, runs = embedded_model(), tmp_path / "runs"
+    sample([first], model, runs, SampleOptions(), str)
+    nve = make_conditions(
+        [{"structure": "turned.extxyz", "protocol": "nve", "fields": {"time_ps": 0.005}}], tmp_path
+    )[0]
+    for other in (
+        replace(first, shear=0.03),
+        replace(first, volume_change=0.01),
+        replace(first, structure="zif-4"),
+        replace(first, protocol=nve.protocol),
+    ):
+        with pytest.raises(InputError, match="of another model or other conditions"):
+            sample([other], model, runs, SampleOptions(), str)
+    with pytest.raises(InputError, match="of another model or other conditions"):
+        sample([first], embedded_model("zif4-allegro-s"), runs, SampleOptions(), str)
+
+
+def test_what_a_run_has_behind_it_is_kept_when_going_on_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conditions = runs_of(tmp_path, time_ps=0.05, temperature_K=300, restart_interval_ps=0.01)
+    deck = tmp_path / "runs" / conditions[0].name
+    (tmp_path / "no-plugin").mkdir()
+
+    def go_on(*, plugin: bool) -> str:
+        with monkeypatch.context() as patch:
+            if not plugin:
+                patch.setenv("MOFMD_PLUGIN_DIR", str(tmp_path / "no-plugin"))
+            return sample(conditions, embedded_model(), tmp_path / "runs", None, str)[0].broken
+
+    assert go_on(plugin=True) == ""
+    write_status(deck, **{**read_status(deck), "state": "stopped", "step": 60})  # of 100
+    restart = (deck / "restart.latest").read_bytes()
+    for _ in range(2):
+        with pytest.raises(RunError, match="before its first step"):
+            go_on(plugin=False)
+        assert (deck / "restart.latest").read_bytes() == restart
+    assert go_on(plugin=True) == ""
+    assert read_status(deck)["state"] == "finished"
+    steps = [each.step for each in TrajectoryFile(deck / "trajectory.dump")]
+    assert steps == list(range(0, 101, 10))
 
 
 def test_a_run_that_never_began_is_tried_again(

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,8 @@ from ase import Atoms
 from mofmd.engine.launch import Resources
 from mofmd.errors import InputError, RunError
 from mofmd.learning.conditions import Condition
-from mofmd.simulation.deck import Deck, file_sha256, read_deck, write_deck
+from mofmd.simulation.conduct import LATEST, PREVIOUS, STOPPED
+from mofmd.simulation.deck import MANIFEST, Deck, is_deck_of, read_deck, write_deck
 from mofmd.simulation.integrity import Limits, LocalAtoms, find_violation, parse_limits
 from mofmd.simulation.potential import model_potential
 from mofmd.simulation.protocols.base import Dynamics
@@ -96,18 +96,23 @@ def run_condition(
     RunError
         If the run could not begin, or was killed.
     """
+    atoms = condition.start()
+    potential = model_potential(model, tuple(sorted(set(atoms.symbols))))
     status = read_status(folder)
-    if status.get("state") == "failed" and not status.get("step"):
-        # it never began, for a reason that may be gone by now: nothing is lost
+    began = any((folder / name).exists() for name in (LATEST, PREVIOUS, STOPPED))
+    if status.get("state") == "failed" and not status.get("step") and not began:
+        # it ended before its first step, for a reason that may be gone by now: nothing is lost
         shutil.rmtree(folder)
-        status = {}
-    if (folder / "manifest.json").exists():
-        _check_same(condition, model, folder)
-    if status.get("state") not in ("finished", "failed"):
-        atoms = condition.start()
-        if not (folder / "manifest.json").exists():
-            potential = model_potential(model, tuple(sorted(set(atoms.symbols))))
-            write_deck(condition.protocol, atoms, potential, folder)
+    if not (folder / MANIFEST).exists():
+        write_deck(condition.protocol, atoms, potential, folder)
+    elif not is_deck_of(folder, condition.protocol, atoms, potential):
+        raise InputError(
+            f"{folder}: holds a run of another model or other conditions; take another folder for "
+            "the new ones"
+        )
+    status = read_status(folder)
+    broken = status.get("state") == "failed" and status.get("step")
+    if status.get("state") != "finished" and not broken:
         try:
             run_deck(folder, resources, resume=bool(status))
         except RunError:
@@ -119,18 +124,6 @@ def run_condition(
     if not status.get("step"):
         raise RunError(f"{folder}: broke before its first step: {status.get('error')}")
     return str(status.get("error", "broken"))
-
-
-def _check_same(condition: Condition, model: Path, folder: Path) -> None:
-    """Refuse a deck of another condition or model under the same name."""
-    manifest = read_deck(folder).manifest
-    protocol = json.loads(json.dumps(asdict(condition.protocol)))
-    same_protocol = all(manifest["protocol"].get(name) == protocol[name] for name in protocol)
-    if manifest["files"].get(model.name) != file_sha256(model) or not same_protocol:
-        raise InputError(
-            f"{folder}: holds a run of another model or other conditions; take another folder for "
-            "the new ones"
-        )
 
 
 def collect_frames(condition: Condition, folder: Path, options: SampleOptions) -> Sampled:

@@ -133,22 +133,39 @@ def write_deck(  # noqa: PLR0913 - what a deck is made of, and two options
     check_timesteps(protocol, structure)
     if protocol.NEEDS_STRESS:
         check_stress(potential, protocol.NAME)
-    supercell = structure.repeat(protocol.supercell)
-    if types is not None:
-        types = types.repeated(len(supercell) // len(structure))
-    texts = _render(protocol, supercell, potential, types)
-    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
-    hashes.update({file.name: file_sha256(file) for file in potential.files})
-    manifest = _manifest(protocol, supercell, potential, hashes)
-    if types is not None:
-        manifest["structure"]["guest_types"] = list(types.guest_types)
-    _make_way(directory, overwrite)
+    texts, manifest = _contents(protocol, structure, potential, types)
+    _check_way(directory, overwrite)
+    # written beside it and renamed: a deck is there as a whole or not at all
+    target = directory.resolve()
+    work = target.with_name(f".{target.name}.part")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
     for file in potential.files:
-        _copy_atomic(file, directory / file.name)
+        shutil.copyfile(file, work / file.name)
+    texts[MANIFEST] = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
     for name, text in texts.items():
-        write_atomic(directory / name, text)
-    write_atomic(directory / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        write_atomic(work / name, text)
+    if _is_empty(target):
+        work.replace(target)
+    else:
+        _clear(target)
+        for name in (*manifest["files"], MANIFEST):
+            (work / name).replace(target / name)
+        work.rmdir()
     return Deck(directory, manifest)
+
+
+def is_deck_of(
+    directory: Path, protocol: Protocol, structure: Atoms, potential: AnyPotential
+) -> bool:
+    """Whether a deck is of this protocol, structure and potential, whatever version wrote it."""
+    manifest = read_deck(directory).manifest
+    _, wanted = _contents(protocol, structure, potential, None)
+    wanted = json.loads(json.dumps(wanted))
+    names = ["structure.data", *(file.name for file in potential.files)]
+    return all(manifest.get(key) == wanted[key] for key in ("protocol", "potential")) and all(
+        manifest["files"].get(name) == wanted["files"][name] for name in names
+    )
 
 
 def read_deck(directory: Path, *, allow_edited: bool = False) -> Deck:
@@ -186,6 +203,22 @@ def file_sha256(path: Path) -> str:
     """Hash a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _contents(
+    protocol: Protocol, structure: Atoms, potential: AnyPotential, types: AtomTypes | None
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Text of each file that is written, and the manifest of the deck."""
+    supercell = structure.repeat(protocol.supercell)
+    if types is not None:
+        types = types.repeated(len(supercell) // len(structure))
+    texts = _render(protocol, supercell, potential, types)
+    hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+    hashes.update({file.name: file_sha256(file) for file in potential.files})
+    manifest = _manifest(protocol, supercell, potential, hashes)
+    if types is not None:
+        manifest["structure"]["guest_types"] = list(types.guest_types)
+    return texts, manifest
 
 
 def _render(
@@ -273,29 +306,31 @@ def _scripts_directory() -> Path:
     )
 
 
-def _make_way(directory: Path, overwrite: bool) -> None:
-    """Make an empty directory, or clear one that holds a deck, or refuse."""
+def _is_empty(directory: Path) -> bool:
+    return not directory.exists() or not any(directory.iterdir())
+
+
+def _check_way(directory: Path, overwrite: bool) -> None:
+    """Refuse a directory that holds anything but a deck which may be replaced."""
     if directory.exists() and not directory.is_dir():
         raise InputError(f"{directory}: is a file, expected a directory")
-    directory.mkdir(parents=True, exist_ok=True)
-    if not any(directory.iterdir()):
+    if _is_empty(directory):
         return
     if not overwrite:
         raise InputError(f"{directory}: not empty; choose another directory or allow overwriting")
     try:
-        manifest = _read_manifest(directory)
+        _read_manifest(directory)
     except (InputError, MissingFileError) as error:
         raise InputError(
             f"{directory}: not empty and not a deck, so it is not overwritten ({error})"
         ) from error
     if is_locked(directory):
         raise InputError(f"{directory}: is being run; wait for the run or stop it first")
+
+
+def _clear(directory: Path) -> None:
+    """Remove a deck and what runs of it left, nothing else."""
+    manifest = _read_manifest(directory)
     # the manifest first: a deck that is half removed must not look like one
     for name in (MANIFEST, *manifest["files"], *OUTPUTS):
         (directory / name).unlink(missing_ok=True)
-
-
-def _copy_atomic(source: Path, target: Path) -> None:
-    temporary = target.with_name(f".{target.name}.part")
-    shutil.copyfile(source, temporary)
-    temporary.replace(target)
