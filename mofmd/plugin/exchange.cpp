@@ -4,6 +4,7 @@
 #include "model.h"
 
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/cuda.h>
 #include <torch/library.h>
 #include <torch/types.h>
 
@@ -15,8 +16,6 @@ namespace mofmd {
 
 namespace {
 
-  // Not thread_local: torch runs the backward pass of a GPU in a thread of its own, while the
-  // thread that opened the scope waits.
   ExchangeScope *current_scope = nullptr;
 
   // Atoms' rows on their way to other ranks; one buffer, reused.
@@ -76,7 +75,7 @@ public:
 
 private:
   AtomRows rows_;
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 
   ExchangeOperator(const torch::Tensor &table, std::int64_t num_all)
   {
@@ -89,6 +88,10 @@ private:
     }
     if (num_all != current_scope->nodes_.num_nodes)
       throw ModelError("mofmd::exchange is called with the wrong number of atoms");
+    if (!table.is_cpu()) {    // what the model has under way there is not time of the exchange
+      torch::cuda::synchronize(table.device().index());
+      start_ = std::chrono::steady_clock::now();
+    }
     rows_.row_bytes = table.size(1) * table.element_size();
     rows_.is_double = is_double(table);
     staging.assign(rows_.row_bytes * current_scope->num_atoms_, 0);

@@ -22,7 +22,6 @@ void FixedGraph::make_room(std::int64_t num_atoms, std::int64_t num_pairs, doubl
   const bool fits = positions_.defined() && positions_.size(0) >= num_atoms &&
                     cutoff_sq_.size(0) >= num_pairs && types_.size(0) == num_nodes + 1;
   if (fits) return;
-  ++layout_;
   const auto integers = torch::dtype(torch::kLong).device(device_);
   const auto reals = torch::dtype(torch::kDouble).device(device_);
   const std::int64_t room = room_for(num_pairs);
@@ -69,8 +68,18 @@ bool FixedGraph::has_held(std::int64_t found)
   num_edges = found;
   if (found <= max_edges_) return true;
   max_edges_ = room_for(found);
-  ++layout_;
   return false;
+}
+
+Layout FixedGraph::layout() const
+{
+  Layout layout{max_edges_, num_nodes};
+  for (const torch::Tensor &read :
+       {positions_, centre_atoms_, neighbor_atoms_, cutoff_sq_, ends_, types_, padding_vector_}) {
+    layout.push_back(reinterpret_cast<std::intptr_t>(read.const_data_ptr()));
+    layout.push_back(read.numel());
+  }
+  return layout;
 }
 
 void FixedGraph::move(const AtomArrays &atoms)

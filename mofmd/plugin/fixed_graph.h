@@ -5,6 +5,7 @@
 #define MOFMD_FIXED_GRAPH_H
 
 #include "device_graph.h"
+#include "recorder.h"
 
 namespace mofmd {
 
@@ -26,15 +27,15 @@ public:
   double memory() const override;
   bool has_fixed_shapes() const override { return true; }
 
-  // The graph of the present positions: operations of the same sizes on the same memory, until
-  // `layout` changes.
+  // The graph of the present positions: operations of the same sizes on the same memory, as long
+  // as `layout` is the same.
   struct Step {
     GraphTensors graph;
     torch::Tensor is_edge;      // (E_max) bool
     torch::Tensor num_edges;    // () int64: may be more than there is room for
   };
   Step step() const;
-  std::int64_t layout() const { return layout_; }
+  Layout layout() const;
 
   // Takes note of the number of edges that a step found. False if there was no room for all: the
   // step is to be made again, there is room now.
@@ -44,7 +45,6 @@ private:
   DeviceGraph found_;
   Upload to_device_;
   torch::Device device_;
-  std::int64_t layout_ = 0;
   std::int64_t max_edges_ = 0;
   torch::Tensor positions_;                        // (A_max, 3) float64
   torch::Tensor centre_atoms_, neighbor_atoms_;    // (P_max)

@@ -289,14 +289,14 @@ namespace {
 
 }    // namespace
 
-double peak_device_memory(const std::string &device)
+DeviceMemory peak_device_memory(const std::string &device)
 {
   const torch::Device where = torch_device(device);
-  if (where.is_cpu()) return 0.0;
+  if (where.is_cpu()) return {};
+  constexpr auto total = static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE);
   const auto stats = at::accelerator::getDeviceStats(where.index());
-  return static_cast<double>(
-      stats.allocated_bytes[static_cast<std::size_t>(c10::CachingAllocator::StatType::AGGREGATE)]
-          .peak);
+  return {static_cast<double>(stats.allocated_bytes[total].peak),
+          static_cast<double>(stats.reserved_bytes[total].peak)};
 }
 #else
 namespace {
@@ -308,9 +308,9 @@ namespace {
 
 }    // namespace
 
-double peak_device_memory(const std::string &)
+DeviceMemory peak_device_memory(const std::string &)
 {
-  return 0.0;
+  return {};
 }
 #endif
 
@@ -366,6 +366,7 @@ std::unique_ptr<Model> load_model(const std::string &path, Family family,
   info.citation = citation(family);
   if (archive.has("mofmd_citation")) info.model_citation = archive.get("mofmd_citation");
   info.device = choose_device(device, archive, path);
+  info.num_gpus = static_cast<int>(torch::cuda::device_count());
   std::unique_ptr<Model> model;
   const auto cannot_run = [&path](const std::string &reason) {
     return ModelError(

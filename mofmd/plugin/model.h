@@ -48,6 +48,7 @@ struct ModelInfo {
   std::string dtype;              // "float32" or "float64": precision of the network
   bool float32_inputs = false;    // files of nequip 0.5 and 0.6 take the dtype of the network
   std::string device;             // "cpu" or "cuda:1"
+  int num_gpus = 0;               // that this process sees
   std::string citation;           // of the family, BibTeX for LAMMPS's citation log
   std::string model_citation;     // of this model, what its file says; may be empty
 };
@@ -96,8 +97,12 @@ struct DeviceRequest {
 // Memory that is free where the model runs, in bytes; 0 when that cannot be told.
 double free_memory(const std::string &device);
 
-// Most memory of a GPU that torch has used at once, in bytes; 0 on a CPU, or where torch is older.
-double peak_device_memory(const std::string &device);
+// Most memory of a GPU that torch has used at once, and that it has held, in bytes; 0 on a CPU, or
+// where torch is older.
+struct DeviceMemory {
+  double used = 0.0, held = 0.0;
+};
+DeviceMemory peak_device_memory(const std::string &device);
 
 // Reads the file and checks that it is a model of this family that this build of torch can run.
 // Throws ModelError.

@@ -2,12 +2,16 @@
 
 #include "pair_mofmd.h"
 
+#include "placement.h"
+
 #include "atom.h"
 #include "comm.h"
+#include "universe.h"
 #include "utils.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <functional>
+#include <limits>
 #include <mpi.h>
 #include <sys/resource.h>
 
@@ -17,13 +21,13 @@ namespace mofmd {
 
 namespace {
 
-  // Of the process; on a GPU of what torch holds there.
-  double peak_memory_MiB(const std::string &device)
+  constexpr double MiB = 1048576.0;
+
+  double peak_memory_of_process()    // bytes
   {
-    if (const double bytes = peak_device_memory(device)) return bytes / 1048576.0;
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_maxrss / 1024.0;
+    return 1024.0 * static_cast<double>(usage.ru_maxrss);
   }
 
 }    // namespace
@@ -43,6 +47,7 @@ void PairMofmd::Timings::add(const Timings &step)
 
 // Before the first evaluation: what it will take, from the bytes per edge that were measured when
 // the file was made. Linux ends a process that runs out of memory without a word: refuse before.
+// On a GPU, where another kernel may need another amount, torch says itself when memory is out.
 // Collective; returns the same text on all ranks, empty when the evaluation fits.
 std::string PairMofmd::estimate_memory()
 {
@@ -71,7 +76,7 @@ std::string PairMofmd::estimate_memory()
                    "edge), {:.0f} MiB are free for it\n",
                    style_, most_edges * info.bytes_per_edge / 1048576.0, info.bytes_per_edge,
                    least_share / 1048576.0);
-  if (most_edges <= edges_that_fit) return "";
+  if (most_edges <= edges_that_fit || info.device != "cpu") return "";
   const double fitting_atoms =
       static_cast<double>(atom->natoms) * edges_that_fit / std::max(1.0, most_edges);
   return fmt::format("out of memory: an evaluation would take about {:.1f} GiB on the fullest of "
@@ -95,26 +100,41 @@ double PairMofmd::bytes_beside_chunks() const
          160.0 * static_cast<double>(nodes().num_edges);
 }
 
-// Ranks of this node whose models run on the same device as this one's.
+// Ranks of this node whose models run on the same device as this one's. Other partitions cannot be
+// asked, they may be elsewhere in their scripts: they are taken to do as this one does.
 int PairMofmd::ranks_on_device() const
 {
   MPI_Comm node, device;
   MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, comm->me, MPI_INFO_NULL, &node);
-  const std::string &name = model_->info().device;    // "cpu" or "cuda:1"
-  const std::size_t colon = name.find(':');
-  const int number = colon == std::string::npos ? 0 : std::atoi(name.c_str() + colon + 1);
-  MPI_Comm_split(node, number, comm->me, &device);
-  int count = 1;
-  MPI_Comm_size(device, &count);
+  const ModelInfo &info = model_->info();
+  const std::size_t key = std::hash<std::string>{}(visible_device(info.device));
+  MPI_Comm_split(node, static_cast<int>(key % std::numeric_limits<int>::max()), comm->me, &device);
+  int sharing = 1;
+  MPI_Comm_size(device, &sharing);
   MPI_Comm_free(&device);
   MPI_Comm_free(&node);
-  return count;
+  if (universe->nworlds == 1 || info.device == "cpu") return sharing;
+  return std::max(sharing, ranks_per_gpu(ranks_of_node(universe->nprocs), info.num_gpus));
 }
 
 // Called by LAMMPS at the end of a run. Collective.
 void PairMofmd::finish()
 {
-  enum { GRAPH, TRANSFER, MODEL, EXCHANGE, SCATTER, TOTAL, FIRST, CALLS, MEMORY, NUM_MAX };
+  enum {
+    GRAPH,
+    TRANSFER,
+    MODEL,
+    EXCHANGE,
+    SCATTER,
+    TOTAL,
+    FIRST,
+    CALLS,
+    HOST,
+    USED,
+    HELD,
+    NUM_MAX
+  };
+  const DeviceMemory on_device = peak_device_memory(model_ ? model_->info().device : "cpu");
   double mine[NUM_MAX] = {timings_.graph,
                           timings_.transfer,
                           timings_.model,
@@ -123,7 +143,9 @@ void PairMofmd::finish()
                           0.0,
                           timings_.first_call,
                           static_cast<double>(timings_.calls),
-                          peak_memory_MiB(model_ ? model_->info().device : "cpu")};
+                          peak_memory_of_process(),
+                          on_device.used,
+                          on_device.held};
   for (int part = GRAPH; part <= SCATTER; ++part) mine[TOTAL] += mine[part];
   enum { NODES, EDGES, GHOSTS, ROWS, BYTES, NUM_SUM };
   const auto count = [](auto number) { return static_cast<double>(number); };
@@ -159,9 +181,13 @@ void PairMofmd::finish()
     text += fmt::format("  node evaluations per layer, all ranks: {:.0f}; {:.1f} kB of features "
                         "and gradients exchanged per step\n",
                         sum[ROWS] / layers, 1e-3 * sum[BYTES] / max[CALLS]);
-  const bool is_on_gpu = model_->info().device != "cpu";
-  text += fmt::format("  peak memory of a rank: {:.0f} MiB{}\n", max[MEMORY],
-                      is_on_gpu ? " on its GPU" : "");
+  if (max[USED] > 0.0)
+    text +=
+        fmt::format("  peak memory of a rank: {:.0f} MiB on its GPU ({:.0f} MiB held by torch); "
+                    "{:.0f} MiB of the host\n",
+                    max[USED] / MiB, max[HELD] / MiB, max[HOST] / MiB);
+  else
+    text += fmt::format("  peak memory of a rank: {:.0f} MiB\n", max[HOST] / MiB);
   utils::logmesg(lmp, text);
 }
 

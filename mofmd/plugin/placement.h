@@ -19,6 +19,30 @@ inline int rank_on_node(int rank)
   return rank;
 }
 
+// Ranks of this node, counted likewise.
+inline int ranks_of_node(int ranks)
+{
+  for (const char *name : {"MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "PALS_LOCAL_SIZE",
+                           "MV2_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"})
+    if (const char *const text = std::getenv(name)) return std::atoi(text);
+  return ranks;
+}
+
+// How many of them share a GPU, where all see the same ones; SLURM may give each one its own.
+inline int ranks_per_gpu(int ranks_of_node, int num_gpus)
+{
+  if (std::getenv("SLURM_GPUS_PER_TASK") || num_gpus < 1) return 1;
+  return (ranks_of_node + num_gpus - 1) / num_gpus;
+}
+
+// What tells a device of this node from others: "cuda:0" is another one for each rank where they
+// see different GPUs.
+inline std::string visible_device(const std::string &device)
+{
+  const char *const visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  return device == "cpu" || !visible ? device : device + " of " + visible;
+}
+
 // "auto", "cpu", "cuda" or "cuda:" and a number.
 inline bool is_device_name(const std::string &name)
 {

@@ -7,8 +7,13 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
 namespace mofmd {
+
+// Addresses and sizes of the memory that recorded work reads: as long as they are the same, what
+// was recorded is right.
+using Layout = std::vector<std::int64_t>;
 
 class Recorder {
 public:
@@ -16,14 +21,14 @@ public:
   ~Recorder();
 
   // What `work` gives on the present contents of the memory that it reads. It is recorded anew when
-  // `layout` changes: sizes and places of that memory. On a CPU it is done each time.
+  // `layout` changes. On a CPU it is done each time.
   // Throws ModelError when the device cannot record it.
-  const torch::Tensor &run(std::int64_t layout, const std::function<torch::Tensor()> &work);
+  const torch::Tensor &run(const Layout &layout, const std::function<torch::Tensor()> &work);
 
 private:
   struct Recording;
   torch::Device device_;
-  std::int64_t layout_ = -1;
+  Layout layout_;
   torch::Tensor result_;
   std::unique_ptr<Recording> recording_;
 

@@ -1,5 +1,7 @@
 #include "torch_model.h"
 
+#include <c10/core/AutogradState.h>
+
 namespace mofmd {
 
 namespace {
@@ -24,6 +26,20 @@ namespace {
         .index_add_(0, graph.edge_index[0], of_edges);
   }
 
+  // Torch runs the backward pass of a GPU in a thread of its own; but messages to other ranks are
+  // sent from within it, and MPI is used by the thread that began it, no other.
+  class OneThread {
+  public:
+    OneThread() { state().set_multithreading_enabled(false); }
+    ~OneThread() { state().set_multithreading_enabled(before_); }
+    OneThread(const OneThread &) = delete;
+    OneThread &operator=(const OneThread &) = delete;
+
+  private:
+    static c10::AutogradState &state() { return c10::AutogradState::get_tls_state(); }
+    const bool before_ = state().get_multithreading_enabled();
+  };
+
 }    // namespace
 
 void TorchModel::check(const torch::Tensor &result, std::int64_t numel, const char *name) const
@@ -37,6 +53,7 @@ void TorchModel::check(const torch::Tensor &result, std::int64_t numel, const ch
 
 Results TorchModel::checked_run(const GraphTensors &graph, bool need_virial, std::int64_t chunk)
 {
+  const OneThread here;
   Results results = run(graph, need_virial, chunk);
   // Energies of all nodes, or of the owned ones where a model gives no more.
   const bool are_local =
@@ -98,9 +115,10 @@ Evaluation TorchModel::evaluate_fixed(FixedGraph &graph, const Wanted &wanted)
   Evaluation evaluation;
   bool fits = false;
   while (!fits) {
-    const std::int64_t layout = 2 * graph.layout() + (wanted.node_virials ? 1 : 0);
-    const torch::Tensor &out = recorder_.run(
-        layout, [this, &graph, &wanted] { return fixed_results(graph, wanted.node_virials); });
+    Recorder &recorder = wanted.node_virials ? virials_recorder_ : recorder_;
+    const torch::Tensor &out = recorder.run(graph.layout(), [this, &graph, &wanted] {
+      return fixed_results(graph, wanted.node_virials);
+    });
     TransferTimer timer(device_);
     timer.lap();
     data = download_.take({out});

@@ -27,7 +27,10 @@ public:
 
 protected:
   explicit TorchModel(ModelInfo info) :
-      Model(std::move(info)), device_(torch_device(info_.device)), recorder_(device_)
+      Model(std::move(info)),
+      device_(torch_device(info_.device)),
+      recorder_(device_),
+      virials_recorder_(device_)
   {
   }
   virtual Results run(const GraphTensors &graph, bool need_virial, std::int64_t chunk) = 0;
@@ -36,7 +39,7 @@ protected:
 
 private:
   Download download_;
-  Recorder recorder_;
+  Recorder recorder_, virials_recorder_;    // the second one of steps with virials of nodes
 
   Evaluation evaluate_fixed(FixedGraph &graph, const Wanted &wanted);
   torch::Tensor fixed_results(const FixedGraph &graph, bool node_virials);

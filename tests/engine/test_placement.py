@@ -13,6 +13,10 @@ PROGRAM = """\
 #include <cstdio>
 int main(int, char **arg)
 {
+  if (arg[1] == std::string("shared"))
+    return std::printf("%d", mofmd::ranks_per_gpu(mofmd::ranks_of_node(std::atoi(arg[2])),
+                                                  std::atoi(arg[3]))), 0;
+  if (arg[1] == std::string("visible")) return std::puts(mofmd::visible_device(arg[2]).c_str()), 0;
   if (!mofmd::is_device_name(arg[1])) return std::puts("no name"), 0;
   try {
     const int rank = mofmd::rank_on_node(std::atoi(arg[2]));
@@ -34,8 +38,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work / "place"
 
 
-def place(program: Path, device: str, rank: int, gpus: int, **launcher: str) -> str:
-    names = ("LOCAL_RANK", "LOCALRANKID", "SLURM_LOCALID", "FLUX_TASK_LOCAL_ID")
+def place(program: Path, device: str, rank: int | str, gpus: int, **launcher: str) -> str:
+    names = ("LOCAL", "SLURM", "FLUX", "CUDA")
     env = {k: v for k, v in os.environ.items() if not any(name in k for name in names)}
     command = [program, device, str(rank), str(gpus)]
     done = subprocess.run(
@@ -68,6 +72,22 @@ def test_partitions_spread(program: Path) -> None:
         "cuda:0",
         "cuda:1",
     ]
+
+
+def test_partitions_that_share_a_gpu_share_its_memory(program: Path) -> None:
+    # -partition 4x1, on one GPU and on more
+    assert [place(program, "shared", 4, gpus) for gpus in (1, 2, 3, 4, 8)] == list("42211")
+    assert place(program, "shared", 16, 2, MPI_LOCALNRANKS="4") == "2"  # on four nodes
+    assert place(program, "shared", 4, 1, SLURM_GPUS_PER_TASK="1") == "1"
+
+
+def test_ranks_that_see_different_gpus(program: Path) -> None:
+    def visible(device: str, gpus: str) -> str:
+        return place(program, "visible", device, 0, CUDA_VISIBLE_DEVICES=gpus)
+
+    assert visible("cuda:0", "0") != visible("cuda:0", "1")
+    assert visible("cuda:0", "0,1") == visible("cuda:0", "0,1") != visible("cuda:1", "0,1")
+    assert visible("cpu", "0") == visible("cpu", "1") == "cpu"
 
 
 def test_a_gpu_by_number(program: Path) -> None:
