@@ -20,7 +20,7 @@ def test_plugin_that_fits_is_not_built_again() -> None:
 
 
 def test_torch_brings_its_gpu_part_along() -> None:
-    """libtorch.so holds nothing but the dependency on libtorch_cuda.so, and linkers like to drop it.
+    """libtorch.so holds the dependency on libtorch_cuda.so, nothing else: linkers like to drop it.
 
     Without it no GPU is seen, whatever Python's torch says.
     """
