@@ -12,6 +12,8 @@ from ase.calculators.lj import LennardJones
 from mofmd.learning.dataset import Labels, labelled
 
 CALCULATOR = """
+import os
+
 from ase.calculators.lj import LennardJones
 from ase.calculators.calculator import PropertyNotImplementedError
 
@@ -58,12 +60,28 @@ class Fails(LennardJones):
         raise RuntimeError("the self-consistent field did not converge")
 
 
+class FailsOnSome(LennardJones):
+    # frames are marked by how far the first atom is along x
+
+    def calculate(self, atoms, *args, **kwargs):
+        mark = round(float(atoms.positions[0, 0]))
+        if mark == 1:
+            raise RuntimeError("the self-consistent field did not converge")
+        if mark == 2:
+            os._exit(1)
+        super().calculate(atoms, *args, **kwargs)
+        if mark == 3:
+            self.results["energy"] = float("nan")
+        if mark == 4:
+            self.results["forces"][5, 1] = float("nan")
+
+
 def make(kind):
     return lambda: kind(sigma=3.4, epsilon=0.0104, rc=8.0, smooth=True)
 
 
-wrong_sign, gpa, half, virial, gradients, no_stress, fails = map(
-    make, (WrongSign, GPa, Half, Virial, Gradients, NoStress, Fails)
+wrong_sign, gpa, half, virial, gradients, no_stress, fails, fails_on_some = map(
+    make, (WrongSign, GPa, Half, Virial, Gradients, NoStress, Fails, FailsOnSome)
 )
 not_a_function = 3
 """

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import write
+from typer.testing import CliRunner
 
+from mofmd.cli.main import app
 from mofmd.errors import InputError, MissingFileError
 from mofmd.learning.dataset import (
     Labels,
@@ -17,10 +19,14 @@ from mofmd.learning.dataset import (
     read_frames,
     read_npz,
     stress_matrix,
+    without_stress,
     write_frames,
 )
-from mofmd.learning.split import SplitOptions, split_frames
+from mofmd.learning.prediction import predict
+from mofmd.learning.split import SplitOptions, split_frames, trajectory_of
 from mofmd.learning.validation import Expectation, check_frames
+from mofmd.models.embedded import embedded_model
+from mofmd.structures.zif import zif4
 from tests.learning_sets import argon, argon_labels, frame
 from tests.reference import reference_path
 
@@ -184,6 +190,14 @@ def of_another_shape() -> list[Atoms]:
     return [bad]
 
 
+def backwards(given: Atoms) -> Atoms:
+    labels = labels_of(given)
+    return labelled(
+        given[::-1],
+        Labels(labels.energy_eV, labels.forces_eV_per_A[::-1], labels.stress_eV_per_A3),
+    )
+
+
 EV_TO_KCAL = 23.0605
 REFUSED = {
     "forces are not numbers": (with_hole("forces_eV_per_A"), r"frame 1 .*forces of atom 1 is not"),
@@ -205,6 +219,11 @@ REFUSED = {
     "no cell": (in_cluster, "no periodic, right-handed cell"),
     "too close": (in_bohr, "apart: positions in other units"),
     "two methods": (lambda: [frame(-10.0), frame(-10.2), frame(-60.0)], "another reference method"),
+    "two methods, atoms in another order": (
+        lambda: [frame(-10.0), frame(-10.2), backwards(frame(-60.0))],
+        "another reference method",
+    ),
+    "filled in": (lambda: [frame(stress=np.zeros((3, 3)))] * 2, "stress: zero in every frame"),
     "none": (list, "frames: none"),
 }
 
@@ -306,8 +325,67 @@ def test_split_refuses(options: dict[str, Any], message: str) -> None:
         split_frames(numbered("glass", 4, 2), SplitOptions(**options))
 
 
+def test_distorted_copies_stay_with_their_originals() -> None:
+    """Most atoms of a copy are where they are in the original."""
+    frames = numbered("glass", 9, 2)
+    copies = [frame(trajectory=f"glass{k}~distorted4", phase="glass") for k in range(9)]
+    parts = split_frames([*frames, *copies], SplitOptions(0.3, 0.3, seed=1))
+    assert all(parts.values())
+    where = {name: {trajectory_of(f) for f in part} for name, part in parts.items()}
+    assert not where["train"] & (where["val"] | where["test"])
+    assert not where["val"] & where["test"]
+    name = copies[0].info["trajectory"]
+    named = split_frames([*frames, *copies], SplitOptions(0, 0, val_trajectories=(name,)))
+    assert len(named["val"]) == 3  # two frames and a copy
+
+
 def test_split_shares() -> None:
     with pytest.raises(InputError, match="leave no frames"):
         SplitOptions(0.5, 0.5)
     with pytest.raises(InputError, match="val_share"):
         SplitOptions(-0.1)
+
+
+def test_commands_from_frames_to_data(tmp_path: Path) -> None:
+    """What a user types, in turn; each reads what the one before wrote."""
+
+    def learn(*words: object) -> str:
+        done = CliRunner().invoke(app, ["learn", *map(str, words)])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    frames = []
+    for k in range(12):
+        atoms = zif4()
+        atoms.rattle(0.02, seed=k)
+        atoms.info.update(trajectory=f"t{k // 2}", phase="crystal")
+        frames.append(atoms)
+    write_frames(
+        tmp_path / "a.npz",
+        [
+            labelled(atoms, found)
+            for atoms, found in zip(frames, predict(embedded_model(), frames), strict=True)
+        ],
+    )
+    assert "12 frames" in learn("import", tmp_path / "a.npz", "-o", tmp_path / "a.extxyz")
+    told = learn("check", tmp_path / "a.extxyz", "--species", "C H N Zn")
+    assert "12 frames of 6 trajectories are fit for training" in told
+    told = learn("check", tmp_path / "a.extxyz", "--labeller", embedded_model(), "--again", 2)
+    assert "forces 1.0000" in told
+    told = learn("split", tmp_path / "a.extxyz", "--val", 0.2, "--test", 0.2, "-o", tmp_path / "d")
+    assert "train: 8 frames of 4 trajectories" in told
+    picked = tmp_path / "p.extxyz"
+    assert "3 of 8 frames" in learn(
+        "pick", tmp_path / "d/train.extxyz", "--count", 3, "--method", "random", "-o", picked
+    )
+    distorted = tmp_path / "x.extxyz"
+    assert "3 frames" in learn("distort", picked, "-o", distorted, "--seed", 1)
+    assert {f.info["trajectory"].partition("~")[2] for f in read_frames(distorted)} == {
+        "distorted1"
+    }
+    bare_ones = [without_stress(each) for each in read_frames(tmp_path / "a.extxyz")]
+    write_frames(tmp_path / "n.extxyz", bare_ones)
+    refused = CliRunner().invoke(app, ["learn", "check", str(tmp_path / "n.extxyz")])
+    assert "train without (--no-stress)" in str(refused.exception)
+    words = ("split", tmp_path / "n.extxyz", "--no-stress", "-o", tmp_path / "e")
+    assert "train: 8 frames" in learn(*words, "--val", 0.2, "--test", 0.2)

@@ -19,6 +19,7 @@ from mofmd.learning.dataset import Labels, labelled, labels_of, read_frames, wri
 from mofmd.learning.derivatives import DerivativeCheck, compare_labels_with, explain
 from mofmd.learning.labellers import find_labeller
 from mofmd.learning.labelling import LabelCache, LabelOptions, label_frames, structure_hash
+from mofmd.learning.prediction import predict
 from mofmd.models.deployed import read_deployed
 from mofmd.models.embedded import embedded_model
 from mofmd.structures.zif import zif4
@@ -184,7 +185,82 @@ def test_findings(check: DerivativeCheck, findings: int) -> None:
     assert len(explain(check)) == findings
 
 
-def test_a_calculator_that_fails_is_quoted_and_what_was_done_is_kept() -> None:
+def marked(seed: int, mark: int) -> Atoms:
+    """Argon that the calculator ``fails_on_some`` fails on where the mark is not 0."""
+    atoms = argon(seed)
+    atoms.positions[:, 0] += mark - atoms.positions[0, 0]
+    atoms.info["trajectory"] = f"t{seed}"
+    return atoms
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_frames_that_fail_are_named_and_all_others_kept(workers: int) -> None:
+    """An error, a process that ends, an energy and a force that are no numbers."""
+    frames = [marked(seed, mark) for seed, mark in enumerate((0, 1, 0, 2, 0, 3, 0, 4, 0))]
+    reasons = (
+        r"4 of 9 frames could not be labelled, the others are in the cache: "
+        r"frame 1 \(trajectory t1\): .* the self-consistent field did not converge; "
+        r"frame 3 .*; frame 5 .* energy is not a number; and 1 more\. Mend that"
+    )
+    with pytest.raises(RunError, match=reasons):
+        label(frames, "fails_on_some", workers=workers)
+    assert len(list(Path("cache").glob("*/*/*.npz"))) == 5
+    made = label(frames, "fails_on_some", workers=workers, leave_out_failed=True)
+    assert [frame.info["trajectory"] for frame in made] == ["t0", "t2", "t4", "t6", "t8"]
+    expected = argon_labels(frames[4])
+    assert labels_of(made[2]).energy_eV == pytest.approx(expected.energy_eV, abs=1e-12)
+    with pytest.raises(RunError, match="no frame could be labelled: frame 0"):
+        label([frames[1], frames[3]], "fails_on_some", leave_out_failed=True)
+
+
+def test_labels_that_are_no_numbers_are_not_kept(tmp_path: Path) -> None:
+    """Neither written, nor believed where another version has written them."""
+    store = LabelCache(tmp_path / "c", find_labeller("argon_calculators:good"))
+    atoms, good = argon(), argon_labels(argon())
+    bad = [
+        Labels(float("nan"), good.forces_eV_per_A, None),
+        Labels(good.energy_eV, good.forces_eV_per_A[:5], None),
+        Labels(good.energy_eV, good.forces_eV_per_A, 0.01 * np.tri(3)),
+    ]
+    for labels, reason in zip(bad, ("not a number", "shape", "not symmetric"), strict=True):
+        with pytest.raises(RunError, match=reason):
+            store.put(atoms, labels)
+    assert store.get(atoms) is None
+    store.put(atoms, good)
+    np.savez(store.path(atoms), energy=np.nan, forces=good.forces_eV_per_A)
+    assert store.get(atoms) is None
+
+
+def test_a_labeller_that_only_fails_is_given_up() -> None:
+    label([argon(99)], "fails_on_some")  # passes its check
+    with pytest.raises(RunError, match=r"5 frames in a row could not be labelled, the last one is"):
+        label([marked(seed, 1) for seed in range(20)], "fails_on_some", leave_out_failed=True)
+
+
+def test_a_model_whose_batch_fails_keeps_the_others(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model labels many frames in one LAMMPS; if one fails there, each gets one of its own."""
+    frames = [zif4() for _ in range(3)]
+    for k, frame in enumerate(frames):
+        frame.rattle(0.02, seed=k)
+    broken = structure_hash(frames[1])
+
+    def fails_with_one(path: Path, given: list[Atoms], threads: int) -> list[Labels]:
+        if broken in map(structure_hash, given):
+            raise RunError("LAMMPS: lost atoms")
+        return predict(path, given, threads)
+
+    monkeypatch.setattr(labellers, "predict", fails_with_one)
+    labeller = find_labeller(str(embedded_model()))
+    options = LabelOptions(leave_out_failed=True)
+    told: list[str] = []
+    made = label_frames(frames, labeller, folder / "cache", options, told.append)
+    assert len(made) == 2
+    assert any("left out, frame 1" in line and "lost atoms" in line for line in told)
+
+
+def test_a_calculator_that_fails_is_quoted() -> None:
     with pytest.raises(RunError, match="the self-consistent field did not converge"):
         label([argon()], "fails")
     bad = argon(5)

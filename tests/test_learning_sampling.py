@@ -19,7 +19,7 @@ from mofmd.learning.conditions import deformed, make_conditions, read_conditions
 from mofmd.learning.dataset import Labels, labelled, labels_of, read_frames, write_frames
 from mofmd.learning.distil_config import DistilConfig, make_distil_config, read_distil_config
 from mofmd.learning.distillation import Distillation
-from mofmd.learning.evaluation import compare_labels, markdown, table_rows
+from mofmd.learning.evaluation import compare_labels, markdown, model_names, table_rows
 from mofmd.learning.figures import plot_front, plot_parity
 from mofmd.learning.prediction import predict
 from mofmd.learning.sampling import SampleOptions, is_whole, sample
@@ -28,7 +28,7 @@ from mofmd.models.deployed import read_deployed
 from mofmd.models.embedded import DEFAULT_MODEL, embedded_model
 from mofmd.models.environments import environment_python
 from mofmd.simulation.integrity import find_limits
-from mofmd.simulation.status import read_status, write_status
+from mofmd.simulation.status import read_status, take_lock, write_status
 from mofmd.simulation.timestep import check_timesteps
 from mofmd.structures.zif import zif4
 from mofmd.trajectory.frame import Frame
@@ -305,6 +305,13 @@ def test_evaluation_by_command(tmp_path: Path) -> None:
     assert (tmp_path / f"out/parity-{DEFAULT_MODEL}.png").stat().st_size > 10000
 
 
+def test_models_of_one_name_are_told_apart() -> None:
+    paths = [Path(f"/a/round{k}/trainings/0/model.mofmd.pth") for k in range(2)]
+    assert model_names(paths) == ["round0-trainings-0", "round1-trainings-0"]
+    assert model_names([Path("/a/b/x.mofmd.pth"), Path("/a/c/x.mofmd.pth")]) == ["b-x", "c-x"]
+    assert model_names([Path("/a/b/x.mofmd.pth"), Path("/a/b/y.pth")]) == ["x", "y"]
+
+
 def test_front_figure_and_table() -> None:
     frames = [frame(), frame(-9.0)]
     labels = [labels_of(each) for each in frames]
@@ -391,7 +398,122 @@ def test_distillation_needs_its_files(tmp_path: Path) -> None:
         configured(tmp_path, val_files="nowhere.extxyz")
 
 
-def test_state_of_a_distillation(tmp_path: Path) -> None:
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder, as the current one: a labeller looks there for its module, and adds it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labeller": "argon_calculators:god"}, "has no function 'god'"),
+        ({"labeller": "teacher.pth"}, "no such model file"),
+        ({"conditions": "train.extxyz"}, "train.extxyz"),
+        ({"test_files": "spoilt.extxyz"}, "energy is not a number"),
+    ],
+)
+def test_what_a_distillation_needs_later_is_looked_at_first(
+    changes: dict[str, Any], message: str, here: Path
+) -> None:
+    spoilt = argon(40)
+    good = argon_labels(spoilt)
+    bad = Labels(float("nan"), good.forces_eV_per_A, good.stress_eV_per_A3)
+    write_frames(here / "spoilt.extxyz", [labelled(spoilt, bad)])
+    with pytest.raises((InputError, MissingFileError), match=message):
+        Distillation(here / "out", configured(here, **changes))
+    assert not (here / "out").exists()
+
+
+def test_a_distillation_whose_files_were_changed(here: Path) -> None:
+    work = Distillation(here / "out", configured(here), lambda _: None)
+    config = work.config
+    source = here / "argon_calculators.py"
+    text = source.read_text()
+    source.write_text(text + "\n# another version\n")
+    sys.modules.pop("argon_calculators")
+    with pytest.raises(InputError, match="the labeller argon_calculators:good has changed"):
+        Distillation(here / "out", config)
+    source.write_text(text)
+    sys.modules.pop("argon_calculators")
+    Distillation(here / "out", config)
+    write_frames(here / "train.extxyz", read_frames(here / "train.extxyz")[:5])
+    with pytest.raises(InputError, match="another configuration or other files"):
+        Distillation(here / "out", config)
+
+
+def test_two_at_a_time(here: Path) -> None:
+    work = Distillation(here / "out", configured(here), lambda _: None)
+    with (
+        take_lock(here / "out"),
+        pytest.raises(RunError, match="another distillation is going on"),
+    ):
+        work.run()
+
+
+def test_a_round_that_breaks(here: Path) -> None:
+    """What breaks is labelled: last whole frames first, then those that a committee disputes."""
+    crystal = zif4()
+    model, other = embedded_model("zif4-allegro-s"), embedded_model()
+    frames = []
+    for seed in range(3):
+        atoms = crystal.copy()
+        atoms.rattle(0.03, seed=seed)
+        atoms.info["trajectory"] = f"t{seed}"
+        frames.append(atoms)
+    known = [
+        labelled(atoms, found) for atoms, found in zip(frames, predict(model, frames), strict=True)
+    ]
+    for name, each in zip(("train", "val", "test"), known, strict=True):
+        write_frames(here / f"{name}.extxyz", [each])
+    fields = {"time_ps": 1.0, "temperature_K": 4000, "timestep_fs": 0.25, "frame_interval_fs": 1.0}
+    run = {"structure": "zif-4", "origin": "crystal", "fields": fields}
+    (here / "runs.yaml").write_text(yaml.safe_dump({"runs": [run]}))
+    values = {
+        "labeller": str(model),
+        "train_files": "train.extxyz",
+        "val_files": "val.extxyz",
+        "test_files": "test.extxyz",
+        "conditions": "runs.yaml",
+        "training": {"family": "allegro"},
+        "committee": 2,
+        "find": "committee",
+        "frames_per_round": 4,
+        "distorted_per_round": 1,
+        "sampling": {"every": 2, "before_break": 3},
+        "largest_force": 1e3,
+    }
+    config = make_distil_config(values, yaml.safe_dump(values), here)
+    work = Distillation(here / "out", config, lambda _: None)
+    for path, file in zip(work.models(0), (model, other), strict=True):
+        path.parent.mkdir(parents=True)
+        path.symlink_to(file)
+    found = work._run(0)
+    assert (found["runs"], found["broken"]) == (1, 1)
+    assert 0.0 < found["time_ps"] < 1.0
+    found = work._find(0)
+    assert found["picked"] == 5  # four, and one of them distorted
+    assert found["largest_disagreement_eV_per_A"] > 0.1
+    picked = read_frames(here / "out/round0/picked.extxyz")
+    (sampled,) = work._sampled(0)
+    assert len(sampled.last_frames) == 3
+    worst = [np.abs(picked[0].positions - f.positions).max() for f in sampled.last_frames]
+    assert min(worst) < 1e-6
+    assert picked[-1].info["trajectory"].endswith("~distorted0")
+    found = work._label(0)
+    assert found["labelled"] + found["left_out"] == 5
+    assert found["labelled"] >= 4
+    made = read_frames(here / "out/round0/labelled.extxyz")
+    (expected,) = predict(model, made[:1])
+    assert labels_of(made[0]).energy_eV == pytest.approx(expected.energy_eV, abs=1e-3)
+    assert len(work.training_frames(1)) == 1 + found["labelled"]
+
+
+def test_state_of_a_distillation(here: Path) -> None:
+    tmp_path = here
     config = configured(tmp_path)
     work = Distillation(tmp_path / "out", config, lambda _: None)
     assert (work.state["round"], work.state["stage"], work.is_complete) == (0, "train", False)
@@ -414,7 +536,8 @@ def test_state_of_a_distillation(tmp_path: Path) -> None:
         Distillation(tmp_path / "out", configured(tmp_path, frames_per_round=9))
 
 
-def test_distillation_ends_when_the_runs_hold(tmp_path: Path) -> None:
+def test_distillation_ends_when_the_runs_hold(here: Path) -> None:
+    tmp_path = here
     config = configured(tmp_path, target_force_mae=45.0, rounds=5)
     work = Distillation(tmp_path / "out", config, lambda _: None)
     work._advance({"force_mae": 50.0})
@@ -429,14 +552,13 @@ def test_distillation_ends_when_the_runs_hold(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.frameworks
-def test_distillation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_distillation(here: Path) -> None:
     """Two trainings, runs, a round of labels; broken off before each stage and taken up again."""
     if environment_python("nequip") is None:
         pytest.skip("the nequip environment is absent: `mofmd env nequip`")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])  # a labeller adds the folder
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
-    config = configured(tmp_path, distorted_per_round=1, distortion={"kick_share": 0.5})
+    tmp_path = here
+    told = {"licence": "CC-BY-4.0", "cite": "Jones 1924"}
+    config = configured(tmp_path, distorted_per_round=1, distortion={"kick_share": 0.5}, **told)
     for _ in range(6):
         work = Distillation(tmp_path / "out", config, lambda _: None)
         number, stage = work.state["round"], work.state["stage"]
@@ -452,4 +574,7 @@ def test_distillation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = argon_labels(picked[0])
     assert labels_of(picked[0]).energy_eV == pytest.approx(expected.energy_eV, abs=1e-6)
     for model in (*work.models(0), *work.models(1)):
-        assert read_deployed(model).manifest["verification"]["passed"]
+        manifest = read_deployed(model).manifest
+        assert manifest["verification"]["passed"]
+        assert manifest["licence"] == "CC-BY-4.0"
+        assert "Jones 1924" in manifest["citations"]

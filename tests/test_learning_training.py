@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from mofmd.cli.main import app
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning import train_mace, train_nequip
 from mofmd.learning.curves import write_curves
-from mofmd.learning.dataset import labelled, write_frames
+from mofmd.learning.dataset import Labels, labelled, labels_of, without_stress, write_frames
 from mofmd.learning.evaluation import evaluate_model
 from mofmd.learning.features import ModelFeatures
 from mofmd.learning.train_config import CONFIGS, change, chosen_size, read_template
@@ -31,8 +32,10 @@ from mofmd.learning.training import (
     trainer_progress,
 )
 from mofmd.learning.training_types import TrainOptions
+from mofmd.models.deploy import Options
 from mofmd.models.environments import environment_python
 from mofmd.models.model_file import Family
+from mofmd.simulation.status import take_lock
 from tests.learning_sets import argon, argon_labels, frame
 
 FAMILIES: tuple[Family, ...] = ("allegro", "nequip", "mace")
@@ -156,6 +159,80 @@ def test_a_training_whose_data_were_changed(tmp_path: Path) -> None:
         run_training(folder)
     with pytest.raises(MissingFileError, match="is no training"):
         read_record(tmp_path)
+
+
+def test_one_trainer_at_a_time(tmp_path: Path) -> None:
+    folder = prepared(tmp_path / "a", "nequip")
+    with take_lock(folder), pytest.raises(RunError, match="another training is going on"):
+        run_training(folder)
+
+
+def without_stresses(frames: list[Atoms]) -> list[Atoms]:
+    return [without_stress(each) for each in frames]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_training_without_stress(family: Family, tmp_path: Path) -> None:
+    train, val = without_stresses(argon_set(range(4))), argon_set(range(20, 22))
+    options = TrainOptions(family, size="xs", epochs=1, settings=SETTINGS[family], stress=False)
+    with pytest.raises(InputError, match=r"has no stress; .*train without .--no-stress"):
+        prepare_training(tmp_path / "a", train, val, replace(options, stress=True))
+    prepare_training(tmp_path / "a", train, val, options)
+    config = yaml.safe_load((tmp_path / "a/config.yaml").read_text())
+    if family == "mace":
+        assert config["compute_stress"] is False
+        assert not {"stress_weight", "stress_key"} & set(config)
+    else:
+        loss = config["training_module"]["loss"]
+        assert loss["_target_"] == "nequip.train.EnergyForceLoss"
+        assert set(loss["coeffs"]) == {"total_energy", "forces"}
+    assert "stress=" not in (tmp_path / "a/val.extxyz").read_text()
+
+
+@pytest.mark.long
+@pytest.mark.frameworks
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_trainers_take_frames_without_stress(family: Family, tmp_path: Path) -> None:
+    needs(family)
+    frames = without_stresses(argon_set(range(6)))
+    options = TrainOptions(family, size="xs", epochs=2, settings=SETTINGS[family], stress=False)
+    prepare_training(tmp_path / "a", frames[:4], frames[4:], options)
+    epochs = run_training(tmp_path / "a", lambda _: None)
+    assert len(epochs) >= 2
+    assert epochs[-1].force_mae > 0
+    model = deploy_training(tmp_path / "a", report=lambda _: None)
+    assert model.manifest["name"] == "a"
+    said = deploy_training(tmp_path / "a", Options(licence="MIT", citations=("Jones 1924",)), str)
+    assert (said.manifest["licence"], said.manifest["citations"][0]) == ("MIT", "Jones 1924")
+    written = said.path.stat().st_mtime_ns
+    assert deploy_training(tmp_path / "a", Options(licence="MIT"), str).path == said.path
+    assert said.path.stat().st_mtime_ns == written
+
+
+@pytest.mark.frameworks
+def test_a_model_that_is_trained_on_keeps_its_types_and_edges(tmp_path: Path) -> None:
+    """nequip compares neither: without a word the model's hydrogen would be the data's carbon."""
+    needs("nequip")
+    sources = Path(__file__).parents[1] / "deploy/models/zif4/sources"
+    start = sources / "zif4-nequip-s.nequip.zip"
+    options = TrainOptions("nequip", start=start)
+    pair = frame()
+    del pair[[1, 2]]  # C and Zn are left
+    found = labels_of(frame())
+    left = labelled(pair, Labels(-1.0, found.forces_eV_per_A[[0, 3]], found.stress_eV_per_A3))
+    other = labelled(left, labels_of(left))
+    other.info["trajectory"] = "two"
+    prepare_training(tmp_path / "a", [left], [other], options)
+    config = yaml.safe_load((tmp_path / "a/config.yaml").read_text())
+    assert config["model_type_names"] == ["C", "H", "N", "Zn"]
+    assert config["cutoff_radius"] == 5.0
+    assert config["per_edge_type_cutoff"]["H"] == {"C": 4.0, "H": 3.5, "N": 4.0, "Zn": 4.5}
+    with pytest.raises(InputError, match="knows C H N Zn, the frames hold Ar"):
+        prepare_training(tmp_path / "b", argon_set(range(1)), argon_set(range(2, 3)), options)
+    shorter = replace(options, settings=("per_edge_type_cutoff.H.C=3.0",))
+    with pytest.raises(InputError, match="has its own cutoffs, which cannot change"):
+        prepare_training(tmp_path / "b", [left], [other], shorter)
+    assert not (tmp_path / "b").exists()
 
 
 def test_deploying_before_training(tmp_path: Path) -> None:

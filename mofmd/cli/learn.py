@@ -54,7 +54,7 @@ def check(
     if labeller is not None:
         few = found[:: max(1, len(found) // max(1, again))][:again]
         with find_labeller(labeller).session() as label:
-            ratios = compare_labels_with(few, label)
+            ratios = compare_labels_with(few, label, needs_stress=stress)
         typer.echo(
             f"{labeller} / stored labels: forces {ratios.force:.4f}, normal stress "
             f"{ratios.stress_normal:.4f}, shear {ratios.stress_shear:.4f}"
@@ -69,16 +69,17 @@ def import_(
     origins: Annotated[
         str | None, typer.Option(help="Names of the starts of an npz file: crystal,glass01,...")
     ] = None,
+    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
 ) -> None:
     """Write labelled frames of any kind as extended XYZ, checked."""
     from mofmd.learning.dataset import read_frames, read_npz, write_frames
-    from mofmd.learning.validation import check_frames
+    from mofmd.learning.validation import Expectation, check_frames
 
     names = origins.split(",") if origins else []
     found = []
     for path in frames:
         found += read_npz(path, names) if path.suffix == ".npz" else read_frames(path)
-    check_frames(found)
+    check_frames(found, Expectation(needs_stress=stress))
     write_frames(output, found)
     typer.echo(f"{output}: {len(found)} frames")
 
@@ -97,15 +98,16 @@ def split(
     largest_force: Annotated[
         float, typer.Option(help="Leave out frames with a force component above, eV/Å.")
     ] = 60.0,
+    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
     seed: Seed = 0,
 ) -> None:
     """Deal frames out by whole trajectories: train, val and test.extxyz."""
     from mofmd.learning.dataset import labels_of, write_frames
     from mofmd.learning.split import SplitOptions, split_frames, trajectory_of
-    from mofmd.learning.validation import check_frames
+    from mofmd.learning.validation import Expectation, check_frames
 
     found = read_all(frames)
-    check_frames(found)
+    check_frames(found, Expectation(needs_stress=stress))
     kept = [f for f in found if abs(labels_of(f).forces_eV_per_A).max() <= largest_force]
     if len(kept) < len(found):
         typer.echo(f"{len(found) - len(kept)} frames left out: forces above {largest_force} eV/Å")
@@ -213,13 +215,16 @@ def label(
     workers: Annotated[int, typer.Option(help="Labellers at a time.")] = 1,
     threads: Annotated[int, typer.Option(help="Threads of each.")] = 1,
     stress: Annotated[bool, typer.Option(help="Refuse a labeller without stress.")] = True,
+    leave_out_failed: Annotated[
+        bool, typer.Option("--leave-out-failed", help="Go on without frames that fail.")
+    ] = False,
 ) -> None:
     """Label frames with a reference method; run it again after whatever happened."""
     from mofmd.learning.dataset import write_frames
     from mofmd.learning.labellers import find_labeller
     from mofmd.learning.labelling import LabelOptions, label_frames
 
-    options = LabelOptions(workers, stress)
+    options = LabelOptions(workers, stress, leave_out_failed)
     method = find_labeller(labeller, threads)
     made = label_frames(read_all(frames), method, cache, options, typer.echo)
     write_frames(output, made)
@@ -240,6 +245,9 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value of the configuration; repeatable.")
     ] = None,
+    stress: Annotated[
+        bool, typer.Option(help="Learn stresses; without, pressures are untaught.")
+    ] = True,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Threads of the trainer.")] = 1,
     seed: Seed = 1,
@@ -275,6 +283,7 @@ def train(
             start=start,
             config=config,
             settings=tuple(settings or ()),
+            stress=stress,
             device=device,
             threads=threads,
         )
@@ -291,7 +300,7 @@ def train(
     made = deploy_training(
         output,
         Options(
-            name=name or output.resolve().name,
+            name=name,
             licence=licence,
             citations=tuple(cite or ()),
             structures=read_structures(structure),
@@ -313,6 +322,7 @@ def evaluate(
         str | None, typer.Option(help="Measure ms/step on this structure, such as zif-4.")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Of each of three timing runs.")] = 10.0,
+    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
 ) -> None:
     """Compare models with labels: tables, parity plots, front of speed and accuracy."""
     from dataclasses import replace
@@ -321,19 +331,21 @@ def evaluate(
     from mofmd.learning.evaluation import (
         evaluate_model,
         markdown,
+        model_names,
         table_rows,
         time_model,
         write_evaluation,
     )
     from mofmd.learning.figures import write_figures
-    from mofmd.learning.validation import check_frames
+    from mofmd.learning.validation import Expectation, check_frames
     from mofmd.structures.read import read_structure
 
     found = read_all(frames)
-    check_frames(found)
+    check_frames(found, Expectation(needs_stress=stress))
     results = []
-    for model in map(find_model, models):
-        result = evaluate_model(model, found, threads)
+    files = [find_model(model) for model in models]
+    for model, name in zip(files, model_names(files), strict=True):
+        result = replace(evaluate_model(model, found, threads), name=name)
         if time_on is not None:
             resources = Resources(threads=threads)
             ms, how = time_model(model, read_structure(time_on), resources, seconds)

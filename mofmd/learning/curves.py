@@ -11,7 +11,7 @@ from ase import Atoms
 
 from mofmd.engine.files import write_atomic
 from mofmd.errors import InputError
-from mofmd.learning.evaluation import Evaluated, evaluate_model, header
+from mofmd.learning.evaluation import Evaluated, distinct, evaluate_model, header
 from mofmd.learning.figures import plot_curves
 from mofmd.learning.metrics import UNITS
 from mofmd.learning.training import MODEL, read_record, trainer_progress
@@ -35,7 +35,9 @@ def write_curves(trainings: Sequence[Path], test: Sequence[Atoms], output: Path)
     list of Path
         What was written, figures without suffix.
     """
-    epochs = {folder.name: trainer_progress(folder) for folder in trainings}
+    folders = [folder.resolve() for folder in trainings]
+    names = distinct([folder.name for folder in folders], [folder.parent for folder in folders])
+    epochs = dict(zip(names, map(trainer_progress, trainings), strict=True))
     for name, found in epochs.items():
         if not found:
             raise InputError(f"{name}: has no complete epoch yet")
@@ -51,15 +53,20 @@ def write_curves(trainings: Sequence[Path], test: Sequence[Atoms], output: Path)
     results: dict[str, dict[int, Evaluated]] = {}
     for folder in trainings:
         record = read_record(folder)
-        family, count = record["options"]["family"], record["frames"]["train"]
-        results.setdefault(family, {})[count] = evaluate_model(folder / MODEL, test)
+        options, count = record["options"], record["frames"]["train"]
+        kind = f"{options['family']} {options['size']}"
+        if count in results.setdefault(kind, {}):
+            raise InputError(
+                f"{folder}: another training of {kind} has {count} frames too: give one of them"
+            )
+        results[kind][count] = evaluate_model(folder / MODEL, test)
     rows = table(results)
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     write_atomic(output / "frames.csv", buffer.getvalue())
     by_frames = {
-        family: (sorted(found), [found[n].errors.force_mae for n in sorted(found)])
-        for family, found in results.items()
+        kind: (sorted(found), [found[n].errors.force_mae for n in sorted(found)])
+        for kind, found in results.items()
     }
     figure = plot_curves(by_frames, "Training frames", "Test force MAE (meV/Å)")
     save_figure(figure, output / "frames")
@@ -67,12 +74,12 @@ def write_curves(trainings: Sequence[Path], test: Sequence[Atoms], output: Path)
 
 
 def table(results: dict[str, dict[int, Evaluated]]) -> list[list[str]]:
-    """Rows of errors by family and number of training frames; the first row is the header."""
-    rows = [["family", "training_frames", *(header(metric) for metric in UNITS)]]
-    for family, found in results.items():
+    """Rows of errors by model and number of training frames; the first row is the header."""
+    rows = [["model", "training_frames", *(header(metric) for metric in UNITS)]]
+    for kind, found in results.items():
         for count in sorted(found):
             errors = found[count].errors.as_dict()
             rows.append(
-                [family, str(count), *("" if v is None else f"{v:.6g}" for v in errors.values())]
+                [kind, str(count), *("" if v is None else f"{v:.6g}" for v in errors.values())]
             )
     return rows

@@ -23,6 +23,7 @@ from mofmd.errors import InputError, MissingFileError
 INFO = ("trajectory", "origin", "phase", "temperature_K", "source")
 HOT_K = 1000.0  # short runs from a crystal or glass above this are counted as the phase "hot"
 ASYMMETRY = 1e-2  # of the largest component; float32 models reach 1e-4
+ASYMMETRIC = "the stress is not symmetric: are its nine numbers the stress?"
 _NPZ = ("positions", "cell", "numbers", "energy", "forces")
 
 
@@ -45,6 +46,27 @@ class Labels:
     stress_eV_per_A3: np.ndarray | None
 
 
+def unusable(atoms: Atoms, labels: Labels) -> str:
+    """Why labels cannot be those of a structure; empty where they can."""
+    arrays = {"forces": (labels.forces_eV_per_A, (len(atoms), 3))}
+    if labels.stress_eV_per_A3 is not None:
+        arrays["stress"] = (labels.stress_eV_per_A3, (3, 3))
+    for name, (array, shape) in arrays.items():
+        if np.shape(array) != shape:
+            return f"{name} has shape {np.shape(array)}, expected {shape}"
+    values = {"energy": np.array(labels.energy_eV), **{k: v for k, (v, _) in arrays.items()}}
+    bad = [name for name, array in values.items() if not np.isfinite(array).all()]
+    if bad:
+        return f"{bad[0]} is not a number"
+    if labels.stress_eV_per_A3 is not None and not _is_symmetric(labels.stress_eV_per_A3):
+        return ASYMMETRIC
+    return ""
+
+
+def _is_symmetric(stress: np.ndarray) -> bool:
+    return not np.abs(stress - stress.T).max() > ASYMMETRY * np.abs(stress).max()
+
+
 def labelled(atoms: Atoms, labels: Labels) -> Atoms:
     """Copy a structure, with its ``info`` of this package, and attach labels.
 
@@ -57,8 +79,8 @@ def labelled(atoms: Atoms, labels: Labels) -> Atoms:
     results: dict[str, Any] = {"energy": labels.energy_eV, "forces": labels.forces_eV_per_A}
     stress = labels.stress_eV_per_A3
     if stress is not None:
-        if np.abs(stress - stress.T).max() > ASYMMETRY * np.abs(stress).max():
-            raise InputError("the stress is not symmetric: are its nine numbers the stress?")
+        if not _is_symmetric(stress):
+            raise InputError(ASYMMETRIC)
         results["stress"] = (0.5 * (stress + stress.T)).flat[[0, 4, 8, 5, 2, 1]]
     frame.calc = SinglePointCalculator(frame, **results)
     return frame
@@ -69,6 +91,12 @@ def bare(atoms: Atoms) -> Atoms:
     frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     frame.info = {key: atoms.info[key] for key in INFO if key in atoms.info}
     return frame
+
+
+def without_stress(frame: Atoms) -> Atoms:
+    """Copy a labelled frame without its stress."""
+    labels = labels_of(frame)
+    return labelled(frame, Labels(labels.energy_eV, labels.forces_eV_per_A, None))
 
 
 def labels_of(frame: Atoms) -> Labels:

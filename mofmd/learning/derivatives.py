@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError
-from mofmd.learning.dataset import Labels, bare, labels_of
+from mofmd.learning.dataset import bare, labels_of, unusable
 from mofmd.learning.labellers import Label
 from mofmd.units import BAR_TO_EV_PER_A3, BAR_TO_GPA
 
@@ -65,7 +65,9 @@ def check_derivatives(frame: Atoms, label: Label, name: str) -> DerivativeCheck:
     frame.calc = None
     frame.set_cell(frame.cell.array @ DEFORMATION, scale_atoms=True)
     base = label([frame])[0]
-    _check_shapes(frame, base, name)
+    reason = unusable(frame, base)
+    if reason:
+        raise InputError(f"labeller {name}: {reason}")
     size = np.abs(base.forces_eV_per_A).max()
     if not size > 0:
         raise InputError(f"labeller {name}: all forces are zero on a deformed frame")
@@ -98,7 +100,9 @@ def check_derivatives(frame: Atoms, label: Label, name: str) -> DerivativeCheck:
     return check
 
 
-def compare_labels_with(frames: Sequence[Atoms], label: Label) -> DerivativeCheck:
+def compare_labels_with(
+    frames: Sequence[Atoms], label: Label, *, needs_stress: bool = True
+) -> DerivativeCheck:
     """Label frames that have labels again and compare: finds wrong signs and units of a data set.
 
     Parameters
@@ -107,6 +111,8 @@ def compare_labels_with(frames: Sequence[Atoms], label: Label) -> DerivativeChec
         Frames with stress in all components; a few are enough.
     label
         Labels frames by the method that the stored labels are of.
+    needs_stress
+        Refuse to compare without stresses on both sides.
 
     Raises
     ------
@@ -128,13 +134,17 @@ def compare_labels_with(frames: Sequence[Atoms], label: Label) -> DerivativeChec
     volume = float(np.mean([frame.get_volume() for frame in frames]))
     check = DerivativeCheck(force, normal, shear, volume)
     findings = explain(check, "labels computed now")
+    if needs_stress and np.isnan([normal, shear]).any():
+        findings.append("stress: one side has none, or it is zero: its sign cannot be compared")
     if findings:
         raise InputError(f"stored labels: {'; '.join(findings)}")
     return check
 
 
 def _slope(reference: np.ndarray, values: np.ndarray) -> float:
-    """Give the reference as a multiple of the values, by least squares."""
+    """Give the reference as a multiple of the values, by least squares; NaN where all are zero."""
+    if not np.any(values):
+        return float("nan")
     return float(np.sum(reference * values) / np.sum(values * values))
 
 
@@ -167,18 +177,6 @@ def _finding(what: str, ratio: float, factors: dict[str, float], reference: str)
         name for name, factor in factors.items() if abs(abs(ratio) * factor - 1) <= TOLERANCE
     ]
     return text + sign + "".join(f"; {name}" for name in guesses)
-
-
-def _check_shapes(frame: Atoms, labels: Labels, name: str) -> None:
-    if labels.forces_eV_per_A.shape != (len(frame), 3):
-        raise InputError(f"labeller {name}: forces have shape {labels.forces_eV_per_A.shape}")
-    values: Sequence[np.ndarray] = (
-        np.array(labels.energy_eV),
-        labels.forces_eV_per_A,
-        *(() if labels.stress_eV_per_A3 is None else (labels.stress_eV_per_A3,)),
-    )
-    if not all(np.isfinite(each).all() for each in values):
-        raise InputError(f"labeller {name}: gives values that are not numbers")
 
 
 def _moved(atoms: Atoms, move: np.ndarray) -> Atoms:

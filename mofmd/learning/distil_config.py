@@ -15,6 +15,7 @@ from mofmd.errors import InputError, MissingFileError
 from mofmd.learning.distort import Distortion
 from mofmd.learning.sampling import SampleOptions
 from mofmd.learning.training_types import TrainOptions
+from mofmd.simulation.deck import file_sha256
 from mofmd.yaml_file import read_mapping
 
 Find = Literal["features", "committee", "flat", "random"]
@@ -52,6 +53,10 @@ class DistilConfig:
         Labelled in each round; up to half of them are the last ones before breaks.
     distorted_per_round
         So many of them are labelled a second time, distorted.
+    stress
+        Learn stresses; without, frames need none, and pressures of the models are untaught.
+    licence, cite
+        Of the models: what their files and LAMMPS's citation log say (the reference's, as a rule).
     continue_weights, later_epochs, later_settings
         Whether later rounds go on from the weights of the one before, with these epochs and
         settings.
@@ -86,8 +91,11 @@ class DistilConfig:
     target_force_mae: float | None = None
     largest_force: float = 60.0
     check_on_frame: bool = False
+    stress: bool = True
+    licence: str | None = None
+    cite: tuple[str, ...] = ()
     sampling: SampleOptions = field(default_factory=SampleOptions)
-    distortion: Distortion | None = None
+    distortion: Distortion = field(default_factory=Distortion)
     label_workers: int = 1
     threads: int = 1
 
@@ -104,9 +112,11 @@ class DistilConfig:
 
     @property
     def digest(self) -> str:
-        """Hash of what decides the outcome."""
+        """Hash of what decides the outcome; the contents of the files that are named, too."""
         values = {k: v for k, v in yaml.safe_load(self.text).items() if k not in FREE}
-        text = json.dumps(values, sort_keys=True, default=str)
+        named = (*self.train_files, *self.val_files, *self.test_files, self.conditions)
+        hashes = [file_sha256(path) for path in named]
+        text = json.dumps([values, hashes], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -149,11 +159,16 @@ def make_distil_config(values: Mapping[str, Any], text: str, folder: Path) -> Di
         if training.get(name) is not None:
             training[name] = _existing(folder / str(training[name]))
     training["settings"] = tuple(training.get("settings") or ())
+    training["stress"] = given.get("stress", True)
     given["training"] = TrainOptions(**training)
     given["later_settings"] = tuple(given.get("later_settings") or ())
     if "sampling" in given:
         given["sampling"] = SampleOptions(**given["sampling"])
-    if given.get("distortion") is not None:
+    cite = given.get("cite") or ()
+    given["cite"] = (cite,) if isinstance(cite, str) else tuple(cite)
+    if given.get("distortion") is None:
+        given.pop("distortion", None)
+    else:
         ranges: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in given["distortion"].items()
         }

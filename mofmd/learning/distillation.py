@@ -40,11 +40,12 @@ from mofmd.learning.training import (
     read_record,
     run_training,
 )
-from mofmd.learning.validation import check_frames, check_structure_of_frame
+from mofmd.learning.validation import Expectation, check_frames, check_structure_of_frame
 from mofmd.models.deploy import Options
+from mofmd.simulation.status import take_lock
 
 STATE = "state.json"
-SCHEMA = "mofmd-distil-1"
+SCHEMA = "mofmd-distil-2"
 STAGES = ("train", "run", "find", "label")
 Report = Callable[[str], None]
 
@@ -64,6 +65,13 @@ class Distillation:
 
     def __init__(self, folder: Path, config: DistilConfig, report: Report = print) -> None:
         self.folder, self.config, self.report = folder, config, report
+        # what is wrong with any of these is told now, not after the first training
+        self.conditions = read_conditions(config.conditions)
+        self.labeller = find_labeller(config.labeller, config.threads)
+        identity = self.labeller.identity
+        self.expectation = Expectation(needs_stress=config.stress)
+        self.test = [frame for path in config.test_files for frame in read_frames(path)]
+        check_frames(self.test, self.expectation)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / STATE
         if path.exists():
@@ -72,14 +80,20 @@ class Distillation:
                 raise InputError(f"{path}: schema {self.state.get('schema')!r}, expected {SCHEMA}")
             if self.state["config"] != config.digest:
                 raise InputError(
-                    f"{folder}: was begun with another configuration; only rounds, label_workers "
-                    "and threads may change. Take a new folder, or the old configuration"
+                    f"{folder}: was begun with another configuration or other files; only rounds, "
+                    "label_workers and threads may change. Take a new folder, or the old ones"
+                )
+            if self.state["labeller"] != identity:
+                raise InputError(
+                    f"{folder}: the labeller {config.labeller} has changed since this was begun; "
+                    "labels of two methods would be mixed. Take a new folder, or the old labeller"
                 )
         else:
             write_atomic(folder / "distil.yaml", config.text)
             self.state = {
                 "schema": SCHEMA,
                 "config": config.digest,
+                "labeller": identity,
                 "round": 0,
                 "stage": STAGES[0],
                 "history": [],
@@ -88,7 +102,17 @@ class Distillation:
             self._keep()
 
     def run(self) -> None:
-        """Go on until the last round, or until the runs hold and the error is what is asked."""
+        """Go on until the last round, or until the runs hold and the error is what is asked.
+
+        Raises
+        ------
+        RunError
+            If another process works on this folder.
+        """
+        with take_lock(self.folder, what="distillation"):
+            self._run_stages()
+
+    def _run_stages(self) -> None:
         if self.state["done"] == "rounds" and not self.is_complete:  # more rounds are asked for
             self.state.update(done="", stage="find")
         while not self.is_complete:
@@ -166,10 +190,14 @@ class Distillation:
                 prepare_training(folder, frames, val, options)
             run_training(folder, self.report)
             structure = tuple(val[:1]) if self.config.check_on_frame else None
-            name = f"{self.config.name}-r{number}-{k}"
-            deploy_training(folder, Options(name=name, structures=structure), self.report)
-        test = [frame for path in self.config.test_files for frame in read_frames(path)]
-        errors = evaluate_model(self.models(number)[0], test).errors
+            told = Options(
+                name=f"{self.config.name}-r{number}-{k}",
+                licence=self.config.licence,
+                citations=self.config.cite,
+                structures=structure,
+            )
+            deploy_training(folder, told, self.report)
+        errors = evaluate_model(self.models(number)[0], self.test).errors
         self.report(
             f"test: force MAE {errors.force_mae:.1f} meV/Å, energy MAE {errors.energy_mae:.2f} "
             "meV/atom"
@@ -183,10 +211,7 @@ class Distillation:
 
     def _sampled(self, number: int) -> list[Sampled]:
         """Give the runs of a round; those that are not done are run."""
-        conditions = [
-            replace(each, name=f"r{number}-{each.name}")
-            for each in read_conditions(self.config.conditions)
-        ]
+        conditions = [replace(each, name=f"r{number}-{each.name}") for each in self.conditions]
         runs = self.round_folder(number) / "runs"
         return sample(conditions, self.models(number)[0], runs, self.config.sampling, self.report)
 
@@ -215,10 +240,9 @@ class Distillation:
         if rest > 0:
             chosen, scores = self._pick(regular, [*known, *picked], rest, number)
             picked += chosen
-        distortion = self.config.distortion
-        if distortion is not None and picked and self.config.distorted_per_round:
+        if picked and self.config.distorted_per_round:
             bases = picked[-self.config.distorted_per_round :]  # not those about to break
-            picked += distort_frames(bases, distortion, seed=number)
+            picked += distort_frames(bases, self.config.distortion, seed=number)
         if not picked:
             raise InputError(f"round {number}: the runs left no frames; keep more (every)")
         write_frames(self.round_folder(number) / "picked.extxyz", picked)
@@ -245,16 +269,15 @@ class Distillation:
         picked = self._fit(
             read_frames(self.round_folder(number) / "picked.extxyz"), check_structure_of_frame
         )
-        labeller = find_labeller(self.config.labeller, self.config.threads)
-        options = LabelOptions(workers=self.config.label_workers)
-        frames = label_frames(picked, labeller, self.folder / "labels", options, self.report)
+        options = LabelOptions(self.config.label_workers, self.config.stress, leave_out_failed=True)
+        frames = label_frames(picked, self.labeller, self.folder / "labels", options, self.report)
         kept = [
             frame
-            for frame in self._fit(frames, lambda frame: check_frames([frame]))
+            for frame in self._fit(frames, lambda frame: check_frames([frame], self.expectation))
             if np.abs(labels_of(frame).forces_eV_per_A).max() <= self.config.largest_force
         ]
         write_frames(self.round_folder(number) / "labelled.extxyz", kept)
-        left_out = len(frames) - len(kept)
+        left_out = len(picked) - len(kept)
         self.report(f"{len(kept)} frames labelled, {left_out} left out")
         return {"labelled": len(kept), "left_out": left_out}
 

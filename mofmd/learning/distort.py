@@ -56,6 +56,7 @@ class Distortion:
 
 
 CONTACT_A = 2.6
+DISTORTED = "~distorted"  # follows the trajectory's name in that of a distorted copy
 BEND = 0.15
 
 
@@ -176,11 +177,11 @@ def nearest_vectors(atoms: Atoms, first: np.ndarray, second: np.ndarray) -> np.n
 def distort_frames(
     frames: Sequence[Atoms], distortion: Distortion, seed: int, linkers: Linkers | None = None
 ) -> list[Atoms]:
-    """Distort each frame once; they belong to trajectories of their own."""
+    """Distort each frame once; the names of their trajectories say from which they are."""
     rng = np.random.default_rng(seed)
     result = []
     for frame in frames:
         made = distort(frame, rng, distortion, linkers)
-        made.info["trajectory"] = f"{frame.info.get('trajectory', 'frame')}~distorted{seed}"
+        made.info["trajectory"] = f"{frame.info.get('trajectory', 'frame')}{DISTORTED}{seed}"
         result.append(made)
     return result

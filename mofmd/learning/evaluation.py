@@ -140,6 +140,30 @@ def model_name(path: Path) -> str:
     return path.resolve().parent.name if name == "model" else name
 
 
+def model_names(paths: Sequence[Path]) -> list[str]:
+    """Give each model a name of its own: with as much of its path as tells them apart."""
+    names = [model_name(path) for path in paths]
+    folders = [path.resolve().parent for path in paths]
+    folders = [
+        folder.parent if path.name.startswith("model.") else folder
+        for path, folder in zip(paths, folders, strict=True)
+    ]
+    return distinct(names, folders)
+
+
+def distinct(names: Sequence[str], folders: Sequence[Path]) -> list[str]:
+    """Put the names of folders before names that occur twice, until they differ."""
+    result = list(names)
+    for depth in range(max(len(folder.parts) for folder in folders)):
+        twice = {name for name in result if result.count(name) > 1}
+        if not twice:
+            break
+        for k, folder in enumerate(folders):
+            if result[k] in twice and depth < len(folder.parts) - 1:
+                result[k] = f"{folder.parts[-1 - depth]}-{result[k]}"
+    return result
+
+
 def header(metric: str) -> str:
     """Name of a column, with its unit."""
     return f"{metric} ({UNITS[metric]})" if UNITS[metric] else metric

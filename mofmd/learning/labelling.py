@@ -7,7 +7,7 @@ import io
 import json
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,16 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.engine.files import write_atomic
-from mofmd.errors import InputError, MofmdError
-from mofmd.learning.dataset import Labels, labelled
+from mofmd.errors import InputError, MofmdError, RunError
+from mofmd.learning.dataset import Labels, labelled, unusable
 from mofmd.learning.derivatives import DerivativeCheck, check_derivatives
 from mofmd.learning.labellers import Label, Labeller
 from mofmd.learning.validation import check_structure_of_frame, frame_name
 
 DIGITS = 8  # of positions and cell [Å] that make up a structure's hash
 CHECK_FILE = "check.json"
+GIVE_UP_AFTER = 5  # failures in a row
+TOLD = 3  # failures that a message names
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,13 @@ class LabelOptions:
         Labellers at a time, a process each.
     needs_stress
         Refuse a labeller that gives no stress.
+    leave_out_failed
+        Go on without the frames that could not be labelled, instead of ending with an error.
     """
 
     workers: int = 1
     needs_stress: bool = True
+    leave_out_failed: bool = False
 
     def __post_init__(self) -> None:
         """Refuse numbers of workers below one."""
@@ -68,16 +73,25 @@ class LabelCache:
         return self.folder / key[:2] / f"{key}.npz"
 
     def get(self, atoms: Atoms) -> Labels | None:
-        """Labels of a structure, or None where it was not labelled yet."""
+        """Labels of a structure, or None where it has none that can be used."""
         path = self.path(atoms)
         if not path.exists():
             return None
         with np.load(path) as file:
-            stress = file.get("stress", None)
-            return Labels(float(file["energy"]), file["forces"], stress)
+            labels = Labels(float(file["energy"]), file["forces"], file.get("stress", None))
+        return None if unusable(atoms, labels) else labels
 
     def put(self, atoms: Atoms, labels: Labels) -> None:
-        """Keep labels."""
+        """Keep labels.
+
+        Raises
+        ------
+        RunError
+            If they are of the wrong shape or not numbers.
+        """
+        reason = unusable(atoms, labels)
+        if reason:
+            raise RunError(f"labeller {self.labeller.word}: {reason}")
         arrays: dict[str, Any] = {"energy": labels.energy_eV, "forces": labels.forces_eV_per_A}
         if labels.stress_eV_per_A3 is not None:
             arrays["stress"] = labels.stress_eV_per_A3
@@ -137,14 +151,15 @@ def label_frames(
     Returns
     -------
     list of Atoms
-        The frames in order, with labels, and the labeller as ``source`` in their info.
+        The frames in order, with labels, and the labeller as ``source`` in their info; fewer where
+        failed ones are left out.
 
     Raises
     ------
     InputError
         If a frame or the labeller is not fit for use.
     RunError
-        If the labeller failed; what it had labelled is in the cache.
+        If some frames could not be labelled, naming them; all others are in the cache.
     """
     options = options or LabelOptions()
     for k, frame in enumerate(frames):
@@ -157,11 +172,15 @@ def label_frames(
     report(f"{len(frames)} frames, {len(frames) - len(todo)} labelled already")
     if todo and not store.is_checked:
         _check_labeller(frames[todo[0]], store, options.needs_stress, report)
-    _run([frames[k] for k in todo], store, options.workers, report)
+    failed = _Labelling(frames, todo, store, report).run(options.workers)
+    if failed:
+        _tell_failures(frames, failed, options, report)
     result = []
-    for frame in frames:
+    for k, frame in enumerate(frames):
+        if k in failed:
+            continue
         labels = store.get(frame)
-        assert labels is not None  # all are labelled
+        assert labels is not None  # all others are labelled
         if labels.stress_eV_per_A3 is None and options.needs_stress:
             raise InputError(_no_stress(labeller))
         result.append(labelled(frame, labels))
@@ -192,53 +211,111 @@ def _check_labeller(
     )
 
 
-def _run(
-    frames: Sequence[Atoms], store: LabelCache, workers: int, report: Callable[[str], None]
+def _tell_failures(
+    frames: Sequence[Atoms],
+    failed: Mapping[int, str],
+    options: LabelOptions,
+    report: Callable[[str], None],
 ) -> None:
-    """Work through the frames, one thread for each worker process; the first failure stops all."""
-    batches: queue.SimpleQueue[Sequence[Atoms]] = queue.SimpleQueue()
-    size = max(1, min(store.labeller.batch, -(-len(frames) // workers)))
-    pieces = [frames[k : k + size] for k in range(0, len(frames), size)]
-    for piece in pieces:
-        batches.put(piece)
-    stop = threading.Event()
-    failures: list[BaseException] = []
-    done = 0
-    lock = threading.Lock()
+    told = [f"{frame_name(frames, k)}: {failed[k]}" for k in sorted(failed)]
+    if not options.leave_out_failed:
+        more = f"; and {len(told) - TOLD} more" if len(told) > TOLD else ""
+        raise RunError(
+            f"{len(failed)} of {len(frames)} frames could not be labelled, the others are in the "
+            f"cache: {'; '.join(told[:TOLD])}{more}. Mend that and label again, or leave them out "
+            "(--leave-out-failed)"
+        )
+    for line in told:
+        report(f"left out, {line}")
+    if len(failed) == len(frames):
+        raise RunError(f"no frame could be labelled: {told[0]}")
 
-    def work_through(label: Label) -> None:
-        nonlocal done
-        while not stop.is_set():
-            try:
-                piece = batches.get_nowait()
-            except queue.Empty:
-                return
-            for frame, labels in zip(piece, label(piece), strict=True):
-                store.put(frame, labels)
-            with lock:
-                done += len(piece)
-                report(f"labelled {done} of {len(frames)}")
 
-    def work() -> None:
+class _Labelling:
+    """Frames being labelled, by one thread for each worker process.
+
+    A frame that fails is noted and the others go on, in a new process: the old one may be gone.
+    When many fail in a row nothing is to be expected of the rest.
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[Atoms],
+        todo: Sequence[int],
+        store: LabelCache,
+        report: Callable[[str], None],
+    ) -> None:
+        self.frames, self.todo, self.store, self.report = frames, todo, store, report
+        self.failed: dict[int, str] = {}
+        self._batches: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._done = 0
+        self._failed_in_a_row = 0
+
+    def run(self, workers: int) -> dict[int, str]:
+        """Label what is to be labelled; return why frames failed, by number."""
+        size = max(1, min(self.store.labeller.batch, -(-len(self.todo) // workers)))
+        pieces = [self.todo[k : k + size] for k in range(0, len(self.todo), size)]
+        for piece in pieces:
+            self._batches.put(piece)
+        threads = [threading.Thread(target=self._work) for _ in range(min(workers, len(pieces)))]
+        for thread in threads:
+            thread.start()
         try:
-            with store.labeller.session() as label:
-                work_through(label)
-        except BaseException as error:
-            failures.append(error)
-            stop.set()
+            for thread in threads:
+                thread.join()
+        finally:
+            self._stop.set()  # Ctrl-C: what is being labelled now is the last
+            for thread in threads:
+                thread.join()
+        if isinstance(self._error, MofmdError):
+            raise self._error
+        if self._error is not None:
+            raise RuntimeError(f"labelling failed: {self._error}") from self._error
+        return self.failed
 
-    threads = [threading.Thread(target=work) for _ in range(min(workers, len(pieces)))]
-    for thread in threads:
-        thread.start()
-    try:
-        for thread in threads:
-            thread.join()
-    finally:
-        stop.set()  # Ctrl-C: what is being labelled now is the last
-        for thread in threads:
-            thread.join()
-    if failures:
-        error = failures[0]
-        if isinstance(error, MofmdError):
-            raise error
-        raise RuntimeError(f"labelling failed: {error}") from error
+    def _work(self) -> None:
+        try:
+            while not self._stop.is_set():
+                with self.store.labeller.session() as label:
+                    if not self._work_through(label):
+                        return
+        except BaseException as error:
+            self._error = self._error or error
+            self._stop.set()
+
+    def _work_through(self, label: Label) -> bool:
+        """Label until nothing is left, or until something fails: then True."""
+        while not self._stop.is_set():
+            try:
+                piece = self._batches.get_nowait()
+            except queue.Empty:
+                return False
+            try:
+                found = label([self.frames[k] for k in piece])
+                for k, labels in zip(piece, found, strict=True):
+                    self.store.put(self.frames[k], labels)
+            except RunError as error:
+                self._note(piece, error)
+                return True
+            with self._lock:
+                self._failed_in_a_row = 0
+                self._done += len(piece)
+                self.report(f"labelled {self._done} of {len(self.todo)}")
+        return False
+
+    def _note(self, piece: Sequence[int], error: RunError) -> None:
+        if len(piece) > 1:  # which one it was is found out one by one
+            for k in piece:
+                self._batches.put([k])
+            return
+        with self._lock:
+            self.failed[piece[0]] = str(error)
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= GIVE_UP_AFTER:
+                raise RunError(
+                    f"{GIVE_UP_AFTER} frames in a row could not be labelled, the last one is "
+                    f"{frame_name(self.frames, piece[0])}: {error}"
+                ) from error

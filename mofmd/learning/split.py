@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError
+from mofmd.learning.distort import DISTORTED
 
 PARTS = ("train", "val", "test")
 
@@ -75,8 +76,15 @@ def split_frames(frames: Sequence[Atoms], options: SplitOptions) -> dict[str, li
 
 
 def trajectory_of(frame: Atoms) -> str:
-    """Name of the trajectory that a frame belongs to."""
-    return str(frame.info.get("trajectory", ""))
+    """Name of the trajectory that a frame belongs to; a distorted copy belongs to its original's.
+
+    Most atoms of such a copy are where they are in the original.
+    """
+    return _original(str(frame.info.get("trajectory", "")))
+
+
+def _original(trajectory: str) -> str:
+    return trajectory.partition(DISTORTED)[0]
 
 
 def _named(frames: Sequence[Atoms], options: SplitOptions) -> dict[str, str]:
@@ -85,10 +93,14 @@ def _named(frames: Sequence[Atoms], options: SplitOptions) -> dict[str, str]:
     origins = {str(frame.info.get("origin", "")) for frame in frames}
     _refuse_unknown("origin", options.held_out_origins, origins)
     part_of: dict[str, str] = {}
-    for part, names in (("val", options.val_trajectories), ("test", options.test_trajectories)):
+    val, test = (
+        {_original(name) for name in names}
+        for names in (options.val_trajectories, options.test_trajectories)
+    )
+    for part, names in (("val", val), ("test", test)):
         _refuse_unknown("trajectory", names, trajectories)
         part_of.update(dict.fromkeys(names, part))
-    both = set(options.val_trajectories) & set(options.test_trajectories)
+    both = val & test
     if both:
         raise InputError(f"trajectory {sorted(both)[0]!r} is named for both val and test")
     for frame in frames:

@@ -66,6 +66,9 @@ def make_config(
     if options.start is not None:
         config["foundation_model"] = str(options.start.resolve())
         config["multiheads_finetuning"] = False
+    if not options.stress:  # energies and forces alone
+        config |= {"loss": "weighted", "compute_stress": False, "error_table": "PerAtomRMSE"}
+        config = {k: v for k, v in config.items() if k not in ("stress_weight", "stress_key")}
     change(config, [word if word.startswith("+") else f"+{word}" for word in options.settings])
     if config.get("lr_scheduler_gamma") == "auto":
         config["lr_scheduler_gamma"] = LAST_LR_SHARE ** (1.0 / int(config["max_num_epochs"]))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import csv
+import json
+import os
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ase import Atoms
 
+import mofmd
 from mofmd.errors import InputError
 from mofmd.learning.dataset import write_frames
 from mofmd.learning.train_config import change
 from mofmd.learning.training_types import Epoch, TrainOptions
+from mofmd.models.environments import create_environment
 
 RUN = "run"
 CHECKPOINT = f"{RUN}/last.ckpt"
@@ -49,15 +55,81 @@ def make_config(
     config["seed"] = options.seed
     if options.epochs is not None:
         config["max_epochs"] = options.epochs
-    if options.start is not None:
+    if options.start is None:
+        change(config, options.settings)
+    else:
         config["start"] = "packaged" if options.start.suffix == ".zip" else "trained"
         config["checkpoint"] = str(options.start.resolve())
-    change(config, options.settings)
+        facts = _describe(options.start)
+        _take_over(config, facts, options.start)
+        change(config, options.settings)
+        if _cutoffs(config) != facts["cutoffs"]:
+            raise InputError(
+                f"cutoff_radius, per_edge_type_cutoff: {options.start} has its own cutoffs, which "
+                "cannot change: leave these settings out"
+            )
+    if not options.stress:
+        _leave_out_stress(config)
     if config.get("compile_mode") == "compile" and int(config.get("batch_size", 2)) < 2:
         raise InputError("compile_mode=compile: nequip compiles batches only; set batch_size=2")
     if "batch_size" in config:  # a configuration of the user's own may count its steps itself
         config["steps_per_epoch"] = -(-len(train) // int(config["batch_size"]))
     return config
+
+
+def _describe(start: Path) -> dict[str, Any]:
+    """Types and cutoffs of a checkpoint or package, read in nequip's environment."""
+    python = create_environment("nequip", lambda _: None)
+    script = Path(mofmd.__file__).parent / "models" / "export" / "describe.py"
+    done = subprocess.run(
+        [str(python), str(script), str(start.resolve())],
+        env={**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        last = "\n".join(done.stderr.strip().splitlines()[-4:])
+        raise InputError(f"start: {start}: nequip cannot load it:\n{last}")
+    facts: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return facts
+
+
+def _take_over(config: dict[str, Any], facts: dict[str, Any], start: Path) -> None:
+    """Give the data the types and edges of the model that is trained on.
+
+    Neither is compared by nequip: other types would be other elements, other cutoffs other edges.
+    """
+    missing = sorted(set(config["model_type_names"]) - set(facts["type_names"]))
+    if missing:
+        raise InputError(
+            f"start: {start} knows {' '.join(facts['type_names'])}, the frames hold {missing[0]}"
+        )
+    config["model_type_names"] = facts["type_names"]
+    config["cutoff_radius"] = facts["r_max"]
+    config["per_edge_type_cutoff"] = copy.deepcopy(facts["cutoffs"])
+
+
+def _cutoffs(config: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Cutoffs by centre and neighbour [Å] that a configuration asks for."""
+    given = config["per_edge_type_cutoff"] or {}
+    names, r_max = config["model_type_names"], float(config["cutoff_radius"])
+    full: dict[str, dict[str, float]] = {}
+    for centre in names:
+        row = given.get(centre, {})
+        full[centre] = {
+            name: float(row.get(name, r_max) if isinstance(row, dict) else row) for name in names
+        }
+    return full
+
+
+def _leave_out_stress(config: dict[str, Any]) -> None:
+    """Train on energies and forces alone, with nequip's own losses for them."""
+    module = config["training_module"]
+    for name, target in (("loss", "EnergyForceLoss"), ("val_metrics", "EnergyForceMetrics")):
+        module[name]["_target_"] = f"nequip.train.{target}"
+        coefficients = module[name]["coeffs"]
+        module[name]["coeffs"] = {k: v for k, v in coefficients.items() if "stress" not in k}
 
 
 def command(folder: Path, python: Path) -> list[str]:

@@ -15,7 +15,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,6 +28,7 @@ from mofmd.engine.files import write_atomic
 from mofmd.engine.launch import Launch
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning import train_mace, train_nequip
+from mofmd.learning.dataset import without_stress
 from mofmd.learning.split import trajectory_of
 from mofmd.learning.train_config import chosen_size, read_template
 from mofmd.learning.training_types import Epoch, TrainOptions
@@ -37,6 +38,7 @@ from mofmd.models.deployed import DeployedModel, read_deployed
 from mofmd.models.environments import Framework, create_environment
 from mofmd.models.model_file import Family
 from mofmd.simulation.deck import file_sha256
+from mofmd.simulation.status import take_lock
 
 RECORD = "training.json"
 SCHEMA = "mofmd-training-1"
@@ -69,9 +71,11 @@ def prepare_training(
     """
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: not empty; choose another folder, or resume the training")
-    check_frames(train)
+    check_frames(train, Expectation(needs_stress=options.stress))
     species = tuple(sorted({str(s) for frame in train for s in frame.symbols}))
-    check_frames(val, Expectation(species))
+    check_frames(val, Expectation(species, options.stress))
+    if not options.stress:  # frames that have one would be of another kind than the others
+        train, val = ([without_stress(frame) for frame in part] for part in (train, val))
     shared = {trajectory_of(f) for f in train} & {trajectory_of(f) for f in val}
     if shared:
         raise InputError(
@@ -115,8 +119,14 @@ def run_training(folder: Path, report: Callable[[str], None] = print) -> list[Ep
     Raises
     ------
     RunError
-        If the trainer fails; its last words are in the message, all of them in ``train.log``.
+        If another process trains it, or the trainer fails; its last words are in the message, all
+        of them in ``train.log``.
     """
+    with take_lock(folder, what="training"):
+        return _run_training(folder, report)
+
+
+def _run_training(folder: Path, report: Callable[[str], None]) -> list[Epoch]:
     record = read_record(folder)
     family: Family = record["options"]["family"]
     trainer = _TRAINER[family]
@@ -152,20 +162,35 @@ def deploy_training(
 ) -> DeployedModel:
     """Turn trained weights into ``model.mofmd.pth``, through the physics gate.
 
+    A file that is there stays, unless it is to say something else: name, licence, citations.
+
     Raises
     ------
     InputError
         If the training is not complete, or the model fails the gate.
     """
     record = read_record(folder)
+    options = options or Options()
     if record["state"] == "deployed" and (folder / MODEL).exists():
-        return read_deployed(folder / MODEL)
+        model = read_deployed(folder / MODEL)
+        if _says(model, options):
+            return model
     if record["state"] == "prepared":
         raise InputError(f"{folder}: is not trained yet; run the training first")
     trainer = _TRAINER[record["options"]["family"]]
-    model = deploy(trainer.weights(folder), folder / MODEL, options, report)
+    named = replace(options, name=options.name or folder.resolve().name)
+    model = deploy(trainer.weights(folder), folder / MODEL, named, report)
     _write_record(folder, {**record, "state": "deployed"})
     return model
+
+
+def _says(model: DeployedModel, options: Options) -> bool:
+    """Whether a file says of itself what is asked; what is not asked may be anything."""
+    return (
+        options.name in (None, model.manifest["name"])
+        and options.licence in (None, model.manifest["licence"])
+        and set(options.citations) <= set(model.manifest["citations"])
+    )
 
 
 def trainer_progress(folder: Path) -> list[Epoch]:

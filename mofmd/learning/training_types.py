@@ -31,6 +31,8 @@ class TrainOptions:
         Configuration in place of the package's own.
     settings
         Changes of the configuration, ``key=value``.
+    stress
+        Learn stresses; without, frames need none, and pressures of the model are untaught.
     device
         ``cpu`` or ``cuda``.
     threads
@@ -44,6 +46,7 @@ class TrainOptions:
     start: Path | None = None
     config: Path | None = None
     settings: tuple[str, ...] = ()
+    stress: bool = True
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = 1
 

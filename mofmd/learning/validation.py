@@ -85,6 +85,7 @@ def check_frames(frames: Sequence[Atoms], expectation: Expectation | None = None
             labels.append(_check_frame(frame, expectation))
         except InputError as error:
             raise InputError(f"{frame_name(frames, k)}: {error}") from error
+    check_stresses(labels)
     check_energy_spread(frames, labels)
     check_work(frames, labels)
 
@@ -101,7 +102,9 @@ def _check_frame(frame: Atoms, expectation: Expectation) -> Labels:
     if forces.shape != (len(frame), 3):
         raise InputError(f"forces have shape {forces.shape}, expected ({len(frame)}, 3)")
     if stress is None and expectation.needs_stress:
-        raise InputError("has no stress; label it with a method that gives one, or allow its lack")
+        raise InputError(
+            "has no stress; label it with a method that gives one, or train without (--no-stress)"
+        )
     for name, values in (("energy", np.array(labels.energy_eV)), ("forces", forces)):
         _check_finite(name, values)
     _check_force_size(frame, forces)
@@ -176,11 +179,21 @@ def suspects(size: float, units: dict[str, float], typical: tuple[float, float])
     )
 
 
+def check_stresses(labels: Sequence[Labels]) -> None:
+    """Refuse stresses that are zero in every frame: they were filled in, not computed."""
+    stresses = [each.stress_eV_per_A3 for each in labels if each.stress_eV_per_A3 is not None]
+    if stresses and not np.any(stresses):
+        raise InputError(
+            "stress: zero in every frame: filled in where the method gave none? Leave it out and "
+            "train without (--no-stress), or label again with a method that gives it"
+        )
+
+
 def check_energy_spread(frames: Sequence[Atoms], labels: Sequence[Labels]) -> None:
     """Refuse energies of one composition that lie farther apart than chemistry allows."""
     groups: dict[str, list[int]] = {}
     for k, frame in enumerate(frames):
-        groups.setdefault(str(frame.symbols), []).append(k)
+        groups.setdefault(frame.get_chemical_formula(), []).append(k)
     groups = {name: rows for name, rows in groups.items() if len(rows) > 1}
     for rows in groups.values():
         energies = np.array([labels[k].energy_eV / len(frames[k]) for k in rows])

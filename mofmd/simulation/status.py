@@ -48,8 +48,8 @@ def now_utc() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def take_lock(directory: Path, patience_s: float = 0.0) -> IO[str]:
-    """Lock a deck for as long as the returned file is open and its process lives.
+def take_lock(directory: Path, patience_s: float = 0.0, what: str = "run of this deck") -> IO[str]:
+    """Lock a folder for as long as the returned file is open and its process lives.
 
     Raises
     ------
@@ -64,9 +64,10 @@ def take_lock(directory: Path, patience_s: float = 0.0) -> IO[str]:
         except BlockingIOError:
             if time.monotonic() >= end:
                 file.close()
+                stop = f", or stop it by `touch {directory / STOP_REQUEST}`"
                 raise RunError(
-                    f"{directory}: another run of this deck is going on (it holds {LOCK}); wait "
-                    "for it, or stop it by `touch " + str(directory / STOP_REQUEST) + "`"
+                    f"{directory}: another {what} is going on (it holds {LOCK}); wait for it"
+                    + (stop if what == "run of this deck" else ", or stop it")
                 ) from None
             time.sleep(0.1)
         else:
