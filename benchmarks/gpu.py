@@ -1,19 +1,34 @@
-"""What a GPU makes of the engine, in under ten minutes: sizes, where edges are made, ranks, memory.
+"""What a GPU makes of the engine, in under ten minutes; what matters most comes first.
 
-ZIF-4 in NVE with each deployed model: (a) ms and µs/atom a step at each size, with the edges made
-on the host, from LAMMPS's list, and on the device, recorded or not; what of it is the model and
-what is not; peak memory of the GPU; (b) two ranks on one GPU; (c) memory of a short and a long run;
-(d) drift of the total energy. Sizes that do not fit are told so. Stops starting runs when its time
-is up.
+ZIF-4 in NVE with each deployed model (TorchScript), in this order:
+
+  floor    a system of four atoms: what a step costs that computes nothing
+  bare     the model alone, called on the same graph from Python
+  step     a step in LAMMPS, with the graph on the device, of the smallest system recorded too
+  drift    NVE of the smallest system: drift of the energy, memory of a short and of a long run
+  ranks    two ranks on the GPU; two partitions on it
+  graphs   edges made on the host, and from LAMMPS's list
+  check    two runs of few steps under compute-sanitizer, where it is installed
+
+Every result is in the JSON file as soon as it is known; what failed says why. Each LAMMPS run is
+ended when the time is up. A model that needs all memory at once and does not fit is run in chunks.
 
 Usage: python benchmarks/gpu.py MODEL [MODEL ...] [--device cuda] [--minutes 9] [--output FILE]
 """
 
+from __future__ import annotations
+
 import argparse
 import json
+import re
+import shutil
+import subprocess
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +36,34 @@ import numpy as np
 from ase import Atoms
 from rich.console import Console
 from rich.table import Table
+from step_against_model import BareModel
 
-from mofmd.engine.bench import Setting, StepCost, median_cost, processor
-from mofmd.engine.launch import Resources
+from mofmd.engine.bench import Setting, median_cost, processor
+from mofmd.engine.lammps_data import write_data
+from mofmd.engine.launch import Resources, environment, find_program, lammps_command
 from mofmd.engine.script import run_script
 from mofmd.errors import MofmdError
 from mofmd.models.deployed import DeployedModel, read_deployed
 from mofmd.models.embedded import find_model
 from mofmd.structures.zif import zif4
 
-GRAPHS = ("host", "list", "device", "fixed")  # the last one for the smallest system
+SECONDS = 1.0  # of each of three runs
+RESIDENT = ("graph device", "graph fixed")
+SHOWN = (
+    "options",
+    "ranks",
+    "ms_per_step",
+    "us_per_atom",
+    "bare_ms",
+    "peak_MiB",
+    "drift_meV_per_atom_per_ps",
+    "peak_MiB_short",
+    "peak_MiB_long",
+    "ms_per_step_each",
+    "errors",
+    "failed",
+)
+Measure = Callable[..., dict[str, Any]]
 DRIFT = """\
 units metal
 atom_style atomic
@@ -44,116 +77,245 @@ thermo_style custom step temp etotal
 thermo_modify format float %.8f
 thermo 200
 fix 1 all nve
+run 200
 run {steps}
+"""
+CHECK = """\
+units metal
+atom_style atomic
+read_data structure.data
+{pair}
+velocity all create 300 1 loop geom
+compute s all stress/atom NULL
+compute t all reduce sum c_s[1]
+thermo_style custom step etotal c_t
+thermo 5
+fix 1 all nve
+run 10
+run 10
 """
 
 
-def accelerator() -> str:
-    """Return the name of the GPU, or of the processor where there is none."""
+def accelerator(device: str) -> str:
+    """Return the name of the GPU, or of the processor."""
     import torch
 
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
+    return torch.cuda.get_device_name() if device != "cpu" else processor()
 
 
-def cost(model: DeployedModel, atoms: Atoms, setting: Setting) -> StepCost | str:
-    """Return the medians of three runs of two seconds, or why there are none."""
-    try:
-        return median_cost(model, atoms, setting, seconds=2.0)
-    except MofmdError as error:
-        return str(error).splitlines()[0][:200]
-
-
-def settings(device: str, sizes: list[int]) -> Iterator[tuple[int, Setting]]:
-    """Yield repetitions of the cell and how to run them: small first, two ranks last."""
-    for repeat in sizes:
-        for graph in GRAPHS if repeat == sizes[0] else GRAPHS[:-1]:
-            yield repeat, Setting(Resources(), f"device {device} graph {graph}")
-    for repeat in sizes[:2]:
-        yield repeat, Setting(Resources(ranks=2), f"device {device}")
-
-
-def energy_and_memory(model: DeployedModel, device: str, steps: int) -> dict[str, float]:
-    """Return the drift of the crystal's energy, and peak memory of a short and of a long run."""
-    style, coeff = model.pair_commands()
-    pair = f"{style} device {device}\n{coeff}"
-    peaks = {}
-    for name, count in (("short", 200), ("long", steps)):
-        script = DRIFT.format(pair=pair, steps=count)
-        done = run_script(script, zif4(), model.type_names, Resources())
-        peaks[f"peak_MiB_{name}"] = float(
-            done.output.rpartition("peak memory of a rank: ")[2].split()[0]
-        )
-        table = done.tables[-1].columns
-    picoseconds = 0.0005 * table["Step"]
-    energy = 1e3 * table["TotEng"] / len(zif4())
+def bare_call(model: Path, atoms: Atoms, device: str) -> dict[str, Any]:
+    """Median of three means of a call of the model alone."""
+    bare = BareModel(model, 1, device)
+    graph = bare.graph(atoms)
+    count = max(1, min(1000, int(1e3 * SECONDS / bare.ms_per_call(graph, 1))))
     return {
-        "drift_meV_per_atom_per_ps": float(np.polyfit(picoseconds, energy, 1)[0]),
-        "steps": float(steps),
-        **peaks,
+        "bare_ms": float(np.median([bare.ms_per_call(graph, count) for _ in range(3)])),
+        "edges": len(graph["edge_vectors"]),
     }
 
 
-def row_of(name: str, atoms: int, setting: Setting, found: StepCost | str) -> list[str]:
-    """Return the cells of a table's row."""
-    how = [name, str(atoms), str(setting.resources.ranks), setting.options]
-    if isinstance(found, str):
-        return [*how, "", "", "", found]
-    beside = 100.0 * (1.0 - found.model_ms / found.ms_per_step)
-    return [
-        *how,
-        f"{found.ms_per_step:.2f}",
-        f"{found.us_per_atom:.2f}",
-        f"{beside:.1f}",
-        f"{found.peak_MiB:.0f}",
-    ]
+def apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call it in a process of its own, so that nothing of it stays on the GPU."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def few_atoms() -> Atoms:
+    """Return four atoms in a large box."""
+    positions = [[5, 5, 5], [6.4, 5, 5], [5, 6.1, 5], [5, 5, 7.0]]
+    return Atoms("CNHZn", positions=positions, cell=[20, 20, 20], pbc=True)
+
+
+class Benchmark:
+    """Measurements that end in time, and a report that is always up to date."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.device: str = arguments.device
+        self.sizes: list[int] = arguments.sizes
+        self.steps: int = arguments.steps
+        self.output: Path = arguments.output
+        self.end = time.monotonic() + 60.0 * arguments.minutes
+        self.models = {path.name: read_deployed(find_model(path)) for path in arguments.models}
+        self.records: list[dict[str, Any]] = []
+        self.hardware: str = apart(accelerator, self.device)
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the time is up [s]."""
+        return max(1.0, self.end - time.monotonic())
+
+    def note(self, what: str, name: str, atoms: Atoms, measure: Measure, *more: Any) -> bool:
+        """Measure and write it down; whether there is a result."""
+        record: dict[str, Any] = {"what": what, "model": name, "atoms": len(atoms)}
+        if time.monotonic() > self.end:
+            record["failed"] = "no time left"
+        else:
+            try:
+                record = {**measure(self.models[name], atoms, *more), **record}
+            except (MofmdError, RuntimeError, subprocess.TimeoutExpired) as error:
+                record["failed"] = str(error).splitlines()[0][:300]
+        self.records.append(record)
+        numbers = {key: value for key, value in record.items() if key in SHOWN}
+        print(f"{what:7} {name:28} {len(atoms):7} {numbers}", flush=True)
+        report = {
+            "hardware": self.hardware,
+            "torch": version("torch"),
+            "lammps": version("lammps"),
+            "units": "ms, MiB, µs/atom, meV/atom/ps",
+            "runs": self.records,
+        }
+        self.output.write_text(json.dumps(report, indent=1))
+        return "failed" not in record
+
+    def step(
+        self, model: DeployedModel, atoms: Atoms, options: str, ranks: int = 1
+    ) -> dict[str, Any]:
+        """Medians of three runs of a step."""
+        setting = Setting(Resources(ranks=ranks), f"device {self.device} {options}")
+        cost = median_cost(model, atoms, setting, SECONDS, time_limit_s=self.seconds_left)
+        return {"options": options, "ranks": ranks, **cost.as_dict()}
+
+    def bare(self, model: DeployedModel, atoms: Atoms) -> dict[str, Any]:
+        """Return what a call of the model alone takes."""
+        found: dict[str, Any] = apart(bare_call, model.path, atoms, self.device)
+        return found
+
+    def drift(self, model: DeployedModel, atoms: Atoms, options: str) -> dict[str, Any]:
+        """Drift of the energy, and memory after a short and after a long run."""
+        style, coeff = model.pair_commands()
+        pair = f"{style} device {self.device} {options}\n{coeff}"
+        script = DRIFT.format(pair=pair, steps=self.steps)
+        done = run_script(script, atoms, model.type_names, Resources(), self.seconds_left)
+        memory = re.findall(r"peak memory of a rank: (.*)", done.output)
+        numbers = [[int(word) for word in re.findall(r"\d+", line)] for line in memory]
+        table = done.tables[-1].columns
+        energy = 1e3 * table["TotEng"] / len(atoms)
+        slope = np.polyfit(0.0005 * table["Step"], energy, 1)[0]
+        return {
+            "options": options,
+            "drift_meV_per_atom_per_ps": round(float(slope), 5),
+            "steps": self.steps,
+            "peak_MiB_short": numbers[-2],
+            "peak_MiB_long": numbers[-1],
+        }
+
+    def partitions(self, model: DeployedModel, atoms: Atoms) -> dict[str, Any]:
+        """Two partitions at a time on the GPU; LAMMPS's loop time of a step of each."""
+        style, coeff = model.pair_commands()
+        script = CHECK.format(pair=f"{style} device {self.device}\n{coeff}")
+        script = script.replace("run 10", "run 100")
+        with tempfile.TemporaryDirectory() as folder:
+            work = Path(folder)
+            write_data(work / "structure.data", atoms, model.type_names)
+            (work / "in.lammps").write_text(script)
+            command = [*lammps_command("in.lammps", Resources(ranks=2)), "-partition", "2x1"]
+            done = subprocess.run(
+                command,
+                cwd=work,
+                env=environment(Resources(ranks=2)),
+                capture_output=True,
+                text=True,
+                timeout=self.seconds_left,
+                check=False,
+            )
+            logs = [path.read_text() for path in sorted(work.glob("log.lammps.*"))]
+        if done.returncode != 0:
+            raise RuntimeError((done.stdout + done.stderr).strip()[-300:].replace("\n", " "))
+        loops = [re.findall(r"Loop time of (\S+) .* for (\d+) steps", log)[-1] for log in logs]
+        return {"ms_per_step_each": [1e3 * float(t) / int(n) for t, n in loops]}
+
+    def check(self, model: DeployedModel, atoms: Atoms, options: str) -> dict[str, Any]:
+        """Errors that compute-sanitizer finds in two short runs with a recorded virial of atoms."""
+        sanitizer = shutil.which("compute-sanitizer")
+        if sanitizer is None:
+            raise RuntimeError("compute-sanitizer is not installed")
+        style, coeff = model.pair_commands()
+        script = CHECK.format(pair=f"{style} device {self.device} {options}\n{coeff}")
+        with tempfile.TemporaryDirectory() as folder:
+            work = Path(folder)
+            write_data(work / "structure.data", atoms, model.type_names)
+            (work / "in.lammps").write_text(script)
+            done = subprocess.run(
+                [sanitizer, "--tool", "memcheck", "--target-processes", "all",
+                 str(find_program("lmp")), "-in", "in.lammps"],
+                cwd=work, env=environment(Resources()), capture_output=True, text=True,
+                timeout=self.seconds_left, check=False,
+            )  # fmt: skip
+        summaries = re.findall(r"ERROR SUMMARY: (\d+) error", done.stdout + done.stderr)
+        if done.returncode != 0 or not summaries:
+            raise RuntimeError((done.stdout + done.stderr).strip()[-300:].replace("\n", " "))
+        return {"options": options, "errors": sum(map(int, summaries))}
+
+    def run(self) -> None:
+        """Measure everything, what matters most first."""
+        systems = [zif4().repeat(size) for size in self.sizes]
+        for name in self.models:
+            self.note("floor", name, few_atoms(), self.step, "graph device")
+        for atoms in systems:
+            for name in self.models:
+                self.note("bare", name, atoms, self.bare)
+                self.note_step(name, atoms, "graph device")
+                if atoms is systems[0]:
+                    self.note_step(name, atoms, "graph fixed")
+        for name in self.models:
+            for graph in RESIDENT:
+                self.note("drift", name, systems[0], self.drift, graph)
+        for name in self.models:
+            self.note("ranks", name, systems[0], self.step, "", 2)
+            self.note("parts", name, systems[0], self.partitions)
+        for atoms in systems:
+            for name in self.models:
+                self.note("graphs", name, atoms, self.step, "graph host")
+                self.note("graphs", name, atoms, self.step, "graph list")
+        for name in self.models:
+            for graph in RESIDENT:
+                self.note("check", name, systems[0], self.check, graph)
+
+    def note_step(self, name: str, atoms: Atoms, options: str) -> None:
+        """Measure a step; what does not fit at once is run in chunks."""
+        if not self.note("step", name, atoms, self.step, options):
+            self.note("step", name, atoms, self.step, f"{options} chunk auto")
+
+
+def summary(records: list[dict[str, Any]]) -> Table:
+    """Return the steps beside the bare calls."""
+    table = Table(title="a step in LAMMPS beside the bare model")
+    for heading in ("model", "atoms", "options", "step, ms", "bare, ms", "ratio", "µs/atom",
+                    "graph, %", "peak MiB"):  # fmt: skip
+        table.add_column(heading, justify="right")
+    bare = {(r["model"], r["atoms"]): r.get("bare_ms") for r in records if r["what"] == "bare"}
+    for each in records:
+        if each["what"] != "step" or "ms_per_step" not in each:
+            continue
+        alone = bare.get((each["model"], each["atoms"]))
+        step = each["ms_per_step"]
+        table.add_row(
+            each["model"],
+            str(each["atoms"]),
+            each["options"],
+            f"{step:.2f}",
+            f"{alone:.2f}" if alone else "",
+            f"{step / alone:.3f}" if alone else "",
+            f"{each['us_per_atom']:.2f}",
+            f"{100.0 * each['graph_ms'] / step:.1f}",
+            f"{each['peak_MiB']:.0f}",
+        )
+    return table
 
 
 def main() -> None:
-    """Measure, print tables and write JSON."""
+    """Measure, print a table and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="+", type=Path)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--sizes", nargs="+", type=int, default=[1, 3, 5, 9])
+    parser.add_argument("--sizes", nargs="+", type=int, default=[1, 3, 5])
     parser.add_argument("--steps", type=int, default=10000, help="of the run for drift and memory")
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--output", type=Path, default=Path("gpu.json"))
-    arguments = parser.parse_args()
-    end = time.monotonic() + 60.0 * arguments.minutes
-    models = [read_deployed(find_model(path)) for path in arguments.models]
-    table = Table(title=f"ZIF-4 on {accelerator()}; torch {version('torch')}")
-    for heading in (
-        "model",
-        "atoms",
-        "ranks",
-        "options",
-        "ms/step",
-        "µs/atom",
-        "not model, %",
-        "MiB",
-    ):
-        table.add_column(heading)
-    records: list[dict[str, Any]] = []
-    for repeat, setting in settings(arguments.device, arguments.sizes):
-        for path, model in zip(arguments.models, models, strict=True):
-            if time.monotonic() > end:
-                break
-            atoms = zif4().repeat(repeat)
-            found = cost(model, atoms, setting)
-            table.add_row(*row_of(path.name, len(atoms), setting, found))
-            how = {"model": path.name, "atoms": len(atoms), "ranks": setting.resources.ranks}
-            result = {"failed": found} if isinstance(found, str) else found.as_dict()
-            records.append({**how, "options": setting.options, **result})
-    Console(width=160).print(table)
-    for path, model in zip(arguments.models, models, strict=True):
-        if time.monotonic() > end:
-            print(f"{path.name}: no time left for drift and memory")
-            continue
-        numbers = energy_and_memory(model, arguments.device, arguments.steps)
-        records.append({"model": path.name, "atoms": len(zif4()), **numbers})
-        print(path.name, {name: round(value, 5) for name, value in numbers.items()})
-    report = {"hardware": accelerator(), "torch": version("torch"), "runs": records}
-    arguments.output.write_text(json.dumps(report, indent=1))
-    print(f"written: {arguments.output}")
+    benchmark = Benchmark(parser.parse_args())
+    benchmark.run()
+    Console(width=140).print(summary(benchmark.records))
+    print(f"written: {benchmark.output}")
 
 
 if __name__ == "__main__":

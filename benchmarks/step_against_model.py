@@ -51,15 +51,22 @@ def lammps_ms_per_step(atoms: Atoms, model: Path, names: list[str], threads: int
 
 
 class BareModel:
-    """The TorchScript module, called on one fixed graph."""
+    """The TorchScript module of a file of ``mofmd deploy``, called on one fixed graph."""
 
-    def __init__(self, model: Path, threads: int) -> None:
+    def __init__(self, model: Path, threads: int, device: str = "cpu") -> None:
         import torch
+        from lammps import lammps
+        from mpi4py import MPI
 
+        # brings the operators of the models along; it lives as long as they are used
+        arguments = ["-log", "none", "-screen", "none"]
+        self.lammps = lammps(comm=MPI.COMM_SELF, cmdargs=arguments)
         torch.set_num_threads(threads)
         torch._C._jit_set_fusion_strategy([("DYNAMIC", 0)])
+        self.device = torch.device(device)
         extra = {"type_names": "", "per_edge_type_cutoff": "", "r_max": ""}
-        self.module = torch.jit.freeze(torch.jit.load(str(model), _extra_files=extra).eval())
+        module = torch.jit.load(str(model), map_location=self.device, _extra_files=extra).eval()
+        self.module = torch.jit.freeze(module) if hasattr(module, "training") else module
         text = {key: value.decode() for key, value in extra.items()}
         self.names = text["type_names"].split()
         count = len(self.names)
@@ -76,20 +83,31 @@ class BareModel:
         types = np.array([self.names.index(symbol) for symbol in atoms.symbols])
         centre, neighbour, vectors = neighbor_list("ijD", atoms, float(self.cutoffs.max()))
         near = np.linalg.norm(vectors, axis=1) < self.cutoffs[types[centre], types[neighbour]]
-        return {
+        graph = {
             "edge_vectors": torch.tensor(vectors[near]),
             "edge_index": torch.tensor(np.stack([centre[near], neighbour[near]])),
             "atom_types": torch.tensor(types),
+            "local_types": torch.tensor(types),
         }
+        return {name: tensor.to(self.device) for name, tensor in graph.items()}
 
     def ms_per_call(self, graph: dict[str, Any], n: int) -> float:
         """Return the mean time of ``n`` calls after a warm-up."""
         for _ in range(5):
             self.module(graph)
+        self.wait()
         start = time.perf_counter()
         for _ in range(n):
             self.module(graph)
+        self.wait()
         return 1e3 * (time.perf_counter() - start) / n
+
+    def wait(self) -> None:
+        """Wait for a GPU."""
+        import torch
+
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
 
 def main() -> None:

@@ -19,7 +19,8 @@ from mofmd.models.deployed import DeployedModel
 from mofmd.units import FS_TO_PS
 
 SECONDS_PER_DAY = 86400.0
-TRIAL_STEPS = 3
+WARM_UP_STEPS = 3
+MOST_STEPS = 100_000_000  # a run of so many seconds ends before
 PARTS = ("graph", "transfer", "model", "exchange", "scatter")
 SCRIPT = """\
 units metal
@@ -33,7 +34,7 @@ fix 1 all nve
 timestep 0.0005
 thermo 1000000
 run {warm_up}
-run {steps}
+{runs}
 """
 
 
@@ -50,7 +51,10 @@ class StepCost:
     first_call_ms
         The first evaluation, which warms up and is not in the others [ms].
     peak_MiB
-        Resident memory of the fullest rank, LAMMPS and libtorch included [MiB].
+        Memory of the fullest rank [MiB]: resident, LAMMPS and libtorch included; on a GPU what
+        torch used of it.
+    held_MiB, host_MiB
+        Of a GPU what torch held, and resident memory beside it; NaN on a CPU [MiB].
     atoms, edges, ghosts
         Of the system; ghosts summed over ranks.
     nodes_per_layer
@@ -67,6 +71,8 @@ class StepCost:
     scatter_ms: float
     first_call_ms: float
     peak_MiB: float
+    held_MiB: float
+    host_MiB: float
     atoms: float
     edges: float
     ghosts: float
@@ -88,9 +94,9 @@ class StepCost:
         return {name: None if math.isnan(value) else value for name, value in numbers.items()}
 
 
-def read_cost(output: str, ms_per_step: float) -> StepCost:
-    """Read the pair style's last table in LAMMPS's output."""
-    table = output.rpartition("where the time went")[2]
+def read_cost(output: str, ms_per_step: float, number_from_end: int = 1) -> StepCost:
+    """Read a table of the pair style in LAMMPS's output, by default the last one."""
+    table = output.split("where the time went")[-number_from_end]
 
     def number(pattern: str, text: str = table) -> float:
         found = re.search(pattern, text)
@@ -105,6 +111,8 @@ def read_cost(output: str, ms_per_step: float) -> StepCost:
         **parts,
         first_call_ms=number(r"first call .* ([\d.]+) ms", output),
         peak_MiB=number(r"peak memory of a rank: (\d+)"),
+        held_MiB=number(r"\((\d+) MiB held by torch\)"),
+        host_MiB=number(r"(\d+) MiB of the host"),
         atoms=float(counts[1]),
         edges=float(counts[2]),
         ghosts=float(counts[3]),
@@ -151,24 +159,52 @@ def step_cost(model: DeployedModel, atoms: Atoms, steps: int, setting: Setting) 
     RunError
         If LAMMPS ended with an error.
     """
+    (cost,) = _costs(model, atoms, setting, [f"run {steps}"])
+    return cost
+
+
+def median_cost(  # noqa: PLR0913 - what is run, and for how long
+    model: DeployedModel,
+    atoms: Atoms,
+    setting: Setting,
+    seconds: float = 10.0,
+    *,
+    repeats: int = 3,
+    time_limit_s: float | None = None,
+) -> StepCost:
+    """Return the medians of several runs of about ``seconds`` each, one after the other [s].
+
+    Raises
+    ------
+    RunError
+        If LAMMPS ended with an error, or not within ``time_limit_s``.
+    """
+    limit = f"fix limit all halt 1 tlimit > {seconds} error continue message no"
+    runs = [limit, *[f"run {MOST_STEPS}"] * repeats]
+    return median(_costs(model, atoms, setting, runs, time_limit_s))
+
+
+def _costs(
+    model: DeployedModel,
+    atoms: Atoms,
+    setting: Setting,
+    commands: Sequence[str],
+    time_limit_s: float | None = None,
+) -> list[StepCost]:
+    """Costs of the runs among LAMMPS commands, after a run that warms up."""
     style, coeff = model.pair_commands()
     script = SCRIPT.format(
         pair=f"{style} {setting.options}\n{coeff}",
         setup="\n".join(setting.setup),
-        steps=steps,
-        warm_up=TRIAL_STEPS,
+        warm_up=WARM_UP_STEPS,
+        runs="\n".join(commands),
     )
-    done = run_script(script, atoms, model.type_names, setting.resources)
-    return read_cost(done.output, done.ms_per_step)
-
-
-def median_cost(
-    model: DeployedModel, atoms: Atoms, setting: Setting, seconds: float = 10.0, repeats: int = 3
-) -> StepCost:
-    """Return the medians of several runs that take about ``seconds`` each [s]."""
-    trial = step_cost(model, atoms, TRIAL_STEPS, setting)
-    steps = max(TRIAL_STEPS, int(1e3 * seconds / trial.ms_per_step))
-    return median([step_cost(model, atoms, steps, setting) for _ in range(repeats)])
+    done = run_script(script, atoms, model.type_names, setting.resources, time_limit_s)
+    count = sum(command.startswith("run ") for command in commands)
+    return [
+        read_cost(done.output, table.ms_per_step, count - k)
+        for k, table in enumerate(done.tables[-count:])
+    ]
 
 
 def median(runs: Sequence[StepCost]) -> StepCost:

@@ -29,13 +29,21 @@ class ThermoTable:
     columns
         LAMMPS's column name to a read-only float64 array, one value per line of output. Units
         are those of the script (``metal``: Time in ps, Temp in K, PotEng in eV, Press in bar).
-    loop_seconds
-        Wall time of the loop as LAMMPS gives it [s], None if the run did not end.
+    loop_seconds, loop_steps
+        Wall time of the loop as LAMMPS gives it [s], and its steps; None if the run did not end.
     """
 
     stage: str
     columns: Mapping[str, np.ndarray]
     loop_seconds: float | None = None
+    loop_steps: int | None = None
+
+    @property
+    def ms_per_step(self) -> float:
+        """LAMMPS's own loop time per step [ms]; NaN if the run did not end or had no step."""
+        if self.loop_seconds is None or not self.loop_steps:
+            return float("nan")
+        return 1e3 * self.loop_seconds / self.loop_steps
 
 
 @dataclass
@@ -61,17 +69,17 @@ class LogParser:
         elif line.startswith("WARNING"):
             self.warnings.append(line.strip())
         elif words[:1] == ["Step"]:
-            self._close(loop_seconds=None)
+            self._close()
             self._header = words
         elif line.startswith("Loop time of"):
-            self._close(loop_seconds=float(words[3]))
+            self._close(float(words[3]), int(words[8]))
         elif self._header and len(words) == len(self._header):
             return self._read_row(words)
         return None
 
     def close(self) -> list[ThermoTable]:
         """Tables read so far, one that did not end included."""
-        self._close(loop_seconds=None)
+        self._close()
         return self.tables
 
     def _read_own(self, words: list[str]) -> None:
@@ -93,12 +101,13 @@ class LogParser:
         self._rows.append(row)
         return row
 
-    def _close(self, loop_seconds: float | None) -> None:
+    def _close(self, loop_seconds: float | None = None, loop_steps: int | None = None) -> None:
         if self._header:
             columns = {name: np.array([row[name] for row in self._rows]) for name in self._header}
             for column in columns.values():
                 column.setflags(write=False)
-            self.tables.append(ThermoTable(self.stage, MappingProxyType(columns), loop_seconds))
+            table = ThermoTable(self.stage, MappingProxyType(columns), loop_seconds, loop_steps)
+            self.tables.append(table)
         self._header, self._rows = [], []
 
 

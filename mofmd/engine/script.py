@@ -34,10 +34,7 @@ class ScriptRun:
     @property
     def ms_per_step(self) -> float:
         """LAMMPS's own loop time of the last ``run`` command, per step [ms]."""
-        last = self.tables[-1]
-        steps = last.columns["Step"][-1] - last.columns["Step"][0]
-        assert last.loop_seconds is not None  # the run ended
-        return float(1e3 * last.loop_seconds / steps)
+        return self.tables[-1].ms_per_step
 
 
 def run_script(

@@ -3,13 +3,23 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from mofmd.engine.bench import PARTS, Setting, atoms_that_fit, median, read_cost, step_cost
+from mofmd.engine.bench import (
+    PARTS,
+    Setting,
+    atoms_that_fit,
+    median,
+    median_cost,
+    read_cost,
+    step_cost,
+)
 from mofmd.engine.launch import Resources
-from mofmd.errors import InputError
+from mofmd.errors import InputError, RunError
 from mofmd.models.deployed import read_deployed
 from mofmd.models.embedded import embedded_model
 from mofmd.structures.zif import zif4
@@ -70,6 +80,23 @@ def test_step_in_lammps() -> None:
     fitting = atoms_that_fit(model, cost)
     assert fitting is not None
     assert fitting > 272
+    assert np.isnan([cost.held_MiB, cost.host_MiB]).all()  # of GPUs
+
+
+def test_runs_of_so_many_seconds() -> None:
+    model = read_deployed(embedded_model("zif4-allegro-s"))
+    start = time.monotonic()
+    cost = median_cost(model, zif4(), Setting(), seconds=0.5, repeats=3)
+    assert time.monotonic() - start > 1.5
+    assert 0 < cost.model_ms < cost.ms_per_step < 250
+    with pytest.raises(RunError, match="did not end within 1 s"):
+        median_cost(model, zif4(), Setting(), seconds=60, time_limit_s=1)
+
+
+def test_memory_of_a_gpu_is_read() -> None:
+    gpu = "peak memory of a rank: 321 MiB on its GPU (400 MiB held by torch); 900 MiB of the host"
+    cost = read_cost(OUTPUT.replace("peak memory of a rank: 321 MiB", gpu), 50.0)
+    assert (cost.peak_MiB, cost.held_MiB, cost.host_MiB) == (321, 400, 900)
 
 
 def test_command(tmp_path: Path) -> None:
