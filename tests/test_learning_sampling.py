@@ -95,6 +95,7 @@ def test_recipe_of_the_embedded_model() -> None:
         ("runs", 6 + 6 + 4),
         ("train_runs", 2 + 4 + 6 + 6 + 2 + 10),
         ("test_runs", 11),
+        ("teacher_runs", 18),
     ):
         conditions = read_conditions(folder / f"{name}.yaml")
         assert len(conditions) == len({each.name for each in conditions}) == count
