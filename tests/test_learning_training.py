@@ -368,7 +368,7 @@ def test_from_frames_to_a_checked_model(family: Family, tmp_path: Path) -> None:
     written = write_curves([folder], val, tmp_path / "curves")
     assert [path.name for path in written] == ["epochs", "frames.csv", "frames"]
     rows = (tmp_path / "curves/frames.csv").read_text().splitlines()
-    assert rows[1].startswith(f"{family},4,2,")
+    assert rows[1].startswith(f"{family} xs,4,2,")
     turned = val[0].copy()
     turned.rotate(40, "z", rotate_cell=True)
     turned.rotate(70, "x", rotate_cell=True)
