@@ -88,7 +88,7 @@ def test_runs_of_so_many_seconds() -> None:
     start = time.monotonic()
     cost = median_cost(model, zif4(), Setting(), seconds=0.5, repeats=3)
     assert time.monotonic() - start > 1.5
-    assert 0 < cost.model_ms < cost.ms_per_step < 250
+    assert 0 < cost.model_ms < cost.ms_per_step
     with pytest.raises(RunError, match="did not end within 1 s"):
         median_cost(model, zif4(), Setting(), seconds=60, time_limit_s=1)
 
