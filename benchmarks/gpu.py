@@ -40,6 +40,7 @@ from step_against_model import BareModel
 
 from mofmd.engine.bench import Setting, median_cost, processor
 from mofmd.engine.lammps_data import write_data
+from mofmd.engine.lammps_log import ThermoTable, read_log
 from mofmd.engine.launch import Resources, environment, find_program, lammps_command
 from mofmd.engine.script import run_script
 from mofmd.errors import MofmdError
@@ -91,8 +92,8 @@ compute t all reduce sum c_s[1]
 thermo_style custom step etotal c_t
 thermo 5
 fix 1 all nve
-run 10
-run 10
+run {steps}
+run {steps}
 """
 
 
@@ -182,9 +183,7 @@ class Benchmark:
 
     def drift(self, model: DeployedModel, atoms: Atoms, options: str) -> dict[str, Any]:
         """Drift of the energy, and memory after a short and after a long run."""
-        style, coeff = model.pair_commands()
-        pair = f"{style} device {self.device} {options}\n{coeff}"
-        script = DRIFT.format(pair=pair, steps=self.steps)
+        script = DRIFT.format(pair=self.pair(model, options), steps=self.steps)
         done = run_script(script, atoms, model.type_names, Resources(), self.seconds_left)
         memory = re.findall(r"peak memory of a rank: (.*)", done.output)
         numbers = [[int(word) for word in re.findall(r"\d+", line)] for line in memory]
@@ -201,50 +200,51 @@ class Benchmark:
 
     def partitions(self, model: DeployedModel, atoms: Atoms) -> dict[str, Any]:
         """Two partitions at a time on the GPU; LAMMPS's loop time of a step of each."""
-        style, coeff = model.pair_commands()
-        script = CHECK.format(pair=f"{style} device {self.device}\n{coeff}")
-        script = script.replace("run 10", "run 100")
-        with tempfile.TemporaryDirectory() as folder:
-            work = Path(folder)
-            write_data(work / "structure.data", atoms, model.type_names)
-            (work / "in.lammps").write_text(script)
-            command = [*lammps_command("in.lammps", Resources(ranks=2)), "-partition", "2x1"]
-            done = subprocess.run(
-                command,
-                cwd=work,
-                env=environment(Resources(ranks=2)),
-                capture_output=True,
-                text=True,
-                timeout=self.seconds_left,
-                check=False,
-            )
-            logs = [path.read_text() for path in sorted(work.glob("log.lammps.*"))]
-        if done.returncode != 0:
-            raise RuntimeError((done.stdout + done.stderr).strip()[-300:].replace("\n", " "))
-        loops = [re.findall(r"Loop time of (\S+) .* for (\d+) steps", log)[-1] for log in logs]
-        return {"ms_per_step_each": [1e3 * float(t) / int(n) for t, n in loops]}
+        command = [*lammps_command("in.lammps", Resources(ranks=2)), "-partition", "2x1"]
+        script = CHECK.format(pair=self.pair(model, ""), steps=100)
+        _, logs = self.launch(command, script, model, atoms)
+        return {"ms_per_step_each": [tables[-1].ms_per_step for tables in logs[-2:]]}
 
     def check(self, model: DeployedModel, atoms: Atoms, options: str) -> dict[str, Any]:
         """Errors that compute-sanitizer finds in two short runs with a recorded virial of atoms."""
         sanitizer = shutil.which("compute-sanitizer")
         if sanitizer is None:
             raise RuntimeError("compute-sanitizer is not installed")
+        command = [sanitizer, "--tool", "memcheck", "--target-processes", "all"]
+        command += [str(find_program("lmp")), "-in", "in.lammps"]
+        script = CHECK.format(pair=self.pair(model, options), steps=10)
+        said, _ = self.launch(command, script, model, atoms)
+        summaries = re.findall(r"ERROR SUMMARY: (\d+) error", said)
+        if not summaries:
+            raise RuntimeError(f"compute-sanitizer gave no summary: {said.strip()[-200:]}")
+        return {"options": options, "errors": sum(map(int, summaries))}
+
+    def pair(self, model: DeployedModel, options: str) -> str:
+        """Commands of the pair style on the device."""
         style, coeff = model.pair_commands()
-        script = CHECK.format(pair=f"{style} device {self.device} {options}\n{coeff}")
+        return f"{style} device {self.device} {options}\n{coeff}"
+
+    def launch(
+        self, command: list[str], script: str, model: DeployedModel, atoms: Atoms
+    ) -> tuple[str, list[list[ThermoTable]]]:
+        """Start LAMMPS as nothing else of mofmd starts it; what it said, and its logs by name."""
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
             write_data(work / "structure.data", atoms, model.type_names)
             (work / "in.lammps").write_text(script)
             done = subprocess.run(
-                [sanitizer, "--tool", "memcheck", "--target-processes", "all",
-                 str(find_program("lmp")), "-in", "in.lammps"],
-                cwd=work, env=environment(Resources()), capture_output=True, text=True,
-                timeout=self.seconds_left, check=False,
-            )  # fmt: skip
-        summaries = re.findall(r"ERROR SUMMARY: (\d+) error", done.stdout + done.stderr)
-        if done.returncode != 0 or not summaries:
-            raise RuntimeError((done.stdout + done.stderr).strip()[-300:].replace("\n", " "))
-        return {"options": options, "errors": sum(map(int, summaries))}
+                command,
+                cwd=work,
+                env=environment(Resources()),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=self.seconds_left,
+                check=False,
+            )
+            if done.returncode != 0:
+                raise RuntimeError(done.stdout.strip()[-300:].replace("\n", " "))
+            return done.stdout, [read_log(path) for path in sorted(work.glob("log.lammps.*"))]
 
     def run(self) -> None:
         """Measure everything, what matters most first."""

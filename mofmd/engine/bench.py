@@ -20,6 +20,7 @@ from mofmd.units import FS_TO_PS
 
 SECONDS_PER_DAY = 86400.0
 WARM_UP_STEPS = 3
+REPEATS = 3
 MOST_STEPS = 100_000_000  # a run of so many seconds ends before
 PARTS = ("graph", "transfer", "model", "exchange", "scatter")
 SCRIPT = """\
@@ -163,16 +164,14 @@ def step_cost(model: DeployedModel, atoms: Atoms, steps: int, setting: Setting) 
     return cost
 
 
-def median_cost(  # noqa: PLR0913 - what is run, and for how long
+def median_cost(
     model: DeployedModel,
     atoms: Atoms,
     setting: Setting,
     seconds: float = 10.0,
-    *,
-    repeats: int = 3,
     time_limit_s: float | None = None,
 ) -> StepCost:
-    """Return the medians of several runs of about ``seconds`` each, one after the other [s].
+    """Return the medians of three runs of about ``seconds`` each, one after the other [s].
 
     Raises
     ------
@@ -180,7 +179,7 @@ def median_cost(  # noqa: PLR0913 - what is run, and for how long
         If LAMMPS ended with an error, or not within ``time_limit_s``.
     """
     limit = f"fix limit all halt 1 tlimit > {seconds} error continue message no"
-    runs = [limit, *[f"run {MOST_STEPS}"] * repeats]
+    runs = [limit, *[f"run {MOST_STEPS}"] * REPEATS]
     return median(_costs(model, atoms, setting, runs, time_limit_s))
 
 

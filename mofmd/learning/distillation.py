@@ -42,7 +42,7 @@ from mofmd.learning.training import (
 )
 from mofmd.learning.validation import Expectation, check_frames, check_structure_of_frame
 from mofmd.models.deploy import Options
-from mofmd.simulation.status import take_lock
+from mofmd.simulation.status import lock_folder
 
 STATE = "state.json"
 SCHEMA = "mofmd-distil-2"
@@ -109,7 +109,7 @@ class Distillation:
         RunError
             If another process works on this folder.
         """
-        with take_lock(self.folder, what="distillation"):
+        with lock_folder(self.folder, "distillation"):
             self._run_stages()
 
     def _run_stages(self) -> None:

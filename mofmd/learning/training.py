@@ -11,7 +11,6 @@ import csv
 import io
 import json
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ import yaml
 from ase import Atoms
 
 import mofmd
-from mofmd.engine.files import write_atomic
+from mofmd.engine.files import folder_beside, write_atomic
 from mofmd.engine.launch import Launch
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning import train_mace, train_nequip
@@ -38,7 +37,7 @@ from mofmd.models.deployed import DeployedModel, read_deployed
 from mofmd.models.environments import Framework, create_environment
 from mofmd.models.model_file import Family
 from mofmd.simulation.deck import file_sha256
-from mofmd.simulation.status import take_lock
+from mofmd.simulation.status import lock_folder
 
 RECORD = "training.json"
 SCHEMA = "mofmd-training-1"
@@ -88,24 +87,25 @@ def prepare_training(
     chosen_size(template, options.size)
     config = trainer.make_config(folder, template, options, train)
     # written beside it and renamed: a training is there as a whole or not at all
-    work = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    trainer.write_data(work, train, val)
-    write_atomic(work / "config.yaml", yaml.safe_dump(config, sort_keys=False))
-    record = {
-        "schema": SCHEMA,
-        "options": {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()},
-        "frames": {"train": len(train), "val": len(val)},
-        "species": species,
-        "files": {
-            name: file_sha256(work / name) for name in ("train.extxyz", "val.extxyz", "config.yaml")
-        },
-        "mofmd_version": mofmd.__version__,
-        "state": "prepared",
-    }
-    _write_record(work, record)
-    work.replace(folder)
+    with folder_beside(folder) as work:
+        trainer.write_data(work, train, val)
+        write_atomic(work / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+        record = {
+            "schema": SCHEMA,
+            "options": {
+                k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()
+            },
+            "frames": {"train": len(train), "val": len(val)},
+            "species": species,
+            "files": {
+                name: file_sha256(work / name)
+                for name in ("train.extxyz", "val.extxyz", "config.yaml")
+            },
+            "mofmd_version": mofmd.__version__,
+            "state": "prepared",
+        }
+        _write_record(work, record)
+        work.replace(folder)
 
 
 def run_training(folder: Path, report: Callable[[str], None] = print) -> list[Epoch]:
@@ -122,7 +122,7 @@ def run_training(folder: Path, report: Callable[[str], None] = print) -> list[Ep
         If another process trains it, or the trainer fails; its last words are in the message, all
         of them in ``train.log``.
     """
-    with take_lock(folder, what="training"):
+    with lock_folder(folder, "training"):
         return _run_training(folder, report)
 
 

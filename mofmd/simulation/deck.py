@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 
 import mofmd
-from mofmd.engine.files import write_atomic
+from mofmd.engine.files import folder_beside
 from mofmd.engine.lammps_data import lammps_rotation, render_data
 from mofmd.errors import InputError, MissingFileError
 from mofmd.simulation.integrity import find_limits, render_limits
@@ -137,21 +137,18 @@ def write_deck(  # noqa: PLR0913 - what a deck is made of, and two options
     _check_way(directory, overwrite)
     # written beside it and renamed: a deck is there as a whole or not at all
     target = directory.resolve()
-    work = target.with_name(f".{target.name}.part")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    for file in potential.files:
-        shutil.copyfile(file, work / file.name)
     texts[MANIFEST] = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
-    for name, text in texts.items():
-        write_atomic(work / name, text)
-    if _is_empty(target):
-        work.replace(target)
-    else:
-        _clear(target)
-        for name in (*manifest["files"], MANIFEST):
-            (work / name).replace(target / name)
-        work.rmdir()
+    with folder_beside(target) as work:
+        for file in potential.files:
+            shutil.copyfile(file, work / file.name)
+        for name, text in texts.items():
+            (work / name).write_text(text, encoding="utf-8")
+        if _is_empty(target):
+            work.replace(target)
+        else:
+            _clear(target)
+            for name in (*manifest["files"], MANIFEST):
+                (work / name).replace(target / name)
     return Deck(directory, manifest)
 
 

@@ -48,8 +48,27 @@ def now_utc() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def take_lock(directory: Path, patience_s: float = 0.0, what: str = "run of this deck") -> IO[str]:
+def take_lock(directory: Path, patience_s: float = 0.0) -> IO[str]:
+    """Lock a deck for a run; see `lock_folder`."""
+    how = f" by `touch {directory / STOP_REQUEST}`"
+    return lock_folder(directory, "run of this deck", how, patience_s)
+
+
+def lock_folder(
+    directory: Path, what: str, how_to_stop: str = "", patience_s: float = 0.0
+) -> IO[str]:
     """Lock a folder for as long as the returned file is open and its process lives.
+
+    Parameters
+    ----------
+    directory
+        The folder.
+    what
+        For messages: what must not go on twice there.
+    how_to_stop
+        For messages, after "stop it".
+    patience_s
+        To wait for another process [s].
 
     Raises
     ------
@@ -64,10 +83,9 @@ def take_lock(directory: Path, patience_s: float = 0.0, what: str = "run of this
         except BlockingIOError:
             if time.monotonic() >= end:
                 file.close()
-                stop = f", or stop it by `touch {directory / STOP_REQUEST}`"
                 raise RunError(
-                    f"{directory}: another {what} is going on (it holds {LOCK}); wait for it"
-                    + (stop if what == "run of this deck" else ", or stop it")
+                    f"{directory}: another {what} is going on (it holds {LOCK}); wait for it, or "
+                    f"stop it{how_to_stop}"
                 ) from None
             time.sleep(0.1)
         else:
