@@ -102,6 +102,27 @@ class BareModel:
         self.wait()
         return 1e3 * (time.perf_counter() - start) / n
 
+    def ms_per_replay(self, graph: dict[str, Any], n: int) -> float:
+        """Return the mean time of ``n`` calls that a GPU replays as one recording each."""
+        import torch
+
+        stream = torch.cuda.Stream(self.device)
+        with torch.cuda.stream(stream):
+            for _ in range(5):
+                self.module(graph)
+        self.wait()
+        torch.cuda.empty_cache()
+        recording = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(recording, stream=stream):
+            self.module(graph)
+        recording.replay()
+        self.wait()
+        start = time.perf_counter()
+        for _ in range(n):
+            recording.replay()
+        self.wait()
+        return 1e3 * (time.perf_counter() - start) / n
+
     def wait(self) -> None:
         """Wait for a GPU."""
         import torch

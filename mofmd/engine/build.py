@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -181,7 +182,7 @@ def run_cmake(
     Raises
     ------
     BuildError
-        With the end of what cmake or the compiler said.
+        With the errors that cmake or the compiler told, or else the end of what they said.
     """
     cmake = find_cmake()
     options = [f"-D{name}={value}" for name, value in definitions.items()]
@@ -192,8 +193,11 @@ def run_cmake(
     ):
         done = subprocess.run(step, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            end = "\n".join((done.stdout + done.stderr).strip().splitlines()[-25:])
-            raise BuildError(f"{' '.join(step[:3])} failed with status {done.returncode}:\n{end}")
+            lines = (done.stdout + done.stderr).strip().splitlines()
+            # compilers run side by side, and what failed is not what is said last
+            errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
+            said = "\n".join((errors or lines[-25:])[:25])
+            raise BuildError(f"{' '.join(step[:3])} failed with status {done.returncode}:\n{said}")
 
 
 def _put_in_place(library: Path, directory: Path, *, sanitize: bool, report: Report) -> Path:

@@ -1,10 +1,13 @@
-// The torch operator mofmd::convolve: the convolution of a message-passing layer, with a kernel of
-// its own on CPUs and composed of torch's operators on any other device. The same definition in
-// Python, for export: mofmd/models/export/convolution.py.
+// The torch operator mofmd::convolve: the convolution of a message-passing layer, with kernels of
+// its own on CPUs and on NVIDIA's GPUs and composed of torch's operators on any other device. The
+// same definition in Python, for export: mofmd/models/export/convolution.py.
 
+#include "convolution_gpu.h"
 #include "convolution_kernel.h"
+#include "convolution_source.h"
 #include "model.h"
 
+#include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 #include <torch/types.h>
@@ -232,6 +235,70 @@ namespace {
     return {x_gradient, y_gradient, w_gradient};
   }
 
+  // ---- on NVIDIA's GPUs
+  // -----------------------------------------------------------------------------
+
+  ConvolutionShape shape_of(const torch::Tensor &x, const torch::Tensor &y, const torch::Tensor &w,
+                            at::IntArrayRef paths, std::int64_t out_width)
+  {
+    ConvolutionShape shape;
+    shape.paths = read_paths(paths);
+    shape.x_width = x.size(1);
+    shape.y_width = y.size(1);
+    shape.w_width = w.size(1);
+    shape.out_width = out_width;
+    return shape;
+  }
+
+  torch::Tensor convolve_gpu(const torch::Tensor &x, const torch::Tensor &y, const torch::Tensor &w,
+                             const torch::Tensor &centres, const torch::Tensor &neighbours,
+                             const torch::Tensor &couplings, at::IntArrayRef paths,
+                             std::int64_t out_width)
+  {
+    const c10::DeviceGuard guard(x.device());
+    const ConvolutionShape shape = shape_of(x, y, w, paths, out_width);
+    check(x, y, w, centres, neighbours, couplings, shape.paths, out_width);
+    const GpuConvolution *const kernels = gpu_convolution(shape, couplings, x.scalar_type());
+    if (!kernels)
+      return convolve_composed(x, y, w, centres, neighbours, couplings, paths, out_width);
+    return kernels->forward(x.contiguous(), y.contiguous(), w.contiguous(), centres.contiguous(),
+                            neighbours.contiguous());
+  }
+
+  Gradients convolve_backward_gpu(const torch::Tensor &gradient, const torch::Tensor &x,
+                                  const torch::Tensor &y, const torch::Tensor &w,
+                                  const torch::Tensor &centres, const torch::Tensor &neighbours,
+                                  const torch::Tensor &couplings, at::IntArrayRef paths)
+  {
+    const c10::DeviceGuard guard(x.device());
+    const ConvolutionShape shape = shape_of(x, y, w, paths, gradient.size(1));
+    check(x, y, w, centres, neighbours, couplings, shape.paths, gradient.size(1));
+    const GpuConvolution *const kernels = gpu_convolution(shape, couplings, x.scalar_type());
+    if (!kernels)
+      return convolve_backward_composed(gradient, x, y, w, centres, neighbours, couplings, paths);
+    const torch::Tensor out_gradient = gradient.to(x.scalar_type()).contiguous();
+    require(out_gradient.size(0) == x.size(0), "takes gradients with a row per atom");
+    return kernels->backward(out_gradient, x.contiguous(), y.contiguous(), w.contiguous(),
+                             centres.contiguous(), neighbours.contiguous());
+  }
+
+  // What the kernels are compiled from, with the team size; for tests, which compile it for the
+  // CPU.
+  std::string convolution_source_of(const torch::Tensor &couplings, at::IntArrayRef paths,
+                                    at::IntArrayRef widths)
+  {
+    const torch::Tensor on_host = couplings.to(torch::kCPU, torch::kDouble).contiguous();
+    require(widths.size() == 4, "takes the widths of x, y, w and out");
+    ConvolutionShape shape;
+    shape.paths = read_paths(paths);
+    shape.x_width = widths[0];
+    shape.y_width = widths[1];
+    shape.w_width = widths[2];
+    shape.out_width = widths[3];
+    shape.couplings = on_host.const_data_ptr<double>();
+    return convolution_source(shape);
+  }
+
   // ---- derivatives
   // ---------------------------------------------------------------------------------
 
@@ -300,12 +367,20 @@ TORCH_LIBRARY_FRAGMENT(mofmd, library)
               "Tensor couplings, int[] paths, int out_width) -> Tensor");
   library.def("convolve_backward(Tensor gradient, Tensor x, Tensor y, Tensor w, Tensor centres, "
               "Tensor neighbours, Tensor couplings, int[] paths) -> (Tensor, Tensor, Tensor)");
+  library.def("convolution_source(Tensor couplings, int[] paths, int[] widths) -> str",
+              mofmd::convolution_source_of);
 }
 
 TORCH_LIBRARY_IMPL(mofmd, CPU, library)
 {
   library.impl("convolve", mofmd::convolve_cpu);
   library.impl("convolve_backward", mofmd::convolve_backward_cpu);
+}
+
+TORCH_LIBRARY_IMPL(mofmd, CUDA, library)
+{
+  library.impl("convolve", mofmd::convolve_gpu);
+  library.impl("convolve_backward", mofmd::convolve_backward_gpu);
 }
 
 TORCH_LIBRARY_IMPL(mofmd, CompositeExplicitAutograd, library)

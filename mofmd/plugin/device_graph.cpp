@@ -22,6 +22,11 @@ std::unique_ptr<ResidentGraph> make_resident_graph(const std::string &device, bo
   return std::make_unique<DeviceGraph>(torch_device(device));
 }
 
+bool records_fixed_shapes(const std::string &device)
+{
+  return torch_device(device).is_cuda() && Recorder::can_record();
+}
+
 torch::Tensor DeviceGraph::indices(const std::vector<std::int64_t> &values) const
 {
   return torch::tensor(values, torch::kLong).to(device_);

@@ -7,12 +7,14 @@ namespace mofmd {
 
 namespace {
 
-  constexpr double MORE_ROOM = 1.1;      // of what is needed now: arrays are seldom made anew
+  // Of what is needed now, so that arrays are seldom made anew. Unused pairs cost next to nothing,
+  // unused edges what edges cost.
+  constexpr double MORE_ROOM = 1.1, MORE_EDGES = 1.02;
   constexpr double PADDING_AT = 0.99;    // of the cutoff: an edge that weighs next to nothing
 
-  std::int64_t room_for(std::int64_t count)
+  std::int64_t room_for(std::int64_t count, double factor = MORE_ROOM)
   {
-    return static_cast<std::int64_t>(std::ceil(MORE_ROOM * static_cast<double>(count))) + 64;
+    return static_cast<std::int64_t>(std::ceil(factor * static_cast<double>(count))) + 64;
   }
 
 }    // namespace
@@ -67,7 +69,7 @@ bool FixedGraph::has_held(std::int64_t found)
 {
   num_edges = found;
   if (found <= max_edges_) return true;
-  max_edges_ = room_for(found);
+  max_edges_ = room_for(found, MORE_EDGES);
   return false;
 }
 

@@ -20,6 +20,12 @@ public:
   using std::runtime_error::runtime_error;
 };
 
+// A step of fixed shapes cannot be recorded; without recording it can be done.
+class RecordingError : public ModelError {
+public:
+  using ModelError::ModelError;
+};
+
 enum class Family { nequip, allegro, mace };
 
 const char *family_name(Family family);

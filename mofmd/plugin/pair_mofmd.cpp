@@ -154,6 +154,7 @@ void PairMofmd::coeff(int narg, char **arg)
 
   read_type_names(narg, arg);
   report_model();
+  records_ = records_fixed_shapes(model_->info().device);
   if (!lmp->citeme) return;
   lmp->citeme->add(model_->info().citation);
   if (!model_->info().model_citation.empty()) lmp->citeme->add(model_->info().model_citation);
@@ -273,37 +274,37 @@ void PairMofmd::init_style()
 // them.
 void PairMofmd::choose_pairs()
 {
-  const bool is_fixed = pairs_ == PairsFrom::fixed;
-  if (is_fixed) check_fixed();
   const bool leaves_out_pairs = neighbor->nex_type > 0 || neighbor->nex_group > 0 ||
                                 neighbor->nex_mol > 0 || neighbor->includegroup > 0;
-  if ((pairs_ == PairsFrom::device || is_fixed) && leaves_out_pairs)
+  PairsFrom from = pairs_;
+  if (from == PairsFrom::automatic)
+    from = model_->info().device == "cpu"          ? PairsFrom::host
+           : leaves_out_pairs                      ? PairsFrom::list
+           : !why_not_fixed().empty() || !records_ ? PairsFrom::device
+                                                   : PairsFrom::fixed;
+  const bool is_fixed = from == PairsFrom::fixed;
+  if (is_fixed && !why_not_fixed().empty())
+    error->all(FLERR, style_ + ": 'graph fixed' " + why_not_fixed());
+  if ((from == PairsFrom::device || is_fixed) && leaves_out_pairs)
     error->all(FLERR, fmt::format("{}: 'graph {}' finds all pairs, but neigh_modify excludes some: "
                                   "use 'graph list'",
                                   style_, is_fixed ? "fixed" : "device"));
-  PairsFrom from = pairs_;
-  if (from == PairsFrom::automatic)
-    from = model_->info().device == "cpu" ? PairsFrom::host
-           : leaves_out_pairs             ? PairsFrom::list
-                                          : PairsFrom::device;
+  if (is_fixed) chunk_ = 0;
   takes_list_ = from == PairsFrom::host || from == PairsFrom::list;
   resident_.reset();
   if (from != PairsFrom::host) resident_ = make_resident_graph(model_->info().device, is_fixed);
 }
 
 // Fixed sizes: no atoms that come from other ranks, no parts of different sizes.
-void PairMofmd::check_fixed()
+std::string PairMofmd::why_not_fixed() const
 {
   if (comm->nprocs > 1)
-    error->all(FLERR, fmt::format("{}: 'graph fixed' is for one MPI rank, this run has {}: use "
-                                  "'graph device'",
-                                  style_, comm->nprocs));
+    return fmt::format("is for one MPI rank, this run has {}: use 'graph device'", comm->nprocs);
   if (chunking_ == Chunk::fixed || chunking_ == Chunk::automatic)
-    error->all(FLERR, style_ + ": 'graph fixed' evaluates all atoms at once: leave out 'chunk'");
+    return "evaluates all atoms at once: leave out 'chunk'";
   if (!gives_edge_gradients())
-    error->all(FLERR, style_ + ": 'graph fixed' needs a file in mofmd's edge-gradient form: write "
-                               "one with `mofmd deploy`");
-  chunk_ = 0;
+    return "needs a file in mofmd's edge-gradient form: write one with `mofmd deploy`";
+  return "";
 }
 
 double PairMofmd::init_one(int i, int j)

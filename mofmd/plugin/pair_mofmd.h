@@ -63,6 +63,7 @@ private:
   TypeMap map_of_types_;
   PairsFrom pairs_ = PairsFrom::automatic;
   bool takes_list_ = true;
+  bool records_ = false;    // steps of fixed shapes, as far as we know
   Graph graph_;
   Graph part_;                                 // of the graph, when it is evaluated in chunks
   std::unique_ptr<ResidentGraph> resident_;    // in place of both
@@ -97,10 +98,11 @@ private:
   bool atoms_have_changed();
   void return_ghost_forces();
   void evaluate();
+  void evaluate_without_recording(const std::string &why);
   void evaluate_graph(Timings &step, int num_atoms);
   void evaluate_resident(Timings &step, int num_atoms);
   void choose_pairs();
-  void check_fixed();
+  std::string why_not_fixed() const;
   const Nodes &nodes() const
   {
     if (resident_) return *resident_;

@@ -61,7 +61,12 @@ void PairMofmd::compute(int eflag, int vflag)
   check_request();
   std::string failure;
   try {
-    evaluate();
+    try {
+      evaluate();
+    } catch (const RecordingError &error) {
+      if (pairs_ != PairsFrom::automatic) throw;
+      evaluate_without_recording(error.what());
+    }
   } catch (const std::exception &error) {
     failure = explain(error.what());
   }
@@ -70,6 +75,19 @@ void PairMofmd::compute(int eflag, int vflag)
     fail_alone(
         fmt::format("{}: step {}, rank {}: {}", style_, update->ntimestep, comm->me, failure));
   if (ghosts_are_nodes() && !force->newton_pair) return_ghost_forces();
+}
+
+// What was chosen for speed does not work with this model; there is one rank.
+void PairMofmd::evaluate_without_recording(const std::string &why)
+{
+  error->warning(FLERR,
+                 fmt::format("{}: steps are not recorded, which is slower for small systems: "
+                             "{}",
+                             style_, why.substr(0, why.find('\n'))));
+  records_ = false;
+  choose_pairs();
+  lists_built_ = -1;    // the new graph has seen no atoms yet
+  evaluate();
 }
 
 // Not collective: the other ranks may be past this step. LAMMPS prints the message, throws, and

@@ -4,25 +4,42 @@
 
 #include <map>
 
-// Torch's recordings for any accelerator: CUDA graphs on NVIDIA's. Older versions of torch have
-// them behind CUDA's headers only, which are not needed to build the plugin.
-#if __has_include(<ATen/accelerator/Graph.h>)
+// CUDA graphs, where torch is built with CUDA and its headers are at hand; else torch's recordings
+// for any accelerator, of torch 2.13, which need no more headers than torch's own.
+#if MOFMD_HAS_CUDA_HEADERS
+#include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#elif __has_include(<ATen/accelerator/Graph.h>)
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/accelerator/Graph.h>
+#define MOFMD_HAS_RECORDINGS 1
+#endif
+#if MOFMD_HAS_CUDA_HEADERS || MOFMD_HAS_RECORDINGS
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/cuda.h>
-#define MOFMD_HAS_RECORDINGS 1
 #endif
 
 namespace mofmd {
 
-#if MOFMD_HAS_RECORDINGS
-struct Recorder::Recording {
-  at::accelerator::Graph graph;
-};
-
+#if MOFMD_HAS_CUDA_HEADERS || MOFMD_HAS_RECORDINGS
 namespace {
+
+#if MOFMD_HAS_CUDA_HEADERS
+  using DeviceRecording = at::cuda::CUDAGraph;
+
+  void free_unused_memory()
+  {
+    c10::cuda::CUDACachingAllocator::emptyCache();
+  }
+#else
+  using DeviceRecording = at::accelerator::Graph;
+
+  void free_unused_memory()
+  {
+    at::accelerator::emptyCache();
+  }
+#endif
 
   // One stream for all recordings of a device: torch keeps memory for each stream that it has seen.
   c10::Stream recording_stream(torch::Device device)
@@ -36,16 +53,25 @@ namespace {
 
 }    // namespace
 
+struct Recorder::Recording {
+  DeviceRecording graph;
+};
+
+// Here and while recording, work is in a stream of its own, between synchronisations.
+void Recorder::warm_up(const std::function<torch::Tensor()> &work)
+{
+  torch::cuda::synchronize(device_.index());
+  const c10::StreamGuard guard(recording_stream(device_));
+  result_ = work();
+  torch::cuda::synchronize(device_.index());
+}
+
 void Recorder::record(const std::function<torch::Tensor()> &work)
 {
-  constexpr int WARM_UP = 3;    // calls after which libraries and TorchScript allocate no more
   result_ = torch::Tensor();
-  recording_.reset();
   torch::cuda::synchronize(device_.index());
-  at::accelerator::emptyCache();    // the memory of the last recording is of no use to this one
+  free_unused_memory();    // recordings have memory of their own
   const c10::StreamGuard guard(recording_stream(device_));
-  for (int k = 0; k < WARM_UP; ++k) work();
-  torch::cuda::synchronize(device_.index());
   auto recording = std::make_unique<Recording>();
   recording->graph.capture_begin();
   try {
@@ -55,9 +81,9 @@ void Recorder::record(const std::function<torch::Tensor()> &work)
       recording->graph.capture_end();    // or else the device goes on recording
     } catch (const std::exception &) {
     }
-    throw ModelError("the model cannot be recorded: start again with 'graph device' in place of "
-                     "'graph fixed' (" +
-                     std::string(error.what()) + ")");
+    throw RecordingError("the model cannot be recorded: start again with 'graph device' in place "
+                         "of 'graph fixed' (" +
+                         std::string(error.what()) + ")");
   }
   recording->graph.capture_end();
   recording_ = std::move(recording);
@@ -65,11 +91,26 @@ void Recorder::record(const std::function<torch::Tensor()> &work)
 
 const torch::Tensor &Recorder::run(const Layout &layout, const std::function<torch::Tensor()> &work)
 {
+  constexpr int WARM_UP = 3;    // calls after which libraries and TorchScript allocate no more
   if (device_.is_cpu()) return result_ = work();
-  if (!recording_ || layout != layout_) record(work);
-  layout_ = layout;
+  if (layout != layout_) {
+    layout_ = layout;
+    recording_.reset();
+    calls_ = 0;
+  }
+  if (calls_ < WARM_UP) {
+    warm_up(work);
+    ++calls_;
+    return result_;
+  }
+  if (!recording_) record(work);
   recording_->graph.replay();
   return result_;
+}
+
+bool Recorder::can_record()
+{
+  return true;
 }
 #else
 struct Recorder::Recording {};
@@ -77,9 +118,15 @@ struct Recorder::Recording {};
 const torch::Tensor &Recorder::run(const Layout &, const std::function<torch::Tensor()> &work)
 {
   if (!device_.is_cpu())
-    throw ModelError("'graph fixed' needs torch 2.13 or newer on a GPU, this is " +
-                     loaded_torch_version() + ": take 'graph device'");
+    throw ModelError("'graph fixed' on a GPU needs torch 2.13 or newer, or CUDA's headers when the "
+                     "plugin is built; this is torch " +
+                     loaded_torch_version() + " without them: take 'graph device'");
   return result_ = work();
+}
+
+bool Recorder::can_record()
+{
+  return false;
 }
 #endif
 

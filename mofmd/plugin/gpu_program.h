@@ -1,0 +1,36 @@
+// Programs for NVIDIA's GPUs that are compiled where they run, by the compiler library that torch
+// brings along: neither a CUDA toolkit nor its headers are needed to build the plugin.
+
+#ifndef MOFMD_GPU_PROGRAM_H
+#define MOFMD_GPU_PROGRAM_H
+
+#include <c10/core/Device.h>
+
+#include <string>
+
+namespace mofmd {
+
+class GpuProgram {
+public:
+  // Compiles CUDA C++ for a device. Throws std::runtime_error with what the compiler said.
+  GpuProgram(const std::string &source, c10::Device device);
+  GpuProgram(const GpuProgram &) = delete;
+  GpuProgram &operator=(const GpuProgram &) = delete;
+
+  struct Grid {
+    unsigned int blocks_x, blocks_y, threads;
+  };
+  // Starts a kernel in torch's current stream of the device; `arguments` point to its arguments.
+  void launch(const char *kernel, const Grid &grid, void **arguments) const;
+
+private:
+  c10::Device device_;
+  void *module_ = nullptr;    // for as long as the process lives
+};
+
+// Multiprocessors of a GPU.
+int num_multiprocessors(c10::Device device);
+
+}    // namespace mofmd
+
+#endif
