@@ -4,13 +4,14 @@ ZIF-4 in NVE with each deployed model (TorchScript), in this order:
 
   floor    a system of four atoms: what a step costs that computes nothing
   bare     the model alone on the same graph, from Python: called, and replayed as one recording
-  step     a step in LAMMPS: as it comes (recorded), and not recorded
+  step     a step in LAMMPS as it comes: recorded
+  calls    the same, not recorded
   drift    NVE of the smallest system: drift of the energy, memory of a short and of a long run
   ranks    two ranks on the GPU; two partitions on it
   graphs   edges made on the host, and from LAMMPS's list
   check    two runs of few steps under compute-sanitizer, where it is installed
 
-The last three with the first two models only.
+The last four with the first model only. `--measure` picks some of these.
 
 Every result is in the JSON file as soon as it is known; what failed says why. Each LAMMPS run is
 ended when the time is up. A model that needs all memory at once and does not fit is run in chunks.
@@ -67,6 +68,7 @@ SHOWN = (
     "errors",
     "failed",
 )
+MEASURES = ("floor", "bare", "step", "calls", "drift", "ranks", "graphs", "check")
 Measure = Callable[..., dict[str, Any]]
 DRIFT = """\
 units metal
@@ -151,6 +153,7 @@ class Benchmark:
         self.device: str = arguments.device
         self.sizes: list[int] = arguments.sizes
         self.steps: int = arguments.steps
+        self.measures: list[str] = arguments.measure
         self.output: Path = arguments.output
         self.end = time.monotonic() + 60.0 * arguments.minutes
         self.models = {path.name: read_deployed(find_model(path)) for path in arguments.models}
@@ -206,9 +209,9 @@ class Benchmark:
         ):
             self.write_down({"what": "bare", "model": name, "atoms": len(atoms), **found})
 
-    def drift(self, model: DeployedModel, atoms: Atoms, options: str) -> dict[str, Any]:
+    def drift(self, model: DeployedModel, atoms: Atoms, options: str, steps: int) -> dict[str, Any]:
         """Drift of the energy, and memory after a short and after a long run."""
-        script = DRIFT.format(pair=self.pair(model, options), steps=self.steps)
+        script = DRIFT.format(pair=self.pair(model, options), steps=steps)
         done = run_script(script, atoms, model.type_names, Resources(), self.seconds_left)
         memory = re.findall(r"peak memory of a rank: (.*)", done.output)
         numbers = [[int(word) for word in re.findall(r"\d+", line)] for line in memory]
@@ -218,7 +221,7 @@ class Benchmark:
         return {
             "options": options,
             "drift_meV_per_atom_per_ps": round(float(slope), 5),
-            "steps": self.steps,
+            "steps": steps,
             "peak_MiB_short": numbers[-2],
             "peak_MiB_long": numbers[-1],
         }
@@ -274,28 +277,31 @@ class Benchmark:
     def run(self) -> None:
         """Measure everything, what matters most first."""
         systems = [zif4().repeat(size) for size in self.sizes]
-        few = list(self.models)[:2]
-        for name in few:
-            self.note("floor", name, few_atoms(), self.step, "graph auto")
-        for name in self.models:
-            self.note_bare(name, systems)
-        for options in RECORDED:
-            for atoms in systems:
+        smallest, largest = systems[0], systems[-1]
+        first = next(iter(self.models))
+        recorded, called = RECORDED
+        if "floor" in self.measures:
+            self.note("floor", first, few_atoms(), self.step, recorded)
+        if "bare" in self.measures:
+            for name in self.models:
+                self.note_bare(name, systems)
+        for what, options in (("step", recorded), ("calls", called)):
+            for atoms in systems if what in self.measures else ():
                 for name in self.models:
                     self.note_step(name, atoms, options)
-        for name in few:
+        if "drift" in self.measures:
+            self.note("drift", first, smallest, self.drift, recorded, self.steps)
+            self.note("drift", first, smallest, self.drift, called, self.steps // 5)
+        if "ranks" in self.measures:
+            self.note("ranks", first, smallest, self.step, "", 2)
+            self.note("parts", first, smallest, self.partitions)
+        if "graphs" in self.measures:
+            for atoms in (smallest, largest):
+                self.note("graphs", first, atoms, self.step, "graph host")
+                self.note("graphs", first, atoms, self.step, "graph list")
+        if "check" in self.measures:
             for options in RECORDED:
-                self.note("drift", name, systems[0], self.drift, options)
-        for name in few:
-            self.note("ranks", name, systems[0], self.step, "", 2)
-            self.note("parts", name, systems[0], self.partitions)
-        for atoms in systems:
-            for name in few:
-                self.note("graphs", name, atoms, self.step, "graph host")
-                self.note("graphs", name, atoms, self.step, "graph list")
-        for name in few:
-            for options in RECORDED:
-                self.note("check", name, systems[0], self.check, options)
+                self.note("check", first, smallest, self.check, options)
 
     def note_step(self, name: str, atoms: Atoms, options: str) -> None:
         """Measure a step; what does not fit at once is run in chunks."""
@@ -338,6 +344,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--sizes", nargs="+", type=int, default=[1, 3, 5])
     parser.add_argument("--steps", type=int, default=10000, help="of the run for drift and memory")
+    parser.add_argument("--measure", nargs="+", choices=MEASURES, default=MEASURES)
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--output", type=Path, default=Path("gpu.json"))
     benchmark = Benchmark(parser.parse_args())

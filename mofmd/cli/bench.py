@@ -24,7 +24,7 @@ def bench(
     ] = None,
     graph: Annotated[
         list[str] | None,
-        typer.Option(help="auto, host, list or device; may be repeated"),
+        typer.Option(help="auto, host, list, device or fixed; may be repeated"),
     ] = None,
     timestep_fs: Annotated[float, typer.Option(min=0.0, help="for ns/day")] = 0.5,
     seconds: Annotated[float, typer.Option(min=0.1, help="each of three runs takes")] = 10.0,
@@ -41,8 +41,8 @@ def bench(
         Setting,
         StepCost,
         atoms_that_fit,
+        hardware,
         median_cost,
-        processor,
     )
     from mofmd.engine.launch import Resources
     from mofmd.models.deployed import read_deployed
@@ -54,7 +54,7 @@ def bench(
     atoms = repeat(read_structure(structure), supercell)
     console = Console(highlight=False, soft_wrap=True)
     costs: list[StepCost] = []
-    table = Table(title=f"{model.name}, {len(atoms)} atoms, {processor()}")
+    table = Table(title=f"{model.name}, {len(atoms)} atoms, {hardware(device)}")
     table.add_column("")
     records = []
     for count, size, where in itertools.product(ranks or [1], chunk or [""], graph or ["auto"]):
@@ -90,7 +90,7 @@ def bench(
     if output is not None:
         report = {
             "model": model.name,
-            "hardware": processor(),
+            "hardware": hardware(device),
             "timestep_fs": timestep_fs,
             "atoms_that_fit": fitting,
             "runs": records,

@@ -236,3 +236,14 @@ def processor() -> str:
         if line.startswith("model name")
     ]
     return f"{names[0] if names else 'unknown processor'}, {len(names)} logical cores"
+
+
+def hardware(device: str = "auto") -> str:
+    """Name of the processor and, unless ``device`` is ``cpu``, of the GPUs that torch sees."""
+    if device == "cpu":
+        return processor()
+    import torch
+
+    index = int(device.partition(":")[2]) if ":" in device else None
+    gpus = range(torch.cuda.device_count()) if index is None else [index]
+    return "; ".join([*(torch.cuda.get_device_name(gpu) for gpu in gpus), processor()])

@@ -289,28 +289,4 @@ std::string convolution_source(const ConvolutionShape &shape)
   return Kernels(shape).write();
 }
 
-std::string device_functions(bool is_double, std::int64_t team_size)
-{
-  return std::string("typedef ") + (is_double ? "double" : "float") + " real;\n#define TEAM " +
-         text_of(team_size) + R"(
-#define KERNEL extern "C" __global__ void __launch_bounds__()" +
-         text_of(std::int64_t(threads_per_block)) + R"()
-__device__ long long team()
-{
-  return (blockIdx.x * (long long) blockDim.x + threadIdx.x) / TEAM;
-}
-__device__ int lane() { return threadIdx.x % TEAM; }
-__device__ int channel_block() { return blockIdx.y; }
-__device__ void add(real *sum, real term) { atomicAdd(sum, term); }
-__device__ void stop() { asm volatile("trap;"); }
-__device__ real team_sum(real term)
-{
-  const unsigned int members =
-      TEAM == 32 ? ~0u : ((1u << (TEAM % 32)) - 1u) << (threadIdx.x % 32 / TEAM * TEAM);
-  for (int k = TEAM / 2; k > 0; k /= 2) term += __shfl_xor_sync(members, term, k);
-  return term;
-}
-)";
-}
-
 }    // namespace mofmd

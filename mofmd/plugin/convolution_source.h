@@ -14,19 +14,15 @@ namespace mofmd {
 // Two kernels, `forward` and `backward`. A team of threads, a channel each, takes a run of edges;
 // messages to a centre stay in registers until the centre changes, so that edges in the order of
 // their centres are fast, and edges in any order right. What they need of a device is in
-// `device_functions`; with functions of the same names the text is C++ for any processor.
+// `device_functions` (gpu_program.h); with functions of the same names the text is C++ for any
+// processor.
 std::string convolution_source(const ConvolutionShape &shape);
-
-// The type and the functions that the kernels are written with, on NVIDIA's GPUs.
-std::string device_functions(bool is_double, std::int64_t team_size);
 
 // Threads of a team: a power of two, as many as there are channels, and no more than a warp has.
 std::int64_t team_size(const ConvolutionShape &shape);
 
 // The largest number of channels of a path.
 std::int64_t most_channels(const ConvolutionShape &shape);
-
-constexpr int threads_per_block = 128;
 
 }    // namespace mofmd
 

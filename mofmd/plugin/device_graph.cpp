@@ -8,14 +8,6 @@
 
 namespace mofmd {
 
-std::pair<torch::Tensor, torch::Tensor> separations(const torch::Tensor &positions,
-                                                    const torch::Tensor &centres,
-                                                    const torch::Tensor &neighbors)
-{
-  const torch::Tensor r = positions.index_select(0, neighbors) - positions.index_select(0, centres);
-  return {(r * r).sum(1), r};
-}
-
 std::unique_ptr<ResidentGraph> make_resident_graph(const std::string &device, bool has_fixed_shapes)
 {
   if (has_fixed_shapes) return std::make_unique<FixedGraph>(torch_device(device));
@@ -36,7 +28,7 @@ void DeviceGraph::rebuild(const AtomArrays &atoms, const NeighborArrays *list, c
                           double skin)
 {
   const torch::NoGradGuard no_autograd;
-  positions_ = to_device_.positions(atoms);
+  pairs_.positions = to_device_.positions(atoms);
   std::vector<std::int64_t> model_types(atoms.num_all);
   std::vector<double> cutoffs(map.cutoff_sq.size());
   std::transform(map.cutoff_sq.begin(), map.cutoff_sq.end(), cutoffs.begin(),
@@ -67,7 +59,7 @@ void DeviceGraph::rebuild(const AtomArrays &atoms, const NeighborArrays *list, c
     const double largest =
         cutoffs.empty() ? 0.0 : *std::max_element(cutoffs.begin(), cutoffs.end());
     const auto [c, n] =
-        neighbor_pairs(positions_.index_select(0, part), num_centres, largest + skin);
+        neighbor_pairs(pairs_.positions.index_select(0, part), num_centres, largest + skin);
     centres = part.index_select(0, c);
     neighbors = part.index_select(0, n);
   }
@@ -76,10 +68,10 @@ void DeviceGraph::rebuild(const AtomArrays &atoms, const NeighborArrays *list, c
       types.index_select(0, centres) * map.num_model_types + types.index_select(0, neighbors);
   const torch::Tensor cutoff =
       torch::tensor(cutoffs, torch::kDouble).to(device_).index_select(0, pair_types);
-  const torch::Tensor kept =
-      (separations(positions_, centres, neighbors).first < (cutoff + skin).square())
-          .nonzero()
-          .squeeze(1);
+  pairs_.centre_atoms = centres;
+  pairs_.neighbor_atoms = neighbors;
+  pairs_.cutoff_sq = (cutoff + skin).square();
+  const torch::Tensor kept = find_near(pairs_).nonzero().squeeze(1);
   pairs_.centre_atoms = centres.index_select(0, kept);
   pairs_.neighbor_atoms = neighbors.index_select(0, kept);
   pairs_.cutoff_sq = torch::tensor(map.cutoff_sq, torch::kDouble)
@@ -115,20 +107,16 @@ void DeviceGraph::set_nodes(const AtomArrays &atoms, const std::vector<std::int6
   types_ = indices(types);
   node_atoms_ = indices({node_atom.begin(), node_atom.end()});
   const torch::Tensor nodes = indices(node_of_atom);
-  pairs_.centres = nodes.index_select(0, pairs_.centre_atoms);
-  pairs_.neighbors = nodes.index_select(0, pairs_.neighbor_atoms);
+  pairs_.ends = torch::stack(
+      {nodes.index_select(0, pairs_.centre_atoms), nodes.index_select(0, pairs_.neighbor_atoms)});
 }
 
 void DeviceGraph::move(const AtomArrays &atoms)
 {
   const torch::NoGradGuard no_autograd;
-  positions_ = to_device_.positions(atoms);
-  const auto [distance_sq, r] = separations(positions_, pairs_.centre_atoms, pairs_.neighbor_atoms);
-  const torch::Tensor kept = (distance_sq < pairs_.cutoff_sq).nonzero().squeeze(1);
-  edge_vectors_ = r.index_select(0, kept);
-  edge_index_ =
-      torch::stack({pairs_.centres.index_select(0, kept), pairs_.neighbors.index_select(0, kept)});
-  num_edges = kept.size(0);
+  pairs_.positions = to_device_.positions(atoms);
+  edges_ = take_edges(pairs_, find_near(pairs_).nonzero().squeeze(1));
+  num_edges = edges_.vectors.size(0);
 }
 
 void DeviceGraph::add_padding()
@@ -143,8 +131,8 @@ double DeviceGraph::memory() const
 {
   double bytes = 0.0;
   for (const torch::Tensor &held :
-       {pairs_.centre_atoms, pairs_.neighbor_atoms, pairs_.centres, pairs_.neighbors,
-        pairs_.cutoff_sq, positions_, types_, node_atoms_, edge_index_, edge_vectors_})
+       {pairs_.positions, pairs_.centre_atoms, pairs_.neighbor_atoms, pairs_.cutoff_sq, pairs_.ends,
+        types_, node_atoms_, edges_.vectors, edges_.index})
     if (held.defined()) bytes += static_cast<double>(held.nbytes());
   return bytes;
 }
@@ -154,9 +142,9 @@ GraphTensors DeviceGraph::tensors() const
   GraphTensors tensors;
   tensors.types = types_;
   tensors.local_types = types_.narrow(0, 0, num_local_nodes);
-  tensors.edge_index = edge_index_;
-  tensors.edge_vectors = edge_vectors_;
-  tensors.atom_positions = positions_;
+  tensors.edge_index = edges_.index;
+  tensors.edge_vectors = edges_.vectors;
+  tensors.atom_positions = pairs_.positions;
   tensors.node_atoms = node_atoms_;
   return tensors;
 }
@@ -167,16 +155,17 @@ std::vector<GraphTensors> DeviceGraph::parts(std::int64_t size) const
   for (std::int64_t first = 0; first < num_local_nodes; first += size) bounds.push_back(first);
   bounds.push_back(num_local_nodes);
   const torch::Tensor edges =
-      torch::searchsorted(edge_index_[0].contiguous(), indices(bounds)).to(torch::kCPU);
+      torch::searchsorted(edges_.index[0].contiguous(), indices(bounds)).to(torch::kCPU);
   const std::int64_t *const edge = edges.const_data_ptr<std::int64_t>();
   std::vector<GraphTensors> parts;
   for (std::size_t k = 0; k + 1 < bounds.size(); ++k) {
     GraphTensors part;
     part.types = types_.roll(-bounds[k]);
     part.local_types = part.types.narrow(0, 0, bounds[k + 1] - bounds[k]);
-    part.edge_index = (edge_index_.slice(1, edge[k], edge[k + 1]) - bounds[k]).remainder(num_nodes);
-    part.edge_vectors = edge_vectors_.slice(0, edge[k], edge[k + 1]);
-    part.atom_positions = positions_;
+    part.edge_index =
+        (edges_.index.slice(1, edge[k], edge[k + 1]) - bounds[k]).remainder(num_nodes);
+    part.edge_vectors = edges_.vectors.slice(0, edge[k], edge[k + 1]);
+    part.atom_positions = pairs_.positions;
     part.node_atoms = node_atoms_.roll(-bounds[k]);
     parts.push_back(part);
   }

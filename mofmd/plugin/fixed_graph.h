@@ -9,13 +9,13 @@
 
 namespace mofmd {
 
-//   pairs   | found, in the order of centres | unused: never within the cutoff | 1 that pads edges
-//   | edges   | pairs within the cutoff now                    | the last pair, again and again |
-//   nodes   | owned atoms                                                      | 1 that pads edges
-//   |
+//   pairs | found, in the order of centres | unused: never within the cutoff
+//   edges | pairs within the cutoff now    | padding
+//   nodes | owned atoms                    | those of the padding
 //
-// What pads edges is a pair of the last node with itself, just within the cutoff: the model
-// evaluates it as any other, and nothing that comes of it is used.
+// Padding is edges of nodes with themselves, just within the cutoff: the model evaluates them as
+// any other, and nothing that comes of them is used. They have more than one node, as a GPU sums
+// in turn what goes to the same place.
 class FixedGraph final : public ResidentGraph {
 public:
   explicit FixedGraph(torch::Device device) : found_(device), to_device_(device), device_(device) {}
@@ -31,10 +31,11 @@ public:
   // as `layout` is the same.
   struct Step {
     GraphTensors graph;
-    torch::Tensor is_edge;      // (E_max) bool
+    torch::Tensor kept;         // (E_max) pair of each edge; past the last one: padding
     torch::Tensor num_edges;    // () int64: may be more than there is room for
   };
   Step step() const;
+  std::int64_t num_pairs() const { return pairs_.cutoff_sq.size(0); }    // unused ones as well
   Layout layout() const;
 
   // Takes note of the number of edges that a step found. False if there was no room for all: the
@@ -46,12 +47,9 @@ private:
   Upload to_device_;
   torch::Device device_;
   std::int64_t max_edges_ = 0;
-  torch::Tensor positions_;                        // (A_max, 3) float64
-  torch::Tensor centre_atoms_, neighbor_atoms_;    // (P_max)
-  torch::Tensor cutoff_sq_;                        // (P_max) A^2; unused pairs: -1
-  torch::Tensor ends_;                             // (2, P_max + 1) nodes
-  torch::Tensor types_;                            // (N + 1)
-  torch::Tensor padding_vector_;                   // (1, 3) A
+  PairTable pairs_;        // unused pairs: cutoff_sq is -1
+  torch::Tensor types_;    // (N and nodes of the padding)
+  EdgePadding padding_;
 
   void make_room(std::int64_t num_atoms, std::int64_t num_pairs, double shortest_cutoff);
 };

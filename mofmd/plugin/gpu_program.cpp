@@ -123,4 +123,34 @@ int num_multiprocessors(c10::Device device)
   return device_attribute(multiprocessor_count, device);
 }
 
+std::string device_functions(bool is_double, std::int64_t team_size)
+{
+  return std::string("typedef ") + (is_double ? "double" : "float") + " real;\n#define TEAM " +
+         std::to_string(team_size) + R"(
+#define KERNEL extern "C" __global__ void __launch_bounds__()" +
+         std::to_string(threads_per_block) + R"()
+__device__ long long team()
+{
+  return (blockIdx.x * (long long) blockDim.x + threadIdx.x) / TEAM;
+}
+__device__ int lane() { return threadIdx.x % TEAM; }
+__device__ int channel_block() { return blockIdx.y; }
+template <typename T> __device__ void add(T *sum, T term) { atomicAdd(sum, term); }
+__device__ bool is_first_of_warp() { return threadIdx.x % 32 == 0; }
+template <typename T> __device__ T warp_sum(T term)
+{
+  for (int k = 16; k > 0; k /= 2) term += __shfl_xor_sync(~0u, term, k);
+  return term;
+}
+__device__ void stop() { asm volatile("trap;"); }
+__device__ real team_sum(real term)
+{
+  const unsigned int members =
+      TEAM == 32 ? ~0u : ((1u << (TEAM % 32)) - 1u) << (threadIdx.x % 32 / TEAM * TEAM);
+  for (int k = TEAM / 2; k > 0; k /= 2) term += __shfl_xor_sync(members, term, k);
+  return term;
+}
+)";
+}
+
 }    // namespace mofmd

@@ -6,6 +6,7 @@
 
 #include <c10/core/Device.h>
 
+#include <cstdint>
 #include <string>
 
 namespace mofmd {
@@ -27,6 +28,12 @@ private:
   c10::Device device_;
   void *module_ = nullptr;    // for as long as the process lives
 };
+
+// The type `real` and the functions that kernels are written with: KERNEL declares one, team() is
+// the number of the team of TEAM threads that a thread is in.
+std::string device_functions(bool is_double, std::int64_t team_size);
+
+constexpr int threads_per_block = 128;
 
 // Multiprocessors of a GPU.
 int num_multiprocessors(c10::Device device);

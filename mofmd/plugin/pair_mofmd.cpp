@@ -155,6 +155,7 @@ void PairMofmd::coeff(int narg, char **arg)
   read_type_names(narg, arg);
   report_model();
   records_ = records_fixed_shapes(model_->info().device);
+  fixed_calls_ = 0;
   if (!lmp->citeme) return;
   lmp->citeme->add(model_->info().citation);
   if (!model_->info().model_citation.empty()) lmp->citeme->add(model_->info().model_citation);

@@ -64,6 +64,7 @@ private:
   PairsFrom pairs_ = PairsFrom::automatic;
   bool takes_list_ = true;
   bool records_ = false;    // steps of fixed shapes, as far as we know
+  int fixed_calls_ = 0;     // since the model was read
   Graph graph_;
   Graph part_;                                 // of the graph, when it is evaluated in chunks
   std::unique_ptr<ResidentGraph> resident_;    // in place of both
@@ -99,6 +100,7 @@ private:
   void return_ghost_forces();
   void evaluate();
   void evaluate_without_recording(const std::string &why);
+  void judge_recording(double model_seconds);
   void evaluate_graph(Timings &step, int num_atoms);
   void evaluate_resident(Timings &step, int num_atoms);
   void choose_pairs();

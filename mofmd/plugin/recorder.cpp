@@ -57,6 +57,17 @@ struct Recorder::Recording {
   DeviceRecording graph;
 };
 
+// Memory of a recording is its own until it is handed back.
+void Recorder::forget()
+{
+  calls_ = 0;
+  if (!recording_) return;
+  torch::cuda::synchronize(device_.index());
+  result_ = torch::Tensor();
+  recording_.reset();
+  free_unused_memory();
+}
+
 // Here and while recording, work is in a stream of its own, between synchronisations.
 void Recorder::warm_up(const std::function<torch::Tensor()> &work)
 {
@@ -70,7 +81,7 @@ void Recorder::record(const std::function<torch::Tensor()> &work)
 {
   result_ = torch::Tensor();
   torch::cuda::synchronize(device_.index());
-  free_unused_memory();    // recordings have memory of their own
+  free_unused_memory();    // of the calls before, which a recording cannot use
   const c10::StreamGuard guard(recording_stream(device_));
   auto recording = std::make_unique<Recording>();
   recording->graph.capture_begin();
@@ -95,8 +106,7 @@ const torch::Tensor &Recorder::run(const Layout &layout, const std::function<tor
   if (device_.is_cpu()) return result_ = work();
   if (layout != layout_) {
     layout_ = layout;
-    recording_.reset();
-    calls_ = 0;
+    forget();
   }
   if (calls_ < WARM_UP) {
     warm_up(work);

@@ -36,6 +36,7 @@ private:
   torch::Tensor result_;
   std::unique_ptr<Recording> recording_;
 
+  void forget();
   void warm_up(const std::function<torch::Tensor()> &work);
   void record(const std::function<torch::Tensor()> &work);
 };

@@ -6,15 +6,6 @@ namespace mofmd {
 
 namespace {
 
-  // With g = dE/dr_ij and r_ij = r_j - r_i: F_i += g, F_j -= g.
-  torch::Tensor forces_of(const torch::Tensor &gradients, const GraphTensors &graph)
-  {
-    torch::Tensor forces = torch::zeros({graph.num_nodes(), 3}, gradients.options());
-    forces.index_add_(0, graph.edge_index[0], gradients);
-    forces.index_add_(0, graph.edge_index[1], gradients, /*alpha=*/-1.0);
-    return forces;
-  }
-
   // W_i = - sum_j r_ij (x) g, made symmetric, at the centres: (N_local, 6) xx yy zz xy xz yz.
   torch::Tensor node_virials_of(const torch::Tensor &gradients, const GraphTensors &graph)
   {
@@ -97,14 +88,18 @@ torch::Tensor TorchModel::fixed_results(const FixedGraph &graph, bool node_viria
   const FixedGraph::Step step = graph.step();
   const Results results = checked_run(step.graph, /*need_virial=*/true, /*chunk=*/0);
   const torch::NoGradGuard no_autograd;
-  const torch::Tensor all = results.edge_gradients.detach().to(torch::kDouble).reshape({-1, 3});
-  const torch::Tensor g = torch::where(step.is_edge.unsqueeze(1), all, torch::zeros_like(all));
+  const torch::Tensor g = results.edge_gradients.detach().reshape({-1, 3});
+  const EdgeSums sums = sum_edges(g, {step.graph.edge_vectors, step.graph.edge_index},
+                                  step.graph.num_nodes(), step.kept, graph.num_pairs());
   const std::int64_t nodes = graph.num_nodes;
   std::vector<torch::Tensor> out{
       results.node_energies.detach().to(torch::kDouble).narrow(0, 0, nodes),
-      forces_of(g, step.graph).narrow(0, 0, nodes).reshape({-1}),
-      -step.graph.edge_vectors.t().mm(g).reshape({-1})};
-  if (node_virials) out.push_back(node_virials_of(g, step.graph).narrow(0, 0, nodes).reshape({-1}));
+      sums.forces.narrow(0, 0, nodes).reshape({-1}), sums.virial.reshape({-1})};
+  if (node_virials) {
+    const torch::Tensor is_padding = (step.kept >= graph.num_pairs()).unsqueeze(1);
+    const torch::Tensor of_edges = g.to(torch::kDouble).masked_fill(is_padding, 0.0);
+    out.push_back(node_virials_of(of_edges, step.graph).narrow(0, 0, nodes).reshape({-1}));
+  }
   out.push_back(step.num_edges.to(torch::kDouble).reshape({1}));
   return torch::cat(out);
 }
@@ -150,7 +145,7 @@ Evaluation TorchModel::evaluate(ResidentGraph &graph, const Wanted &wanted, std:
     const torch::NoGradGuard no_autograd;
     energies.push_back(results.node_energies.narrow(0, 0, part.num_local_nodes()));
     if (info_.form == Form::edge_gradients) {
-      gradients.push_back(results.edge_gradients.detach().to(torch::kDouble).reshape({-1, 3}));
+      gradients.push_back(results.edge_gradients.detach().reshape({-1, 3}));
     } else {    // nodes of a part are those of the whole in turn
       const torch::Tensor mine =
           results.forces.detach().to(torch::kDouble).reshape({-1, 3}).roll(first, 0);
@@ -165,11 +160,11 @@ Evaluation TorchModel::evaluate(ResidentGraph &graph, const Wanted &wanted, std:
   std::vector<torch::Tensor> out{torch::cat(energies)};
   torch::Tensor node_virials;
   if (info_.form == Form::edge_gradients) {
-    const torch::Tensor g = torch::cat(gradients);
-    forces = forces_of(g, whole);
-    // The sum over edges is symmetric (energies do not change under rotation).
-    if (wanted.virial) virial = -whole.edge_vectors.t().mm(g);
-    if (wanted.node_virials) node_virials = node_virials_of(g, whole);
+    const torch::Tensor g = gradients.size() == 1 ? gradients[0] : torch::cat(gradients);
+    const EdgeSums sums = sum_edges(g, {whole.edge_vectors, whole.edge_index}, whole.num_nodes());
+    forces = sums.forces;
+    if (wanted.virial) virial = sums.virial;
+    if (wanted.node_virials) node_virials = node_virials_of(g.to(torch::kDouble), whole);
   }
   out.push_back(forces);
   if (virial.defined()) out.push_back(virial);

@@ -18,11 +18,13 @@ static int the_channel;
 static long long team() {{ return the_team; }}
 static int lane() {{ return 0; }}
 static int channel_block() {{ return the_channel; }}
-static void add(real *sum, real term) {{ *sum += term; }}
+template <typename T> static void add(T *sum, T term) {{ *sum += term; }}
+template <typename T> static T warp_sum(T term) {{ return term; }}
+static bool is_first_of_warp() {{ return true; }}
 static void stop() {{ std::abort(); }}
 static real team_sum(real term) {{ return term; }}
 """
-LAUNCH = """
+CONVOLUTION = """
 extern "C" void run(int is_backward, real **t, const long long *centres,
                     const long long *neighbours, long long nodes, long long edges,
                     long long edges_each, int channels)
@@ -36,13 +38,31 @@ extern "C" void run(int is_backward, real **t, const long long *centres,
   }
 }
 """
+EDGES = """
+extern "C" void edges(const double *x, const long long *centres, const long long *neighbours,
+                      const double *cutoff_sq, const long long *ends, const long long *kept,
+                      const real *g, long long pairs, long long edges, double padding_y,
+                      long long first_node, long long nodes, bool *is_near, double *vectors,
+                      long long *index, double *forces, double *virial)
+{
+  for (the_team = 0; the_team < pairs + 3; ++the_team)
+    find_near(x, centres, neighbours, cutoff_sq, is_near, pairs);
+  for (the_team = 0; the_team < edges + 3; ++the_team)
+    take_edges(x, centres, neighbours, ends, kept, vectors, index, pairs, edges, padding_y,
+               first_node, nodes);
+  for (the_team = 0; the_team < edges / 8 + 3; ++the_team)
+    sum_edges(g, vectors, index, kept, forces, virial, pairs, edges, 8);
+}
+"""
 Tables = Sequence[torch.Tensor]
 
 
-def compile_for_host(source: str, dtype: torch.dtype, folder: Path) -> ctypes.CDLL:
-    """Return a library with `run`."""
+def compile_for_host(
+    source: str, dtype: torch.dtype, folder: Path, launch: str = CONVOLUTION
+) -> ctypes.CDLL:
+    """Return a library with the function of ``launch``."""
     real = "double" if dtype == torch.float64 else "float"
-    (folder / "kernels.cpp").write_text(HOST_FUNCTIONS.format(real=real) + source + LAUNCH)
+    (folder / "kernels.cpp").write_text(HOST_FUNCTIONS.format(real=real) + source + launch)
     library = folder / "kernels.so"
     command = ["g++", "-O1", "-std=c++17", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror",
                "-Wno-unused", "-o", str(library), str(folder / "kernels.cpp")]  # fmt: skip

@@ -239,7 +239,8 @@ def trajectory(pair: str, work: Path, more: str = "", ranks: int = 1, steps: int
     work.mkdir()
     write_structure(crystal(), work / "structure.data")
     output = checked(run_lammps(RUN.format(pair=pair, more=more, steps=steps), work, ranks))
-    table = output.partition("Step ")[2].partition("Loop time")[0].splitlines()[1:]
+    lines = output.partition("Step ")[2].partition("Loop time")[0].splitlines()[1:]
+    table = [line for line in lines if not line.startswith("WARNING")]
     builds = re.search(r"Neighbor list builds = (\d+)", output)
     assert builds is not None
     rows = np.loadtxt(work / "last.dump", skiprows=9)
