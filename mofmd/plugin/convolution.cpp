@@ -39,6 +39,25 @@ namespace {
     return paths;
   }
 
+  std::int64_t num_couplings(const std::vector<ConvolutionPath> &paths)
+  {
+    std::int64_t number = 0;
+    for (const ConvolutionPath &p : paths) number += p.d1 * p.d2 * p.d3;
+    return number;
+  }
+
+  ConvolutionShape shape_of(at::IntArrayRef paths, std::int64_t x_width, std::int64_t y_width,
+                            std::int64_t w_width, std::int64_t out_width)
+  {
+    ConvolutionShape shape;
+    shape.paths = read_paths(paths);
+    shape.x_width = x_width;
+    shape.y_width = y_width;
+    shape.w_width = w_width;
+    shape.out_width = out_width;
+    return shape;
+  }
+
   // Nothing of a file is trusted: a wrong number here would be a read outside of a table.
   void check(const torch::Tensor &x, const torch::Tensor &y, const torch::Tensor &w,
              const torch::Tensor &centres, const torch::Tensor &neighbours,
@@ -54,16 +73,14 @@ namespace {
             "takes as many centres, neighbours, harmonics and weights as there are edges");
     require(centres.scalar_type() == torch::kLong && neighbours.scalar_type() == torch::kLong,
             "takes 64-bit indices");
-    std::int64_t num_couplings = 0;
     for (const ConvolutionPath &p : paths) {
       require(std::min({p.x, p.y, p.out, p.w}) >= 0 && std::min({p.d1, p.d2, p.d3, p.channels}) > 0,
               "a path has no size");
       require(p.x + p.channels * p.d1 <= x.size(1) && p.y + p.d2 <= y.size(1) &&
                   p.w + p.channels <= w.size(1) && p.out + p.channels * p.d3 <= out_width,
               "a path leads out of the tables");
-      num_couplings += p.d1 * p.d2 * p.d3;
     }
-    require(num_couplings == couplings.size(0), "wrong number of couplings");
+    require(num_couplings(paths) == couplings.size(0), "wrong number of couplings");
   }
 
   // ---- on CPUs
@@ -94,16 +111,12 @@ namespace {
         neighbours(neighbours_.contiguous()),
         couplings(couplings_.to(torch::kDouble).contiguous())
     {
-      shape.paths = read_paths(path_fields);
+      shape = shape_of(path_fields, x.size(1), y.size(1), w.size(1), out_width);
       check(x, y, w, centres, neighbours, couplings, shape.paths, out_width);
       check_indices(centres, x.size(0));
       check_indices(neighbours, x.size(0));
       shape.num_nodes = x.size(0);
       shape.num_edges = centres.size(0);
-      shape.x_width = x.size(1);
-      shape.y_width = y.size(1);
-      shape.w_width = w.size(1);
-      shape.out_width = out_width;
       shape.couplings = couplings.const_data_ptr<double>();
       shape.centres = centres.const_data_ptr<std::int64_t>();
       shape.neighbours = neighbours.const_data_ptr<std::int64_t>();
@@ -238,25 +251,13 @@ namespace {
   // ---- on NVIDIA's GPUs
   // -----------------------------------------------------------------------------
 
-  ConvolutionShape shape_of(const torch::Tensor &x, const torch::Tensor &y, const torch::Tensor &w,
-                            at::IntArrayRef paths, std::int64_t out_width)
-  {
-    ConvolutionShape shape;
-    shape.paths = read_paths(paths);
-    shape.x_width = x.size(1);
-    shape.y_width = y.size(1);
-    shape.w_width = w.size(1);
-    shape.out_width = out_width;
-    return shape;
-  }
-
   torch::Tensor convolve_gpu(const torch::Tensor &x, const torch::Tensor &y, const torch::Tensor &w,
                              const torch::Tensor &centres, const torch::Tensor &neighbours,
                              const torch::Tensor &couplings, at::IntArrayRef paths,
                              std::int64_t out_width)
   {
     const c10::DeviceGuard guard(x.device());
-    const ConvolutionShape shape = shape_of(x, y, w, paths, out_width);
+    const ConvolutionShape shape = shape_of(paths, x.size(1), y.size(1), w.size(1), out_width);
     check(x, y, w, centres, neighbours, couplings, shape.paths, out_width);
     const GpuConvolution *const kernels = gpu_convolution(shape, couplings, x.scalar_type());
     if (!kernels)
@@ -271,7 +272,8 @@ namespace {
                                   const torch::Tensor &couplings, at::IntArrayRef paths)
   {
     const c10::DeviceGuard guard(x.device());
-    const ConvolutionShape shape = shape_of(x, y, w, paths, gradient.size(1));
+    const ConvolutionShape shape =
+        shape_of(paths, x.size(1), y.size(1), w.size(1), gradient.size(1));
     check(x, y, w, centres, neighbours, couplings, shape.paths, gradient.size(1));
     const GpuConvolution *const kernels = gpu_convolution(shape, couplings, x.scalar_type());
     if (!kernels)
@@ -282,19 +284,14 @@ namespace {
                              centres.contiguous(), neighbours.contiguous());
   }
 
-  // What the kernels are compiled from, with the team size; for tests, which compile it for the
-  // CPU.
+  // What the kernels for GPUs are compiled from; for tests, which compile it for the CPU.
   std::string convolution_source_of(const torch::Tensor &couplings, at::IntArrayRef paths,
                                     at::IntArrayRef widths)
   {
-    const torch::Tensor on_host = couplings.to(torch::kCPU, torch::kDouble).contiguous();
     require(widths.size() == 4, "takes the widths of x, y, w and out");
-    ConvolutionShape shape;
-    shape.paths = read_paths(paths);
-    shape.x_width = widths[0];
-    shape.y_width = widths[1];
-    shape.w_width = widths[2];
-    shape.out_width = widths[3];
+    const torch::Tensor on_host = couplings.to(torch::kCPU, torch::kDouble).contiguous();
+    ConvolutionShape shape = shape_of(paths, widths[0], widths[1], widths[2], widths[3]);
+    require(num_couplings(shape.paths) == on_host.numel(), "wrong number of couplings");
     shape.couplings = on_host.const_data_ptr<double>();
     return convolution_source(shape);
   }
