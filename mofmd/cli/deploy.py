@@ -32,7 +32,7 @@ def deploy(
     ] = None,
     accelerate: Annotated[
         Literal["none", "auto", "fused", "openequivariance", "cuequivariance", "triton"],
-        typer.Option(help="faster kernels; fused: mofmd's own, for NequIP and MACE on CPUs"),
+        typer.Option(help="faster kernels; fused: mofmd's own, for NequIP and MACE"),
     ] = "auto",
     structure: Annotated[
         Path | None,

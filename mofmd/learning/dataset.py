@@ -53,14 +53,24 @@ def unusable(atoms: Atoms, labels: Labels) -> str:
         arrays["stress"] = (labels.stress_eV_per_A3, (3, 3))
     for name, (array, shape) in arrays.items():
         if np.shape(array) != shape:
-            return f"{name} has shape {np.shape(array)}, expected {shape}"
+            verb = "have" if name == "forces" else "has"
+            return f"{name} {verb} shape {np.shape(array)}, expected {shape}"
     values = {"energy": np.array(labels.energy_eV), **{k: v for k, (v, _) in arrays.items()}}
-    bad = [name for name, array in values.items() if not np.isfinite(array).all()]
-    if bad:
-        return f"{bad[0]} is not a number"
+    for name, array in values.items():
+        if reason := not_a_number(name, array):
+            return reason
     if labels.stress_eV_per_A3 is not None and not _is_symmetric(labels.stress_eV_per_A3):
         return ASYMMETRIC
     return ""
+
+
+def not_a_number(name: str, values: np.ndarray) -> str:
+    """Which of values is not a number, and of which atom; empty where all are."""
+    bad = np.argwhere(~np.isfinite(values))
+    if not len(bad):
+        return ""
+    where = f" of atom {bad[0][0]}" if name in ("forces", "positions") else ""
+    return f"{name}{where} is not a number"
 
 
 def _is_symmetric(stress: np.ndarray) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 import csv
 import json
-import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from mofmd.errors import InputError
 from mofmd.learning.dataset import write_frames
 from mofmd.learning.train_config import change
 from mofmd.learning.training_types import Epoch, TrainOptions
-from mofmd.models.environments import create_environment
+from mofmd.models.environments import create_environment, run_in_environment
 
 RUN = "run"
 CHECKPOINT = f"{RUN}/last.ckpt"
@@ -81,13 +79,7 @@ def _describe(start: Path) -> dict[str, Any]:
     """Types and cutoffs of a checkpoint or package, read in nequip's environment."""
     python = create_environment("nequip", lambda _: None)
     script = Path(mofmd.__file__).parent / "models" / "export" / "describe.py"
-    done = subprocess.run(
-        [str(python), str(script), str(start.resolve())],
-        env={**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_in_environment(python, script, start.resolve())
     if done.returncode != 0:
         last = "\n".join(done.stderr.strip().splitlines()[-4:])
         raise InputError(f"start: {start}: nequip cannot load it:\n{last}")

@@ -10,7 +10,7 @@ from ase import Atoms
 
 from mofmd.analysis.neighbours import find_pairs
 from mofmd.errors import InputError
-from mofmd.learning.dataset import Labels, labels_of
+from mofmd.learning.dataset import Labels, labels_of, not_a_number, unusable
 from mofmd.units import BAR_TO_EV_PER_A3, BAR_TO_GPA, EV_TO_KJ_PER_MOL
 
 # Root mean square of the forces of frameworks in dynamics at 300-2200 K is 0.9-1.9 eV/Å; distorted
@@ -98,18 +98,15 @@ def frame_name(frames: Sequence[Atoms], k: int) -> str:
 def _check_frame(frame: Atoms, expectation: Expectation) -> Labels:
     check_structure_of_frame(frame, expectation.species)
     labels = labels_of(frame)
-    forces, stress = labels.forces_eV_per_A, labels.stress_eV_per_A3
-    if forces.shape != (len(frame), 3):
-        raise InputError(f"forces have shape {forces.shape}, expected ({len(frame)}, 3)")
+    stress = labels.stress_eV_per_A3
+    if reason := unusable(frame, labels):
+        raise InputError(f"{reason}; label the frame again, or leave it out")
     if stress is None and expectation.needs_stress:
         raise InputError(
             "has no stress; label it with a method that gives one, or train without (--no-stress)"
         )
-    for name, values in (("energy", np.array(labels.energy_eV)), ("forces", forces)):
-        _check_finite(name, values)
-    _check_force_size(frame, forces)
+    _check_force_size(frame, labels.forces_eV_per_A)
     if stress is not None:
-        _check_finite("stress", stress)
         _check_stress_size(stress)
     return labels
 
@@ -122,7 +119,8 @@ def check_structure_of_frame(frame: Atoms, species: tuple[str, ...] | None = Non
             f"holds {', '.join(others)}; this set is of {' '.join(species)}. Leave such frames "
             "out, or name the elements as the model's"
         )
-    _check_finite("positions", frame.positions)
+    if reason := not_a_number("positions", frame.positions):
+        raise InputError(f"{reason}; leave the frame out")
     if not frame.pbc.all() or np.linalg.det(frame.cell.array) <= 0:
         raise InputError("has no periodic, right-handed cell; put an isolated molecule into a box")
     pairs = find_pairs(frame.positions, frame.positions, frame.cell.array, CLOSEST_A)
@@ -132,16 +130,6 @@ def check_structure_of_frame(frame: Atoms, species: tuple[str, ...] | None = Non
         raise InputError(
             f"atoms {i} and {j} are {pairs.distances[closest]:.2f} Å apart: positions in other "
             "units (Bohr? fractional?), or atoms on top of each other"
-        )
-
-
-def _check_finite(name: str, values: np.ndarray) -> None:
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
-        where = f" of atom {bad[0][0]}" if name in ("forces", "positions") else ""
-        raise InputError(
-            f"{name}{where} is not a number: the reference calculation failed; label it again or "
-            "leave the frame out"
         )
 
 

@@ -28,7 +28,12 @@ from mofmd.models.deployed import (
     read_deployed,
     write_with_manifest,
 )
-from mofmd.models.environments import Framework, create_environment, environment_python
+from mofmd.models.environments import (
+    Framework,
+    create_environment,
+    environment_python,
+    run_in_environment,
+)
 from mofmd.models.gate import (
     Check,
     Reference,
@@ -78,9 +83,9 @@ class Options:
     species
         Elements that the file shall know, in this order; None for all of the source.
     accelerate
-        Faster kernels. ``fused``: each convolution of NequIP and MACE is one operator, which on
-        CPUs is a kernel of the plugin's own; ``auto``: that, where the file is for CPUs and the
-        model has convolutions of the kind. The others are kernels of other packages, for GPUs.
+        Faster kernels. ``fused``: each convolution of NequIP and MACE is one operator, with kernels
+        of the plugin's own for CPUs and NVIDIA's GPUs; ``auto``: that, where the model has
+        convolutions of the kind. The others are kernels of other packages, for GPUs.
     structures
         Structures for the physics gate; None makes a small arbitrary one.
     name, licence, citations
@@ -327,7 +332,7 @@ def _check_accelerator(options: Options, framework: Framework, python: Path) -> 
         )
     raise InputError(
         f"--accelerate {name}: its kernels need a GPU and have not been proven in this version of "
-        "mofmd: use --accelerate none"
+        "mofmd: use --accelerate fused, which has kernels of its own for CPUs and GPUs"
     )
 
 
@@ -355,13 +360,8 @@ def _run_exporter(
     }
     (work / "request.json").write_text(json.dumps(request))
     script = Path(__file__).parent / "export" / "export.py"
-    done = subprocess.run(
-        [str(python), str(script), str(work / "request.json"), str(work / "answer.json")],
-        cwd=work,
-        env={**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_in_environment(
+        python, script, work / "request.json", work / "answer.json", directory=work
     )
     if done.returncode == 3:
         told = [line for line in done.stderr.splitlines() if line.startswith("mofmd-export: ")]

@@ -35,6 +35,20 @@ def requirements_file(framework: Framework) -> Path:
     raise EnvironmentSetupError(f"the requirements of {framework} are missing: reinstall mofmd")
 
 
+def run_in_environment(
+    python: Path, script: Path, *arguments: str | Path, directory: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a script with the Python of an environment, on one thread, and return how it ended."""
+    return subprocess.run(
+        [str(python), str(script), *map(str, arguments)],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def environment_python(framework: Framework) -> Path | None:
     """Return the Python of a framework's environment, or None where it is absent or outdated."""
     directory = environments_location() / framework
