@@ -84,9 +84,10 @@ void Recorder::record(const std::function<torch::Tensor()> &work)
   free_unused_memory();    // of the calls before, which a recording cannot use
   const c10::StreamGuard guard(recording_stream(device_));
   auto recording = std::make_unique<Recording>();
-  recording->graph.capture_begin();
   try {
+    recording->graph.capture_begin();
     result_ = work();
+    recording->graph.capture_end();
   } catch (const std::exception &error) {
     try {
       recording->graph.capture_end();    // or else the device goes on recording
@@ -96,7 +97,6 @@ void Recorder::record(const std::function<torch::Tensor()> &work)
                          "of 'graph fixed' (" +
                          std::string(error.what()) + ")");
   }
-  recording->graph.capture_end();
   recording_ = std::move(recording);
 }
 
