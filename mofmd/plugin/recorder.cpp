@@ -93,6 +93,7 @@ void Recorder::record(const std::function<torch::Tensor()> &work)
       recording->graph.capture_end();    // or else the device goes on recording
     } catch (const std::exception &) {
     }
+    result_ = torch::Tensor();
     throw RecordingError("the model cannot be recorded: start again with 'graph device' in place "
                          "of 'graph fixed' (" +
                          std::string(error.what()) + ")");
