@@ -42,10 +42,14 @@ def sanitizer_preload() -> list[str]:
     """Return the command prefix that loads the sanitizer's runtime first, where it is in use."""
     if not os.environ.get("MOFMD_TEST_SANITIZED_PLUGIN"):
         return []
-    found = subprocess.run(
-        ["g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
-    )
-    return ["env", f"LD_PRELOAD={found.stdout.strip()}"]
+    # libstdc++ as well: Python is not linked to it, and exceptions are thrown through the sanitizer
+    files = [
+        subprocess.run(
+            ["g++", f"-print-file-name={name}"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for name in ("libasan.so", "libstdc++.so")
+    ]
+    return ["env", f"LD_PRELOAD={' '.join(files)}"]
 
 
 def run_lammps(
