@@ -41,7 +41,7 @@ from rich.console import Console
 from rich.table import Table
 from step_against_model import BareModel
 
-from mofmd.engine.bench import Setting, median_cost, processor
+from mofmd.engine.bench import Setting, hardware, median_cost
 from mofmd.engine.lammps_data import write_data
 from mofmd.engine.lammps_log import ThermoTable, read_log
 from mofmd.engine.launch import Resources, environment, find_program, lammps_command
@@ -102,13 +102,6 @@ run {steps}
 """
 
 
-def accelerator(device: str) -> str:
-    """Return the name of the GPU, or of the processor."""
-    import torch
-
-    return torch.cuda.get_device_name() if device != "cpu" else processor()
-
-
 def bare_calls(model: Path, systems: list[Atoms], device: str) -> list[dict[str, Any]]:
     """Medians of three means of calls of the model alone; one of several sizes may not fit."""
     import torch
@@ -158,7 +151,7 @@ class Benchmark:
         self.end = time.monotonic() + 60.0 * arguments.minutes
         self.models = {path.name: read_deployed(find_model(path)) for path in arguments.models}
         self.records: list[dict[str, Any]] = []
-        self.hardware: str = apart(accelerator, self.device)
+        self.hardware: str = apart(hardware, self.device)
 
     @property
     def seconds_left(self) -> float:

@@ -12,6 +12,7 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,24 @@ def lammps_ms_per_step(atoms: Atoms, model: Path, names: list[str], threads: int
     """Return LAMMPS's loop time per step of the second run."""
     script = SCRIPT.format(model=model, names=" ".join(names), steps=n)
     return run_script(script, atoms, names, Resources(threads=threads)).ms_per_step
+
+
+def wait(device: Any) -> None:
+    """Wait for a GPU."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def mean_ms(work: Callable[[], Any], n: int, device: Any) -> float:
+    """Return the mean time of ``n`` calls."""
+    wait(device)
+    start = time.perf_counter()
+    for _ in range(n):
+        work()
+    wait(device)
+    return 1e3 * (time.perf_counter() - start) / n
 
 
 class BareModel:
@@ -95,12 +114,7 @@ class BareModel:
         """Return the mean time of ``n`` calls after a warm-up."""
         for _ in range(5):
             self.module(graph)
-        self.wait()
-        start = time.perf_counter()
-        for _ in range(n):
-            self.module(graph)
-        self.wait()
-        return 1e3 * (time.perf_counter() - start) / n
+        return mean_ms(lambda: self.module(graph), n, self.device)
 
     def ms_per_replay(self, graph: dict[str, Any], n: int) -> float:
         """Return the mean time of ``n`` calls that a GPU replays as one recording each."""
@@ -110,25 +124,13 @@ class BareModel:
         with torch.cuda.stream(stream):
             for _ in range(5):
                 self.module(graph)
-        self.wait()
+        wait(self.device)
         torch.cuda.empty_cache()
         recording = torch.cuda.CUDAGraph()
         with torch.cuda.graph(recording, stream=stream):
             self.module(graph)
         recording.replay()
-        self.wait()
-        start = time.perf_counter()
-        for _ in range(n):
-            recording.replay()
-        self.wait()
-        return 1e3 * (time.perf_counter() - start) / n
-
-    def wait(self) -> None:
-        """Wait for a GPU."""
-        import torch
-
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        return mean_ms(recording.replay, n, self.device)
 
 
 def main() -> None:

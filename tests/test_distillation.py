@@ -15,10 +15,10 @@ from mofmd.learning.distillation import Distillation
 from mofmd.learning.prediction import predict
 from mofmd.models.deployed import read_deployed
 from mofmd.models.embedded import embedded_model
-from mofmd.models.environments import environment_python
 from mofmd.simulation.status import take_lock
 from mofmd.structures.zif import zif4
 from tests.learning_sets import argon, argon_labels, write_calculators
+from tests.test_learning_training import needs
 
 
 def argon_files(folder: Path) -> dict[str, Any]:
@@ -238,8 +238,7 @@ def test_distillation_ends_when_the_runs_hold(here: Path) -> None:
 @pytest.mark.frameworks
 def test_distillation(here: Path) -> None:
     """Two trainings, runs, a round of labels; broken off before each stage and taken up again."""
-    if environment_python("nequip") is None:
-        pytest.skip("the nequip environment is absent: `mofmd env nequip`")
+    needs("nequip")
     told = {"licence": "CC-BY-4.0", "cite": "Jones 1924"}
     config = configured(here, distorted_per_round=1, distortion={"kick_share": 0.5}, **told)
     for _ in range(6):

@@ -146,9 +146,7 @@ namespace {
     const torch::Tensor out_gradient = gradient.to(x.scalar_type()).contiguous();
     require(out_gradient.size(0) == x.size(0), "takes gradients with a row per atom");
     Gradients result{torch::zeros_like(a.x), torch::empty_like(a.y), torch::empty_like(a.w)};
-    std::int64_t num_weights = 0;
-    for (const ConvolutionPath &path : a.shape.paths) num_weights += path.channels;
-    if (num_weights < w.size(1)) std::get<2>(result).zero_();    // some have no path
+    if (!a.shape.uses_all_weights()) std::get<2>(result).zero_();
     AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mofmd::convolve_backward", [&] {
       convolve_backward(a.shape, out_gradient.const_data_ptr<scalar_t>(),
                         a.x.const_data_ptr<scalar_t>(), a.y.const_data_ptr<scalar_t>(),

@@ -20,9 +20,9 @@ namespace {
   // all of the GPU.
   constexpr std::int64_t fewest_edges = 4, most_edges = 32, threads_per_processor = 1024;
 
-  long long *indices_of(const torch::Tensor &indices)
+  const void *indices_of(const torch::Tensor &indices)
   {
-    return reinterpret_cast<long long *>(indices.data_ptr<std::int64_t>());
+    return indices.const_data_ptr<std::int64_t>();
   }
 
 }    // namespace
@@ -33,11 +33,9 @@ GpuConvolution::GpuConvolution(const ConvolutionShape &shape, const std::string 
     out_width_(shape.out_width),
     team_size_(team_size(shape)),
     channel_blocks_((most_channels(shape) + team_size_ - 1) / team_size_),
-    num_processors_(num_multiprocessors(device))
+    num_processors_(num_multiprocessors(device)),
+    uses_all_weights_(shape.uses_all_weights())
 {
-  std::int64_t num_weights = 0;
-  for (const ConvolutionPath &path : shape.paths) num_weights += path.channels;
-  uses_all_weights_ = num_weights >= shape.w_width;
 }
 
 GpuConvolution::Work GpuConvolution::divide(std::int64_t num_edges,
@@ -62,7 +60,7 @@ torch::Tensor GpuConvolution::forward(const torch::Tensor &x, const torch::Tenso
   if (centres.size(0) == 0) return out;
   const void *tables[] = {x.const_data_ptr(), y.const_data_ptr(), w.const_data_ptr(),
                           out.data_ptr()};
-  long long *ends[] = {indices_of(centres), indices_of(neighbours)};
+  const void *ends[] = {indices_of(centres), indices_of(neighbours)};
   long long num_nodes = x.size(0), num_edges = centres.size(0);
   Work work = divide(num_edges, channel_blocks_);
   void *arguments[] = {&tables[0], &tables[1], &tables[2], &tables[3],      &ends[0],
@@ -82,7 +80,7 @@ GpuConvolution::backward(const torch::Tensor &gradient, const torch::Tensor &x,
   const void *tables[] = {
       gradient.const_data_ptr(), x.const_data_ptr(), y.const_data_ptr(), w.const_data_ptr(),
       of_x.data_ptr(),           of_y.data_ptr(),    of_w.data_ptr()};
-  long long *ends[] = {indices_of(centres), indices_of(neighbours)};
+  const void *ends[] = {indices_of(centres), indices_of(neighbours)};
   long long num_nodes = x.size(0), num_edges = centres.size(0);
   Work work = divide(num_edges, 1);    // a team sums over all channels
   void *arguments[] = {&tables[0], &tables[1], &tables[2], &tables[3],

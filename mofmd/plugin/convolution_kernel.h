@@ -31,6 +31,14 @@ struct ConvolutionShape {
   const double *couplings = nullptr;    // C of every path, one after the other
   const std::int64_t *centres = nullptr;
   const std::int64_t *neighbours = nullptr;
+
+  // Otherwise some have no path, and no kernel writes their derivatives.
+  bool uses_all_weights() const
+  {
+    std::int64_t number = 0;
+    for (const ConvolutionPath &path : paths) number += path.channels;
+    return number >= w_width;
+  }
 };
 
 // x (nodes, x_width), y (edges, y_width), w (edges, w_width) -> out (nodes, out_width)

@@ -63,9 +63,7 @@ void FixedGraph::rebuild(const AtomArrays &atoms, const NeighborArrays *list, co
   pairs_.ends.zero_().narrow(1, 0, count).copy_(found.ends);
   types_.narrow(0, 0, num_nodes).copy_(found_.tensors().types);
 
-  found_.move(atoms);
-  num_edges = found_.num_edges;
-  has_held(num_edges);
+  has_held(find_near(found).sum().item<std::int64_t>());
 }
 
 bool FixedGraph::has_held(std::int64_t found)

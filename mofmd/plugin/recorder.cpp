@@ -9,12 +9,13 @@
 #if MOFMD_HAS_CUDA_HEADERS
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
+#define MOFMD_HAS_RECORDINGS 1
 #elif __has_include(<ATen/accelerator/Graph.h>)
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/accelerator/Graph.h>
 #define MOFMD_HAS_RECORDINGS 1
 #endif
-#if MOFMD_HAS_CUDA_HEADERS || MOFMD_HAS_RECORDINGS
+#if MOFMD_HAS_RECORDINGS
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/cuda.h>
@@ -22,7 +23,7 @@
 
 namespace mofmd {
 
-#if MOFMD_HAS_CUDA_HEADERS || MOFMD_HAS_RECORDINGS
+#if MOFMD_HAS_RECORDINGS
 namespace {
 
 #if MOFMD_HAS_CUDA_HEADERS

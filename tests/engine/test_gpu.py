@@ -1,9 +1,6 @@
 """The engine on a GPU beside the same files on the CPU; skipped where torch sees no GPU."""
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +10,6 @@ from mofmd.models.embedded import embedded_model, embedded_models
 from tests.engine.conftest import DeployedModels
 from tests.engine.lammps import (
     checked,
-    engine_environment,
     evaluate,
     evaluate_script,
     pair_lines,
@@ -24,7 +20,7 @@ from tests.engine.lammps import (
 from tests.engine.systems import SPECIES, SYSTEMS, crystal
 from tests.engine.test_convolution import make_case, run_cases
 from tests.engine.test_ranks import same
-from tests.engine.test_resident_graph import FIND_PAIRS, POINT_SETS, RUN, trajectory
+from tests.engine.test_resident_graph import POINT_SETS, RUN, find_pairs, trajectory
 from tests.engine.toy_models import write_springs
 
 GRAPHS = ("auto", "device", "fixed", "host", "list")
@@ -125,19 +121,7 @@ def test_a_model_that_cannot_be_recorded(tmp_path: Path) -> None:
 
 
 def test_pairs_are_all_pairs(tmp_path: Path) -> None:
-    arrays = {}
-    for name, make in POINT_SETS.items():
-        points, centres, cutoff = make()
-        arrays |= {f"{name}/points": points, f"{name}/centres": centres, f"{name}/cutoff": cutoff}
-    np.savez(tmp_path / "sets.npz", **arrays)
-    found = {}
-    for device in ("cpu", "cuda"):
-        script = FIND_PAIRS.replace("(points)", f"(points).to('{device}')")
-        script = script.replace("stack(pairs)", "stack(pairs).cpu()")
-        assert device in script
-        command = [sys.executable, "-c", script, "sets.npz", f"{device}.npz"]
-        subprocess.run(command, cwd=tmp_path, env=engine_environment(), check=True)
-        found[device] = dict(np.load(tmp_path / f"{device}.npz"))
+    found = {device: find_pairs(tmp_path, device) for device in ("cpu", "cuda")}
     for name in POINT_SETS:
         pairs = [f[:, np.lexsort(f[::-1])] for f in (found["cpu"][name], found["cuda"][name])]
         np.testing.assert_array_equal(*pairs)
@@ -152,6 +136,6 @@ def test_a_run_does_not_grow(tmp_path: Path) -> None:
         trajectory(on_device("zif4-nequip-s", "cuda"), work / "run", steps=steps)
         log = (work / "run" / "log.lammps").read_text()
         peak = re.search(r"peak memory of a rank: (\d+)", log)
-        assert peak is not None, json.dumps(log[-2000:])
+        assert peak is not None, log[-2000:]
         peaks[steps] = int(peak[1])
     assert peaks[1000] <= 1.1 * peaks[50]

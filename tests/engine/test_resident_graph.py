@@ -35,8 +35,9 @@ sets = numpy.load(sys.argv[1])
 found = {}
 for name in {key.partition("/")[0] for key in sets}:
     points, centres, cutoff = (sets[f"{name}/{k}"] for k in ("points", "centres", "cutoff"))
-    pairs = torch.ops.mofmd.neighbor_pairs(torch.from_numpy(points), int(centres), float(cutoff))
-    found[name] = torch.stack(pairs).numpy()
+    points = torch.from_numpy(points).to(sys.argv[3])
+    pairs = torch.ops.mofmd.neighbor_pairs(points, int(centres), float(cutoff))
+    found[name] = torch.stack(pairs).cpu().numpy()
 numpy.savez(sys.argv[2], **found)
 """
 
@@ -80,16 +81,14 @@ POINT_SETS: dict[str, Callable[[], Points]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def pairs_found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+def find_pairs(work: Path, device: str = "cpu") -> dict[str, np.ndarray]:
     """Return pairs (2, P) of each set of points, from one process."""
-    work = tmp_path_factory.mktemp("pairs")
     arrays = {}
     for name, make in POINT_SETS.items():
         points, centres, cutoff = make()
         arrays |= {f"{name}/points": points, f"{name}/centres": centres, f"{name}/cutoff": cutoff}
     np.savez(work / "sets.npz", **arrays)
-    command = [sys.executable, "-c", FIND_PAIRS, "sets.npz", "found.npz"]
+    command = [sys.executable, "-c", FIND_PAIRS, "sets.npz", "found.npz", device]
     done = subprocess.run(
         [*sanitizer_preload(), *command],
         cwd=work,
@@ -100,6 +99,11 @@ def pairs_found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarra
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return dict(np.load(work / "found.npz"))
+
+
+@pytest.fixture(scope="module")
+def pairs_found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    return find_pairs(tmp_path_factory.mktemp("pairs"))
 
 
 @pytest.mark.parametrize("name", POINT_SETS)
