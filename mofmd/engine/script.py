@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from ase import Atoms
 
 from mofmd.engine.lammps_data import write_data
 from mofmd.engine.lammps_log import ThermoTable, parse_log
-from mofmd.engine.launch import Resources, environment, lammps_command
+from mofmd.engine.launch import Resources, environment, lammps_command, run_to_end
 from mofmd.errors import RunError
 
 
@@ -69,25 +68,16 @@ def run_script(
         work = Path(folder)
         write_data(work / "structure.data", atoms, type_names)
         (work / "in.lammps").write_text(script)
+        command = lammps_command("in.lammps", resources)
         try:
-            done = subprocess.run(
-                lammps_command("in.lammps", resources),
-                cwd=work,
-                env=environment(resources),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=time_limit_s,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise RunError(f"LAMMPS did not end within {error.timeout:g} s") from error
-    log = parse_log(done.stdout.splitlines())
-    if done.returncode != 0:
+            done = run_to_end(command, work, environment(resources), time_limit_s=time_limit_s)
+        except TimeoutError as error:
+            raise RunError(f"LAMMPS did not end within {time_limit_s:g} s") from error
+    log = parse_log(done.output.splitlines())
+    if done.status != 0:
         # a plugin that does not fit says so itself
-        lines = done.stdout.splitlines()
+        lines = done.output.splitlines()
         told = [line[7:] for line in lines if line.startswith("mofmd: ")]
-        reason = "\n".join([*told, *log.errors[:2]]) or done.stdout.strip()[-400:]
-        raise RunError(f"LAMMPS: {reason or f'exit status {done.returncode}'}")
-    return ScriptRun(done.stdout, log.close())
+        reason = "\n".join([*told, *log.errors[:2]]) or done.output.strip()[-400:]
+        raise RunError(f"LAMMPS: {reason or done.how}")
+    return ScriptRun(done.output, log.close())

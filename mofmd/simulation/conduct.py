@@ -11,11 +11,11 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mofmd.engine.mpi_guard import guarded
 from mofmd.errors import InputError
 from mofmd.simulation.deck import INTEGRITY, read_deck
 from mofmd.simulation.frames import cut_trajectory
@@ -245,17 +245,14 @@ class Conductor:
         return self.lmp.extract_variable(name) if self.lmp.has_id("variable", name) else None
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(comm: Any) -> int:
     """Run the deck in the current directory on this rank."""
-    from mpi4py import MPI
-
     parser = argparse.ArgumentParser(prog="python -m mofmd.simulation.conduct")
     parser.add_argument("--resume", action="store_true", help="continue from the last restart file")
     parser.add_argument("--from-stop", action="store_true", help="continue from where it stopped")
     parser.add_argument("--watch", type=int, nargs="*", default=[], help="stop without these")
     parser.add_argument("--threads", type=int, default=1, help="threads of each rank")
-    options = parser.parse_args(arguments)
-    comm = MPI.COMM_WORLD
+    options = parser.parse_args()
     lock = None
     try:
         if comm.rank == 0:
@@ -272,15 +269,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, on_signal(conductor.watch))
         return conductor.run()
-    except Exception as error:
-        # the other ranks wait in a collective call: nothing but an abort ends them
-        print(f"ERROR: {error}", flush=True)
-        comm.Abort(1)
-        raise
     finally:
         if lock is not None:
             lock.close()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

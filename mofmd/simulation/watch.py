@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mofmd.engine.mpi_guard import fail
 from mofmd.simulation.integrity import Limits, LocalAtoms, Violation, find_violation
 from mofmd.simulation.status import STOP_REQUEST, is_alive
 from mofmd.units import BOLTZMANN_EV_PER_K, EV_PER_G_PER_MOL_TO_A2_PER_PS2
@@ -93,10 +93,9 @@ class Watch:
             return
         try:
             self._look(step)
-        except Exception:
+        except Exception as error:
             # the other ranks may be waiting for this one: no way to stop them in good order
-            print(f"ERROR: the watch failed: {traceback.format_exc()}", flush=True)
-            self.comm.Abort(1)
+            fail(self.comm, error)
 
     def _look(self, step: int) -> None:
         # every rank does as rank 0 says, at the same step
