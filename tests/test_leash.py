@@ -29,11 +29,24 @@ def is_running(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_ends_with_its_holder(number: signal.Signals) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True
-    ) as holder:
+# before Linux 5.3, as in RHEL 8, there are no file descriptors of processes
+OLD_KERNEL = """
+import os, signal
+def missing(*_): raise OSError(38, "Function not implemented")
+os.pidfd_open = signal.pidfd_send_signal = missing
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "kernel"),
+    [(signal.SIGKILL, ""), (signal.SIGTERM, ""), (signal.SIGKILL, OLD_KERNEL)],
+)
+def test_ends_with_its_holder(tmp_path: Path, number: signal.Signals, kernel: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(kernel)
+    paths = filter(None, (str(tmp_path), os.environ.get("PYTHONPATH")))
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-c", HOLDER]
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         pids = [int(word) for word in holder.stdout.readline().split()]
         time.sleep(2)  # the leash takes hold

@@ -20,10 +20,10 @@ from mofmd.errors import InputError, RunError
 from mofmd.models.embedded import embedded_model
 from mofmd.simulation.deck import Deck, write_deck
 from mofmd.simulation.frames import cut_trajectory
+from mofmd.simulation.lock import lock_run
 from mofmd.simulation.potential import model_potential
 from mofmd.simulation.protocols import NPT, NST, NVE, NVT, MeltQuench, Protocol, VolumeGrid
 from mofmd.simulation.run import run_deck
-from mofmd.simulation.status import take_lock
 from mofmd.structures.zif import zif4
 from mofmd.trajectory.dump import read_dump
 from tests.silicon import silicon_deck, silicon_potential
@@ -139,7 +139,7 @@ def test_by_hand_from_a_restart_file(tmp_path: Path) -> None:
     wait_for_step(broken, 600)
     process.kill()
     process.wait()
-    take_lock(broken.directory, patience_s=20).close()
+    lock_run(broken.directory, patience_s=20).close()
     # a restart file each 500 steps; LAMMPS may have written one more before it noticed
     last = read_dump(broken.directory / "trajectory.dump").timesteps[-1]
     cut_trajectory(broken.directory / "trajectory.dump", int(last) // 500 * 500)

@@ -160,7 +160,7 @@ THERMO = (
         # without a word of LAMMPS's own it may have been anything: such a run can be resumed
         (
             THERMO + "kill -9 $$",
-            "LAMMPS was killed by SIGKILL in stage heat at step 0; its last",
+            r"LAMMPS was killed by SIGKILL \(out of memory\?\) in stage heat at step 0; its last",
             "interrupted",
         ),
         (

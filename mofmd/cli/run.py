@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 
 import typer
 
-STOPPED_STATUS = 75  # EX_TEMPFAIL of sysexits.h: try again later
-
 
 def run(
     deck: Annotated[Path, typer.Argument(help="Folder that `mofmd generate` wrote.")],
@@ -32,8 +30,10 @@ def run(
     from rich.console import Console
 
     from mofmd.engine.launch import Resources
+    from mofmd.engine.processes import own_age_s
     from mofmd.errors import StoppedError
     from mofmd.simulation.run import run_deck
+    from mofmd.simulation.stop_request import STOPPED_STATUS
 
     how: bool | Literal["from_stop"] = "from_stop" if from_stop else resume
     try:
@@ -43,6 +43,7 @@ def run(
             Console(),
             allow_edited=allow_edited,
             resume=how,
+            begun_s_ago=own_age_s(),
         )
     except StoppedError as stopped:
         typer.echo(str(stopped))

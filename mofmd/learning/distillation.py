@@ -42,7 +42,7 @@ from mofmd.learning.training import (
 )
 from mofmd.learning.validation import Expectation, check_frames, check_structure_of_frame
 from mofmd.models.deploy import Options
-from mofmd.simulation.status import lock_folder
+from mofmd.simulation.lock import lock_folder
 
 STATE = "state.json"
 SCHEMA = "mofmd-distil-2"

@@ -14,11 +14,11 @@ from ase import Atoms
 from mofmd.engine.launch import Resources
 from mofmd.errors import InputError, RunError
 from mofmd.learning.conditions import Condition
-from mofmd.simulation.conduct import LATEST, PREVIOUS, STOPPED
 from mofmd.simulation.deck import MANIFEST, Deck, is_deck_of, read_deck, write_deck
 from mofmd.simulation.integrity import Limits, LocalAtoms, find_violation, parse_limits
 from mofmd.simulation.potential import model_potential
 from mofmd.simulation.protocols.base import Dynamics
+from mofmd.simulation.restart import LATEST, PREVIOUS, STOPPED
 from mofmd.simulation.run import run_deck
 from mofmd.simulation.status import read_status
 from mofmd.simulation.timestep import check_timesteps

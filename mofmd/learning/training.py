@@ -37,7 +37,7 @@ from mofmd.models.deployed import DeployedModel, read_deployed
 from mofmd.models.environments import Framework, create_environment
 from mofmd.models.model_file import Family
 from mofmd.simulation.deck import file_sha256
-from mofmd.simulation.status import lock_folder
+from mofmd.simulation.lock import lock_folder
 
 RECORD = "training.json"
 SCHEMA = "mofmd-training-1"

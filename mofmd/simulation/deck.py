@@ -19,6 +19,7 @@ from mofmd.engine.files import folder_beside
 from mofmd.engine.lammps_data import lammps_rotation, render_data
 from mofmd.errors import InputError, MissingFileError
 from mofmd.simulation.integrity import find_limits, render_limits
+from mofmd.simulation.lock import is_going_on
 from mofmd.simulation.potential import (
     POTENTIAL_SCRIPT,
     AnyPotential,
@@ -29,7 +30,6 @@ from mofmd.simulation.potential import (
 )
 from mofmd.simulation.protocols.base import Protocol, Variable
 from mofmd.simulation.record import read_record
-from mofmd.simulation.status import is_locked
 from mofmd.simulation.timestep import check_timesteps
 from mofmd.structures.atom_types import AtomTypes
 
@@ -52,9 +52,9 @@ SCRIPTS = (
     "trajectory.in",
     "finish.in",
 )
-OUTPUTS = (
+# what a run makes; one from the beginning removes that of an earlier one
+RESULTS = (
     "log.lammps",
-    "output.txt",
     "trajectory.dump",
     "restart.new",
     "restart.latest",
@@ -64,10 +64,15 @@ OUTPUTS = (
     "failed.data",
     "final.data",
     "points.csv",
+)
+OUTPUTS = (
+    *RESULTS,
+    "output.txt",
     "driver.txt",
     "status.json",
     "stop.request",
     "run.lock",
+    "worker.lock",
 )
 UNITS = {
     "length": "angstrom",
@@ -321,8 +326,14 @@ def _check_way(directory: Path, overwrite: bool) -> None:
         raise InputError(
             f"{directory}: not empty and not a deck, so it is not overwritten ({error})"
         ) from error
-    if is_locked(directory):
+    if is_going_on(directory):
         raise InputError(f"{directory}: is being run; wait for the run or stop it first")
+
+
+def remove_results(directory: Path) -> None:
+    """Remove what a run of a deck has made, as one from the beginning must not find it."""
+    for name in RESULTS:
+        (directory / name).unlink(missing_ok=True)
 
 
 def _clear(directory: Path) -> None:

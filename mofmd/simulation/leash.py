@@ -7,11 +7,15 @@ outlives a driver that is killed, and the workers would idle with it until their
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
+
+from mofmd.engine.processes import find_process, is_alive
+
+INTERVAL_S = 0.5
 
 
 def put_on_leash(pid: int) -> subprocess.Popen[bytes]:
@@ -31,15 +35,22 @@ def put_on_leash(pid: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, start_new_session=True)
 
 
-def hold(holder: int, pid: int) -> None:
-    """Wait for the end of either process; if it is the holder's, end the other."""
-    with suppress(ProcessLookupError):  # either may have ended before this has begun
-        other = os.pidfd_open(pid)
+def hold(holder_pid: int, pid: int) -> None:
+    """Wait for the end of either process; if it is the holder's, end the other.
+
+    It looks every now and then: process file descriptors, which would wake it, need Linux 5.3, and
+    clusters run older kernels.
+    """
+    holder, other = find_process(holder_pid), find_process(pid)
+    if other is None:
+        return
+    while holder is not None and is_alive(holder):
+        if not is_alive(other):
+            return
+        time.sleep(INTERVAL_S)
+    if is_alive(other):
         with suppress(ProcessLookupError):
-            ended, _, _ = select.select([os.pidfd_open(holder), other], [], [])
-            if other in ended:
-                return
-        signal.pidfd_send_signal(other, signal.SIGTERM)
+            os.kill(pid, signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
 
 from mofmd.engine.lammps_log import LogParser, ThermoTable, read_log
-from mofmd.engine.launch import Launch, Resources, environment, python_command
-from mofmd.errors import RunError, StoppedError
+from mofmd.engine.launch import Launch, Resources, environment, how_it_ended, python_command
+from mofmd.errors import MofmdError, RunError, StoppedError
 from mofmd.simulation.deck import Deck, read_deck
+from mofmd.simulation.lock import lock_run
 from mofmd.simulation.progress import Progress, Reporter, choose_reporter
-from mofmd.simulation.status import (
-    STOP_REQUEST,
-    WATCHED_PID,
-    read_status,
-    take_lock,
-    write_status,
+from mofmd.simulation.restart import (
+    ANEW,
+    STOPPED,
+    must_begin_anew,
+    refuse_other_ranks,
+    require_stopped,
 )
+from mofmd.simulation.status import GOING_ON, now_utc, read_status, write_status
+from mofmd.simulation.stop_request import ask_to_stop, asked_within, take_back_request
 
 WORKER = "mofmd.simulation.conduct"
+# environment variable: id of a process without which a run shall not go on
+WATCHED_PID = "MOFMD_STOP_WITH_PID"
 LOCK_PATIENCE_S = 20.0
 
 
@@ -58,13 +63,14 @@ class Run:
     warnings: tuple[str, ...]
 
 
-def run_deck(
+def run_deck(  # noqa: PLR0913 - what is run, on what, and four options
     directory: Path,
     resources: Resources | None = None,
     console: Console | None = None,
     *,
     allow_edited: bool = False,
     resume: bool | Literal["from_stop"] = False,
+    begun_s_ago: float = 0.0,
 ) -> Run:
     """Run a deck to its end; however this function is left, no process of the run stays behind.
 
@@ -86,6 +92,9 @@ def run_deck(
         finished run is returned as it is. ``from_stop`` continues from the very step at which the
         run was asked to stop: it loses no step, but the trajectory is not the unbroken run's to
         the last bit.
+    begun_s_ago
+        When the launch was begun, of which this is part [s]: a request to stop that was made since
+        then is meant for this run, an older one for an earlier run.
 
     Raises
     ------
@@ -94,14 +103,36 @@ def run_deck(
     StoppedError
         If the run was asked to stop (SIGTERM, Ctrl-C, a file ``stop.request`` in the deck).
     """
+    begun = time.monotonic()
     resources = resources or Resources()
     deck = read_deck(directory, allow_edited=allow_edited)
     if resume and read_status(directory).get("state") == "finished":
         return _result(deck, 0.0, ())
-    take_lock(directory, LOCK_PATIENCE_S).close()
-    (directory / STOP_REQUEST).unlink(missing_ok=True)
-    if resume:
-        _refuse_other_ranks(directory, resources)
+    with lock_run(directory, LOCK_PATIENCE_S):
+        if must_begin_anew(directory):
+            resume = False
+        if resume:
+            refuse_other_ranks(directory, resources.ranks)
+        if resume == "from_stop":
+            require_stopped(directory)
+        if asked_within(directory, begun_s_ago + time.monotonic() - begun):
+            take_back_request(directory)
+            raise StoppedError(
+                f"{directory}: asked to stop before it began; nothing was done, and the request is "
+                "taken back: start it again"
+            )
+        take_back_request(directory)
+        return _run_locked(deck, resources, console, resume)
+
+
+def _run_locked(
+    deck: Deck,
+    resources: Resources,
+    console: Console | None,
+    resume: bool | Literal["from_stop"],
+) -> Run:
+    """Launch the worker and wait for it; ``status.json`` is true before, meanwhile and after."""
+    directory = deck.directory
     watched = [str(os.getpid()), *os.environ.get(WATCHED_PID, "").split()]
     arguments = ["--watch", *watched, "--threads", str(resources.threads)]
     if resume:
@@ -109,22 +140,49 @@ def run_deck(
     command = python_command(WORKER, arguments, resources)
     watch = _Follower(deck)
     try:
+        # from here on an older state holds no more, whatever becomes of the worker
+        write_status(
+            directory,
+            state="starting",
+            ranks=resources.ranks,
+            threads=resources.threads,
+            started_utc=now_utc(),
+            **{ANEW: not resume},
+        )
         with choose_reporter(console) as reporter:
             _follow(command, resources, watch, reporter)
-    except StoppedError:
-        raise
     except BaseException as error:
-        state = "stopped"
-        if isinstance(error, RunError):
-            state = "failed" if watch.parser.errors or watch.violation else "interrupted"
-        left = read_status(directory)
-        if left.get("state") not in ("failed", "finished"):  # the worker had no time to say so
-            message = str(error) or type(error).__name__
-            if isinstance(error, SystemExit):
-                message = "ended at once by a second signal; no state was saved"
-            write_status(directory, **{**left, "state": state, "error": message})
+        _record_end(watch, error)
+        if isinstance(error, OSError) and not isinstance(error, MofmdError):
+            raise RunError(
+                f"{directory}: cannot write there or start a process ({error}); mend that, then "
+                f"continue with `mofmd run {directory} --resume`"
+            ) from error
         raise
+    finally:
+        take_back_request(directory)
     return _result(deck, time.monotonic() - watch.began, tuple(watch.parser.warnings))
+
+
+def _record_end(watch: _Follower, error: BaseException) -> None:
+    """Write how a run ended that was not completed, unless the worker has."""
+    directory = watch.deck.directory
+    left = read_status(directory)
+    foreseen = isinstance(error, RunError | StoppedError | SystemExit | KeyboardInterrupt)
+    # otherwise something failed here, for which the worker was stopped
+    if left.get("state") not in GOING_ON and (foreseen or left.get("state") != "stopped"):
+        return
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        state, message = "stopped", "ended at once by a second signal; no state was saved"
+    elif isinstance(error, StoppedError):
+        state, message = "stopped", "asked to stop before LAMMPS could save a state"
+    elif isinstance(error, RunError):
+        state = "failed" if watch.parser.errors or watch.violation else "interrupted"
+        message = str(error)
+    else:
+        state, message = "interrupted", f"{type(error).__name__}: {error}"
+    with contextlib.suppress(OSError):  # unwritten, a run that nobody is at work on is interrupted
+        write_status(directory, **{**left, "state": state, "error": message})
 
 
 @dataclass
@@ -136,6 +194,7 @@ class _Follower:
     began: float = field(default_factory=time.monotonic)
     step: int = 0
     violation: str | None = None
+    asked_to_stop: bool = False
     _first: tuple[float, int] | None = None
 
     @property
@@ -178,12 +237,13 @@ def _follow(command: list[str], resources: Resources, watch: _Follower, reporter
     directory = watch.deck.directory
     last = ""
 
-    def ask_to_stop(_: int) -> None:
-        (directory / STOP_REQUEST).touch()
+    def on_signal(_: int) -> None:
+        watch.asked_to_stop = True
+        ask_to_stop(directory)
 
     with (
         (directory / "output.txt").open("w", encoding="utf-8") as output,
-        Launch(command, directory, environment(resources), ask_to_stop) as launch,
+        Launch(command, directory, environment(resources), on_signal) as launch,
     ):
         for line in launch.lines():
             output.write(line + "\n")
@@ -192,44 +252,54 @@ def _follow(command: list[str], resources: Resources, watch: _Follower, reporter
             if progress is not None:
                 reporter.show(progress)
         status = launch.wait()
-    if read_status(directory).get("state") == "stopped":
-        (directory / STOP_REQUEST).unlink(missing_ok=True)
-        raise StoppedError(
-            f"{directory}: stopped at step {read_status(directory)['step']} as asked, state saved; "
-            f"continue with `mofmd run {directory} --resume` (from the last regular restart file: "
-            "the unbroken run to the last bit), or with --from-stop (from this step)"
-        )
+    left = read_status(directory)
+    state = left.get("state")
+    if state == "finished" and watch.parser.finished:
+        if status != 0:  # nothing of the run was left to be done
+            watch.parser.warnings.append(f"LAMMPS {how_it_ended(status)} after the run's end")
+        return
     if watch.violation:
         raise RunError(
             f"{watch.violation}. The state is in {directory / 'restart.failed'} and failed.data. "
             "The model was driven beyond what it describes, or the timestep is too long"
         )
-    if status != 0 or not watch.parser.finished:
-        raise RunError(_failure(watch, status, last))
+    killed_while_asked = watch.asked_to_stop and not watch.parser.errors
+    if state == "stopped" or killed_while_asked:
+        raise StoppedError(_how_to_go_on(directory, left))
+    if state == "interrupted":
+        raise RunError(_how_to_go_on(directory, left))
+    raise RunError(_failure(watch, status, last))
+
+
+def _how_to_go_on(directory: Path, left: dict[str, Any]) -> str:
+    """Say where a run has stopped, and how it is continued."""
+    what = (
+        left.get("state") not in GOING_ON and left.get("error")
+    ) or "asked to stop before LAMMPS could save a state"
+    again = f"`mofmd run {directory} --resume`"
+    if left.get("saved") != STOPPED:
+        return f"{directory}: {what}; continue with {again}, from the last restart file if any"
+    return (
+        f"{directory}: {what}; continue with {again} (from the last regular restart file: the "
+        "unbroken run to the last bit), or with --from-stop (from this step)"
+    )
 
 
 def _failure(watch: _Follower, status: int, last: str) -> str:
     """Say why LAMMPS stopped, in its own words where it left any."""
     where = f"in stage {watch.parser.stage} at step {watch.step}" if watch.parser.stage else ""
-    files = f"(log: {watch.log}, all output: {watch.log.with_name('output.txt')})"
+    files = (
+        f"(log: {watch.log}, all output: {watch.log.with_name('output.txt')}). Once that is "
+        f"mended, continue with `mofmd run {watch.deck.directory} --resume`"
+    )
     if watch.parser.errors:
         return (
             f"LAMMPS stopped {where or 'before the first stage'}: {watch.parser.errors[0]} {files}"
         )
-    how = f"ended with status {status}"
-    if status < 0:
-        how = f"was killed by {signal.Signals(-status).name}"
-    return f"LAMMPS {how} {where or 'before the first stage'}; its last words: {last!r} {files}"
-
-
-def _refuse_other_ranks(directory: Path, resources: Resources) -> None:
-    """Another number of ranks sums forces in another order: no longer the same run."""
-    before = read_status(directory).get("ranks")
-    if before is not None and before != resources.ranks:
-        raise RunError(
-            f"{directory}: was begun on {before} ranks and cannot be the same run on "
-            f"{resources.ranks}; resume it with --ranks {before}, or start it again"
-        )
+    return (
+        f"LAMMPS {how_it_ended(status)} {where or 'before the first stage'}; its last words: "
+        f"{last!r} {files}"
+    )
 
 
 def _result(deck: Deck, wall_s: float, warnings: tuple[str, ...]) -> Run:

@@ -10,14 +10,16 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mofmd.engine.mpi_guard import fail
+from mofmd.engine.processes import Process, is_alive
 from mofmd.simulation.integrity import Limits, LocalAtoms, Violation, find_violation
-from mofmd.simulation.status import STOP_REQUEST, is_alive
+from mofmd.simulation.stop_request import is_asked_to_stop
 from mofmd.units import BOLTZMANN_EV_PER_K, EV_PER_G_PER_MOL_TO_A2_PER_PS2
 
 STATUS_INTERVAL_S = 2.0
@@ -29,6 +31,18 @@ RUNAWAY_FACTOR = 10  # times the protocol's highest temperature
 ENERGY_MARGIN_EV = 2.0
 
 FIX = "mofmd_watch"
+
+
+class StopReason(Enum):
+    """Why a run stops before its end, in words."""
+
+    ASKED = "asked to stop"
+    ALONE = "stopped, as the process that waited for it has gone,"
+
+    @property
+    def state(self) -> str:
+        """State of a run that has stopped so."""
+        return "stopped" if self is StopReason.ASKED else "interrupted"
 
 
 @dataclass
@@ -47,7 +61,7 @@ class Watch:
         Highest temperature that is meant to occur.
     directory
         Of the deck.
-    watched_pids
+    watched
         Processes that wait for this run; when one is gone, the run stops.
     report
         Called on rank 0 every other second, with step and temperature.
@@ -59,10 +73,11 @@ class Watch:
     n_atoms: int
     hottest_kelvin: float
     directory: Path
-    watched_pids: tuple[int, ...]
+    watched: tuple[Process, ...]
     report: Callable[[int, float], None]
     signalled: bool = False
-    stopped: bool = False
+    stop_reason: StopReason | None = None
+    is_called: bool = False
     violation: Violation | None = None
     violation_step: int = 0
     start_energy_eV: float | None = None
@@ -78,6 +93,7 @@ class Watch:
 
     def remove(self, step: int) -> None:
         """Look at the last step of a part, then stop watching: no part passes unchecked."""
+        self.is_called = False
         if not self.violation:
             self._check(step)
         self.lmp.command(f"unfix {FIX}")
@@ -89,8 +105,9 @@ class Watch:
 
     def _called(self, _: Any, step: int, *__: Any) -> None:
         """Look at a step; an exception here would be lost inside LAMMPS, so none leaves."""
-        if self.stopped or self.violation:
+        if self.stop_reason or self.violation:
             return
+        self.is_called = True
         try:
             self._look(step)
         except Exception as error:
@@ -100,18 +117,19 @@ class Watch:
     def _look(self, step: int) -> None:
         # every rank does as rank 0 says, at the same step
         check, stop = self.comm.bcast(
-            (self.share < CHECK_SHARE, self._asked_to_stop()) if self.comm.rank == 0 else None
+            (self.share < CHECK_SHARE, self.reason_to_stop()) if self.comm.rank == 0 else None
         )
         if check:
             self._check(step)
         if stop or self.violation:
-            self.stopped = stop
+            self.stop_reason = stop
             self.lmp.lib.lammps_force_timeout(self.lmp.lmp)
 
-    def _asked_to_stop(self) -> bool:
-        if self.signalled or (self.directory / STOP_REQUEST).exists():
-            return True
-        return not all(map(is_alive, self.watched_pids))
+    def reason_to_stop(self) -> StopReason | None:
+        """Why the run should stop, if it should; for rank 0."""
+        if self.signalled or is_asked_to_stop(self.directory):
+            return StopReason.ASKED
+        return None if all(map(is_alive, self.watched)) else StopReason.ALONE
 
     def _check(self, step: int) -> None:
         begun = time.monotonic()
