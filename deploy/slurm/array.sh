@@ -17,10 +17,13 @@ cd @DIRECTORY@ || exit 1
 members=(@MEMBERS@)
 member=${members[$SLURM_ARRAY_TASK_ID]}
 
+# not by a signal: at pre-emption SLURM signals mofmd too, and a second signal ends it at once
+asked=
+trap 'asked=1; touch "members/$member/stop.request"' TERM
 @MOFMD@ run "members/$member" --ranks @RANKS@ --threads @THREADS@ --resume &
 run=$!
-# not by a signal: at pre-emption SLURM signals mofmd too, and a second signal ends it at once
-trap 'touch "members/$member/stop.request"' TERM
+# a request that is older than mofmd is not meant for it
+if [ -n "$asked" ]; then touch "members/$member/stop.request"; fi
 status=
 while [ -z "$status" ]; do
   wait "$run"
@@ -28,7 +31,10 @@ while [ -z "$status" ]; do
   # a signal ends `wait` while the run is still saving its state
   if kill -0 "$run" 2>/dev/null; then status=; fi
 done
-if [ "$status" -eq 75 ] && command -v scontrol >/dev/null; then
-  scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
+# 143: the signal came before mofmd could take it
+if [ "$status" -eq 75 ] || { [ -n "$asked" ] && [ "$status" -eq 143 ]; }; then
+  if command -v scontrol >/dev/null; then
+    scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"
+  fi
 fi
 exit "$status"

@@ -71,9 +71,10 @@ def run(
 ) -> None:
     """Run all members that are not finished; run it again after whatever happened."""
     from mofmd.engine.launch import Resources
-    from mofmd.errors import InputError, StoppedError
+    from mofmd.errors import InputError, RunError, StoppedError
     from mofmd.simulation.ensemble import count_states, read_ensemble
     from mofmd.simulation.ensemble_run import Workers, run_ensemble, write_slurm_array
+    from mofmd.simulation.stop_request import STOPPED_STATUS
 
     ensemble = read_ensemble(directory)
     resources = Resources(ranks, threads)
@@ -102,7 +103,10 @@ def run(
         run_ensemble(ensemble, chosen, report, retry_failed=retry_failed)
     except StoppedError as stopped:
         typer.echo(str(stopped))
-        raise typer.Exit(75) from stopped
+        raise typer.Exit(STOPPED_STATUS) from stopped
+    except RunError:
+        _list_unfinished(ensemble)
+        raise
     if count_states(ensemble) != {"finished": len(ensemble.members)}:
         _list_unfinished(ensemble)
         raise typer.Exit(1)
@@ -132,8 +136,9 @@ def collect(directory: Folder) -> None:
 
 def _list_unfinished(ensemble: Ensemble) -> None:
     for member in ensemble.members:
-        if member.state in ("failed", "interrupted", "stopped"):
-            typer.echo(f"{member.name}: {member.state}: {member.reason}")
+        state = member.state
+        if state in ("failed", "interrupted", "stopped", "missing"):
+            typer.echo(f"{member.name}: {state}: {member.reason}".removesuffix(": "))
 
 
 def _varied(words: list[str]) -> dict[str, list[Any]]:

@@ -22,6 +22,7 @@ import numpy as np
 from mofmd.engine.files import write_atomic
 from mofmd.engine.lammps_log import read_log
 from mofmd.errors import InputError
+from mofmd.simulation.deck import MANIFEST
 from mofmd.simulation.generate import Request, generate_deck
 from mofmd.simulation.record import read_record
 from mofmd.simulation.run import join_parts
@@ -31,6 +32,7 @@ SCHEMA = "mofmd-ensemble-1"
 RECORD = "ensemble.json"
 MEMBERS = "members"
 RESULTS = "results.csv"
+MISSING = "missing"
 AVERAGED = ("Temp", "PotEng", "Press", "Volume")
 
 
@@ -54,13 +56,19 @@ class Member:
 
     @property
     def state(self) -> str:
-        """``waiting``, ``running``, ``finished``, ``failed``, ``stopped`` or ``interrupted``."""
-        return run_state(self.directory)
+        """State of its run (see `run_state`), or ``missing`` where its deck is gone."""
+        return run_state(self.directory) if self._has_deck else MISSING
 
     @property
     def reason(self) -> str:
-        """Why it failed or stopped; empty where it did not."""
+        """Why it failed, stopped or is missing; empty where it did not."""
+        if not self._has_deck:
+            return f"{self.directory / MANIFEST} is gone; put its folder back"
         return str(read_status(self.directory).get("error") or "")
+
+    @property
+    def _has_deck(self) -> bool:
+        return (self.directory / MANIFEST).is_file()
 
     @property
     def progress(self) -> str:
@@ -68,7 +76,7 @@ class Member:
         found = read_status(self.directory)
         if not found.get("stage"):
             return ""
-        text = f"{found['stage']}, step {found['step']} of {found['total_steps']}"
+        text = f"{found['stage']}, step {found.get('step')} of {found.get('total_steps')}"
         if found.get("temperature_K") is not None:
             text += f", {found['temperature_K']:.0f} K"
         return text

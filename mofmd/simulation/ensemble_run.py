@@ -1,4 +1,4 @@
-"""Running ensembles: workers of this machine or of SLURM jobs through Parsl, or SLURM arrays."""
+"""Running ensembles: on this machine, in SLURM jobs through Parsl, or as a SLURM array."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 import queue
 import shlex
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, as_completed
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -18,15 +18,18 @@ from typing import Any, Literal
 
 from mofmd.engine.files import write_atomic
 from mofmd.engine.launch import Resources, find_program
-from mofmd.errors import InputError, MissingFileError, StoppedError
-from mofmd.simulation.ensemble import Ensemble, Member
+from mofmd.errors import InputError, MissingFileError, RunError, StoppedError
+from mofmd.simulation.ensemble import MISSING, Ensemble, Member
+from mofmd.simulation.ensemble_member import Slot, Task, run_in_slot, run_member
 from mofmd.simulation.leash import put_on_leash
-from mofmd.simulation.status import STOP_REQUEST, WATCHED_PID, read_status, write_status
+from mofmd.simulation.lock import lock_folder
+from mofmd.simulation.status import GOING_ON, read_status
+from mofmd.simulation.stop_request import ask_to_stop, take_back_request
 
-STOPPED_STATUS = 75  # as `mofmd run` exits when it was asked to stop
-ATTEMPTS = 3  # of a member that is killed again and again without a word
 HEARTBEAT_S = 3
 LOST_AFTER_S = 15
+POLL_S = 0.5
+INTERCHANGE = "parsl.executors.high_throughput.interchange"
 ARRAY_SCRIPT = "array.sh"
 WALLTIME = "24:00:00"
 
@@ -76,7 +79,8 @@ def run_ensemble(
 ) -> None:
     """Run all members that are not finished; each continues from its last restart file.
 
-    The driver and the members may be killed at any moment: run it again.
+    The driver and the members may be killed at any moment: run it again. Each member ends by
+    itself, whatever becomes of the others.
 
     Parameters
     ----------
@@ -87,25 +91,31 @@ def run_ensemble(
     report
         Called with each member that has ended.
     retry_failed
-        Also members that failed, from their beginning.
+        Also members that failed; those that broke an integrity check from their beginning.
 
     Raises
     ------
     StoppedError
         If the driver was asked to stop (SIGTERM, Ctrl-C); running members have saved their state.
+    RunError
+        If another driver runs this ensemble, or members could not be begun: their names, and why.
     """
     done = ("finished",) if retry_failed else ("finished", "failed")
-    todo = [member for member in ensemble.members if member.state not in done]
-    if not todo:
-        return
-    stop = threading.Event()
-    old = {number: signal.signal(number, lambda *_: stop.set()) for number in (
-        signal.SIGTERM, signal.SIGINT)}  # fmt: skip
-    try:
-        _run_with_parsl(ensemble, todo, workers, report, stop)
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+    how = " by SIGTERM or Ctrl-C to its process"
+    with lock_folder(ensemble.directory, "driver of this ensemble", how), _stop_on_signal() as stop:
+        states = {member.name: member.state for member in ensemble.members}
+        todo = [each for each in ensemble.members if states[each.name] not in (*done, MISSING)]
+        errors = {m.name: m.reason for m in ensemble.members if states[m.name] == MISSING}
+        for member in todo:
+            if states[member.name] not in GOING_ON:
+                take_back_request(member.directory)  # of a driver that was killed
+        errors |= _run(ensemble, todo, workers, report, stop)
+    if errors:
+        told = "\n".join(f"{name}: {error}" for name, error in sorted(errors.items()))
+        raise RunError(
+            f"{ensemble.directory}: {len(errors)} of {len(ensemble.members)} members could not be "
+            f"run:\n{told}"
+        )
     if stop.is_set():
         raise StoppedError(
             f"{ensemble.directory}: stopped as asked; go on with "
@@ -113,81 +123,89 @@ def run_ensemble(
         )
 
 
-def _run_with_parsl(
+@contextmanager
+def _stop_on_signal() -> Iterator[threading.Event]:
+    """Give an event that the signals to stop set; outside the main thread none arrive."""
+    stop = threading.Event()
+    hears = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) if hears else ()
+    old = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _run(
     ensemble: Ensemble,
-    todo: list[Member],
+    todo: Sequence[Member],
     workers: Workers,
     report: Callable[[Member], None],
     stop: threading.Event,
-) -> None:
-    import parsl
+) -> dict[str, str]:
+    """Run members; return why some could not be, by their names."""
+    errors: dict[str, str] = {}
+    if not todo:
+        return errors
+    with _pool(ensemble, workers) as submit:
+        waiting = {submit(_task(member, workers)): member for member in todo}
+        try:
+            is_asked = False
+            while waiting:
+                ended, _ = wait(waiting, timeout=POLL_S, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    member = waiting.pop(future)
+                    if error := _why_not(future):
+                        errors[member.name] = error
+                    report(member)
+                if stop.is_set() and not is_asked:
+                    is_asked = True
+                    _stop_members(waiting.values())
+        except BaseException:
+            _stop_members(waiting.values())  # leaving the pool waits for them
+            raise
+    return errors
 
-    # Parsl starts its own programs by name; they lie beside this Python
-    os.environ["PATH"] = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    slots = _local_slots(workers) if workers.where == "local" else None
+
+def _why_not(future: Future[str]) -> str:
+    """Why a member could not be run; empty if it could."""
+    error = future.exception()
+    return future.result() if error is None else f"{type(error).__name__}: {error}"
+
+
+def _stop_members(members: Iterable[Member]) -> None:
+    """Ask members to stop; those that have not begun stop as they begin."""
+    for member in members:
+        with suppress(OSError):  # its folder may be gone
+            ask_to_stop(member.directory)
+
+
+@contextmanager
+def _pool(ensemble: Ensemble, workers: Workers) -> Iterator[Callable[[Task], Future[str]]]:
+    """Workers that take tasks: threads that launch on this machine, or Parsl's in SLURM jobs."""
+    if workers.where == "local":
+        slots: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+        for slot in share_out(sorted(os.sched_getaffinity(0)), workers):
+            slots.put(slot)
+        with ThreadPoolExecutor(workers.count) as pool:
+            yield lambda task: pool.submit(run_in_slot, slots, task)
+        return
+    from parsl.concurrent import ParslPoolExecutor
+    from parsl.dataflow.dflow import DataFlowKernel
+
     config = parsl_config(ensemble.directory, workers)
-    with parsl.load(config):
-        if workers.where == "slurm":
-            put_on_leash(config.executors[0].interchange_proc.pid)
-        app = parsl.python_app(run_in_slot if slots else run_member)
-        futures: dict[Future[int], Member] = {
-            app(*((slots,) if slots else ()), _task(member, workers)): member for member in todo
-        }
-        threading.Thread(target=_stop_members, args=(todo, stop), daemon=True).start()
-        for future in as_completed(futures):
-            future.result()
-            report(futures[future])
-
-
-@dataclass(frozen=True)
-class Task:
-    """One member to run.
-
-    Parameters
-    ----------
-    directory
-        Its deck.
-    resources
-        Ranks and threads.
-    resume
-        Whether it continues from its last restart file.
-    """
-
-    directory: str
-    resources: Resources
-    resume: bool
-
-
-@dataclass(frozen=True)
-class Slot:
-    """What one worker of this machine may use.
-
-    Parameters
-    ----------
-    cores
-        Numbers of its cores.
-    gpu
-        Its GPU; None leaves what the environment says.
-    """
-
-    cores: tuple[int, ...]
-    gpu: str | None
+    with DataFlowKernel(config) as kernel:
+        put_on_leash(config.executors[0].interchange_proc.pid)
+        parsl_pool = ParslPoolExecutor(dfk=kernel)
+        yield lambda task: parsl_pool.submit(run_member, task)
 
 
 def _task(member: Member, workers: Workers) -> Task:
+    broke = member.state == "failed" and "violation" in read_status(member.directory)
     return Task(
-        directory=str(member.directory.resolve()),
-        resources=workers.resources,
-        resume=member.state != "failed",
+        directory=str(member.directory.resolve()), resources=workers.resources, resume=not broke
     )
-
-
-def _local_slots(workers: Workers) -> queue.SimpleQueue[Slot]:
-    """Deal out the cores of this machine, and the GPUs, to the workers."""
-    slots: queue.SimpleQueue[Slot] = queue.SimpleQueue()
-    for slot in share_out(sorted(os.sched_getaffinity(0)), workers):
-        slots.put(slot)
-    return slots
 
 
 def share_out(cores: Sequence[int], workers: Workers) -> list[Slot]:
@@ -202,78 +220,29 @@ def share_out(cores: Sequence[int], workers: Workers) -> list[Slot]:
     ]
 
 
-def run_in_slot(slots: queue.SimpleQueue[Slot], task: Task) -> int:
-    """Run one member on the cores and the GPU of the next free slot."""
-    slot = slots.get()
-    try:
-        return run_member(task, slot)
-    finally:
-        slots.put(slot)
-
-
-def run_member(task: Task, slot: Slot | None = None) -> int:
-    """Run one member; return the exit status of its last attempt."""
-    directory = Path(task.directory)
-    command = [str(find_program("mofmd")), "run", task.directory]
-    command += ["--ranks", str(task.resources.ranks), "--threads", str(task.resources.threads)]
-    # the driver, or the worker in a SLURM job: the member ends with it
-    env = {**os.environ, WATCHED_PID: str(os.getpid())}
-    if slot and slot.gpu is not None:
-        env["CUDA_VISIBLE_DEVICES"] = slot.gpu
-    status = 0
-    for attempt in range(ATTEMPTS):
-        if (directory / STOP_REQUEST).exists():
-            (directory / STOP_REQUEST).unlink()
-            return STOPPED_STATUS
-        again = ["--resume"] if task.resume or attempt else []
-        with (directory / "driver.txt").open("w") as output:
-            process = subprocess.Popen([*command, *again], env=env, stdout=output, stderr=output)
-            if slot:
-                os.sched_setaffinity(process.pid, slot.cores)  # before it starts LAMMPS
-            status = process.wait()
-        state = read_status(directory).get("state")
-        if status != 0 and state is None:  # refused before it began
-            words = (directory / "driver.txt").read_text(errors="replace").strip()
-            write_status(directory, state="failed", error=words or f"exit status {status}")
-        if state != "interrupted":
-            break
-    return status
-
-
-def _stop_members(members: list[Member], stop: threading.Event) -> None:
-    """Once asked to stop, ask every member; those that have not begun stop as they begin."""
-    stop.wait()
-    for member in members:
-        if member.state not in ("finished", "failed"):
-            (member.directory / STOP_REQUEST).touch()
-
-
 def parsl_config(directory: Path, workers: Workers) -> Any:
-    """Parsl's configuration: threads that launch on this machine, or workers in SLURM jobs."""
+    """Parsl's configuration: workers in SLURM jobs."""
     from parsl.config import Config
     from parsl.executors import HighThroughputExecutor
-    from parsl.executors.threads import ThreadPoolExecutor
     from parsl.providers import SlurmProvider
 
-    if workers.where == "local":
-        # threads of the driver: nothing of Parsl outlives a driver that is killed
-        executor: Any = ThreadPoolExecutor(label="members", max_threads=workers.count)
-    else:
-        executor = HighThroughputExecutor(
-            label="members",
-            max_workers_per_node=workers.count,
-            # block: each worker, and the member it runs, keeps to its own share of the cores
-            cpu_affinity="block" if workers.count > 1 else "none",
-            available_accelerators=list(workers.gpus),
-            heartbeat_period=HEARTBEAT_S,
-            heartbeat_threshold=LOST_AFTER_S,
-            provider=SlurmProvider(
-                nodes_per_block=workers.nodes,
-                walltime=workers.walltime,
-                scheduler_options=workers.options,
-                worker_init=f"export PATH={shlex.quote(str(Path(sys.prefix) / 'bin'))}:$PATH",
-            ),
-        )
+    executor = HighThroughputExecutor(
+        label="members",
+        # by its module: the program of that name is found on PATH only in an active environment
+        interchange_launch_cmd=[sys.executable, "-m", INTERCHANGE],
+        max_workers_per_node=workers.count,
+        # block: each worker, and the member it runs, keeps to its own share of the cores
+        cpu_affinity="block" if workers.count > 1 else "none",
+        available_accelerators=list(workers.gpus),
+        heartbeat_period=HEARTBEAT_S,
+        heartbeat_threshold=LOST_AFTER_S,
+        provider=SlurmProvider(
+            nodes_per_block=workers.nodes,
+            walltime=workers.walltime,
+            scheduler_options=workers.options,
+            worker_init=f"export PATH={shlex.quote(str(Path(sys.prefix) / 'bin'))}:$PATH",
+        ),
+    )
     return Config(
         run_dir=str(directory / "parsl"), executors=[executor], initialize_logging=False, retries=0
     )
