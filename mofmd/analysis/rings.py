@@ -23,7 +23,7 @@ from mofmd.analysis.coordination import ZN_N_CUTOFF_A
 from mofmd.analysis.king_search import search_king_rings
 from mofmd.analysis.observable import Observable, Record, Stamp, series_table
 from mofmd.analysis.result import Column, Result, Table
-from mofmd.analysis.ring_search import Graph, distance_tables, search_rings
+from mofmd.analysis.ring_search import Graph, distance_tables, is_bipartite, search_rings
 from mofmd.analysis.statistics import mean_of_series
 from mofmd.errors import InputError
 from mofmd.trajectory.frame import Frame
@@ -140,17 +140,22 @@ def graph_rings(  # noqa: PLR0913 - a graph is three of them
     chosen = np.zeros(n_vertices, dtype=np.bool_)
     chosen[list(range(n_vertices) if roots is None else roots)] = True
     graph = Graph(*adjacency(n_vertices, edges[:, 0], edges[:, 1], images), chosen)
+    sizes = np.arange(3, depth + 1)
+    counted = sizes  # vertices of a ring that it is counted at
     if kind == "king":
         through = search_king_rings(graph, depth)
-    else:
+    elif is_bipartite(graph):
+        # every other vertex of a ring is a chosen one
+        counted = sizes // 2
         through = search_rings(graph, depth, distance_tables(graph, depth // 2))
-    # a ring of n vertices is found once, and counted at each of its vertices
-    sizes = np.arange(3, depth + 1)
+    else:
+        graph = graph._replace(chosen=np.ones(n_vertices, dtype=np.bool_))
+        through = search_rings(graph, depth, distance_tables(graph, depth // 2))
     totals = through[:, 3:].sum(axis=0)
-    if (totals % sizes).any():
+    if (totals % counted).any():
         raise RuntimeError("rings: counts at the vertices do not add up to whole rings")
     counts = through[chosen][:, 3:] if roots is not None else through[:, 3:]
-    return RingStatistics(sizes, totals // sizes, counts.copy())
+    return RingStatistics(sizes, totals // counted, counts.copy())
 
 
 @dataclass(eq=False)
