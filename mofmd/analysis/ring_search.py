@@ -410,7 +410,9 @@ def _mark(top: int, before: np.ndarray, below: np.ndarray, queue: np.ndarray) ->
 
 
 @compiled
-def _walks(top: int, other: int, m: int, ways: Ways, graph: Graph, tables: Tables) -> int:
+def _walks(  # noqa: PLR0913, PLR0917 - the ends, and what is known of the graph
+    top: int, other: int, m: int, ways: Ways, graph: Graph, tables: Tables
+) -> int:
     """Count the walks of pairs m apart, from (root, other) to (top, root).
 
     The first one goes up to ``top``, the second one down from ``other``: the same vertex in a ring
@@ -469,5 +471,3 @@ def _merge(state: np.ndarray, n: int, size: int) -> int:
             last += 1
             state[last] = pairs[k]
     return last + 1
-
-

@@ -19,12 +19,13 @@ import numpy as np
 
 from mofmd.analysis.bond_graph import adjacency
 from mofmd.analysis.building_units import Cutoffs, Net, find_net, find_units
-from mofmd.analysis.coordination import ZN_N_CUTOFF_A
 from mofmd.analysis.king_search import search_king_rings
+from mofmd.analysis.metal_donors import CUTOFFS_A
 from mofmd.analysis.observable import Observable, Record, Stamp, series_table
 from mofmd.analysis.result import Column, Result, Table
 from mofmd.analysis.ring_search import Graph, distance_tables, is_bipartite, search_rings
 from mofmd.analysis.statistics import mean_of_series
+from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.trajectory.frame import Frame
 
@@ -59,8 +60,7 @@ class RingStatistics:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.sizes, self.per_cell, self.per_node):
-            array.setflags(write=False)
+        freeze(self, "sizes", "per_cell", "per_node")
 
     def as_dict(self) -> dict[int, int]:
         """Size to number per cell, of the sizes that occur."""
@@ -169,8 +169,8 @@ class Rings(Observable):
     depth
         Largest size, nodes and linkers counted; the paper's is 32.
     metal_cutoffs_A
-        Longest bond of each (metal, donor) pair [Å]; the paper's is 2.5 Å for Zn-N. Others: 1.25
-        times the sum of the covalent radii.
+        Longest bond of (metal, donor) pairs [Å]; 2.5 Å for Zn-N, which is the paper's, and 1.25
+        times the sum of the covalent radii for pairs that are not given.
     kind
         ``primitive``, the paper's, or ``king``.
     interval_ps, cut
@@ -185,7 +185,7 @@ class Rings(Observable):
         """Begin with no frame."""
         self._record = Record()
         self._nodes = 1
-        self._cutoffs: Cutoffs = self.metal_cutoffs_A or {("Zn", "N"): ZN_N_CUTOFF_A}
+        self._cutoffs: Cutoffs = {**CUTOFFS_A, **(self.metal_cutoffs_A or {})}
 
     @property
     def name(self) -> str:
@@ -197,10 +197,12 @@ class Rings(Observable):
         self._units = find_units(frame, metal_cutoffs_A=self._cutoffs)
         if not self._units.n_nodes or not self._units.n_linkers:
             raise InputError(
-                f"rings: {self._units.n_nodes} metal nodes and {self._units.n_linkers} linkers in "
-                "the first frame; both are needed"
+                f"{self.name}: {self._units.n_nodes} metal nodes and {self._units.n_linkers} "
+                "linkers in the first frame; both are needed"
             )
         self._nodes = self._units.n_nodes
+        if not len(find_net(self._units).edges):
+            raise InputError(f"{self.name}: no node is bonded to a linker in the first frame")
 
     def measure(self, frame: Frame) -> np.ndarray:
         """Rings of each size per cell."""
@@ -220,7 +222,7 @@ class Rings(Observable):
         series = np.array(self._record.series)
         return Result(
             name=self.name,
-            definition=DEFINITIONS[self.kind],
+            definition=f"{DEFINITIONS[self.kind]}; all of size {self.depth} at most",
             settings={
                 "kind": self.kind,
                 "depth": self.depth,
