@@ -65,7 +65,6 @@ def element_radii(species: Species, radii_A: Mapping[str, float] | None = None) 
     unknown = [name for name in species.elements if name not in table]
     if unknown:
         raise InputError(
-            f"radii_A: {unknown[0]!r} is no chemical element; give its radius, such as "
-            f"radii_A={{{unknown[0]!r}: 2.0}} (command line: --set pores.radii_A={unknown[0]}:2.0)"
+            f"species: {unknown[0]!r} is not a chemical element; give type names (--types)"
         )
     return {name: table[name] for name in species.elements}

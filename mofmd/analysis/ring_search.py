@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mofmd.compiled import compiled, inlined
+from mofmd.compiled import compiled, grown, inlined
 from mofmd.errors import InputError
 
 BITS = 7
@@ -178,10 +178,10 @@ def _tables(graph: Graph, reach: int, size: int) -> tuple[np.ndarray, np.ndarray
             room *= 2
         end = begins[v] + room
         if end > len(all_keys):
-            grown = np.empty(2 * end, dtype=np.int64)
-            grown[: len(all_keys)] = all_keys
-            all_keys = grown
-            more = np.empty(len(grown), dtype=np.uint8)
+            longer = np.empty(2 * end, dtype=np.int64)
+            longer[: len(all_keys)] = all_keys
+            all_keys = longer
+            more = np.empty(len(longer), dtype=np.uint8)
             more[: len(all_distances)] = all_distances
             all_distances = more
         own = all_keys[begins[v] : end]
@@ -266,9 +266,7 @@ def shortest_ways(
     while level <= length:
         if level == 0:
             if n_ways == len(ways):
-                grown = np.empty((2 * len(ways), ways.shape[1]), dtype=np.int64)
-                grown[: len(ways)] = ways
-                ways = grown
+                ways = grown(ways)
             ways[n_ways, : length + 1] = way
             n_ways += 1
             level += 1
@@ -441,9 +439,7 @@ def _walks(  # noqa: PLR0913, PLR0917 - the ends, and what is known of the graph
                     if not _apart(nodes[up], nodes[down], m, graph, tables):
                         continue
                     if n_following == len(following):
-                        grown = np.empty((4 * len(following), 3), dtype=np.int64)
-                        grown[:n_following] = following
-                        following = grown
+                        following = grown(following)
                     following[n_following, 0] = up
                     following[n_following, 1] = down
                     following[n_following, 2] = state[s, 2]
