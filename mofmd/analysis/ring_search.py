@@ -19,7 +19,7 @@ import numpy as np
 from mofmd.compiled import compiled, grown, inlined
 from mofmd.errors import InputError
 
-BITS = 7
+BITS = 10  # of an image in one direction
 HALF = 1 << (BITS - 1)
 LAST_BIT = 62
 STATES = 16  # room for pairs, at first

@@ -23,7 +23,13 @@ from mofmd.analysis.king_search import search_king_rings
 from mofmd.analysis.metal_donors import CUTOFFS_A
 from mofmd.analysis.observable import Observable, Record, Stamp, series_table
 from mofmd.analysis.result import Column, Result, Table
-from mofmd.analysis.ring_search import Graph, distance_tables, is_bipartite, search_rings
+from mofmd.analysis.ring_search import (
+    HALF,
+    Graph,
+    distance_tables,
+    is_bipartite,
+    search_rings,
+)
 from mofmd.analysis.statistics import mean_of_series
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
@@ -37,7 +43,7 @@ DEFINITIONS: dict[Kind, str] = {
     "king": "King's rings of the node-linker net, infinite periodic graph: the shortest way back "
     "at one vertex at least (King 1967)",
 }
-DEPTH_MAX = 64  # ring size; images are packed into seven bits a direction
+DEPTH_MAX = 64
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ def graph_rings(  # noqa: PLR0913 - a graph is three of them
     if not 3 <= depth <= DEPTH_MAX:
         raise InputError(f"depth: {depth}, expected 3 to {DEPTH_MAX}")
     reach = depth // 2 if kind == "primitive" else depth - 2
-    if len(images) and abs(images).max() > 1 and abs(images).max() * reach >= DEPTH_MAX:
+    if len(images) and abs(images).max() * reach >= HALF:
         raise InputError(
             f"net: an edge reaches {abs(images).max()} cells away; use a supercell or put the "
             "vertices together"
