@@ -45,14 +45,13 @@ class Span:
         InputError
             If it holds no frame.
         """
-        steps = []
         last: RawFrame | None = None
         with closing(source.raw_frames()) as frames:
             first = next(frames, None)
             if first is None:
                 raise InputError("trajectory: no frames to average over")
             parsed = first.decode()
-            steps.append(parsed.step)
+            steps = [first.step]
             for last in frames:
                 steps.append(last.step)
         end = parsed if last is None else last.decode()
@@ -62,7 +61,7 @@ class Span:
         if start_ps is not None and start_ps > parsed.time_ps and length > 0:
             # times between them by their steps
             passed = (start_ps - parsed.time_ps) / length
-            step = parsed.step + passed * (end.step - parsed.step)
+            step = steps[0] + passed * (steps[-1] - steps[0])
             begin = sum(other < step for other in steps)
             length = max(0.0, end.time_ps - start_ps)
         return cls(parsed, len(steps) - begin, length)
