@@ -51,8 +51,9 @@ def test_results_of_a_run(report):
     assert document["about"]["stage"] == ["anneal"]
     by_name = {result["name"]: result for result in document["results"]}
     assert by_name["coordination Zn-N"]["scalars"]["coordination number"]["value"] == 4
-    # a frame each 5 fs, measured at the paper's intervals from the last stage on
-    assert by_name["rdf Zn-N"]["sampling"]["frames"] == 1
+    # a frame each 5 fs: in a stage of 20 fs every one is measured
+    assert by_name["rdf Zn-N"]["sampling"]["frames"] == 4
+    assert by_name["pores"]["sampling"]["frames"] == 4
     assert by_name["rdf Zn-N"]["settings"]["temperature_K"] == 300
     assert by_name["rings"]["scalars"]["rings per node"]["value"] == pytest.approx(52 / 16)
     assert by_name["pores"]["scalars"]["total volume"]["unit"] == "cm³/kg"

@@ -172,6 +172,14 @@ def in_bohr() -> list[Atoms]:
     return [labelled(good, labels)]
 
 
+def with_an_atom_twice() -> list[Atoms]:
+    good = frame()
+    labels = labels_of(good)
+    bad = good.copy()
+    bad.positions[2] = bad.positions[1] + bad.cell.array[0]
+    return [labelled(bad, labels)]
+
+
 def in_cluster() -> list[Atoms]:
     bad = frame()
     bad.pbc = False
@@ -218,6 +226,7 @@ REFUSED = {
     "shape": (of_another_shape, r"forces have shape \(3, 3\), expected \(4, 3\)"),
     "no cell": (in_cluster, "no periodic, right-handed cell"),
     "too close": (in_bohr, "apart: positions in other units"),
+    "twice": (with_an_atom_twice, r"atoms 1 \(H\) and 2 \(N\) are 0\.00 Å apart"),
     "two methods": (lambda: [frame(-10.0), frame(-10.2), frame(-60.0)], "another reference method"),
     "two methods, atoms in another order": (
         lambda: [frame(-10.0), frame(-10.2), backwards(frame(-60.0))],

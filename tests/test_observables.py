@@ -300,10 +300,12 @@ def test_files(tmp_path):
 @pytest.mark.parametrize(
     ("observable", "message"),
     [
-        (Rdf("Zn", "Fe"), r"no Fe among the species \['C', 'H', 'N', 'Zn'\]"),
+        (Rdf("Zn", "Fe"), "rdf Zn-Fe: no Fe in the structure, whose elements are C, H, N, Zn"),
+        (BondAngles("N", "Fe", "N"), "angles N-Fe-N: no Fe in the structure"),
+        (Msd(["Fe"]), "msd: no Fe in the structure"),
         (Rdf("Zn", "N", 10.0), r"r_max_A: 10 exceeds 7\.702 Å, half the cell's smallest height"),
         (BondAngles("N", "Zn", "N", 0.5), r"no two bonds below 0\.5 Å at any Zn at step 0"),
-        (CoordinationNumber("Zn", "N", 15.0), "fewer than 33 expected, check cutoff_A"),
+        (CoordinationNumber("Zn", "N", 15.0), "fewer than 33 expected: give a smaller cutoff_A"),
         (Vacf(), "no velocities; dump vx vy vz too"),
         (Msd(), "msd: needs at least two frames, found 1"),
         (Density(interval_ps=1.0), "interval_ps is set but the frames have no times"),

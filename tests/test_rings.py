@@ -279,8 +279,8 @@ def test_refusals():
     edges, images = graph(*cycle(4))
     with pytest.raises(InputError, match="depth: 2, expected 3 to 64"):
         graph_rings(4, edges, images, depth=2)
-    with pytest.raises(InputError, match="an edge reaches 9 cells away"):
-        graph_rings(2, *graph((0, 1, 9, 0, 0)))
+    with pytest.raises(InputError, match="an edge reaches 40 cells away"):
+        graph_rings(2, *graph((0, 1, 40, 0, 0)))
     bare = zif4()
     del bare[[atom.symbol == "Zn" for atom in bare]]
     with pytest.raises(InputError, match="rings: 0 metal nodes and 32 linkers"):

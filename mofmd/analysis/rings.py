@@ -19,12 +19,19 @@ import numpy as np
 
 from mofmd.analysis.bond_graph import adjacency
 from mofmd.analysis.building_units import Cutoffs, Net, find_net, find_units
-from mofmd.analysis.coordination import ZN_N_CUTOFF_A
 from mofmd.analysis.king_search import search_king_rings
+from mofmd.analysis.metal_donors import CUTOFFS_A
 from mofmd.analysis.observable import Observable, Record, Stamp, series_table
 from mofmd.analysis.result import Column, Result, Table
-from mofmd.analysis.ring_search import Graph, distance_tables, search_rings
+from mofmd.analysis.ring_search import (
+    HALF,
+    Graph,
+    distance_tables,
+    is_bipartite,
+    search_rings,
+)
 from mofmd.analysis.statistics import mean_of_series
+from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.trajectory.frame import Frame
 
@@ -36,7 +43,7 @@ DEFINITIONS: dict[Kind, str] = {
     "king": "King's rings of the node-linker net, infinite periodic graph: the shortest way back "
     "at one vertex at least (King 1967)",
 }
-DEPTH_MAX = 64  # ring size; images are packed into seven bits a direction
+DEPTH_MAX = 64
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,7 @@ class RingStatistics:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.sizes, self.per_cell, self.per_node):
-            array.setflags(write=False)
+        freeze(self, "sizes", "per_cell", "per_node")
 
     def as_dict(self) -> dict[int, int]:
         """Size to number per cell, of the sizes that occur."""
@@ -132,7 +138,7 @@ def graph_rings(  # noqa: PLR0913 - a graph is three of them
     if not 3 <= depth <= DEPTH_MAX:
         raise InputError(f"depth: {depth}, expected 3 to {DEPTH_MAX}")
     reach = depth // 2 if kind == "primitive" else depth - 2
-    if len(images) and abs(images).max() > 1 and abs(images).max() * reach >= DEPTH_MAX:
+    if len(images) and abs(images).max() * reach >= HALF:
         raise InputError(
             f"net: an edge reaches {abs(images).max()} cells away; use a supercell or put the "
             "vertices together"
@@ -140,17 +146,22 @@ def graph_rings(  # noqa: PLR0913 - a graph is three of them
     chosen = np.zeros(n_vertices, dtype=np.bool_)
     chosen[list(range(n_vertices) if roots is None else roots)] = True
     graph = Graph(*adjacency(n_vertices, edges[:, 0], edges[:, 1], images), chosen)
+    sizes = np.arange(3, depth + 1)
+    counted = sizes  # vertices of a ring that it is counted at
     if kind == "king":
         through = search_king_rings(graph, depth)
-    else:
+    elif is_bipartite(graph):
+        # every other vertex of a ring is a chosen one
+        counted = sizes // 2
         through = search_rings(graph, depth, distance_tables(graph, depth // 2))
-    # a ring of n vertices is found once, and counted at each of its vertices
-    sizes = np.arange(3, depth + 1)
+    else:
+        graph = graph._replace(chosen=np.ones(n_vertices, dtype=np.bool_))
+        through = search_rings(graph, depth, distance_tables(graph, depth // 2))
     totals = through[:, 3:].sum(axis=0)
-    if (totals % sizes).any():
+    if (totals % counted).any():
         raise RuntimeError("rings: counts at the vertices do not add up to whole rings")
     counts = through[chosen][:, 3:] if roots is not None else through[:, 3:]
-    return RingStatistics(sizes, totals // sizes, counts.copy())
+    return RingStatistics(sizes, totals // counted, counts.copy())
 
 
 @dataclass(eq=False)
@@ -164,8 +175,8 @@ class Rings(Observable):
     depth
         Largest size, nodes and linkers counted; the paper's is 32.
     metal_cutoffs_A
-        Longest bond of each (metal, donor) pair [Å]; the paper's is 2.5 Å for Zn-N. Others: 1.25
-        times the sum of the covalent radii.
+        Longest bond of (metal, donor) pairs [Å]; 2.5 Å for Zn-N, which is the paper's, and 1.25
+        times the sum of the covalent radii for pairs that are not given.
     kind
         ``primitive``, the paper's, or ``king``.
     interval_ps, cut
@@ -180,7 +191,7 @@ class Rings(Observable):
         """Begin with no frame."""
         self._record = Record()
         self._nodes = 1
-        self._cutoffs: Cutoffs = self.metal_cutoffs_A or {("Zn", "N"): ZN_N_CUTOFF_A}
+        self._cutoffs: Cutoffs = {**CUTOFFS_A, **(self.metal_cutoffs_A or {})}
 
     @property
     def name(self) -> str:
@@ -192,10 +203,12 @@ class Rings(Observable):
         self._units = find_units(frame, metal_cutoffs_A=self._cutoffs)
         if not self._units.n_nodes or not self._units.n_linkers:
             raise InputError(
-                f"rings: {self._units.n_nodes} metal nodes and {self._units.n_linkers} linkers in "
-                "the first frame; both are needed"
+                f"{self.name}: {self._units.n_nodes} metal nodes and {self._units.n_linkers} "
+                "linkers in the first frame; both are needed"
             )
         self._nodes = self._units.n_nodes
+        if not len(find_net(self._units).edges):
+            raise InputError(f"{self.name}: no node is bonded to a linker in the first frame")
 
     def measure(self, frame: Frame) -> np.ndarray:
         """Rings of each size per cell."""
@@ -215,7 +228,7 @@ class Rings(Observable):
         series = np.array(self._record.series)
         return Result(
             name=self.name,
-            definition=DEFINITIONS[self.kind],
+            definition=f"{DEFINITIONS[self.kind]}; all of size {self.depth} at most",
             settings={
                 "kind": self.kind,
                 "depth": self.depth,

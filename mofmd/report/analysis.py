@@ -14,9 +14,10 @@ from rich.console import Console
 
 import mofmd
 from mofmd.analysis.analyse import analyse
-from mofmd.analysis.catalogue import DEFAULT, Subject, make_observables
+from mofmd.analysis.catalogue import DEFAULT, Options, Subject, make_observables
 from mofmd.analysis.ensemble import ensemble_results
 from mofmd.analysis.result import Result, write_results
+from mofmd.analysis.span import Span
 from mofmd.engine.lammps_log import ThermoTable, read_log
 from mofmd.errors import InputError, MissingFileError
 from mofmd.report.beside import Beside, check_names
@@ -63,6 +64,8 @@ class AnalysisSettings:
         Measured curves to lay over the results.
     beside
         Other analyses, whose numbers and curves stand beside these.
+    intervals_ps, options
+        Time between measured frames, and settings of observables: as ``Subject`` has them.
     """
 
     source: Path
@@ -76,6 +79,8 @@ class AnalysisSettings:
     workers: int = 1
     references: Sequence[Reference] = ()
     beside: Sequence[Beside] = ()
+    intervals_ps: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, Options] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -105,6 +110,8 @@ class Member:
         Whether the trajectory ended within a frame.
     state
         Of its run: ``finished``, ``failed``, ...; empty where no status tells.
+    left_out
+        Observables that do not suit it, and why.
     """
 
     name: str
@@ -115,6 +122,7 @@ class Member:
     last: Frame
     incomplete_frame: bool
     state: str
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -156,7 +164,7 @@ def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> 
     members = tuple(_analyse_one(name, path, settings, console) for name, path in paths.items())
     results = members[0].results
     if len(members) > 1:
-        results = tuple(ensemble_results([member.results for member in members]))
+        results = tuple(ensemble_results(_shared(members)))
     results += tuple(compare(results, reference) for reference in settings.references)
     about = {
         "mofmd": mofmd.__version__,
@@ -164,12 +172,19 @@ def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> 
         "members": [member.name for member in members],
         "incomplete_frame": [member.name for member in members if member.incomplete_frame],
         "unfinished": _unfinished(settings.source),
+        "left_out": {member.name: dict(member.left_out) for member in members if member.left_out},
         "start_ps": settings.start_ps,
         "stage": sorted({member.stage for member in members}),
         "stride": settings.stride,
         "beside": {other.name: str(other.path) for other in settings.beside},
     }
     return Analysis(settings, members, results, about)
+
+
+def _shared(members: Sequence[Member]) -> list[list[Result]]:
+    """Results of each member that no other one lacks: an observable may not suit them all."""
+    names = set.intersection(*({result.name for result in m.results} for m in members))
+    return [[result for result in m.results if result.name in names] for m in members]
 
 
 def write_analysis(analysis: Analysis, directory: Path) -> list[Path]:
@@ -247,23 +262,43 @@ def _analyse_one(
     thermo = tuple(read_log(log)) if manifest and log.is_file() else ()
     stage, first_step = _last_stage(thermo) if settings.start_ps is None else ("", -math.inf)
     keeper = _AfterStep(name, source, first_step)
-    with closing(source.raw_frames()) as frames:
-        first = next(frames).decode()
-    temperature = settings.temperature_K or protocol.get("temperature_K")
-    observables = make_observables(settings.observables, Subject(first, temperature))
-    with _Progress(console, name) as report:
+    # unwrapping would parse every frame of the first look
+    span = Span.of(_AfterStep(name, file or source, first_step), settings.start_ps)
+    subject = Subject(
+        span.first,
+        settings.temperature_K or protocol.get("temperature_K"),
+        span,
+        settings.intervals_ps,
+        settings.options,
+    )
+    left_out: dict[str, str] = {}
+
+    def refused(observable: str, error: InputError) -> None:
+        left_out[observable] = str(error)
+
+    observables = make_observables(settings.observables, subject, refused)
+    if not observables:
+        raise InputError("; ".join(dict.fromkeys(left_out.values())))
+    with _Progress(console, name, span.frames) as report:
         results = analyse(
             keeper,
             observables,
             workers=settings.workers,
             start_ps=settings.start_ps,
             report=report,
+            refused=refused,
         )
     if keeper.last is None:
         raise InputError(f"{path}: holds no frames")
     last = keeper.last.decode()
     mass = float(last.species.masses.sum())
-    results += run_results(RunOutput(path.parent, protocol, thermo, mass))
+    try:
+        own = run_results(RunOutput(path.parent, protocol, thermo, mass))
+    except InputError as error:
+        refused(str(protocol["name"]), error)
+    else:
+        names = {result.name for result in own}
+        results = [result for result in results if result.name not in names] + own
     return Member(
         name,
         tuple(results),
@@ -273,6 +308,7 @@ def _analyse_one(
         last,
         file.incomplete_frame if file is not None else False,
         run_state(path.parent) if (path.parent / STATUS).is_file() else "",
+        left_out,
     )
 
 
@@ -335,7 +371,7 @@ def _manifest(directory: Path) -> Mapping[str, Any]:
 class _Progress:
     """Count of frames on a console."""
 
-    def __init__(self, console: Console | None, name: str) -> None:
+    def __init__(self, console: Console | None, name: str, frames: int) -> None:
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         self._bar = (
@@ -344,18 +380,19 @@ class _Progress:
             else Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
-                TextColumn("{task.completed} frames"),
+                TextColumn("{task.completed} of {task.total} frames"),
                 TimeElapsedColumn(),
                 console=console,
             )
         )
         self._name = name
+        self._frames = frames
 
     def __enter__(self) -> Any:
         if self._bar is None:
             return None
         self._bar.start()
-        task = self._bar.add_task(self._name, total=None)
+        task = self._bar.add_task(self._name, total=self._frames)
         bar = self._bar
         return lambda done: bar.update(task, completed=done)
 

@@ -199,9 +199,17 @@ def plot_elastic_surfaces(tensor: ElasticTensor) -> Figure:
     return figure
 
 
-def plot_pore_map(frame: Frame, probe_radius_A: float = 1.2) -> Figure:
-    """Draw the distance to the nearest atom in the plane of a and b through the largest cavity."""
-    radii = atom_radii(frame.species)
+def plot_pore_map(
+    frame: Frame, probe_radius_A: float = 1.2, radii_A: Mapping[str, float] | None = None
+) -> Figure:
+    """Draw the distance to the nearest atom in the plane of a and b through the largest cavity.
+
+    Parameters
+    ----------
+    frame, probe_radius_A, radii_A
+        As for ``find_pores``.
+    """
+    radii = atom_radii(frame.species, radii_A)
     field = distance_field(frame.positions, radii, frame.cell, 0.3)
     figure, (axes,) = new_figure((4.2, 3.6), 1)
     if field.max() > 0:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mofmd.analysis.result import Column, Result, Table
 from mofmd.analysis.statistics import Estimate
+from mofmd.arrays import freeze
 from mofmd.errors import InputError, MissingFileError
 
 # F = S − 1; a curve of another kind is named by its column in the results
@@ -40,8 +41,7 @@ class Reference:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.x, self.y):
-            array.setflags(write=False)
+        freeze(self, "x", "y")
 
 
 def read_reference(text: str) -> Reference:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mofmd.arrays import freeze
 from mofmd.errors import InputError, MissingFileError
 from mofmd.units import BAR_TO_GPA
 
@@ -32,7 +33,7 @@ class Stiffness:
 
     def __post_init__(self) -> None:
         """Make the array read-only."""
-        self.stiffness_GPa.setflags(write=False)
+        freeze(self, "stiffness_GPa")
 
 
 def read_points(path: Path) -> list[dict[str, str]]:
