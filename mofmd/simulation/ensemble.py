@@ -21,7 +21,7 @@ import numpy as np
 
 from mofmd.engine.files import write_atomic
 from mofmd.engine.lammps_log import read_log
-from mofmd.errors import InputError
+from mofmd.errors import InputError, MissingFileError
 from mofmd.simulation.deck import MANIFEST
 from mofmd.simulation.generate import Request, generate_deck
 from mofmd.simulation.record import read_record
@@ -207,7 +207,10 @@ def _results(member: Member) -> list[str]:
     blank = ["", "", *("" for _ in AVERAGED)]
     if state != "finished":
         return [state, member.reason, *blank]
-    last = join_parts(read_log(member.directory / "log.lammps"))[-1]
+    try:
+        last = join_parts(read_log(member.directory / "log.lammps"))[-1]
+    except (InputError, MissingFileError) as error:
+        return [state, str(error), *blank]
     steps = last.columns["Step"]
     late = steps >= (steps[0] + steps[-1]) / 2
     averages = [f"{float(np.mean(last.columns[k][late])):.8g}" for k in AVERAGED]

@@ -191,14 +191,13 @@ def _pool(ensemble: Ensemble, workers: Workers) -> Iterator[Callable[[Task], Fut
         with ThreadPoolExecutor(workers.count) as pool:
             yield lambda task: pool.submit(run_in_slot, slots, task)
         return
-    from parsl.concurrent import ParslPoolExecutor
+    from parsl import python_app
     from parsl.dataflow.dflow import DataFlowKernel
 
     config = parsl_config(ensemble.directory, workers)
     with DataFlowKernel(config) as kernel:
         put_on_leash(config.executors[0].interchange_proc.pid)
-        parsl_pool = ParslPoolExecutor(dfk=kernel)
-        yield lambda task: parsl_pool.submit(run_member, task)
+        yield python_app(run_member, data_flow_kernel=kernel)
 
 
 def _task(member: Member, workers: Workers) -> Task:
