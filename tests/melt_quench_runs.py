@@ -48,7 +48,7 @@ def _log(n_atoms: int) -> str:
             energy = MINIMUM_EV + n_atoms * 1.5 * 8.617333e-5 * temperature
             text += f"{step} {step * 0.0005:g} {temperature:g} {energy:.6f} 12\n"
         text += f"Loop time of 0.4 on 1 procs for 40 steps with {n_atoms} atoms\n"
-    return text
+    return text + "mofmd done\n"
 
 
 def _dump(crystal: Atoms, metal: str, donor: str) -> str:

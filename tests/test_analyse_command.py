@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mofmd.analysis.catalogue import CATALOGUE
-from mofmd.analysis.ensemble import ensemble_results
+from mofmd.analysis.ensemble import average_results
 from mofmd.cli.main import app
 from mofmd.errors import InputError, MissingFileError
 from mofmd.report.analysis import AnalysisSettings, run_analysis
@@ -149,12 +149,15 @@ def test_runs_that_broke_or_wait_are_told(run_directory, tmp_path):
         catch_exceptions=False,
     )
     assert found.exit_code == 0, found.output
-    assert "glass2 failed: linker 14 is broken" in found.output
+    assert "glass2: left out of the mean: failed: linker 14 is broken" in found.output
+    assert "glass3: left out of the mean: waiting" in found.output
+    assert "glass1: these numbers are of this member alone" in found.output
     page = (out / "report.html").read_text()
-    assert "glass2 failed: linker 14 is broken" in page
-    assert "<td>glass1</td><td>finished</td>" in page
+    assert "glass2: left out of the mean: failed: linker 14 is broken" in page
     about = json.loads((out / "results.json").read_text())["about"]
     assert about["unfinished"] == {"glass2": "failed: linker 14 is broken", "glass3": "waiting"}
+    assert about["members_left_out"] == about["unfinished"]
+    assert about["members"] == ["glass1"]
 
 
 def test_page_of_an_ensemble(run_directory, tmp_path):
@@ -184,7 +187,7 @@ def test_a_run_that_has_not_come_to_its_last_stage(run_directory, tmp_path):
     shutil.copytree(run_directory, tmp_path / "glass")
     dump = tmp_path / "glass" / "trajectory.dump"
     dump.write_text("ITEM: TIMESTEP".join(dump.read_text().split("ITEM: TIMESTEP")[:10]))
-    with pytest.raises(InputError, match=r"glass: no frame after step \d+, where its last stage"):
+    with pytest.raises(InputError, match=r"glass: no frame after step 160, where its stage anneal"):
         run_analysis(AnalysisSettings(tmp_path / "glass", ("density",)))
 
 
@@ -196,7 +199,7 @@ def test_structure_in_lammps_data(tmp_path):
 
 def test_ensemble_of_unlike_members():
     with pytest.raises(InputError, match="ensemble: has no members"):
-        ensemble_results([])
+        average_results({})
 
 
 def test_a_structure_and_a_bare_trajectory(run_directory, tmp_path):

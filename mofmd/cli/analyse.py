@@ -29,6 +29,10 @@ Start = Annotated[
     float | None,
     typer.Option("--start-ps", help="equilibrated from here on [default: found by statistics]"),
 ]
+Stage = Annotated[
+    str | None,
+    typer.Option("--stage", help="stage of the runs to take, such as melt [default: the last]"),
+]
 Intervals = Annotated[
     list[str] | None,
     typer.Option(
@@ -90,6 +94,7 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
         beside: Besides = None,
         interval: Intervals = None,
         option: Options = None,
+        stage: Stage = None,
     ) -> None:
         from mofmd.analysis.catalogue import read_intervals, read_options
         from mofmd.report.analysis import AnalysisSettings
@@ -111,10 +116,11 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
             tuple(read_beside(text) for text in beside or ()),
             read_intervals(interval or ()),
             read_options(option or ()),
+            stage,
         )
         console, found = _run(settings, output)
-        if page:
-            written = write_page(found, output)
+        for folder, analysis in found.items() if page else ():
+            written = write_page(analysis, folder)
             console.print(f"Report: {written}", highlight=False, soft_wrap=True)
 
     command.__doc__ = help_text
@@ -137,31 +143,53 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
-def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, Analysis]:
+def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, dict[Path, Analysis]]:
+    """Analyse, write the results and show them; return the analyses by their folders."""
     from rich.console import Console
-    from rich.table import Table
 
-    from mofmd.report.analysis import run_analysis, write_analysis
-    from mofmd.report.notes import left_out, notes_of
+    from mofmd.analysis.result import file_stem
+    from mofmd.report.analysis import run_analyses, write_analysis
     from mofmd.report.output import refuse_file
 
     refuse_file(output)
     console = Console()
-    found = run_analysis(settings, console)
-    write_analysis(found, output)
-    table = Table(title=str(settings.source))
-    for column in ("observable", "quantity", "value", *(other.name for other in settings.beside)):
+    found = run_analyses(settings, console)
+    folders = [output / file_stem(each.group) if each.group else output for each in found]
+    if len(found) > 1:
+        kinds = "; ".join(f"{each.group} ({len(each.members)})" for each in found)
+        console.print(
+            f"{settings.source} holds runs of {len(found)} kinds, which are not averaged "
+            f"together: {kinds}",
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
+    for folder, analysis in zip(folders, found, strict=True):
+        write_analysis(analysis, folder)
+        _show(analysis, console)
+        console.print(f"Results are in {folder}", highlight=False, soft_wrap=True)
+    return console, dict(zip(folders, found, strict=True))
+
+
+def _show(analysis: Analysis, console: Console) -> None:
+    """Print the numbers, and what a reader of them must know."""
+    from rich.table import Table
+
+    from mofmd.report.notes import left_out, members_left_out, notes_of
+
+    beside = analysis.settings.beside
+    table = Table(title=analysis.group or str(analysis.settings.source))
+    for column in ("observable", "quantity", "value", *(other.name for other in beside)):
         table.add_column(column)
-    for result in found.results:
+    for result in analysis.results:
         for name, scalar in result.scalars.items():
-            others = (other.text(result.name, name) for other in settings.beside)
+            others = (other.text(result.name, name) for other in beside)
             table.add_row(result.name, name, str(scalar), *others)
     console.print(table)
-    for text in (*notes_of(found.results), *left_out(found)):
-        console.print(text, style="yellow", highlight=False, soft_wrap=True)
-    for name in found.about["incomplete_frame"]:
-        console.print(f"{name}: ends within a frame, which was left out", style="yellow")
-    for name, reason in found.about["unfinished"].items():
-        console.print(f"{name} {reason}", style="yellow", highlight=False, soft_wrap=True)
-    console.print(f"Results are in {output}", highlight=False, soft_wrap=True)
-    return console, found
+    texts = [*notes_of(analysis.results), *left_out(analysis), *members_left_out(analysis)]
+    texts += [
+        f"{name}: ends within a frame, which was left out"
+        for name in analysis.about["incomplete_frame"]
+    ]
+    for text in texts:
+        console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +13,22 @@ from rich.console import Console
 import mofmd
 from mofmd.analysis.analyse import analyse
 from mofmd.analysis.catalogue import DEFAULT, Options, Subject, make_observables
-from mofmd.analysis.ensemble import ensemble_results
 from mofmd.analysis.result import Result, write_results
 from mofmd.analysis.span import Span
-from mofmd.engine.lammps_log import ThermoTable, read_log
-from mofmd.errors import InputError, MissingFileError
+from mofmd.engine.lammps_log import ThermoTable
+from mofmd.errors import InputError
+from mofmd.report.averaging import average_members
 from mofmd.report.beside import Beside, check_names
 from mofmd.report.reference import Reference, check_observables, compare
-from mofmd.report.run_results import POINTS, RunOutput, run_results
-from mofmd.simulation.deck import MANIFEST
-from mofmd.simulation.status import STATUS, read_status, run_state
+from mofmd.report.run_results import RunOutput, run_results
+from mofmd.report.runs import Run, Window, find_runs, group_runs, is_ensemble
 from mofmd.structures.read import read_structure
 from mofmd.trajectory.dump import Trajectory
 from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.trajectory import FrameSource, RawFrame, TrajectoryFile, Unwrapped
 
-DUMP = "trajectory.dump"
-SUFFIXES = ("", ".gz", ".zst")
 STRUCTURES = (".cif", ".vasp", ".poscar", ".data", ".lmp")
+TEMPERATURE_MARGIN = 0.05  # between the mean of a stage and the temperature it is held at
 
 
 @dataclass(frozen=True)
@@ -66,6 +62,8 @@ class AnalysisSettings:
         Other analyses, whose numbers and curves stand beside these.
     intervals_ps, options
         Time between measured frames, and settings of observables: as ``Subject`` has them.
+    stage
+        Stage to analyse of every run; None takes the last of several.
     """
 
     source: Path
@@ -81,6 +79,7 @@ class AnalysisSettings:
     beside: Sequence[Beside] = ()
     intervals_ps: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Options] = field(default_factory=dict)
+    stage: str | None = None
 
     @property
     def name(self) -> str:
@@ -101,9 +100,9 @@ class Member:
     manifest
         Manifest of its deck; empty for a bare file.
     thermo
-        Thermo output of its log; empty without one.
+        Thermo output of its log, one table a stage; empty without one.
     stage
-        Stage that was measured, the last of several; empty if all frames were.
+        Stage that was measured; empty if all were.
     last
         Last frame analysed.
     incomplete_frame
@@ -134,21 +133,32 @@ class Analysis:
     settings
         What was asked for.
     members
-        Runs; one for a run or a file.
+        Runs that the results are of; one for a run or a file.
     results
         Means over the members; of one member its own results.
     about
         Where the results come from, as plain values.
+    group
+        What tells these members from others of the same source; empty if there are none.
+    apart
+        Members that were analysed but left out of the mean.
     """
 
     settings: AnalysisSettings
     members: tuple[Member, ...]
     results: tuple[Result, ...]
     about: Mapping[str, Any] = field(default_factory=dict)
+    group: str = ""
+    apart: tuple[Member, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it is called beside others."""
+        return self.group or self.settings.name
 
 
 def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> Analysis:
-    """Analyse a run, an ensemble or a file.
+    """Analyse a run, an ensemble of one kind, or a file.
 
     Parameters
     ----------
@@ -156,117 +166,154 @@ def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> 
         What to do.
     console
         Where progress is shown; None shows nothing.
+
+    Raises
+    ------
+    InputError
+        If runs of different kinds are there: ``run_analyses`` keeps them apart.
+    """
+    found = run_analyses(settings, console)
+    if len(found) > 1:
+        kinds = "; ".join(f"{each.group} ({len(each.members)})" for each in found)
+        raise InputError(f"{settings.source}: holds runs of {len(found)} kinds: {kinds}")
+    return found[0]
+
+
+def run_analyses(settings: AnalysisSettings, console: Console | None = None) -> list[Analysis]:
+    """Analyse a source; runs that differ in more than their seeds are not averaged together.
+
+    Parameters
+    ----------
+    settings
+        What to do.
+    console
+        Where progress is shown; None shows nothing.
+
+    Returns
+    -------
+    list of Analysis
+        One for each kind of run: protocol and its fields, composition, potential. Each has the
+        others beside it.
+
+    Raises
+    ------
+    InputError
+        If a run cannot be analysed, or no member of an ensemble.
     """
     check_names(settings.beside, settings.name)
     for reference in settings.references:
         check_observables(reference, settings.observables)
-    paths = _trajectories(settings.source)
-    members = tuple(_analyse_one(name, path, settings, console) for name, path in paths.items())
-    results = members[0].results
-    if len(members) > 1:
-        results = tuple(ensemble_results(_shared(members)))
-    results += tuple(compare(results, reference) for reference in settings.references)
+    runs = find_runs(settings.source)
+    if not is_ensemble(settings.source):
+        return [_analyse_run(runs[0], settings, console)]
+    found, failed = [], {}
+    for group, members in group_runs(runs).items():
+        try:
+            found.append(_analyse_group(group, members, settings, console))
+        except InputError as error:
+            failed[group] = str(error)
+    if not found:
+        told = "\n".join(
+            f"{group}: {reason}".removeprefix(": ") for group, reason in failed.items()
+        )
+        raise InputError(f"{settings.source}: {told}")
+    return [_beside_others(analysis, found, failed) for analysis in found]
+
+
+def _beside_others(
+    analysis: Analysis, all_: Sequence[Analysis], failed: Mapping[str, str]
+) -> Analysis:
+    """Lay the other kinds of run beside one of them."""
+    others = tuple(
+        Beside(each.group, each.settings.source, {result.name: result for result in each.results})
+        for each in all_
+        if each is not analysis
+    )
+    return replace(
+        analysis,
+        settings=replace(analysis.settings, beside=(*others, *analysis.settings.beside)),
+        about={**analysis.about, "kinds_left_out": dict(failed)},
+    )
+
+
+def _analyse_run(run: Run, settings: AnalysisSettings, console: Console | None) -> Analysis:
+    """Analyse a run or a file by itself."""
+    member = _analyse_one(run, settings, console)
+    results = _with_references(member.results, settings)
+    unfinished = {run.name: run.unfinished} if run.unfinished else {}
+    return Analysis(settings, (member,), results, _about(settings, (member,), unfinished))
+
+
+def _analyse_group(
+    group: str, runs: Sequence[Run], settings: AnalysisSettings, console: Console | None
+) -> Analysis:
+    """Analyse the members of an ensemble that are of one kind, and average those that can be."""
+    analysed: list[Member] = []
+    left_out = {run.name: run.unfinished for run in runs if not run.has_frames}
+    for run in runs:
+        if run.has_frames:
+            try:
+                analysed.append(_analyse_one(run, settings, console))
+            except InputError as error:
+                left_out[run.name] = run.unfinished or str(error).removeprefix(f"{run.name}: ")
+    mean = average_members(analysed, {run.name: run for run in runs}, left_out)
+    unfinished = {run.name: run.unfinished for run in runs if run.unfinished}
     about = {
+        **_about(settings, mean.members, unfinished),
+        "group": group,
+        "members_left_out": dict(sorted(mean.left_out.items())),
+        "not_averaged": dict(mean.not_averaged),
+        "same_run": [list(names) for names in mean.same_run],
+    }
+    names = [member.name for member in mean.members]
+    apart = tuple(member for member in analysed if member.name not in names)
+    results = _with_references(mean.results, settings)
+    return Analysis(settings, mean.members, results, about, group, apart)
+
+
+def _with_references(results: tuple[Result, ...], settings: AnalysisSettings) -> tuple[Result, ...]:
+    return results + tuple(compare(results, reference) for reference in settings.references)
+
+
+def _about(
+    settings: AnalysisSettings, members: Sequence[Member], unfinished: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
         "mofmd": mofmd.__version__,
         "source": str(settings.source),
         "members": [member.name for member in members],
         "incomplete_frame": [member.name for member in members if member.incomplete_frame],
-        "unfinished": _unfinished(settings.source),
+        "unfinished": dict(unfinished),
         "left_out": {member.name: dict(member.left_out) for member in members if member.left_out},
         "start_ps": settings.start_ps,
         "stage": sorted({member.stage for member in members}),
         "stride": settings.stride,
         "beside": {other.name: str(other.path) for other in settings.beside},
     }
-    return Analysis(settings, members, results, about)
-
-
-def _shared(members: Sequence[Member]) -> list[list[Result]]:
-    """Results of each member that no other one lacks: an observable may not suit them all."""
-    names = set.intersection(*({result.name for result in m.results} for m in members))
-    return [[result for result in m.results if result.name in names] for m in members]
 
 
 def write_analysis(analysis: Analysis, directory: Path) -> list[Path]:
     """Write the results, and those of each member of an ensemble in a directory of its own."""
     written = write_results(analysis.results, directory, analysis.about)
-    if len(analysis.members) > 1:
-        for member in analysis.members:
+    everyone = (*analysis.members, *analysis.apart)
+    if len(everyone) > 1:
+        for member in everyone:
             about = {**analysis.about, "members": [member.name]}
             written += write_results(member.results, directory / "members" / member.name, about)
     return written
 
 
-def _trajectories(source: Path) -> dict[str, Path]:
-    """Trajectories of a source, by the names of the members."""
-    if source.is_file():
-        return {source.name: source}
-    if not source.is_dir():
-        raise MissingFileError(f"{source}: no such run, ensemble or trajectory")
-    own = _frames_of(source)
-    if own is not None:
-        return {source.resolve().name: own}
-    directories = sorted(path for path in source.rglob("*") if path.is_dir())
-    members = {
-        _member_name(directory, source): path
-        for directory in directories
-        if (path := _frames_of(directory)) is not None
-    }
-    if not members:
-        raise MissingFileError(
-            f"{source}: neither it nor a directory below it holds a {DUMP} or a {POINTS}; a run "
-            "writes one"
-        )
-    return members
-
-
-def _member_name(directory: Path, source: Path) -> str:
-    return str(directory.relative_to(source)).replace("/", "-")
-
-
-def _unfinished(source: Path) -> dict[str, str]:
-    """Tell which runs of a source did not come to their end, those without frames too, and why.
-
-    A run that broke has whole frames only, as it is stopped at once: its numbers alone look well.
-    """
-    if (source / STATUS).is_file():
-        runs = {source.resolve().name: source}
-    else:
-        runs = {_member_name(p.parent, source): p.parent for p in sorted(source.rglob(MANIFEST))}
-    found = {}
-    for name, directory in runs.items():
-        state = run_state(directory)
-        if state == "waiting" and _frames_of(directory) is not None:
-            continue  # run by hand: nothing says how it ended
-        if state != "finished":
-            reason = read_status(directory).get("error")
-            found[name] = f"{state}: {reason}" if reason else state
-    return found
-
-
-def _frames_of(directory: Path) -> Path | None:
-    """Trajectory of a run; of one without dynamics the structure that it starts from."""
-    files = [directory / f"{DUMP}{suffix}" for suffix in SUFFIXES]
-    if (directory / POINTS).is_file():
-        files.append(directory / "structure.data")
-    return next((file for file in files if file.is_file()), None)
-
-
-def _analyse_one(
-    name: str, path: Path, settings: AnalysisSettings, console: Console | None
-) -> Member:
-    manifest = _manifest(path.parent)
-    protocol = manifest.get("protocol", {})
-    source, file = _source(path, settings, protocol)
-    log = path.parent / "log.lammps"
-    thermo = tuple(read_log(log)) if manifest and log.is_file() else ()
-    stage, first_step = _last_stage(thermo) if settings.start_ps is None else ("", -math.inf)
-    keeper = _AfterStep(name, source, first_step)
+def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) -> Member:
+    source, file = _source(run.path, settings, run.protocol)
+    window = Window()
+    if settings.start_ps is None or settings.stage is not None:
+        window = run.window(settings.stage)
+    keeper = _Within(run.name, source, window)
     # unwrapping would parse every frame of the first look
-    span = Span.of(_AfterStep(name, file or source, first_step), settings.start_ps)
+    span = Span.of(_Within(run.name, file or source, window), settings.start_ps)
     subject = Subject(
         span.first,
-        settings.temperature_K or protocol.get("temperature_K"),
+        settings.temperature_K or _temperature_K(run.protocol, window, settings),
         span,
         settings.intervals_ps,
         settings.options,
@@ -279,7 +326,7 @@ def _analyse_one(
     observables = make_observables(settings.observables, subject, refused)
     if not observables:
         raise InputError("; ".join(dict.fromkeys(left_out.values())))
-    with _Progress(console, name, span.frames) as report:
+    with _Progress(console, run.name, span.frames) as report:
         results = analyse(
             keeper,
             observables,
@@ -289,27 +336,37 @@ def _analyse_one(
             refused=refused,
         )
     if keeper.last is None:
-        raise InputError(f"{path}: holds no frames")
+        raise InputError(f"{run.path}: holds no frames")
     last = keeper.last.decode()
     mass = float(last.species.masses.sum())
     try:
-        own = run_results(RunOutput(path.parent, protocol, thermo, mass))
+        own = run_results(RunOutput(run.directory, run.protocol, run.thermo, mass))
     except InputError as error:
-        refused(str(protocol["name"]), error)
+        refused(str(run.protocol["name"]), error)
     else:
         names = {result.name for result in own}
         results = [result for result in results if result.name not in names] + own
     return Member(
-        name,
+        run.name,
         tuple(results),
-        manifest,
-        thermo,
-        stage,
+        run.manifest,
+        run.thermo,
+        window.stage,
         last,
         file.incomplete_frame if file is not None else False,
-        run_state(path.parent) if (path.parent / STATUS).is_file() else "",
+        run.state,
         left_out,
     )
+
+
+def _temperature_K(
+    protocol: Mapping[str, Any], window: Window, settings: AnalysisSettings
+) -> float | None:
+    """Temperature of the protocol, unless a stage was chosen that has another one."""
+    own = protocol.get("temperature_K")
+    if own is None or settings.stage is None or window.temperature_K is None:
+        return own
+    return own if abs(window.temperature_K - own) < TEMPERATURE_MARGIN * own else None
 
 
 def _source(
@@ -326,46 +383,28 @@ def _source(
     return (Unwrapped(file) if settings.unwrap else file), file
 
 
-class _AfterStep:
-    """Frames of a source after a step; it remembers the last one."""
+class _Within:
+    """Frames of a source within a window; it remembers the last one."""
 
-    def __init__(self, name: str, source: FrameSource, step: float) -> None:
+    def __init__(self, name: str, source: FrameSource, window: Window) -> None:
         self._name = name
         self._source = source
-        self._step = step
+        self._window = window
         self.last: RawFrame | None = None
 
     def raw_frames(self) -> Generator[RawFrame]:
+        window = self._window
         with closing(self._source.raw_frames()) as frames:
             for raw in frames:
-                if raw.step > self._step:
+                if window.after < raw.step <= window.last:
                     self.last = raw
                     yield raw
         if self.last is None:
             raise InputError(
-                f"{self._name}: no frame after step {self._step:.0f}, where its last stage begins; "
-                "let it run on, or give --start-ps to take earlier stages"
+                f"{self._name}: no frame after step {window.after:.0f}, where its stage "
+                f"{window.stage} begins; let it run on, or give --start-ps to take earlier stages, "
+                "or --stage one of them"
             )
-
-
-def _last_stage(thermo: Sequence[ThermoTable]) -> tuple[str, float]:
-    """Name of the last of several stages and the step it begins after: a glass is made by then."""
-    stages = [table for table in thermo if table.stage != "minimise"]
-    if len(stages) < 2:
-        return "", -math.inf
-    return stages[-1].stage, float(stages[-1].columns["Step"][0])
-
-
-def _manifest(directory: Path) -> Mapping[str, Any]:
-    """Manifest of a deck, without a check of its files: results may outlive the model."""
-    path = directory / MANIFEST
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: is not JSON ({error}); is it a deck's manifest?") from error
-    return found if isinstance(found, dict) else {}
 
 
 class _Progress:

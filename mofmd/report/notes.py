@@ -26,6 +26,27 @@ def left_out(analysis: Analysis) -> list[str]:
     )
 
 
+def members_left_out(analysis: Analysis) -> list[str]:
+    """Say what does not stand behind the mean of an ensemble; of a run, how it ended."""
+    about = analysis.about
+    if "members_left_out" not in about:
+        return [f"{name} {reason}" for name, reason in about["unfinished"].items()]
+    told = _shared(
+        (f"left out of the mean: {reason}", name)
+        for name, reason in about["members_left_out"].items()
+    )
+    if told and len(analysis.members) == 1:
+        told.append(f"{analysis.members[0].name}: these numbers are of this member alone.")
+    told += [f"{name}: not averaged: {why}" for name, why in about["not_averaged"].items()]
+    told += [
+        f"{', '.join(names)}: have the same deck, seed included; they are one run, and no "
+        "independent members."
+        for names in about["same_run"]
+    ]
+    told += [f"{kind}: {why}" for kind, why in about["kinds_left_out"].items()]
+    return told
+
+
 def _shared(found: Iterable[tuple[str, str]]) -> list[str]:
     names: dict[str, list[str]] = {}
     for text, name in found:

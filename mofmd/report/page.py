@@ -15,7 +15,7 @@ from mofmd.analysis.result import Result, Table, file_stem
 from mofmd.engine.files import write_atomic
 from mofmd.report.analysis import Analysis, Member
 from mofmd.report.figures import save_figure
-from mofmd.report.notes import left_out, notes_of
+from mofmd.report.notes import left_out, members_left_out, notes_of
 from mofmd.report.plots import (
     figure_svg,
     is_dynamics,
@@ -93,7 +93,8 @@ def _page(analysis: Analysis, parts: list[str]) -> str:
 
 def _title(analysis: Analysis) -> str:
     formula = analysis.members[0].last.to_ase().get_chemical_formula()
-    return f"{analysis.settings.name}, {formula}"
+    kind = f", {analysis.group}" if analysis.group else ""
+    return f"{analysis.settings.name}{kind}, {formula}"
 
 
 def _head(analysis: Analysis) -> str:
@@ -108,11 +109,9 @@ def _head(analysis: Analysis) -> str:
     notes = "".join(
         f'<p class="note">{escape(name)}: the file ends within a frame, which was left out.</p>'
         for name in analysis.about["incomplete_frame"]
-    ) + "".join(
-        f'<p class="note">{escape(name)} {escape(reason)}</p>'
-        for name, reason in analysis.about["unfinished"].items()
     )
-    notes += "".join(f'<p class="note">{escape(text)}</p>' for text in left_out(analysis))
+    texts = (*members_left_out(analysis), *left_out(analysis))
+    notes += "".join(f'<p class="note">{escape(text)}</p>' for text in texts)
     return (
         f"<h1>{escape(_title(analysis))}</h1>"
         f'<p class="lead">{len(frame)} atoms, {members}; mofmd {mofmd.__version__}</p>'
@@ -144,7 +143,7 @@ def _figures(results: list[Result], analysis: Analysis) -> Iterator[Drawn]:
     for result in results:
         # series stay with the members of an ensemble
         series = [_series(result.name, member) for member in members] if len(members) > 1 else []
-        for name in series[0] if series else ():
+        for name in dict.fromkeys(name for own in series for name in own):
             tables = {
                 m.name: own[name] for m, own in zip(members, series, strict=True) if name in own
             }
@@ -191,7 +190,7 @@ def _with_others(result: str, name: str, table: Table, analysis: Analysis) -> di
         return {"": table}
     others = {o.name: o.table(result, name, table) for o in analysis.settings.beside}
     found = {name: other for name, other in others.items() if other is not None}
-    return {analysis.settings.name if found else "": table, **found}
+    return {analysis.name if found else "": table, **found}
 
 
 def _series(name: str, member: Member) -> dict[str, Table]:

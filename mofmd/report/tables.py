@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
@@ -31,25 +32,31 @@ def numbers_table(analysis: Analysis) -> str:
 
 
 def _members(analysis: Analysis) -> str:
-    """Values of the members of an ensemble, one row each."""
-    if len(analysis.members) < 2:
+    """Values of the members of an ensemble, one row each, those left out of the mean last."""
+    everyone = (*analysis.members, *analysis.apart)
+    if len(everyone) < 2:
         return ""
-    columns = [
-        (result.name, name, scalar.unit)
-        for result in analysis.members[0].results
+    apart = [member.name for member in analysis.apart]
+    units = {
+        (result.name, name): scalar.unit
+        for member in everyone
+        for result in member.results
         for name, scalar in result.scalars.items()
-        # what is the same in all members tells nothing
-        if _spread(analysis, result.name, name) > 0
-    ]
+    }
+    # what is the same in all members tells nothing
+    columns = [key for key in units if _spread(everyone, *key) > 0]
+    names = [name for _, name in columns]
     head = "".join(
-        f"<th>{escape(name)}{f' ({escape(unit)})' if unit else ''}</th>"
-        for _, name, unit in columns
+        f"<th>{escape(name if names.count(name) == 1 else f'{result}: {name}')}"
+        f"{f' ({escape(units[result, name])})' if units[result, name] else ''}</th>"
+        for result, name in columns
     )
     rows = "".join(
-        f"<tr><td>{escape(member.name)}</td><td>{escape(member.state or '–')}</td>"
-        + "".join(f'<td class="number">{_value(member, r, n):.5g}</td>' for r, n, _ in columns)
+        f"<tr><td>{escape(member.name)}</td><td>{escape(member.state or '–')}"
+        f"{', left out' if member.name in apart else ''}</td>"
+        + "".join(f'<td class="number">{_text(_value(member, *key))}</td>' for key in columns)
         + "</tr>"
-        for member in analysis.members
+        for member in everyone
     )
     return (
         '<h2 id="members">Members</h2><div class="scroll"><table class="small"><thead><tr>'
@@ -58,13 +65,23 @@ def _members(analysis: Analysis) -> str:
 
 
 def _value(member: Member, result_name: str, name: str) -> float:
-    result = next(result for result in member.results if result.name == result_name)
-    return result.scalars[name].value if name in result.scalars else float("nan")
+    """Return a number of a member; NaN where it has none."""
+    for result in member.results:
+        if result.name == result_name and name in result.scalars:
+            return result.scalars[name].value
+    return float("nan")
 
 
-def _spread(analysis: Analysis, result_name: str, name: str) -> float:
-    values = [_value(member, result_name, name) for member in analysis.members]
-    return float(np.nanmax(values) - np.nanmin(values))
+def _spread(members: Sequence[Member], result_name: str, name: str) -> float:
+    values = np.array([_value(member, result_name, name) for member in members])
+    known = values[np.isfinite(values)]
+    if 0 < len(known) < len(values):
+        return float("inf")  # some have none
+    return float(np.ptp(known)) if len(known) else 0.0
+
+
+def _text(value: float) -> str:
+    return f"{value:.5g}" if np.isfinite(value) else "–"
 
 
 def _independent(number: float) -> str:
