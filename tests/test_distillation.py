@@ -15,7 +15,7 @@ from mofmd.learning.distillation import Distillation
 from mofmd.learning.prediction import predict
 from mofmd.models.deployed import read_deployed
 from mofmd.models.embedded import embedded_model
-from mofmd.simulation.status import take_lock
+from mofmd.simulation.lock import lock_folder
 from mofmd.structures.zif import zif4
 from tests.learning_sets import argon, argon_labels, write_calculators
 from tests.test_learning_training import needs
@@ -134,7 +134,7 @@ def test_a_distillation_whose_files_were_changed(here: Path) -> None:
 def test_two_at_a_time(here: Path) -> None:
     work = Distillation(here / "out", configured(here), lambda _: None)
     with (
-        take_lock(here / "out"),
+        lock_folder(here / "out", "test"),
         pytest.raises(RunError, match="another distillation is going on"),
     ):
         work.run()

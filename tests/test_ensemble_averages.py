@@ -20,7 +20,7 @@ from mofmd.report.notes import members_left_out
 from mofmd.report.page import write_page
 from mofmd.simulation.ensemble import Ensemble, new_ensemble
 from mofmd.simulation.generate import Request
-from mofmd.simulation.protocols import NVT
+from mofmd.simulation.protocols import NVT, FiniteStrain
 from mofmd.simulation.run import run_deck
 from mofmd.simulation.status import read_status, write_status
 from tests.lennard_jones import CUTOFF_A, EDGE_A, EPSILON_EV, SIGMA_A, argon, argon_deck
@@ -486,3 +486,32 @@ def test_status_of_a_member_is_read_when_it_is_analysed(glasses: Path) -> None:
     found = run_analysis(AnalysisSettings(glasses / "broken" / "deck", ("density",)))
     assert found.about["unfinished"] == {"deck": "failed: two atoms are close"}
     assert members_left_out(found) == ["deck failed: two atoms are close"]
+
+
+def test_results_of_all_stages_are_of_whole_runs(tmp_path: Path) -> None:
+    """With a stage chosen, a run that broke later must not lend its half of an equation of state."""
+    protocol = FiniteStrain(
+        supercell=(3, 3, 3),
+        timestep_fs=2,
+        temperature_K=30,
+        volume_ratios=(1.0, 0.99, 0.98),
+        deformation_ps=0.1,
+        equilibration_ps=0.1,
+        sampling_ps=0.2,
+        thermo_interval_fs=10,
+        frame_interval_fs=50,
+    )
+    for name in "ab":
+        run_deck(argon_deck(protocol, tmp_path / "all" / name, EDGE_A).directory)
+    settings = AnalysisSettings(tmp_path / "all", ("density",), stage="sample_1")
+    assert [each.name for each in run_analysis(settings).results] == [
+        "density",
+        "equation of state",
+    ]
+    write_status(tmp_path / "all" / "b" / "deck", state="failed", error="broke")
+    found = run_analysis(settings)
+    assert [each.name for each in found.results] == ["density"]
+    assert len(found.members) == 2
+    assert found.about["not_averaged"] == {"equation of state": "missing in b-deck"}
+    reason = found.about["left_out"]["b-deck"]["FiniteStrain"]
+    assert "did not come to its end (failed: broke)" in reason

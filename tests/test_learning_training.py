@@ -35,7 +35,7 @@ from mofmd.learning.training_types import TrainOptions
 from mofmd.models.deploy import Options
 from mofmd.models.environments import environment_python
 from mofmd.models.model_file import Family
-from mofmd.simulation.status import take_lock
+from mofmd.simulation.lock import lock_folder
 from tests.learning_sets import argon, argon_labels, frame
 
 FAMILIES: tuple[Family, ...] = ("allegro", "nequip", "mace")
@@ -163,7 +163,7 @@ def test_a_training_whose_data_were_changed(tmp_path: Path) -> None:
 
 def test_one_trainer_at_a_time(tmp_path: Path) -> None:
     folder = prepared(tmp_path / "a", "nequip")
-    with take_lock(folder), pytest.raises(RunError, match="another training is going on"):
+    with lock_folder(folder, "test"), pytest.raises(RunError, match="another training is going on"):
         run_training(folder)
 
 

@@ -340,7 +340,7 @@ def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) 
     last = keeper.last.decode()
     mass = float(last.species.masses.sum())
     try:
-        own = run_results(RunOutput(run.directory, run.protocol, run.thermo, mass))
+        own = _results_of_whole_run(run, settings, mass)
     except InputError as error:
         refused(str(run.protocol["name"]), error)
     else:
@@ -357,6 +357,17 @@ def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) 
         run.state,
         left_out,
     )
+
+
+def _results_of_whole_run(run: Run, settings: AnalysisSettings, mass: float) -> list[Result]:
+    """Results of the protocol; of a stage that was chosen they would tell nothing."""
+    found = run_results(RunOutput(run.directory, run.protocol, run.thermo, mass))
+    if found and settings.stage is not None and run.unfinished:
+        raise InputError(
+            f"{found[0].name}: is of all stages, but the run did not come to its end "
+            f"({run.unfinished})"
+        )
+    return found
 
 
 def _temperature_K(
