@@ -489,7 +489,7 @@ def test_status_of_a_member_is_read_when_it_is_analysed(glasses: Path) -> None:
 
 
 def test_results_of_all_stages_are_of_whole_runs(tmp_path: Path) -> None:
-    """With a stage chosen, a run that broke later must not lend its half of an equation of state."""
+    """With a stage chosen, a run that broke later must not lend its half."""
     protocol = FiniteStrain(
         supercell=(3, 3, 3),
         timestep_fs=2,
