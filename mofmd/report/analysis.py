@@ -349,11 +349,16 @@ class _AfterStep:
 
 
 def _last_stage(thermo: Sequence[ThermoTable]) -> tuple[str, float]:
-    """Name of the last of several stages and the step it begins after: a glass is made by then."""
+    """Name of the last of several stages and the step it begins after: a glass is made by then.
+
+    A stage has a table for each part that a run was cut into.
+    """
     stages = [table for table in thermo if table.stage != "minimise"]
-    if len(stages) < 2:
+    if len({table.stage for table in stages}) < 2:
         return "", -math.inf
-    return stages[-1].stage, float(stages[-1].columns["Step"][0])
+    name = stages[-1].stage
+    first = next(table for table in stages if table.stage == name)
+    return name, float(first.columns["Step"][0])
 
 
 def _manifest(directory: Path) -> Mapping[str, Any]:
