@@ -183,6 +183,22 @@ def test_page_of_an_ensemble(run_directory, tmp_path):
     assert "glass2" in legend
 
 
+def test_all_parts_of_the_last_stage_are_measured(run_directory, tmp_path):
+    """A run is cut into parts at its restarts; each writes a table of its own to the log."""
+    shutil.copytree(run_directory, tmp_path / "glass")
+    log = tmp_path / "glass" / "log.lammps"
+    lines = log.read_text().splitlines()
+    cut = next(k for k, line in enumerate(lines) if line.startswith("180 "))
+    again = [lines[cut], *lines[cut + 1 :]]
+    head = next(line for line in lines if line.split()[:1] == ["Step"])
+    parts = [*lines[: cut + 1], "Loop time of 0.2 on 1 procs for 20 steps with 272 atoms"]
+    log.write_text("\n".join([*parts, "mofmd stage anneal", head, *again]) + "\n")
+    found = run_analysis(AnalysisSettings(tmp_path / "glass", ("density",)))
+    assert found.members[0].stage == "anneal"
+    # frames at 170, 180, 190 and 200; the last part holds the last two alone
+    assert found.results[0].sampling.frames == 4
+
+
 def test_a_run_that_has_not_come_to_its_last_stage(run_directory, tmp_path):
     shutil.copytree(run_directory, tmp_path / "glass")
     dump = tmp_path / "glass" / "trajectory.dump"

@@ -52,6 +52,25 @@ def test_course_of_the_run(run):
     assert results.minimum_energy_eV_per_atom == MINIMUM_EV / 272
 
 
+def test_parts_of_a_stage_are_one(run):
+    """A run that was cut at its restarts is the unbroken one."""
+    whole = analyse_melt_quench(run, zif4())
+    tables = []
+    for table in run.tables:
+        if table.stage == "minimise":
+            tables.append(table)
+            continue
+        for part in (slice(0, 4), slice(3, None)):
+            columns = {name: column[part] for name, column in table.columns.items()}
+            tables.append(replace(table, columns=columns))
+    parts = analyse_melt_quench(replace(run, tables=tuple(tables)), zif4())
+    assert parts.stages == whole.stages
+    assert {name: state.frames for name, state in parts.states.items()} == dict.fromkeys(
+        ("crystal", "melt", "glass"), 2
+    )
+    assert parts.states["melt"].coordination == whole.states["melt"].coordination
+
+
 def test_files(run, tmp_path):
     results = analyse_melt_quench(run, zif4())
     write_results(results, run, tmp_path)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mofmd.analysis.analyse import analyse
 from mofmd.analysis.angles import BondAngles, bond_angles
 from mofmd.analysis.coordination import CoordinationNumber
-from mofmd.analysis.density import Density, thermal_expansion
+from mofmd.analysis.density import Density, cell_parameters, thermal_expansion
 from mofmd.analysis.msd import Msd, mean_square_displacement
 from mofmd.analysis.rdf import Rdf
 from mofmd.analysis.result import write_results
@@ -200,6 +200,27 @@ def test_density_and_cell():
     )
     assert found.scalars["a"].value == pytest.approx(zif4().cell.lengths()[0])
     assert found.scalars["gamma"].value == pytest.approx(90)
+
+
+@given(
+    st.lists(st.floats(3, 30), min_size=3, max_size=3),
+    st.lists(st.floats(65, 115), min_size=3, max_size=3),
+    st.integers(0, 1000),
+)
+def test_cell_parameters(lengths, angles, seed):
+    """Those that a cell was made of, however it is turned."""
+    alpha, beta, gamma = np.radians(angles)
+    c_y = (np.cos(alpha) - np.cos(beta) * np.cos(gamma)) / np.sin(gamma)
+    cell = np.array(
+        [
+            [1, 0, 0],
+            [np.cos(gamma), np.sin(gamma), 0],
+            [np.cos(beta), c_y, np.sqrt(1 - np.cos(beta) ** 2 - c_y**2)],
+        ]
+    )
+    rotation, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    found = cell_parameters(np.array(lengths)[:, None] * cell @ rotation)
+    assert found == pytest.approx([*lengths, *angles])
 
 
 def test_thermal_expansion():

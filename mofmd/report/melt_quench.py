@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -129,7 +130,10 @@ def analyse_melt_quench(run: Run, crystal: Atoms) -> MeltQuenchResults:
     thermo = join_stages(dynamics, ("Step", "Time", "Temp", "PotEng", "Press"))
     for column in thermo.values():
         column.setflags(write=False)
-    stages = tuple(_stage(table) for table in dynamics)
+    # a stage has a table for each part that a run was cut into
+    stages = tuple(
+        _stage(name, list(parts)) for name, parts in groupby(dynamics, lambda table: table.stage)
+    )
     bonded = metal_donors(Frame.from_ase(crystal))[0]
     pair = (bonded.metal, bonded.donor)
     coordination = coordination_numbers(trajectory, pair, bonded.cutoff_A)
@@ -204,9 +208,15 @@ def summarise(results: MeltQuenchResults, run: Run) -> dict[str, Any]:
     }
 
 
-def _stage(table: ThermoTable) -> Stage:
-    steps, times = table.columns["Step"], table.columns["Time"]
-    return Stage(table.stage, int(steps[0]), int(steps[-1]), float(times[0]), float(times[-1]))
+def _stage(name: str, parts: Sequence[ThermoTable]) -> Stage:
+    first, last = parts[0].columns, parts[-1].columns
+    return Stage(
+        name,
+        int(first["Step"][0]),
+        int(last["Step"][-1]),
+        float(first["Time"][0]),
+        float(last["Time"][-1]),
+    )
 
 
 def _state(
