@@ -1,0 +1,55 @@
+"""Finding the processes that a test has started, and those of them that are left."""
+
+import os
+import time
+import uuid
+from pathlib import Path
+
+
+class Token:
+    """A mark in the environment of a process, which all that it starts inherit."""
+
+    def __init__(self) -> None:
+        self._entry = f"MOFMD_TEST_TOKEN={uuid.uuid4().hex}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's own, with the mark."""
+        name, _, value = self._entry.partition("=")
+        return {**os.environ, name: value}
+
+    def holders(self, words: str = "") -> list[int]:
+        """Ids of the processes that carry the mark and have the words in their command line."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                carries = self._entry.encode() in (folder / "environ").read_bytes().split(b"\0")
+                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:  # another user's, or gone
+                continue
+            if carries and words in line:
+                found.append(int(folder.name))
+        return sorted(found)
+
+    def wait_for(self, words: str, count: int = 1, seconds: float = 120.0) -> list[int]:
+        """Wait until so many processes have the words in their command line; their ids."""
+        end = time.monotonic() + seconds
+        while len(found := self.holders(words)) < count:
+            assert time.monotonic() < end, f"no {count} processes {words!r} in {seconds} s"
+            time.sleep(0.05)
+        return found
+
+    def wait_until_gone(self, seconds: float = 30.0) -> None:
+        """Wait until no process carries the mark."""
+        end = time.monotonic() + seconds
+        while left := self.holders():
+            assert time.monotonic() < end, [command_line(pid) for pid in left]
+            time.sleep(0.05)
+
+
+def command_line(pid: int) -> str:
+    """Command line of a process; empty where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
