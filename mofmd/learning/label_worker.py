@@ -2,8 +2,9 @@
 
 Usage: python -m mofmd.learning.label_worker PACKAGE.MODULE:FACTORY
 
-Reads lines ``FRAME.npz<tab>LABELS.npz``, answers each in a line ``mofmd label done`` or
-``mofmd label error REASON``; other lines are what the calculator prints, and tracebacks.
+Says ``mofmd label ready``, reads lines ``FRAME.npz<tab>LABELS.npz``, answers each with
+``mofmd label done`` or ``mofmd label error REASON``; other lines are what the calculator prints,
+and tracebacks.
 """
 
 from __future__ import annotations
@@ -25,19 +26,23 @@ from mofmd.learning.labellers import ANSWER, load_factory
 def main() -> None:
     """Label until the input ends."""
     calculator = load_factory(sys.argv[1])()
+    answer("ready")
     for line in sys.stdin:
         source, _, target = line.rstrip("\n").partition("\t")
         try:
             _label(calculator, source, target)
         except Exception as error:
             traceback.print_exc()
-            answer = f"error {describe(error)}"
+            answer(f"error {describe(error)}")
         else:
-            answer = "done"
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        # in one piece, and in a line of its own whatever the calculator left unfinished
-        os.write(1, f"\n{ANSWER}{answer}\n".encode())
+            answer("done")
+
+
+def answer(text: str) -> None:
+    """Answer in one piece, in a line of its own whatever the calculator left unfinished."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.write(1, f"\n{ANSWER}{text}\n".encode())
 
 
 def _label(calculator: Any, source: str, target: str) -> None:

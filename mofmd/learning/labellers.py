@@ -35,6 +35,7 @@ XTB = "gfn1-xtb"
 XTB_FACTORY = "mofmd.learning.labellers:gfn1_xtb"
 ANSWER = "mofmd label "  # begins the lines in which the worker answers
 SAID_LINES = 200
+START_LIMIT_S = 600.0  # imports on a slow disk; a calculator that reads large files
 
 Label = Callable[[Sequence[Atoms]], list[Labels]]
 
@@ -214,6 +215,7 @@ class _WorkerSession:
     def __init__(self, factory: str, threads: int, patience: Patience) -> None:
         self._factory = factory
         self._patience = patience
+        self._ready = False
         self._said: deque[str] = deque(maxlen=SAID_LINES)
         self._launch = Conversation(
             [sys.executable, "-m", "mofmd.learning.label_worker", factory],
@@ -248,23 +250,28 @@ class _WorkerSession:
             cell=frame.cell.array,
             pbc=frame.pbc,
         )
-        self._launch.limit(self._patience.limit_s, self._patience.stop)
+        if not self._ready:
+            self._expect("ready", START_LIMIT_S)
+            self._ready = True
         self._said.clear()
         with suppress(BrokenPipeError):  # it has ended: what it said last is told below
             self._launch.tell(f"{folder / 'frame.npz'}\t{folder / 'labels.npz'}")
-        try:
-            answer = self._answer()
-        except TimeoutError as error:
-            raise self._failure(
-                f"did not end within the time limit of {self._patience.limit_s:g} s"
-            ) from error
-        if answer is None:
-            raise self._failure(how_it_ended(self._launch.wait()))
-        if answer != "done":
-            raise self._failure(answer.removeprefix("error "))
+        self._expect("done", self._patience.limit_s)
         with np.load(folder / "labels.npz") as file:
             stress = file.get("stress", None)
             return Labels(float(file["energy"]), file["forces"], stress)
+
+    def _expect(self, word: str, limit_s: float | None) -> None:
+        """Wait for this answer; what else happens is an error."""
+        self._launch.limit(limit_s, self._patience.stop)
+        try:
+            answer = self._answer()
+        except TimeoutError as error:
+            raise self._failure(f"not {word} within the time limit of {limit_s:g} s") from error
+        if answer is None:
+            raise self._failure(how_it_ended(self._launch.wait()))
+        if answer != word:
+            raise self._failure(answer.removeprefix("error "))
 
     def _answer(self) -> str | None:
         """Next answer of the worker; None where it ended without one."""

@@ -33,7 +33,7 @@ from mofmd.learning.split import trajectory_of
 from mofmd.learning.train_config import chosen_size, read_template
 from mofmd.learning.training_types import Epoch, TrainOptions
 from mofmd.learning.validation import Expectation, check_frames
-from mofmd.models.deploy import Options, deploy
+from mofmd.models.deploy import Audience, Options, deploy
 from mofmd.models.deployed import DeployedModel, read_deployed
 from mofmd.models.environments import Framework, create_environment
 from mofmd.models.model_file import Family
@@ -186,7 +186,7 @@ def deploy_training(
         name=options.name or folder.resolve().name,
         structures=options.structures or (_calmest_frame(folder / "val.extxyz"),),
     )
-    model = deploy(trainer.weights(folder), folder / MODEL, named, report)
+    model = deploy(trainer.weights(folder), folder / MODEL, named, Audience(report))
     _write_record(folder, {**record, "state": "deployed"})
     return model
 
