@@ -65,20 +65,28 @@ class Balance:
 
 
 def measure_noise(base: Evaluation, others: Sequence[Evaluation], volume_A3: float) -> Noise:
-    """Compare evaluations of one structure in other orientations, where all bits differ.
-
-    The last digit of the atomic energies themselves is a lower bound.
-    """
-    energies = [
-        abs(float(np.sum(other.atomic_energies_eV - base.atomic_energies_eV))) for other in others
-    ]
-    last_digits = float(np.linalg.norm(np.spacing(np.abs(base.atomic_energies_eV))))
+    """Compare evaluations of one structure in other orientations, where all bits differ."""
+    differences = np.array([other.atomic_energies_eV for other in others])
+    differences -= base.atomic_energies_eV
+    steps = np.maximum(_steps(np.abs(differences)), np.spacing(np.abs(base.atomic_energies_eV)))
     return Noise(
-        max([last_digits, *energies]),
+        max(_largest(differences.sum(axis=1)), float(np.linalg.norm(steps)) / np.sqrt(12.0)),
         max(_largest(other.forces_eV_per_A - base.forces_eV_per_A) for other in others),
         volume_A3
         * max(_largest(other.stress_eV_per_A3 - base.stress_eV_per_A3) for other in others),
     )
+
+
+def _steps(differences: np.ndarray) -> np.ndarray:
+    """Least difference of each atom (orientations, N) that is not zero.
+
+    Where a model adds a large constant in its own precision, atomic energies lie on a coarse grid:
+    most orientations are rounded to the same number, the others to the next. Along a path all are
+    rounded by up to half a step.
+    """
+    least = np.where(differences > 0.0, differences, np.inf).min(axis=0)
+    seen = np.isfinite(least)
+    return np.where(seen, least, np.median(least[seen]) if seen.any() else 0.0)
 
 
 def displaced(atoms: Atoms, displacement: np.ndarray) -> Atoms:
