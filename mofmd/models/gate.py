@@ -266,10 +266,10 @@ class _Gate:
         return _finding(name, balances[worst].deviation, tolerances[worst], "relative", detail)
 
     def _hidden(self, name: str, rounding: float) -> Check:
+        other = "deploy with --dtype float64, or " if self.dtype == "float32" else ""
         why = (
             f"the rounding of {self.dtype} is {rounding:.0e} of the largest component here, and "
-            "hides what is looked for: deploy with --dtype float64, or give a structure with "
-            "larger forces"
+            f"hides what is looked for: {other}give a structure with larger forces (--structure)"
         )
         return Check(name, None, self.precision.gradient, "relative", None, why)
 
