@@ -13,6 +13,8 @@ from mofmd.learning.dataset import Labels, labelled
 
 CALCULATOR = """
 import os
+import signal
+import time
 
 from ase.calculators.lj import LennardJones
 from ase.calculators.calculator import PropertyNotImplementedError
@@ -69,6 +71,12 @@ class FailsOnSome(LennardJones):
             raise RuntimeError("the self-consistent field did not converge")
         if mark == 2:
             os._exit(1)
+        if mark == 5:
+            time.sleep(300)
+        if mark == 6:
+            print("step 17 of the self-consistent field", end="", flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        print("some words, unfinished", end="")
         super().calculate(atoms, *args, **kwargs)
         if mark == 3:
             self.results["energy"] = float("nan")

@@ -1,6 +1,7 @@
-"""Processes of one test: marked by their environment, so that none of them can hide."""
+"""Finding the processes that a test has started, and those of them that are left."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -8,60 +9,93 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
-MARK = "MOFMD_TEST_MARK"
 MOFMD = str(Path(sys.prefix) / "bin" / "mofmd")
-PATIENCE_S = 30.0  # within which everything must have ended
 
 
-class Marked:
-    """Commands that are started with a mark, which all their descendants inherit."""
+class Token:
+    """A mark in the environment of a process, which all that it starts inherit."""
 
     def __init__(self) -> None:
-        self.mark = uuid.uuid4().hex
+        self._entry = f"MOFMD_TEST_TOKEN={uuid.uuid4().hex}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's own, with the mark."""
+        name, _, value = self._entry.partition("=")
+        return {**os.environ, name: value}
+
+    def holders(self, words: str = "") -> list[int]:
+        """Ids of the processes that carry the mark and have the words in their command line."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                carries = self._entry.encode() in (folder / "environ").read_bytes().split(b"\0")
+                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:  # another user's, or gone
+                continue
+            if carries and words in line:
+                found.append(int(folder.name))
+        return sorted(found)
+
+    def wait_for(self, words: str, count: int = 1, seconds: float = 120.0) -> list[int]:
+        """Wait until so many processes have the words in their command line; their ids."""
+        end = time.monotonic() + seconds
+        while len(found := self.holders(words)) < count:
+            assert time.monotonic() < end, f"no {count} processes {words!r} in {seconds} s"
+            time.sleep(0.05)
+        return found
+
+    def wait_until_gone(self, seconds: float = 30.0) -> None:
+        """Wait until no process carries the mark."""
+        end = time.monotonic() + seconds
+        while left := self.holders():
+            assert time.monotonic() < end, [command_line(pid) for pid in left]
+            time.sleep(0.05)
+
+
+class Commands(Token):
+    """``mofmd`` commands that carry a mark, with all that they start."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self, *command: str, **variables: str) -> subprocess.Popen[bytes]:
         """Start ``mofmd`` with these arguments."""
-        env = {**os.environ, MARK: self.mark, **variables}
+        env = {**self.environment, **variables}
         process = subprocess.Popen([MOFMD, *command], env=env, stdout=subprocess.DEVNULL)
         self._started.append(process)
         return process
 
-    def processes(self, words: str = "") -> list[psutil.Process]:
-        """Those that live, and hold these words in their command line."""
-        return [
-            process for process in psutil.process_iter() if self._is_marked(process, words)
-        ]  # fmt: skip
+    def signal(self, words: str, number: signal.Signals) -> None:
+        """Send a signal to the processes that have the words in their command line."""
+        for pid in self.wait_for(words):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:  # it went with one before it
+                continue
 
-    def _is_marked(self, process: psutil.Process, words: str) -> bool:
-        try:
-            return (
-                process.environ().get(MARK) == self.mark
-                and process.status() != psutil.STATUS_ZOMBIE
-                and words in " ".join(process.cmdline())
-            )
-        except psutil.Error:
-            return False
-
-    def check_none_is_left(self, patience_s: float = PATIENCE_S) -> None:
-        """Fail if one lives on."""
-        assert wait_until(lambda: not self.processes(), patience_s), self.processes()
-
-    def kill_all(self) -> None:
-        """End those of a test that has failed."""
-        for process in self.processes():
-            process.kill()
-        for started in self._started:
-            started.wait()
+    def end(self) -> None:
+        """End what a test that has failed left."""
+        for pid in self.holders():
+            os.kill(pid, signal.SIGKILL)
+        for process in self._started:
+            process.wait()
 
 
-def wait_until(condition: Callable[[], bool], patience_s: float = 120.0) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> bool:
     """Wait for a condition; False if it does not come true."""
-    end = time.monotonic() + patience_s
+    end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             return False
         time.sleep(0.02)
     return True
+
+
+def command_line(pid: int) -> str:
+    """Command line of a process; empty where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""

@@ -37,7 +37,7 @@ def test_failing_compiler_leaves_the_old_plugin(
 ) -> None:
     (tmp_path / LIBRARY_NAME).write_text("old")
     monkeypatch.setattr(build, "find_compiler", lambda: "/bin/false")
-    with pytest.raises(BuildError, match="failed with status 1"):
+    with pytest.raises(BuildError, match="failed: it ended with status 1"):
         build.build_plugin(tmp_path, report=lambda _: None)
     assert (tmp_path / LIBRARY_NAME).read_text() == "old"
     assert not (tmp_path / RECORD_NAME).exists()

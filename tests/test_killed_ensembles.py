@@ -20,7 +20,7 @@ from mofmd.simulation.run import run_deck
 from mofmd.simulation.status import read_status, run_state, write_status
 from mofmd.simulation.stop_request import STOP_REQUEST, ask_to_stop
 from tests.lennard_jones import CUTOFF_A, EDGE_A, EPSILON_EV, SIGMA_A, argon
-from tests.processes import MOFMD, Marked, wait_until
+from tests.processes import MOFMD, Commands, wait_until
 
 SETTINGS = (
     "temperature_K=30",
@@ -58,10 +58,10 @@ def long_request(request_: Request) -> Request:
 
 
 @pytest.fixture
-def marked() -> Iterator[Marked]:
-    commands = Marked()
+def commands() -> Iterator[Commands]:
+    commands = Commands()
     yield commands
-    commands.kill_all()
+    commands.end()
 
 
 def unbroken(made: Ensemble, folder: Path) -> dict[str, list[bytes]]:
@@ -144,9 +144,9 @@ def test_in_a_thread(request_: Request) -> None:
     assert made.members[0].state == "finished"
 
 
-def test_two_drivers(long_request: Request, marked: Marked) -> None:
+def test_two_drivers(long_request: Request, commands: Commands) -> None:
     made = new_ensemble(long_request, [1], {})
-    first = marked.start("ensemble", "run", str(made.directory))
+    first = commands.start("ensemble", "run", str(made.directory))
     assert wait_until(lambda: is_running(made.members[0]))
     done = subprocess.run(
         [MOFMD, "ensemble", "run", str(made.directory)],
@@ -161,18 +161,18 @@ def test_two_drivers(long_request: Request, marked: Marked) -> None:
     first.terminate()
     assert first.wait(timeout=30) == 75
     assert made.members[0].state == "stopped"
-    marked.check_none_is_left(5)
+    commands.wait_until_gone(5)
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.5, 1.0])
-def test_driver_is_asked_while_members_start(long_request, marked, delay_s) -> None:
+def test_driver_is_asked_while_members_start(long_request, commands, delay_s) -> None:
     made = new_ensemble(long_request, [1, 2, 3], {})
-    driver = marked.start("ensemble", "run", str(made.directory), "--workers", "2")
-    assert wait_until(lambda: bool(marked.processes("mofmd run")))
+    driver = commands.start("ensemble", "run", str(made.directory), "--workers", "2")
+    commands.wait_for("mofmd run")
     time.sleep(delay_s)
     driver.terminate()
     assert driver.wait(timeout=30) == 75
-    marked.check_none_is_left(5)
+    commands.wait_until_gone(5)
     assert set(count_states(made)) <= {"stopped", "waiting"}
     assert not list(made.directory.rglob(STOP_REQUEST))
 
@@ -181,46 +181,45 @@ def test_driver_is_asked_while_members_start(long_request, marked, delay_s) -> N
     "who",
     ["mofmd run", WORKER, pytest.param("mpirun", marks=pytest.mark.long)],
 )
-def test_process_of_a_member_is_killed(request_, tmp_path, marked, who) -> None:
+def test_process_of_a_member_is_killed(request_, tmp_path, commands, who) -> None:
     """The driver begins it again, from its last restart file."""
-    settings = (*SETTINGS, "time_ps=20", "restart_interval_ps=0.2")
-    made = new_ensemble(replace(request_, settings=settings), [1, 2], {})
     ranks = ("--ranks", "2") if who == "mpirun" else ()
+    settings = (*SETTINGS, f"time_ps={5 if ranks else 20}", "restart_interval_ps=0.2")
+    made = new_ensemble(replace(request_, settings=settings), [1, 2], {})
     whole = unbroken(made, tmp_path / "whole")
-    driver = marked.start("ensemble", "run", str(made.directory), *ranks)
+    driver = commands.start("ensemble", "run", str(made.directory), *ranks)
     dump = made.members[0].directory / "trajectory.dump"
-    assert wait_until(lambda: dump.exists() and dump.stat().st_size > 200_000)
-    for process in marked.processes(who):
-        process.kill()
-    assert driver.wait(timeout=180) == 0
+    assert wait_until(lambda: dump.exists() and dump.stat().st_size > 100_000)
+    commands.signal(who, signal.SIGKILL)
+    assert driver.wait(timeout=240) == 0
     assert count_states(made) == {"finished": 2}
-    marked.check_none_is_left(5)
+    commands.wait_until_gone(5)
     if not ranks:
         assert {m.name: products(m.directory) for m in made.members} == whole
 
 
-def test_driver_is_killed(long_request: Request, marked: Marked) -> None:
+def test_driver_is_killed(long_request: Request, commands: Commands) -> None:
     made = new_ensemble(long_request, [1, 2], {})
-    driver = marked.start("ensemble", "run", str(made.directory), "--workers", "2")
+    driver = commands.start("ensemble", "run", str(made.directory), "--workers", "2")
     assert wait_until(lambda: all(map(is_running, made.members)))
     driver.kill()
     driver.wait()
-    marked.check_none_is_left()
+    commands.wait_until_gone()
     assert count_states(made) == {"interrupted": 2}
     for member in made.members:
         assert "the process that waited for it has gone" in member.reason
         assert (member.directory / "restart.stopped").is_file()
 
 
-def test_driver_is_killed_while_members_start(request_, tmp_path, marked) -> None:
+def test_driver_is_killed_while_members_start(request_, tmp_path, commands) -> None:
     made = new_ensemble(request_, [1, 2], {})
     whole = unbroken(made, tmp_path / "whole")
-    driver = marked.start("ensemble", "run", str(made.directory), "--workers", "2")
+    driver = commands.start("ensemble", "run", str(made.directory), "--workers", "2")
     assert wait_until(lambda: any(m.state == "starting" for m in made.members))
     driver.kill()
     driver.wait()
-    marked.check_none_is_left()
-    again = marked.start("ensemble", "run", str(made.directory), "--workers", "2")
+    commands.wait_until_gone()
+    again = commands.start("ensemble", "run", str(made.directory), "--workers", "2")
     assert again.wait(timeout=60) == 0
     assert {m.name: products(m.directory) for m in made.members} == whole
 

@@ -2,14 +2,25 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from mofmd.engine import launch
-from mofmd.engine.launch import Launch, Resources, environment, find_program, lammps_command
-from mofmd.errors import InputError, MissingFileError
+from mofmd.engine.launch import (
+    Conversation,
+    Launch,
+    Resources,
+    environment,
+    find_program,
+    how_it_ended,
+    lammps_command,
+    run_to_end,
+)
+from mofmd.errors import InputError, MissingFileError, StoppedError
+from tests.processes import Token
 
 # a parent with a child of its own, as mpirun and the lmp wrapper are; both print their number
 FAMILY = "echo $$; sleep 300 & echo $!; wait"
@@ -86,6 +97,109 @@ def test_a_signal_to_python_ends_the_family(tmp_path, number):
     assert python.wait() == 128 + number
     python.stdout.close()
     assert wait_until_gone(pids)
+
+
+# a child in a session of its own, as MPI's ranks are, one that ignores SIGTERM, and an orphan
+SCATTERED = "setsid sleep 300 & (trap '' TERM; sleep 300; sleep 300) & (sleep 300 &) ; wait"
+
+
+@pytest.mark.parametrize("end", ["kill", "terminate", "leave"])
+def test_nothing_outlives_the_launcher(tmp_path, end):
+    """However the launcher ends, and wherever its processes have gone."""
+    program = (
+        "import os, sys; from pathlib import Path; from mofmd.engine import launch\n"
+        "launch.GRACE_SECONDS = 0.5\n"
+        f"with launch.Launch(['sh', '-c', {SCATTERED!r}], Path('.'), dict(os.environ)) as p:\n"
+        "    if not sys.stdin.readline(): p.wait()\n"
+    )
+    token = Token()
+    python = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
+        env=token.environment,
+    )
+    token.wait_for("sleep 300", count=3)
+    assert python.stdin is not None
+    if end == "leave":
+        python.stdin.write(b"end\n")
+    else:
+        getattr(python, end)()
+    python.stdin.close()
+    python.wait(timeout=20)
+    token.wait_until_gone(seconds=10)
+
+
+def test_a_launcher_within_a_launch_takes_its_own_along(tmp_path):
+    """The inner launcher is killed with the outer one, and with it what it launched itself."""
+    inner = (
+        "import os; from pathlib import Path; from mofmd.engine.launch import run_to_end\n"
+        "run_to_end(['sleep', '300'], Path('.'), dict(os.environ))"
+    )
+    outer = (
+        "import os, sys; from pathlib import Path; from mofmd.engine.launch import run_to_end\n"
+        f"run_to_end([sys.executable, '-c', {inner!r}], Path('.'), dict(os.environ))"
+    )
+    token = Token()
+    python = subprocess.Popen([sys.executable, "-c", outer], cwd=tmp_path, env=token.environment)
+    token.wait_for("sleep 300")
+    python.kill()
+    python.wait()
+    token.wait_until_gone(seconds=10)
+
+
+def test_an_orphan_that_holds_the_output_does_not_keep_us(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "LINGER_SECONDS", 0.1)
+    began = time.monotonic()
+    done = run_to_end(["sh", "-c", "setsid sleep 300 & echo said; exit 4"], tmp_path, os.environ)
+    assert (done.status, done.output) == (4, "said")
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    "script", ["sleep 300", "while echo again; do :; done", "exec >&-; sleep 300"]
+)
+def test_time_limit(tmp_path, script):
+    """Of a silent process, of one that never falls silent, and of one that closes its output."""
+    token = Token()
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.5 s"):
+        run_to_end(["sh", "-c", script], tmp_path, token.environment, time_limit_s=0.5)
+    token.wait_until_gone(seconds=0.0)
+
+
+def test_another_thread_stops_a_launch(tmp_path):
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    token = Token()
+    with pytest.raises(StoppedError):
+        run_to_end(["sleep", "300"], tmp_path, token.environment, stop=stop)
+    token.wait_until_gone(seconds=0.0)
+
+
+def test_a_conversation(tmp_path):
+    with Conversation(["cat"], tmp_path, {}) as process:
+        for word in ("one", "two"):
+            process.tell(word)
+            assert process.next_line() == word
+    with Conversation(["true"], tmp_path, {}) as process:
+        assert process.next_line() is None
+        assert process.wait() == 0
+        with pytest.raises(BrokenPipeError):
+            process.tell("x" * 100_000)
+
+
+def test_lines_of_any_kind(tmp_path):
+    script = r"printf 'a\r10%%\r20%%\r\nb\303'; sleep 0.1; printf '\251\377\nno end'"
+    assert run_to_end(["sh", "-c", script], tmp_path, {}).output.split("\n") == [
+        "a", "10%", "20%", "bé\N{REPLACEMENT CHARACTER}", "no end"
+    ]  # fmt: skip
+
+
+def test_how_processes_end():
+    assert how_it_ended(3) == "ended with status 3"
+    assert how_it_ended(-signal.SIGKILL) == "was killed by SIGKILL (out of memory?)"
+    assert how_it_ended(-signal.SIGSEGV) == "was killed by SIGSEGV"
 
 
 def test_signal_handlers_are_given_back(tmp_path):

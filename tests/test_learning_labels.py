@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from mofmd.models.deployed import read_deployed
 from mofmd.models.embedded import embedded_model
 from mofmd.structures.zif import zif4
 from tests.learning_sets import argon, argon_labels, write_calculators
+from tests.processes import Token
 
 
 @pytest.fixture(autouse=True)
@@ -246,10 +248,10 @@ def test_a_model_whose_batch_fails_keeps_the_others(
         frame.rattle(0.02, seed=k)
     broken = structure_hash(frames[1])
 
-    def fails_with_one(path: Path, given: list[Atoms], threads: int) -> list[Labels]:
+    def fails_with_one(path: Path, given: list[Atoms], *options: Any) -> list[Labels]:
         if broken in map(structure_hash, given):
             raise RunError("LAMMPS: lost atoms")
-        return predict(path, given, threads)
+        return predict(path, given, *options)
 
     monkeypatch.setattr(labellers, "predict", fails_with_one)
     labeller = find_labeller(str(embedded_model()))
@@ -321,42 +323,90 @@ def test_a_model_in_lammps_labels(folder: Path) -> None:
         label_frames([copper], labeller, folder / "cache", None, quiet)
 
 
-def runs(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not asked how does not."""
-    stat = Path(f"/proc/{pid}/stat")
-    try:
-        return stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+def test_a_label_that_never_ends_and_one_that_is_killed() -> None:
+    frames = [marked(seed, mark) for seed, mark in enumerate((0, 5, 6, 0))]
+    began = time.monotonic()
+    with pytest.raises(RunError) as caught:
+        label(frames, "fails_on_some", time_limit_s=2.0)
+    assert time.monotonic() - began < 60
+    told = str(caught.value)
+    assert "frame 1 (trajectory t1): labeller argon_calculators:fails_on_some: not done" in told
+    assert "within the time limit of 2 s" in told
+    assert "was killed by SIGKILL (out of memory?); its last words: step 17 of the self" in told
+    assert len(list(Path("cache").glob("*/*/*.npz"))) == 2
 
 
-@pytest.mark.long
-def test_workers_do_not_outlive_a_killed_labelling(folder: Path) -> None:
-    write_frames(folder / "frames.extxyz", [argon(seed) for seed in range(300)])
-    program = "from mofmd.cli.main import main; main()"
-    words = ["learn", "label", "frames.extxyz", "--labeller", "argon_calculators:good",
-             "-o", "out.extxyz", "--workers", "2"]  # fmt: skip
-    process = subprocess.Popen([sys.executable, "-c", program, *words], stdout=subprocess.DEVNULL)
+def test_the_traceback_of_a_calculator_is_kept() -> None:
+    with pytest.raises(RunError, match=r"RuntimeError: the self-.*said is in .*failures\.log"):
+        label([argon(0), marked(1, 1)], "fails_on_some")
+    (log,) = Path("cache").glob("*/failures.log")
+    said = log.read_text()
+    assert said.startswith("frame 1 (trajectory t1): labeller argon_calculators:fails_on_some")
+    assert "Traceback (most recent call last)" in said
+    assert 'raise RuntimeError("the self-consistent field did not converge")' in said
 
-    end = time.monotonic() + 120
-    while len(list(folder.glob("labels/*/*/*.npz"))) < 3 and time.monotonic() < end:
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan")])
+def test_no_time_at_all(value: float) -> None:
+    with pytest.raises(InputError, match=r"time_limit_s: .*, expected seconds above 0"):
+        LabelOptions(time_limit_s=value)
+
+
+def labelling(token: Token, frames: list[Atoms], labeller: str) -> subprocess.Popen[bytes]:
+    """Label with two workers, in a process that carries a mark."""
+    write_frames(Path("frames.extxyz"), frames)
+    words = ["learn", "label", "frames.extxyz", "--labeller", labeller, "-o", "out.extxyz"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "mofmd", *words, "--workers", "2"],
+        env=token.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_of_a_labelling_that_ends(number: signal.Signals) -> None:
+    """While one worker of two hangs in a label: no process, no part of a file; the rest counts."""
+    token = Token()
+    frames = [marked(0, 0), marked(1, 5), *(marked(seed, 0) for seed in range(2, 200))]
+    process = labelling(token, frames, "argon_calculators:fails_on_some")
+    token.wait_for("label_worker", count=2)
+    end = time.monotonic() + 60
+    while len(list(Path("labels").glob("*/*/*.npz"))) < 3 and time.monotonic() < end:
         time.sleep(0.1)
-    children = [
-        int(path.parent.name)
-        for path in Path("/proc").glob("[0-9]*/stat")
-        if path.read_text().rpartition(")")[2].split()[1] == str(process.pid)
-    ]
-    assert len(children) == 2
-    process.kill()
-    process.wait()
-    end = time.monotonic() + 30
-    while any(map(runs, children)) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert not any(map(runs, children))
-    done = len(list(folder.glob("labels/*/*/*.npz")))
-    assert 3 <= done < 300
-    labeller = find_labeller("argon_calculators:good")
+    process.send_signal(number)
+    if number == signal.SIGINT:  # the first one has what is being labelled finished
+        time.sleep(1.0)
+        assert process.poll() is None
+        process.send_signal(number)
+    assert process.wait(timeout=30) != 0
+    assert process.stderr is not None
+    process.stderr.close()
+    token.wait_until_gone()
+    assert not Path("out.extxyz").exists()
+    assert not [path for path in Path("labels").rglob("*") if path.name.startswith(".")]
+    done = len(list(Path("labels").glob("*/*/*.npz")))
+    assert 3 <= done < 199
     told: list[str] = []
-    label_frames(read_frames(folder / "frames.extxyz")[:5], labeller, folder / "labels", None,
-                 told.append)  # fmt: skip
+    labeller = find_labeller("argon_calculators:fails_on_some")
+    few = read_frames(Path("frames.extxyz"))[2:5]
+    label_frames(few, labeller, Path("labels"), None, told.append)
     assert not told[0].endswith(" 0 labelled already")
+
+
+def test_a_worker_killed_from_outside_costs_one_frame() -> None:
+    token = Token()
+    frames = [marked(0, 0), marked(1, 5), *(marked(seed, 0) for seed in range(2, 6))]
+    process = labelling(token, frames, "argon_calculators:fails_on_some")
+    token.wait_for("label_worker", count=2)
+    end = time.monotonic() + 60
+    while len(list(Path("labels").glob("*/*/*.npz"))) < 5 and time.monotonic() < end:
+        time.sleep(0.1)
+    (hanging,) = token.holders("label_worker")
+    os.kill(hanging, signal.SIGKILL)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert b"1 of 6 frames could not be labelled" in told
+    assert b"frame 1 (trajectory t1)" in told
+    assert b"was killed by SIGKILL" in told
+    token.wait_until_gone()

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from mofmd.simulation.run import run_deck
 from mofmd.simulation.status import STATES, read_status, run_state, write_status
 from mofmd.simulation.stop_request import STOP_REQUEST, ask_to_stop, asked_within
 from tests.lennard_jones import EDGE_A, argon_deck
-from tests.processes import MOFMD, Marked, wait_until
+from tests.processes import MOFMD, Commands, wait_until
 
 PROTOCOL = NVT(
     temperature_K=30,
@@ -43,10 +44,10 @@ def deck(tmp_path: Path) -> Deck:
 
 
 @pytest.fixture
-def marked() -> Iterator[Marked]:
-    commands = Marked()
+def commands() -> Iterator[Commands]:
+    commands = Commands()
     yield commands
-    commands.kill_all()
+    commands.end()
 
 
 def broken_worker(folder: Path) -> dict[str, str]:
@@ -188,33 +189,32 @@ def test_no_room_for_the_trajectory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.3, 0.8, 1.5])
-def test_a_request_is_heard_while_python_starts(tmp_path, marked, delay_s) -> None:
+def test_a_request_is_heard_while_python_starts(tmp_path, commands, delay_s) -> None:
     deck = argon_deck(LONG, tmp_path, EDGE_A)
-    driver = marked.start("run", str(deck.directory))
+    driver = commands.start("run", str(deck.directory))
     time.sleep(delay_s)
     ask_to_stop(deck.directory)
     assert driver.wait(timeout=30) == 75
-    marked.check_none_is_left(5)
+    commands.wait_until_gone(5)
     assert run_state(deck.directory) in ("waiting", "stopped")
     assert not (deck.directory / STOP_REQUEST).exists()
 
 
-def test_a_request_is_heard_while_the_worker_starts(tmp_path, marked) -> None:
+def test_a_request_is_heard_while_the_worker_starts(tmp_path, commands) -> None:
     deck = argon_deck(LONG, tmp_path, EDGE_A)
-    driver = marked.start("run", str(deck.directory))
+    driver = commands.start("run", str(deck.directory))
     assert wait_until(lambda: run_state(deck.directory) == "starting")
     ask_to_stop(deck.directory)
     assert driver.wait(timeout=30) == 75
     assert run_state(deck.directory) == "stopped"
 
 
-def test_signal_to_all_while_the_worker_starts(tmp_path, marked) -> None:
+def test_signal_to_all_while_the_worker_starts(tmp_path, commands) -> None:
     """As SLURM sends it at pre-emption: the run was stopped, and is queued again."""
     deck = argon_deck(LONG, tmp_path, EDGE_A)
-    driver = marked.start("run", str(deck.directory))
+    driver = commands.start("run", str(deck.directory))
     assert wait_until(lambda: run_state(deck.directory) == "starting")
-    for process in marked.processes("mofmd"):
-        process.terminate()
+    commands.signal("mofmd", signal.SIGTERM)
     assert driver.wait(timeout=30) == 75
     assert run_state(deck.directory) == "stopped"
 
@@ -333,7 +333,7 @@ def test_owner_on_another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not owner.exists()
 
 
-def test_run_where_files_cannot_be_locked(tmp_path: Path, marked: Marked) -> None:
+def test_run_where_files_cannot_be_locked(tmp_path: Path, commands: Commands) -> None:
     """Driver and worker in processes of their own, none of which can lock."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(
@@ -343,15 +343,15 @@ def test_run_where_files_cannot_be_locked(tmp_path: Path, marked: Marked) -> Non
     paths = filter(None, (str(tmp_path / "site"), os.environ.get("PYTHONPATH")))
     variables = {"PYTHONPATH": os.pathsep.join(paths)}
     deck = argon_deck(LONG, tmp_path, EDGE_A)
-    driver = marked.start("run", str(deck.directory), **variables)
+    driver = commands.start("run", str(deck.directory), **variables)
     assert wait_until((deck.directory / "trajectory.dump").exists)
     assert run_state(deck.directory) == "running"
     assert is_going_on(deck.directory)
     driver.kill()
     driver.wait()
-    marked.check_none_is_left()
+    commands.wait_until_gone()
     assert run_state(deck.directory) == "interrupted"
-    again = marked.start("run", str(deck.directory), "--resume", **variables)
+    again = commands.start("run", str(deck.directory), "--resume", **variables)
     assert wait_until(lambda: run_state(deck.directory) == "running")
     again.terminate()
     assert again.wait(timeout=30) == 75

@@ -37,8 +37,8 @@ def deploy(
     structure: Annotated[
         Path | None,
         typer.Option(
-            help="structure for the checks: any file that ASE reads, or zif-4, ...; default: a "
-            "small one"
+            help="structure near rest for the checks: any file that ASE reads, or zif-4, ...; "
+            "default: the model's own example, or a crystal of its elements"
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="of the model, for the manifest")] = None,
@@ -53,10 +53,10 @@ def deploy(
     """Write a model file that LAMMPS runs on any number of ranks, and prove its physics."""
     from rich.console import Console
 
-    from mofmd.cli.verify import read_structures, table
-    from mofmd.models.deploy import Options
+    from mofmd.cli.gate_display import GateDisplay
+    from mofmd.cli.verify import read_structures
+    from mofmd.models.deploy import Audience, Options
     from mofmd.models.deploy import deploy as write_deployed
-    from mofmd.models.gate import Check
 
     console = Console(highlight=False, soft_wrap=True)
     options = Options(
@@ -72,12 +72,9 @@ def deploy(
         citations=tuple(cite or ()),
         force=force,
     )
-    checks: list[Check] = []
-    try:
-        model = write_deployed(source, output, options, console.print, checks.append)
-    finally:
-        if checks:
-            console.print(table(checks))
+    with GateDisplay(console) as display:
+        audience = Audience(display.report, display.found, display.progress)
+        model = write_deployed(source, output, options, audience)
     console.print(
         f"{output}: {model.family}, {' '.join(model.type_names)}, r_max {model.r_max} A, "
         f"{model.manifest['dtype']}, {output.stat().st_size / 1024:.0f} KiB\n"

@@ -218,13 +218,16 @@ def label(
     leave_out_failed: Annotated[
         bool, typer.Option("--leave-out-failed", help="Go on without frames that fail.")
     ] = False,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds after which a frame has failed; default: none.")
+    ] = None,
 ) -> None:
     """Label frames with a reference method; run it again after whatever happened."""
     from mofmd.learning.dataset import write_frames
     from mofmd.learning.labellers import find_labeller
     from mofmd.learning.labelling import LabelOptions, label_frames
 
-    options = LabelOptions(workers, stress, leave_out_failed)
+    options = LabelOptions(workers, stress, leave_out_failed, time_limit)
     method = find_labeller(labeller, threads)
     made = label_frames(read_all(frames), method, cache, options, typer.echo)
     write_frames(output, made)

@@ -53,7 +53,7 @@ def show(
     if verification is None:
         console.print("[bold]verification[/]: none recorded")
         return
-    from mofmd.cli.verify import table
+    from mofmd.cli.gate_display import table
     from mofmd.models.gate import Check
 
     console.print(table([Check(**check) for check in verification["checks"]]))

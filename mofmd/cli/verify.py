@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,9 +10,6 @@ import typer
 
 if TYPE_CHECKING:
     from ase import Atoms
-    from rich.table import Table
-
-    from mofmd.models.gate import Check
 
 
 def verify(
@@ -33,25 +29,32 @@ def verify(
     from rich.console import Console
 
     import mofmd
+    from mofmd.cli.gate_display import GateDisplay
+    from mofmd.engine.signals import SignalHandlers
     from mofmd.errors import InputError
-    from mofmd.models.deploy import gate_inputs
+    from mofmd.models.deploy import gate_subject
     from mofmd.models.deployed import read_deployed, write_with_manifest
     from mofmd.models.gate import check_physics, summary
+    from mofmd.models.gate_engine import GateEngine
 
     try:
         counts = [int(word) for word in ranks.split(",")]
     except ValueError:
         raise InputError(f"--ranks {ranks!r}: expected whole numbers, as 1,2,4") from None
     model = read_deployed(file)
-    structures, reference = gate_inputs(model, read_structures(structure))
-    checks = list(check_physics(model, structures, reference, counts, device))
-    found = {**summary(checks, structures, device), "mofmd_version": mofmd.__version__}
+    subject = gate_subject(model, read_structures(structure))
+    console = Console(highlight=False, soft_wrap=True, stderr=as_json)
+    checks = []
+    with SignalHandlers(), GateDisplay(console) as display:
+        display.report(f"checking the physics of {file} in LAMMPS")
+        for check in check_physics(GateEngine(model, device, display.progress), subject, counts):
+            display.found(check)
+            checks.append(check)
+    found = {**summary(checks, subject, device), "mofmd_version": mofmd.__version__}
     if record:
         write_with_manifest(file, {**model.manifest, "verification": found}, file)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
-    else:
-        Console(highlight=False, soft_wrap=True).print(table(checks))
     if not found["passed"]:
         raise typer.Exit(1)
 
@@ -77,23 +80,3 @@ def read_structures(path: Path | None) -> tuple[Atoms, ...] | None:
         return tuple(read(path, index=":"))
     except Exception as error:  # ASE's readers raise whatever they meet
         raise InputError(f"{path}: ASE cannot read this structure ({error})") from error
-
-
-def table(checks: Sequence[Check]) -> Table:
-    """Return the findings as a table."""
-    from rich.table import Table
-
-    result = Table(title="physics gate")
-    for heading in ("", "check", "found", "allowed", "unit", "how"):
-        result.add_column(heading, justify="right" if heading in ("found", "allowed") else "left")
-    for check in checks:
-        mark = "[green]ok[/]" if check.passed else "[red]FAILED[/]"
-        result.add_row(
-            mark,
-            check.name,
-            f"{check.value:.1e}",
-            f"{check.tolerance:.0e}",
-            check.unit,
-            check.detail,
-        )
-    return result

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from mofmd import __version__
 from mofmd.engine.files import write_atomic
+from mofmd.engine.launch import run_to_end
 from mofmd.engine.plugin_path import (
     LIBRARY_NAME,
     RECORD_NAME,
@@ -191,13 +191,13 @@ def run_cmake(
         [cmake, "-S", str(source), "-B", str(work), *options],
         [cmake, "--build", str(work), "--target", target, "--parallel", parallel],
     ):
-        done = subprocess.run(step, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            lines = (done.stdout + done.stderr).strip().splitlines()
+        done = run_to_end(step, work, os.environ)
+        if done.status != 0:
+            lines = done.output.strip().splitlines()
             # compilers run side by side, and what failed is not what is said last
             errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
             said = "\n".join((errors or lines[-25:])[:25])
-            raise BuildError(f"{' '.join(step[:3])} failed with status {done.returncode}:\n{said}")
+            raise BuildError(f"{' '.join(step[:3])} failed: it {done.how}:\n{said}")
 
 
 def _put_in_place(library: Path, directory: Path, *, sanitize: bool, report: Report) -> Path:

@@ -20,7 +20,7 @@ from mofmd.yaml_file import read_mapping
 
 Find = Literal["features", "committee", "flat", "random"]
 # changing these does not change what comes out
-FREE = ("rounds", "label_workers", "threads")
+FREE = ("rounds", "label_workers", "label_time_limit_s", "threads")
 _REQUIRED = ("labeller", "train_files", "val_files", "test_files", "conditions", "training")
 
 
@@ -64,12 +64,11 @@ class DistilConfig:
         The loop ends when no run breaks and the test error is this at most [meV/Å].
     largest_force
         Labels with a force component above it are left out [eV/Å].
-    check_on_frame
-        Check deployed models on a validation frame instead of a small structure (slower).
     sampling, distortion
         Frames kept of runs and what a run may use, and what distortion does.
-    label_workers, threads
-        Labellers at a time, threads of each.
+    label_workers, label_time_limit_s, threads
+        Labellers at a time, wall time of a label past which the frame is left out [s] (null: none),
+        threads of each.
     """
 
     text: str
@@ -90,13 +89,13 @@ class DistilConfig:
     later_settings: tuple[str, ...] = ()
     target_force_mae: float | None = None
     largest_force: float = 60.0
-    check_on_frame: bool = False
     stress: bool = True
     licence: str | None = None
     cite: tuple[str, ...] = ()
     sampling: SampleOptions = field(default_factory=SampleOptions)
     distortion: Distortion = field(default_factory=Distortion)
     label_workers: int = 1
+    label_time_limit_s: float | None = None
     threads: int = 1
 
     def __post_init__(self) -> None:

@@ -81,7 +81,8 @@ class Distillation:
             if self.state["config"] != config.digest:
                 raise InputError(
                     f"{folder}: was begun with another configuration or other files; only rounds, "
-                    "label_workers and threads may change. Take a new folder, or the old ones"
+                    "label_workers, label_time_limit_s and threads may change. Take a new folder, "
+                    "or the old ones"
                 )
             if self.state["labeller"] != identity:
                 raise InputError(
@@ -189,12 +190,10 @@ class Distillation:
                     )
                 prepare_training(folder, frames, val, options)
             run_training(folder, self.report)
-            structure = tuple(val[:1]) if self.config.check_on_frame else None
             told = Options(
                 name=f"{self.config.name}-r{number}-{k}",
                 licence=self.config.licence,
                 citations=self.config.cite,
-                structures=structure,
             )
             deploy_training(folder, told, self.report)
         errors = evaluate_model(self.models(number)[0], self.test).errors
@@ -269,7 +268,12 @@ class Distillation:
         picked = self._fit(
             read_frames(self.round_folder(number) / "picked.extxyz"), check_structure_of_frame
         )
-        options = LabelOptions(self.config.label_workers, self.config.stress, leave_out_failed=True)
+        options = LabelOptions(
+            self.config.label_workers,
+            self.config.stress,
+            leave_out_failed=True,
+            time_limit_s=self.config.label_time_limit_s,
+        )
         frames = label_frames(picked, self.labeller, self.folder / "labels", options, self.report)
         kept = [
             frame

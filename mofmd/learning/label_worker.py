@@ -2,7 +2,9 @@
 
 Usage: python -m mofmd.learning.label_worker PACKAGE.MODULE:FACTORY
 
-Reads lines ``FRAME.npz<tab>LABELS.npz``, answers each with ``done`` or ``error REASON``.
+Says ``mofmd label ready``, reads lines ``FRAME.npz<tab>LABELS.npz``, answers each with
+``mofmd label done`` or ``mofmd label error REASON``; other lines are what the calculator prints,
+and tracebacks.
 """
 
 from __future__ import annotations
@@ -10,31 +12,37 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import traceback
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 
-from mofmd.learning.labellers import load_factory
+from mofmd.engine.mpi_guard import describe
+from mofmd.learning.labellers import ANSWER, load_factory
 
 
 def main() -> None:
     """Label until the input ends."""
-    # what the calculator prints must not be taken for an answer
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
     calculator = load_factory(sys.argv[1])()
+    answer("ready")
     for line in sys.stdin:
         source, _, target = line.rstrip("\n").partition("\t")
         try:
             _label(calculator, source, target)
         except Exception as error:
-            answer = f"error {type(error).__name__}: {' '.join(str(error).split())}"
+            traceback.print_exc()
+            answer(f"error {describe(error)}")
         else:
-            answer = "done"
-        answers.write(answer + "\n")
-        answers.flush()
+            answer("done")
+
+
+def answer(text: str) -> None:
+    """Answer in one piece, in a line of its own whatever the calculator left unfinished."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os.write(1, f"\n{ANSWER}{text}\n".encode())
 
 
 def _label(calculator: Any, source: str, target: str) -> None:

@@ -12,11 +12,11 @@ import importlib.util
 import inspect
 import json
 import re
-import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -25,13 +25,17 @@ from typing import Any, Protocol
 import numpy as np
 from ase import Atoms
 
-from mofmd.engine.launch import Resources, environment
+from mofmd.engine.evaluate import Patience
+from mofmd.engine.launch import Conversation, Resources, environment, how_it_ended
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning.dataset import Labels
 from mofmd.learning.prediction import predict
 
 XTB = "gfn1-xtb"
 XTB_FACTORY = "mofmd.learning.labellers:gfn1_xtb"
+ANSWER = "mofmd label "  # begins the lines in which the worker answers
+SAID_LINES = 200
+START_LIMIT_S = 600.0  # imports on a slow disk; a calculator that reads large files
 
 Label = Callable[[Sequence[Atoms]], list[Labels]]
 
@@ -51,8 +55,8 @@ class Labeller(Protocol):
     def batch(self) -> int:
         """How many frames to give at a time."""
 
-    def session(self) -> AbstractContextManager[Label]:
-        """Start it once for many frames."""
+    def session(self, patience: Patience | None = None) -> AbstractContextManager[Label]:
+        """Start it once for many frames; without patience, each may take as long as it likes."""
 
 
 def find_labeller(word: str, threads: int = 1) -> Labeller:
@@ -120,11 +124,11 @@ class ModelLabeller:
         """Hash of the file."""
         return f"model-{hashlib.sha256(self.path.read_bytes()).hexdigest()[:24]}"
 
-    def session(self) -> AbstractContextManager[Label]:
+    def session(self, patience: Patience | None = None) -> AbstractContextManager[Label]:
         """LAMMPS is started for each batch: nothing is kept."""
 
         def label(frames: Sequence[Atoms]) -> list[Labels]:
-            return predict(self.path, frames, self.threads)
+            return predict(self.path, frames, self.threads, patience)
 
         return nullcontext(label)
 
@@ -168,10 +172,10 @@ class CalculatorLabeller:
             text = json.dumps([self.factory, versions["ase"], versions[package], source])
         return f"calculator-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
-    def session(self) -> AbstractContextManager[Label]:
+    def session(self, patience: Patience | None = None) -> AbstractContextManager[Label]:
         """Start a process that holds the calculator."""
         load_factory(self.factory)  # what is wrong with the name is told before a process starts
-        return _WorkerSession(self.factory, self.threads)
+        return _WorkerSession(self.factory, self.threads, patience or Patience(limit_s=None))
 
 
 def _version(package: str) -> str | None:
@@ -206,41 +210,33 @@ def load_factory(word: str) -> Callable[[], Any]:
 
 
 class _WorkerSession:
-    """One process with one calculator, fed through its standard input.
+    """One process with one calculator, fed through its standard input."""
 
-    It ends when its input ends, so that it does not outlive the process that started it.
-    """
-
-    def __init__(self, factory: str, threads: int) -> None:
+    def __init__(self, factory: str, threads: int, patience: Patience) -> None:
         self._factory = factory
-        self._threads = threads
+        self._patience = patience
+        self._ready = False
+        self._said: deque[str] = deque(maxlen=SAID_LINES)
+        self._launch = Conversation(
+            [sys.executable, "-m", "mofmd.learning.label_worker", factory],
+            Path.cwd(),
+            environment(Resources(threads=threads)),
+        )
 
     def __enter__(self) -> Label:
         self._folder = tempfile.TemporaryDirectory(prefix="mofmd-label-")
-        self._errors = (Path(self._folder.name) / "stderr.txt").open("w+")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "mofmd.learning.label_worker", self._factory],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            env=environment(Resources(threads=self._threads)),
-        )
+        try:
+            self._launch.__enter__()
+        except BaseException:
+            self._folder.cleanup()
+            raise
         return self._label
 
     def __exit__(self, *_: object) -> None:
-        process = self._process
-        if process.stdin is not None:
-            process.stdin.close()
         try:
-            process.wait(timeout=5.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-        self._errors.close()
-        self._folder.cleanup()
+            self._launch.__exit__()
+        finally:
+            self._folder.cleanup()
 
     def _label(self, frames: Sequence[Atoms]) -> list[Labels]:
         return [self._label_one(frame) for frame in frames]
@@ -254,23 +250,44 @@ class _WorkerSession:
             cell=frame.cell.array,
             pbc=frame.pbc,
         )
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        try:
-            stdin.write(f"{folder / 'frame.npz'}\t{folder / 'labels.npz'}\n")
-            stdin.flush()
-        except BrokenPipeError as error:
-            raise RunError(f"labeller {self._factory} ended: {self._last_words()}") from error
-        answer = stdout.readline().strip()
-        if answer != "done":
-            raise RunError(
-                f"labeller {self._factory}: {answer.removeprefix('error ') or self._last_words()}"
-            )
+        if not self._ready:
+            self._expect("ready", START_LIMIT_S)
+            self._ready = True
+        self._said.clear()
+        with suppress(BrokenPipeError):  # it has ended: what it said last is told below
+            self._launch.tell(f"{folder / 'frame.npz'}\t{folder / 'labels.npz'}")
+        self._expect("done", self._patience.limit_s)
         with np.load(folder / "labels.npz") as file:
             stress = file.get("stress", None)
             return Labels(float(file["energy"]), file["forces"], stress)
 
+    def _expect(self, word: str, limit_s: float | None) -> None:
+        """Wait for this answer; what else happens is an error."""
+        self._launch.limit(limit_s, self._patience.stop)
+        try:
+            answer = self._answer()
+        except TimeoutError as error:
+            raise self._failure(f"not {word} within the time limit of {limit_s:g} s") from error
+        if answer is None:
+            raise self._failure(how_it_ended(self._launch.wait()))
+        if answer != word:
+            raise self._failure(answer.removeprefix("error "))
+
+    def _answer(self) -> str | None:
+        """Next answer of the worker; None where it ended without one."""
+        while (line := self._launch.next_line()) is not None:
+            if line.startswith(ANSWER):
+                return line.removeprefix(ANSWER)
+            if line.strip():
+                self._said.append(line)
+        return None
+
+    def _failure(self, reason: str) -> RunError:
+        """Make the error; what the worker printed, its traceback included, is a note of it."""
+        error = RunError(f"labeller {self._factory}: {reason}{self._last_words()}")
+        error.add_note("\n".join(self._said))
+        return error
+
     def _last_words(self) -> str:
-        self._errors.seek(0)
-        return " ".join(self._errors.read().split()[-60:]) or "it said nothing"
+        words = " ".join(" ".join(self._said).split()[-60:])
+        return f"; its last words: {words}" if words else ""

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from mofmd.engine.evaluate import Patience
 from mofmd.engine.files import write_atomic
+from mofmd.engine.signals import SignalHandlers
 from mofmd.errors import InputError, MofmdError, RunError
 from mofmd.learning.dataset import Labels, labelled, unusable
 from mofmd.learning.derivatives import DerivativeCheck, check_derivatives
@@ -24,6 +26,7 @@ from mofmd.learning.validation import check_structure_of_frame, frame_name
 
 DIGITS = 8  # of positions and cell [Å] that make up a structure's hash
 CHECK_FILE = "check.json"
+FAILURES_FILE = "failures.log"
 GIVE_UP_AFTER = 5  # failures in a row
 TOLD = 3  # failures that a message names
 
@@ -40,16 +43,21 @@ class LabelOptions:
         Refuse a labeller that gives no stress.
     leave_out_failed
         Go on without the frames that could not be labelled, instead of ending with an error.
+    time_limit_s
+        Wall time of a label, past which the frame has failed [s]; None for no limit.
     """
 
     workers: int = 1
     needs_stress: bool = True
     leave_out_failed: bool = False
+    time_limit_s: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse numbers of workers below one."""
+        """Refuse numbers of workers below one, and no time at all."""
         if self.workers < 1:
             raise InputError(f"workers: {self.workers}, expected 1 or more")
+        if self.time_limit_s is not None and not self.time_limit_s > 0:
+            raise InputError(f"time_limit_s: {self.time_limit_s}, expected seconds above 0")
 
 
 class LabelCache:
@@ -100,6 +108,12 @@ class LabelCache:
         path = self.path(atoms)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, buffer.getvalue())
+
+    def note_failure(self, name: str, error: RunError) -> None:
+        """Write down that a frame failed, with all that the labeller said of it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / FAILURES_FILE).open("a", encoding="utf-8") as file:
+            file.write("\n".join([f"{name}: {error}", *getattr(error, "__notes__", []), "", ""]))
 
     @property
     def is_checked(self) -> bool:
@@ -171,10 +185,10 @@ def label_frames(
     todo = [k for k, frame in enumerate(frames) if store.get(frame) is None]
     report(f"{len(frames)} frames, {len(frames) - len(todo)} labelled already")
     if todo and not store.is_checked:
-        _check_labeller(frames[todo[0]], store, options.needs_stress, report)
-    failed = _Labelling(frames, todo, store, report).run(options.workers)
+        _check_labeller(frames[todo[0]], store, options, report)
+    failed = _Labelling(frames, todo, store, report).run(options)
     if failed:
-        _tell_failures(frames, failed, options, report)
+        _tell_failures(frames, failed, options, report, store)
     result = []
     for k, frame in enumerate(frames):
         if k in failed:
@@ -196,13 +210,13 @@ def _no_stress(labeller: Labeller) -> str:
 
 
 def _check_labeller(
-    frame: Atoms, store: LabelCache, needs_stress: bool, report: Callable[[str], None]
+    frame: Atoms, store: LabelCache, options: LabelOptions, report: Callable[[str], None]
 ) -> None:
     labeller = store.labeller
     report(f"checking {labeller.word}: forces and stress against its energy (7 labels)")
-    with labeller.session() as label:
+    with labeller.session(Patience(limit_s=options.time_limit_s)) as label:
         check = check_derivatives(frame, label, labeller.word)
-    if np.isnan(check.stress_normal) and needs_stress:
+    if np.isnan(check.stress_normal) and options.needs_stress:
         raise InputError(_no_stress(labeller))
     store.keep_check(check)
     report(
@@ -216,6 +230,7 @@ def _tell_failures(
     failed: Mapping[int, str],
     options: LabelOptions,
     report: Callable[[str], None],
+    store: LabelCache,
 ) -> None:
     told = [f"{frame_name(frames, k)}: {failed[k]}" for k in sorted(failed)]
     if not options.leave_out_failed:
@@ -223,7 +238,7 @@ def _tell_failures(
         raise RunError(
             f"{len(failed)} of {len(frames)} frames could not be labelled, the others are in the "
             f"cache: {'; '.join(told[:TOLD])}{more}. Mend that and label again, or leave them out "
-            "(--leave-out-failed)"
+            f"(--leave-out-failed). All that was said is in {store.folder / FAILURES_FILE}"
         )
     for line in told:
         report(f"left out, {line}")
@@ -248,38 +263,55 @@ class _Labelling:
         self.frames, self.todo, self.store, self.report = frames, todo, store, report
         self.failed: dict[int, str] = {}
         self._batches: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
-        self._stop = threading.Event()
+        self._stop = threading.Event()  # no further frame is begun
+        self._end_now = threading.Event()  # those that are being labelled are given up
+        self._patience = Patience(stop=self._end_now)
         self._error: BaseException | None = None
         self._lock = threading.Lock()
         self._done = 0
         self._failed_in_a_row = 0
 
-    def run(self, workers: int) -> dict[int, str]:
+    def run(self, options: LabelOptions) -> dict[int, str]:
         """Label what is to be labelled; return why frames failed, by number."""
+        workers = options.workers
+        self._patience = Patience(limit_s=options.time_limit_s, stop=self._end_now)
         size = max(1, min(self.store.labeller.batch, -(-len(self.todo) // workers)))
         pieces = [self.todo[k : k + size] for k in range(0, len(self.todo), size)]
         for piece in pieces:
             self._batches.put(piece)
         threads = [threading.Thread(target=self._work) for _ in range(min(workers, len(pieces)))]
-        for thread in threads:
-            thread.start()
-        try:
-            for thread in threads:
-                thread.join()
-        finally:
-            self._stop.set()  # Ctrl-C: what is being labelled now is the last
-            for thread in threads:
-                thread.join()
+        with SignalHandlers():
+            self._run_threads(threads)
         if isinstance(self._error, MofmdError):
             raise self._error
         if self._error is not None:
             raise RuntimeError(f"labelling failed: {self._error}") from self._error
         return self.failed
 
+    def _run_threads(self, threads: Sequence[threading.Thread]) -> None:
+        """Run them to their end; nothing of them is left, however this is interrupted."""
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt:
+            self._stop.set()
+            self.report("finishing the frames that are being labelled; Ctrl-C again gives them up")
+            for thread in threads:
+                thread.join()
+            raise
+        finally:
+            self._stop.set()
+            self._end_now.set()
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
+
     def _work(self) -> None:
         try:
             while not self._stop.is_set():
-                with self.store.labeller.session() as label:
+                with self.store.labeller.session(self._patience) as label:
                     if not self._work_through(label):
                         return
         except BaseException as error:
@@ -313,6 +345,7 @@ class _Labelling:
             return
         with self._lock:
             self.failed[piece[0]] = str(error)
+            self.store.note_failure(frame_name(self.frames, piece[0]), error)
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= GIVE_UP_AFTER:
                 raise RunError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from mofmd.errors import InputError
 from mofmd.learning.dataset import write_frames
 from mofmd.learning.train_config import change
 from mofmd.learning.training_types import Epoch, TrainOptions
-from mofmd.models.environments import create_environment, run_in_environment
+from mofmd.models.environments import create_environment, last_words, run_in_environment
 
 RUN = "run"
 CHECKPOINT = f"{RUN}/last.ckpt"
@@ -79,11 +80,12 @@ def _describe(start: Path) -> dict[str, Any]:
     """Types and cutoffs of a checkpoint or package, read in nequip's environment."""
     python = create_environment("nequip", lambda _: None)
     script = Path(mofmd.__file__).parent / "models" / "export" / "describe.py"
-    done = run_in_environment(python, script, start.resolve())
-    if done.returncode != 0:
-        last = "\n".join(done.stderr.strip().splitlines()[-4:])
-        raise InputError(f"start: {start}: nequip cannot load it:\n{last}")
-    facts: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    with tempfile.TemporaryDirectory(prefix="mofmd-describe-") as folder:
+        answer = Path(folder) / "facts.json"
+        done = run_in_environment(python, script, start.resolve(), answer, directory=Path(folder))
+        if done.status != 0:
+            raise InputError(f"start: {start}: nequip cannot load it:\n{last_words(done)}")
+        facts: dict[str, Any] = json.loads(answer.read_text())
     return facts
 
 

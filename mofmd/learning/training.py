@@ -19,20 +19,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import yaml
 from ase import Atoms
 
 import mofmd
 from mofmd.engine.files import folder_beside, write_atomic
-from mofmd.engine.launch import Launch
+from mofmd.engine.launch import Launch, how_it_ended
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning import train_mace, train_nequip
-from mofmd.learning.dataset import without_stress
+from mofmd.learning.dataset import bare, labels_of, read_frames, without_stress
 from mofmd.learning.split import trajectory_of
 from mofmd.learning.train_config import chosen_size, read_template
 from mofmd.learning.training_types import Epoch, TrainOptions
 from mofmd.learning.validation import Expectation, check_frames
-from mofmd.models.deploy import Options, deploy
+from mofmd.models.deploy import Audience, Options, deploy
 from mofmd.models.deployed import DeployedModel, read_deployed
 from mofmd.models.environments import Framework, create_environment
 from mofmd.models.model_file import Family
@@ -148,7 +149,7 @@ def _run_training(folder: Path, report: Callable[[str], None]) -> list[Epoch]:
             status = launch.wait()
         if status != 0 or not trainer.weights(folder).exists():
             raise RunError(
-                f"{folder}: the trainer ended with status {status}; its last words "
+                f"{folder}: the trainer {how_it_ended(status)}; its last words "
                 f"(all in {folder / 'train.log'}):\n" + "\n".join(last)
             )
         _write_record(folder, {**record, "state": "trained"})
@@ -162,7 +163,9 @@ def deploy_training(
 ) -> DeployedModel:
     """Turn trained weights into ``model.mofmd.pth``, through the physics gate.
 
-    A file that is there stays, unless it is to say something else: name, licence, citations.
+    Without structures in the options it is checked on the validation frame of the smallest forces:
+    what the model was made for, and near rest. A file that is there stays, unless it is to say
+    something else: name, licence, citations.
 
     Raises
     ------
@@ -178,10 +181,19 @@ def deploy_training(
     if record["state"] == "prepared":
         raise InputError(f"{folder}: is not trained yet; run the training first")
     trainer = _TRAINER[record["options"]["family"]]
-    named = replace(options, name=options.name or folder.resolve().name)
-    model = deploy(trainer.weights(folder), folder / MODEL, named, report)
+    named = replace(
+        options,
+        name=options.name or folder.resolve().name,
+        structures=options.structures or (_calmest_frame(folder / "val.extxyz"),),
+    )
+    model = deploy(trainer.weights(folder), folder / MODEL, named, Audience(report))
     _write_record(folder, {**record, "state": "deployed"})
     return model
+
+
+def _calmest_frame(path: Path) -> Atoms:
+    frames = read_frames(path)
+    return bare(min(frames, key=lambda frame: np.abs(labels_of(frame).forces_eV_per_A).max()))
 
 
 def _says(model: DeployedModel, options: Options) -> bool:

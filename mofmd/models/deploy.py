@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from ase import Atoms
 from ase.io import write
 
 import mofmd
+from mofmd.engine.launch import run_to_end
+from mofmd.engine.signals import SignalHandlers
 from mofmd.errors import EnvironmentSetupError, InputError, MissingFileError
 from mofmd.models.archive import open_archive
 from mofmd.models.deployed import (
@@ -32,15 +33,14 @@ from mofmd.models.environments import (
     Framework,
     create_environment,
     environment_python,
+    last_words,
     run_in_environment,
 )
-from mofmd.models.gate import (
-    Check,
-    Reference,
-    check_physics,
-    measure_bytes_per_edge,
-    summary,
-)
+from mofmd.models.export.structures import awry
+from mofmd.models.gate import Check, Origin, Reference, Subject, check_physics, summary
+from mofmd.models.gate_engine import GateEngine, Progress, measure_bytes_per_edge, no_progress
+from mofmd.structures.check import check_structure
+from mofmd.structures.crystal_data import build_crystal
 
 Kind = Literal["nequip", "legacy_nequip", "mace"]
 Format = Literal["torchscript", "aotinductor"]
@@ -58,6 +58,8 @@ _ACCELERATORS = {
     "cuequivariance": "cuequivariance-torch cuequivariance-ops-torch-cu12",
     "triton": "triton",
 }
+# in the order in which they are preferred for a model of their very elements
+CRYSTALS = ("zif-4", "zif-8", "mof-5", "uio-66")
 _CITATIONS = {
     "nequip": ["S. Batzner et al., Nat. Commun. 13, 2453 (2022), doi:10.1038/s41467-022-29939-5"],
     "allegro": ["A. Musaelian et al., Nat. Commun. 14, 579 (2023), doi:10.1038/s41467-023-36329-y"],
@@ -87,7 +89,8 @@ class Options:
         of the plugin's own for CPUs and NVIDIA's GPUs; ``auto``: that, where the model has
         convolutions of the kind. The others are kernels of other packages, for GPUs.
     structures
-        Structures for the physics gate; None makes a small arbitrary one.
+        Structures for the physics gate, the first near rest; None takes the model's own example,
+        or a crystal of the package whose elements the model knows.
     name, licence, citations
         For the manifest: name of the model (by default that of the source file), licence of its
         weights, and publications to cite beside the framework's.
@@ -144,12 +147,30 @@ def source_kind(path: Path) -> Kind:
     )
 
 
+@dataclass(frozen=True)
+class Audience:
+    """Who is told how a deployment goes on.
+
+    Parameters
+    ----------
+    report
+        Is told what is being done.
+    on_check
+        Is told each finding of the physics gate.
+    on_progress
+        Is told each evaluation of the gate.
+    """
+
+    report: Callable[[str], None] = print
+    on_check: Callable[[Check], None] = lambda _: None
+    on_progress: Progress = no_progress
+
+
 def deploy(
     source: Path,
     output: Path,
     options: Options | None = None,
-    report: Callable[[str], None] = print,
-    on_check: Callable[[Check], None] | None = None,
+    audience: Audience | None = None,
 ) -> DeployedModel:
     """Write a checked model file for LAMMPS.
 
@@ -161,10 +182,8 @@ def deploy(
         File to write, ``*.mofmd.pth`` (TorchScript) or ``*.mofmd.pt2`` (AOTInductor).
     options
         See ``Options``.
-    report
-        Is told what is being done.
-    on_check
-        Is told each finding of the physics gate.
+    audience
+        Who is told of it; by default only what is being done is printed.
 
     Raises
     ------
@@ -174,31 +193,13 @@ def deploy(
     EnvironmentSetupError
         If the framework's environment cannot be made.
     """
-    options = options or Options()
+    options, audience = options or Options(), audience or Audience()
     _check_output(output, options)
-    with tempfile.TemporaryDirectory(prefix=".mofmd-deploy-", dir=output.parent) as folder:
+    with SignalHandlers(), tempfile.TemporaryDirectory(prefix="mofmd-deploy-") as folder:
         unchecked = Path(folder).resolve() / f"unchecked{SUFFIXES[options.format]}"
-        exported = export(source, unchecked, options, report)
-        report("checking its physics in LAMMPS")
-        checks = []
-        ranks = (1, 2, 4) if options.device == "cpu" else (1, 2)
-        for check in check_physics(
-            exported.model, exported.structures, exported.reference, ranks, options.device
-        ):
-            checks.append(check)
-            if on_check is not None:
-                on_check(check)
-        failed = [check.name for check in checks if not check.passed]
-        if failed and not options.force:
-            raise InputError(
-                f"the deployed model fails the physics gate ({'; '.join(failed)}): not written. "
-                "--force writes it, marked as failed, and LAMMPS warns of it in every run"
-            )
-        verification = {
-            **summary(checks, exported.structures, options.device),
-            "mofmd_version": mofmd.__version__,
-        }
-        per_edge = measure_bytes_per_edge(exported.model, exported.structures[0], options.device)
+        exported = export(source, unchecked, options, audience.report)
+        audience.report("checking its physics in LAMMPS")
+        verification, per_edge = _verify(exported, options, audience)
         manifest = {
             **exported.model.manifest,
             "bytes_per_edge": per_edge,
@@ -208,13 +209,33 @@ def deploy(
     return read_deployed(output)
 
 
+def _verify(
+    exported: Exported, options: Options, audience: Audience
+) -> tuple[dict[str, Any], float]:
+    """Run the gate; return what the manifest keeps of it, and the memory in bytes per edge."""
+    checks = []
+    ranks = (1, 2, 4) if options.device == "cpu" else (1, 2)
+    engine = GateEngine(exported.model, options.device, audience.on_progress)
+    for check in check_physics(engine, exported.subject, ranks):
+        checks.append(check)
+        audience.on_check(check)
+    failed = [check.name for check in checks if check.passed is False]
+    if failed and not options.force:
+        raise InputError(
+            f"the deployed model fails the physics gate ({'; '.join(failed)}): not written. "
+            "--force writes it, marked as failed, and LAMMPS warns of it in every run"
+        )
+    found = summary(checks, exported.subject, options.device)
+    per_edge = measure_bytes_per_edge(engine, exported.subject.structures[0])
+    return {**found, "mofmd_version": mofmd.__version__}, per_edge
+
+
 @dataclass(frozen=True)
 class Exported:
     """A model file that has not been through the physics gate, and what its source says."""
 
     model: DeployedModel
-    structures: list[Atoms]
-    reference: Reference
+    subject: Subject
 
 
 def export(
@@ -240,16 +261,14 @@ def export(
         work = Path(folder)
         report(f"exporting {source} ({options.format}) with {framework}")
         facts, raw = _run_exporter(source, kind, python, options, work)
-        structures, reference = _read_reference(work)
-        manifest = _manifest(source, facts, options, structures[0], reference)
+        subject = _read_reference(work, facts["structure_origin"])
+        manifest = _manifest(source, facts, options, subject)
         manifest["payload_sha256"] = payload_sha256(raw)
         write_with_manifest(raw, manifest, output)
-    return Exported(read_deployed(output), structures, reference)
+    return Exported(read_deployed(output), subject)
 
 
-def gate_inputs(
-    model: DeployedModel, structures: Sequence[Atoms] | None = None
-) -> tuple[list[Atoms], Reference | None]:
+def gate_subject(model: DeployedModel, structures: Sequence[Atoms] | None = None) -> Subject:
     """Return the structures of the gate and the source's results for them.
 
     Without structures of the user's, those are the manifest's own: its reference structure with
@@ -260,8 +279,8 @@ def gate_inputs(
     InputError
         If none are given and the manifest holds none.
     """
-    if structures is not None:
-        return list(structures), None
+    if structures:
+        return Subject([awry(structures[0]), *structures], "given")
     stored = model.manifest.get("reference")
     if stored is None:
         raise InputError(f"{model.path}: holds no reference structure: give one with --structure")
@@ -273,7 +292,7 @@ def gate_inputs(
         [np.array(stored["forces_eV_per_A"])],
         [np.array(stored["stress_eV_per_A3"])],
     )
-    return [atoms], reference
+    return Subject([atoms], stored.get("origin", "given"), reference)
 
 
 def _check_output(output: Path, options: Options) -> None:
@@ -307,8 +326,7 @@ def _check_options(options: Options) -> None:
                 "it shall run (`mofmd doctor` tells what is missing)"
             )
     for atoms in options.structures or ():
-        if not atoms.pbc.all():
-            raise InputError("--structure: not periodic in all three directions")
+        check_structure(atoms)
 
 
 def _compiler() -> str | None:
@@ -322,10 +340,7 @@ def _check_accelerator(options: Options, framework: Framework, python: Path) -> 
         return
     package = _ACCELERATORS[name]
     module = package.split()[0].replace("-", "_")
-    probe = subprocess.run(
-        [str(python), "-c", f"import {module}"], capture_output=True, text=True, check=False
-    )
-    if probe.returncode != 0:
+    if run_to_end([str(python), "-c", f"import {module}"], Path.cwd(), os.environ).status != 0:
         raise InputError(
             f"--accelerate {name}: absent from the {framework} environment; install it with "
             f"{python} -m pip install {package}"
@@ -344,7 +359,8 @@ def _run_exporter(
     structures = None
     if options.structures:
         structures = str(work / "given.extxyz")
-        write(structures, list(options.structures), format="extxyz")
+        write(structures, [_plain(atoms) for atoms in options.structures], format="extxyz")
+    write(work / "crystals.extxyz", [build_crystal(name, primitive=True) for name in CRYSTALS])
     request = {
         "source": str(source.resolve()),
         "kind": kind,
@@ -356,6 +372,7 @@ def _run_exporter(
         "accelerate": options.accelerate,
         "species": options.species and list(options.species),
         "structures": structures,
+        "crystals": str(work / "crystals.extxyz"),
         "results": str(work / "reference.npz"),
     }
     (work / "request.json").write_text(json.dumps(request))
@@ -363,19 +380,25 @@ def _run_exporter(
     done = run_in_environment(
         python, script, work / "request.json", work / "answer.json", directory=work
     )
-    if done.returncode == 3:
-        told = [line for line in done.stderr.splitlines() if line.startswith("mofmd-export: ")]
+    if done.status == 3:
+        told = [line for line in done.output.splitlines() if line.startswith("mofmd-export: ")]
         raise InputError(f"{source}: {told[-1].removeprefix('mofmd-export: ')}")
-    if done.returncode != 0 or not exported.exists():
-        last = "\n".join(done.stderr.strip().splitlines()[-6:])
+    if done.status < 0:
+        raise EnvironmentSetupError(f"{source}: its export {done.how}")
+    if done.status != 0 or not exported.exists():
         raise EnvironmentSetupError(
             f"{source}: the framework could not load or export the model (written by a newer "
-            f"version of it, perhaps? {python} runs the pinned one):\n{last}"
+            f"version of it, perhaps? {python} runs the pinned one):\n{last_words(done)}"
         )
     return json.loads((work / "answer.json").read_text()), exported
 
 
-def _read_reference(work: Path) -> tuple[list[Atoms], Reference]:
+def _plain(atoms: Atoms) -> Atoms:
+    """Return the structure without labels and whatever else a file may carry."""
+    return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+
+
+def _read_reference(work: Path, origin: Origin) -> Subject:
     with np.load(work / "reference.npz") as file:
         structures = [
             Atoms(file[f"numbers{k}"], file[f"positions{k}"], cell=file[f"cell{k}"], pbc=True)
@@ -386,16 +409,14 @@ def _read_reference(work: Path) -> tuple[list[Atoms], Reference]:
             [file[f"forces{k}"] for k in range(len(structures))],
             list(file["stress"]),
         )
-    return structures, reference
+    return Subject(structures, origin, reference)
 
 
 def _manifest(
-    source: Path,
-    facts: dict[str, Any],
-    options: Options,
-    structure: Atoms,
-    reference: Reference,
+    source: Path, facts: dict[str, Any], options: Options, subject: Subject
 ) -> dict[str, Any]:
+    structure, reference = subject.structures[0], subject.reference
+    assert reference is not None  # there is a source
     layers, width = facts["layers"], facts["exchange_width"]
     return {
         "schema": SCHEMA,
@@ -425,6 +446,7 @@ def _manifest(
             "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
         },
         "reference": {
+            "origin": subject.origin,
             "symbols": structure.get_chemical_symbols(),
             "positions_A": structure.positions.tolist(),
             "cell_A": structure.cell.array.tolist(),

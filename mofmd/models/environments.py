@@ -5,7 +5,6 @@ LAMMPS at run time needs none of them; they train, package and compile models.
 
 import os
 import shutil
-import subprocess
 import sys
 import venv
 from collections.abc import Callable
@@ -13,10 +12,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mofmd.engine.files import write_atomic
+from mofmd.engine.launch import Ended, run_to_end
 from mofmd.errors import EnvironmentSetupError
 
 Framework = Literal["nequip", "mace"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
+LIMIT_S = 3600.0
 _MARK = "mofmd-requirements.txt"
 
 
@@ -36,17 +37,29 @@ def requirements_file(framework: Framework) -> Path:
 
 
 def run_in_environment(
-    python: Path, script: Path, *arguments: str | Path, directory: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a script with the Python of an environment, on one thread, and return how it ended."""
-    return subprocess.run(
-        [str(python), str(script), *map(str, arguments)],
-        cwd=directory,
-        env={**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    python: Path, script: Path, *arguments: str | Path, directory: Path
+) -> Ended:
+    """Run a script with the Python of an environment, on one thread, and return how it ended.
+
+    Raises
+    ------
+    EnvironmentSetupError
+        If it does not end within an hour.
+    """
+    command = [str(python), str(script), *map(str, arguments)]
+    env = {**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
+    try:
+        return run_to_end(command, directory, env, time_limit_s=LIMIT_S)
+    except TimeoutError as error:
+        raise EnvironmentSetupError(
+            f"{script.name} did not end within {LIMIT_S:g} s in {python.parents[1]}"
+        ) from error
+
+
+def last_words(ended: Ended, lines: int = 6) -> str:
+    """Return the end of what a script said; of a Python program that is what went wrong."""
+    said = [line for line in ended.output.splitlines() if line.strip()]
+    return "\n".join(said[-lines:]) or ended.how
 
 
 def environment_python(framework: Framework) -> Path | None:
@@ -78,11 +91,11 @@ def create_environment(framework: Framework, report: Callable[[str], None] = pri
     torch_pin = next(line for line in requirements.read_text().splitlines() if line[:5] == "torch")
     for arguments in ([torch_pin], ["-r", str(requirements)]):
         command = [str(python), "-m", "pip", "install", "--quiet", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
+        done = run_to_end(command, directory, os.environ)  # pip has time limits of its own
+        if done.status != 0:
             shutil.rmtree(directory, ignore_errors=True)
             raise EnvironmentSetupError(
-                f"installing the {framework} environment failed:\n{done.stderr[-2000:]}"
+                f"installing the {framework} environment failed:\n{done.output[-2000:]}"
             )
     write_atomic(directory / _MARK, requirements.read_text())
     return python

@@ -16,8 +16,15 @@ def read_crystal_data(name: str) -> dict[str, Any]:
     return data
 
 
-def build_crystal(name: str) -> Atoms:
-    """Build the conventional cell of a crystal of the package.
+def build_crystal(name: str, *, primitive: bool = False) -> Atoms:
+    """Build a crystal of the package.
+
+    Parameters
+    ----------
+    name
+        Of its data file, without ``.json``.
+    primitive
+        The primitive cell instead of the conventional one.
 
     Returns
     -------
@@ -32,5 +39,6 @@ def build_crystal(name: str) -> Atoms:
         basis=[position for _, _, *position in data["sites"]],
         spacegroup=data["spacegroup"]["number"],
         cellpar=[*data["cell_A"], *data["cell_angles_deg"]],
+        primitive_cell=primitive,
     )
     return Atoms(built.symbols, positions=built.positions, cell=built.cell, pbc=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mofmd.errors import InputError, MissingFileError, MofmdError
-from mofmd.models.deploy import Options, deploy, source_kind
+from mofmd.models.deploy import Audience, Options, deploy, source_kind
 from mofmd.models.deployed import (
     MANIFEST,
     payload_sha256,
@@ -193,7 +193,7 @@ class TestRefusals:
 
     def refused(self, source: Path, **options: Any) -> str:
         with pytest.raises(MofmdError) as caught:
-            deploy(source, self.out, Options(**options), report=lambda _: None)
+            deploy(source, self.out, Options(**options), Audience(report=lambda _: None))
         assert [file.name for file in self.out.parent.iterdir()] == []
         return str(caught.value)
 

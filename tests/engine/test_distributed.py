@@ -167,10 +167,11 @@ def test_teacher_on_ranks(dtype: str, tolerance: float, tmp_path: Path) -> None:
     model = tmp_path / "nequip-teacher.mofmd.pth"
     options = Options(dtype=dtype, structures=(zif4(),))  # type: ignore[arg-type]
     exported = export(folder / "nequip_l2r6stress0.pth", model, options)
-    structures = exported.structures
+    structures, reference = exported.subject.structures[1:], exported.subject.reference
+    assert reference is not None
     expected = evaluate(structures, tmp_path / "1", pair_lines(model))
-    assert expected[0].energy == pytest.approx(exported.reference.energies_eV[0], abs=0.02)
-    difference = expected[0].forces - exported.reference.forces_eV_per_A[0]
+    assert expected[0].energy == pytest.approx(reference.energies_eV[1], abs=0.02)
+    difference = expected[0].forces - reference.forces_eV_per_A[1]
     assert np.abs(difference).max() < tolerance
     for ranks in (2, 4):
         found = evaluate(structures, tmp_path / str(ranks), pair_lines(model), ranks=ranks)
@@ -202,6 +203,8 @@ def test_aotinductor(name: str, deployed: DeployedModels, tmp_path: Path) -> Non
         ("mace-heads.model", {"head": "r2scan"}),
         ("others/readout.model", {}),
         ("others/repulsion.model", {}),
+        ("others/universal.model", {"head": "fine-tuned"}),
+        ("others/all-electron.model", {}),
         ("others/RealAgnosticDensityResidualInteractionBlock.model", {}),
         ("others/RealAgnosticResidualNonLinearInteractionBlock.model", {"format": "aotinductor"}),
         ("others/RealAgnosticAttResidualInteractionBlock.model", {"format": "aotinductor"}),
@@ -218,6 +221,8 @@ def test_deploy_passes_its_gate(
     chosen = Options(**options)
     model = deploy(folder / source, tmp_path / f"out{SUFFIXES[chosen.format]}", chosen)
     assert model.manifest["verification"]["passed"]
+    assert not model.manifest["verification"]["not_done"]
+    assert model.manifest["reference"]["origin"] == ("example" if ".zip" in source else "crystal")
     assert model.manifest["bytes_per_edge"] > 0
     assert model.type_names == options.get("species", model.type_names)
     assert model.manifest["dtype"] == options.get("dtype", model.manifest["source_dtype"])

@@ -40,7 +40,8 @@ def test_source(name: str, tmp_path: Path) -> None:
     options = Options(species=tuple(SPECIES), structures=(zif4(),))
     exported = export(source, tmp_path / f"{name}.mofmd.pth", options)
     recorded = read_deployed(embedded_model(name)).manifest["reference"]
-    found = exported.reference
-    assert found.energies_eV[0] == pytest.approx(recorded["energy_eV"], abs=1e-3)
-    difference = found.forces_eV_per_A[0] - np.array(recorded["forces_eV_per_A"])
+    found = exported.subject.reference
+    assert found is not None
+    assert found.energies_eV[1] == pytest.approx(recorded["energy_eV"], abs=1e-3)
+    difference = found.forces_eV_per_A[1] - np.array(recorded["forces_eV_per_A"])
     assert np.abs(difference).max() < 1e-5

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from mofmd.models.deployed import SCHEMA, DeployedModel, read_deployed, write_with_manifest
 from mofmd.models.export.operators import define_operators
 
 TYPE_NAMES = "C H N Zn"
@@ -93,3 +94,62 @@ def write_chain(path: Path) -> Path:
     define_operators()
     form = {"mofmd_family": "nequip", "mofmd_form": "edge_gradients", "mofmd_exchange_width": "3"}
     return write_model(Chain(), path, r_max=4.0, **form)
+
+
+class Bumps(torch.nn.Module):
+    """E = constant per atom + sum over directed edges of depth (1 - r^2 / r_max^2)^4 / 2, smooth.
+
+    ``fault``: "scaled" (forces 0.1 % too large), "crowded" (too large where atoms are many, so that
+    they derive from no energy at all), "hydrogen" (1 % too large around H) or
+    "turned" (an energy that depends on how the crystal lies, with its own forces).
+    """
+
+    def __init__(
+        self, depth: float = 2.0, constant: float = 0.0, fault: str = "", r_max: float = 4.0
+    ) -> None:
+        super().__init__()
+        self.depth, self.constant, self.fault, self.r_max = depth, constant, fault, r_max
+        self.register_buffer("unit", torch.ones(1, dtype=torch.float64))
+
+    def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        vectors = data["edge_vectors"].detach().requires_grad_(True)
+        centres, types = data["edge_index"][0], data["local_types"]
+        inside = vectors.to(self.unit.dtype)
+        squared = inside.square().sum(1)
+        energy = 0.5 * self.depth * (1.0 - squared / self.r_max**2).clamp(min=0.0) ** 4
+        if self.fault == "turned":
+            energy = energy * (1.0 + 0.01 * inside[:, 2].square() / squared)
+        atomic = torch.zeros(types.size(0), dtype=energy.dtype, device=energy.device)
+        atomic = atomic.index_add(0, centres, energy)
+        gradient = torch.autograd.grad([atomic.sum()], [vectors])[0]
+        assert gradient is not None
+        if self.fault == "scaled":
+            gradient = 1.001 * gradient
+        if self.fault == "crowded":
+            density = torch.zeros_like(atomic).index_add(0, centres, torch.exp(-squared.detach()))
+            gradient = (1.0 + 0.1 * density[centres].unsqueeze(1)) * gradient
+        if self.fault == "hydrogen":
+            around = (types[centres] == 1).to(gradient.dtype).unsqueeze(1)
+            gradient = (1.0 + 0.01 * around) * gradient
+        total = atomic.detach().double() + self.constant
+        return {"atomic_energy": total.unsqueeze(1), "edge_gradients": gradient.detach()}
+
+
+def write_deployed(
+    module: torch.nn.Module, path: Path, dtype: str = "float64", r_max: float = 4.0
+) -> DeployedModel:
+    """Write a strictly local module as a deployed model, without a word of its physics."""
+    module.to(getattr(torch, dtype))
+    raw = path.with_name("raw.pth")
+    write_model(module, raw, r_max, mofmd_form="edge_gradients", model_dtype=dtype)
+    manifest = {
+        "schema": SCHEMA,
+        "name": "toy",
+        "family": "allegro",
+        "type_names": TYPE_NAMES.split(),
+        "r_max": r_max,
+        "dtype": dtype,
+        "citations": [],
+    }
+    write_with_manifest(raw, manifest, path)
+    return read_deployed(path)

@@ -19,6 +19,7 @@ from mace import modules
 from mace.calculators import LAMMPS_MACE
 
 ATOMIC_NUMBERS = [1, 6, 7, 30]
+UNIVERSAL = [*range(1, 84), *range(89, 95)]  # those of the Materials Project's models
 
 
 def mace(
@@ -26,10 +27,11 @@ def mace(
     hidden: str,
     heads: tuple[str, ...] = ("Default",),
     block: str = "RealAgnosticResidualInteractionBlock",
+    numbers: list[int] = ATOMIC_NUMBERS,
     **options: Any,
 ) -> torch.nn.Module:
     """Return a two-layer MACE with random weights in the current default dtype."""
-    isolated = np.array([-0.3, -1.0, -2.0, -0.7])
+    isolated = np.resize([-0.3, -1.0, -2.0, -0.7], len(numbers))
     torch.manual_seed(5)
     return modules.ScaleShiftMACE(
         r_max=r_max,
@@ -39,13 +41,13 @@ def mace(
         interaction_cls=modules.interaction_classes[block],
         interaction_cls_first=modules.interaction_classes[block],
         num_interactions=2,
-        num_elements=len(ATOMIC_NUMBERS),
+        num_elements=len(numbers),
         hidden_irreps=o3.Irreps(hidden),
         MLP_irreps=o3.Irreps("4x0e"),
         gate=torch.nn.functional.silu,
         atomic_energies=isolated if len(heads) == 1 else np.array([isolated, 2 * isolated]),
         avg_num_neighbors=20.0,
-        atomic_numbers=ATOMIC_NUMBERS,
+        atomic_numbers=numbers,
         correlation=2,
         radial_type="bessel",
         radial_MLP=[8],
@@ -54,6 +56,31 @@ def mace(
         heads=list(heads),
         **options,
     )
+
+
+def universal() -> torch.nn.Module:
+    """Return a small model with all parts of the Materials Project's models for 89 elements.
+
+    Density-normalised layers, two heads, a repulsion of nuclei, distances after Agnesi. With random
+    weights its forces are weak: what float32 rounds is a large part of them.
+    """
+    return mace(
+        6.0,
+        "8x0e+8x1o",
+        ("mp", "fine-tuned"),
+        "RealAgnosticDensityResidualInteractionBlock",
+        UNIVERSAL,
+        pair_repulsion=True,
+        distance_transform="Agnesi",
+    )
+
+
+def all_electron() -> torch.nn.Module:
+    """Return a model whose isolated atoms have energies of all electrons, -5e4 eV for Zn."""
+    model = mace(5.0, "4x0e+4x1o")
+    energies = model.atomic_energies_fn.atomic_energies
+    model.atomic_energies_fn.atomic_energies = energies * 7e4
+    return model
 
 
 def dipoles() -> torch.nn.Module:
@@ -105,6 +132,10 @@ def main() -> None:
         mace(5.0, "4x0e+4x1o", pair_repulsion=True, distance_transform="Agnesi"),
         others / "repulsion.model",
     )
+    torch.set_default_dtype(torch.float32)
+    torch.save(universal(), others / "universal.model")
+    torch.set_default_dtype(torch.float64)
+    torch.save(all_electron(), others / "all-electron.model")
     for name in (
         "RealAgnosticDensityResidualInteractionBlock",
         "RealAgnosticAttResidualInteractionBlock",

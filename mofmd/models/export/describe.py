@@ -1,6 +1,6 @@
-"""What a checkpoint or package of nequip says of its model, as JSON on the last line of output.
+"""What a checkpoint or package of nequip says of its model, as JSON.
 
-Runs in the framework's environment: python describe.py FILE
+Runs in the framework's environment: python describe.py FILE ANSWER.json
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nequip.utils.global_state import set_global_state
 
 
 def main() -> None:
-    """Print the types, and cutoffs by centre and neighbour."""
+    """Write the types, and cutoffs by centre and neighbour."""
     set_workflow_state("compile")
     set_global_state(allow_tf32=False)
     metadata = load_saved_model(Path(sys.argv[1]), _EAGER_MODEL_KEY, "sole_model").metadata
@@ -30,7 +30,7 @@ def main() -> None:
     if metadata.get("per_edge_type_cutoff"):
         cutoffs = cutoff_str_to_fulldict(metadata["per_edge_type_cutoff"], names)
     facts = {"type_names": names, "r_max": r_max, "cutoffs": cutoffs}
-    print("\n" + json.dumps(facts, default=float))
+    Path(sys.argv[2]).write_text(json.dumps(facts, default=float))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from ase.io import read
 from edge_gradients import EdgeGradientModel, ExportError
 from layered import LayeredGradientModel
 from operators import define_operators
-from packing import packing
 from source import Source
+from structures import choose_structures
 
 
 def open_source(request: dict[str, Any]) -> Source:
@@ -114,17 +114,21 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
     source = open_source(request)
     types = choose_types(source, request["species"])
     names = [source.type_names[k] for k in types]
-    if request["structures"] is None:
-        structures = [packing(names)]
-    else:
-        structures = read(request["structures"], index=":")
-    for structure in structures:
+    given = read(request["structures"], index=":") if request["structures"] else []
+    for structure in given:
         unknown = sorted(set(structure.get_chemical_symbols()) - set(names))
         if unknown:
             raise ExportError(
                 f"the structure has {', '.join(unknown)}, which the model lacks (it knows "
                 f"{' '.join(names)})"
             )
+    example = source.example
+    if example is not None and not set(example.get_chemical_symbols()) <= set(names):
+        example = None
+    crystals = read(request["crystals"], index=":")
+    structures, origin = choose_structures(names, given, example, crystals)
+    if not structures:
+        raise ExportError("no type of the model is a chemical element: give --structure")
     reference = source.reference(structures)
     accelerated = accelerate(source, request["accelerate"])
     if source.passes_messages:
@@ -152,6 +156,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
         arrays[f"forces{k}"] = forces
     np.savez(request["results"], **arrays)
     return {
+        "structure_origin": origin,
         "family": source.family,
         "type_names": names,
         "r_max": source.r_max,

@@ -90,6 +90,8 @@ class LegacyEnergy(torch.nn.Module):
         for name in layers:
             _require(children[name], LAYER_CHILDREN, name)
             _require(children[name].conv, CONVOLUTION_CHILDREN[:-1], f"{name}.conv")
+        # float32 would round to 1e-5 eV an atom of the energies of -200 eV that such files add
+        children["per_species_rescale"].to(torch.float64)
         names = list(children)
         first, last = names.index(layers[0]), names.index(layers[-1])
         self.embedding = torch.nn.ModuleList([children[name] for name in names[:first]])

@@ -7,17 +7,20 @@ from typing import Any
 
 import torch
 from ase import Atoms
+from ase.data import chemical_symbols
 from convolution import fused
 from e3nn.util.jit import script
 from edge_gradients import ExportError
 from nequip.integrations.ase import NequIPCalculator
 from nequip.model.saved_models.load_utils import load_saved_model
+from nequip.model.saved_models.package import data_dict_from_package
 from nequip.model.utils import _EAGER_MODEL_KEY
 from nequip.nn import ForceStressOutput
 from nequip.nn.embedding.utils import cutoff_str_to_fulldict
 from nequip.scripts._workflow_utils import set_workflow_state
 from nequip.utils.global_state import set_global_state
 from source import Source, evaluate_with
+from structures import is_physical
 
 
 def interaction_block(self: Any, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -168,6 +171,20 @@ def _change_dtype(model: torch.nn.Module, dtype: torch.dtype) -> None:
         module.out_dtype = torch.float64
 
 
+def _example(path: Path, names: list[str]) -> Atoms | None:
+    """Return the structure of the training set that a package carries, if it is a physical one."""
+    data = data_dict_from_package(str(path))
+    if "cell" not in data or not all(name in chemical_symbols for name in names):
+        return None
+    atoms = Atoms(
+        [names[k] for k in data["atom_types"].flatten().tolist()],
+        positions=data["pos"].numpy(),
+        cell=data["cell"].reshape(3, 3).numpy(),
+        pbc=data["pbc"].flatten().tolist() if "pbc" in data else False,
+    )
+    return atoms if is_physical(atoms) else None
+
+
 def open_source(path: Path, dtype: str | None, head: str | None) -> Source:
     """Load a checkpoint or package.
 
@@ -191,6 +208,7 @@ def open_source(path: Path, dtype: str | None, head: str | None) -> Source:
     if len(wrappers) != 1:
         raise ExportError("expected one force and stress output in the source model")
     original_dtype = str(metadata["model_dtype"])
+    example = _example(path, names) if path.suffix == ".zip" else None
     if dtype is not None and dtype != original_dtype:
         _change_dtype(model, getattr(torch, dtype))
     energy = wrappers[0].func
@@ -234,4 +252,5 @@ def open_source(path: Path, dtype: str | None, head: str | None) -> Source:
         source_dtype=original_dtype,
         script=script,
         packages=("nequip", "nequip-allegro", "e3nn") if is_allegro else ("nequip", "e3nn"),
+        example=example,
     )

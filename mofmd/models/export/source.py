@@ -31,6 +31,7 @@ class Source:
     script: Callable[[torch.nn.Module], Any]  # the family's way to TorchScript
     packages: tuple[str, ...]  # whose versions the manifest records
     traceable: bool = True  # False: cannot be compiled by AOTInductor
+    example: Atoms | None = None  # a physical structure that comes with the model
 
     @property
     def passes_messages(self) -> bool:

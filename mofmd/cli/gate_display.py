@@ -1,0 +1,105 @@
+"""What a terminal shows of the physics gate: each finding, and how far the next check is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from mofmd.models.gate import Check
+
+_MARKS = {"passed": "[green]ok[/]", "failed": "[red]FAILED[/]", "not done": "[yellow]not done[/]"}
+
+
+class GateDisplay:
+    """Lines for what is done, and on a terminal a bar for what goes on; a context manager.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._what = ""
+        self._task = self._bar.add_task("", visible=False, total=None)
+        self._began = time.monotonic()
+
+    def __enter__(self) -> GateDisplay:
+        """Start the bar."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take the bar away."""
+        self._bar.stop()
+
+    def report(self, text: str) -> None:
+        """Tell what is being done."""
+        self._console.print(text, markup=False)
+        self._began = time.monotonic()
+        self.progress(text, 0, 0)
+
+    def found(self, check: Check) -> None:
+        """Tell a finding, and how long it took since the last one."""
+        now = time.monotonic()
+        self._console.print(f"{_MARKS[check.state]:<9}", end=" ")
+        self._console.print(
+            f"{check.name}: {figures(check)}{check.detail} ({now - self._began:.0f} s)",
+            markup=False,
+        )
+        self._began = now
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """Show how far what is going on is."""
+        if what != self._what:
+            self._what = what
+            self._bar.reset(self._task, description=what, visible=True)
+        self._bar.update(self._task, completed=done, total=total or None)
+
+
+def figures(check: Check) -> str:
+    """Value and tolerance of a finding, with units; empty where there is no value."""
+    if check.value is None:
+        return ""
+    unit = "" if check.unit == "relative" else f" {check.unit}"
+    return f"{check.value:.1e}{unit}, allowed {check.tolerance:.2g}{unit}; "
+
+
+def table(checks: Sequence[Check]) -> Table:
+    """Return findings as a table."""
+    result = Table(title="physics gate")
+    for heading in ("", "check", "found", "allowed", "unit", "how"):
+        result.add_column(heading, justify="right" if heading in ("found", "allowed") else "left")
+    for check in checks:
+        value = "" if check.value is None else f"{check.value:.1e}"
+        row = (check.name, value, f"{check.tolerance:.2g}", check.unit, check.detail)
+        result.add_row(_MARKS[check.state], *row)
+    return result
