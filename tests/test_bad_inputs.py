@@ -178,20 +178,27 @@ case("unknown format", with_option("--structure", "my.pdb"),
      r"structure: my.pdb: format \.pdb is unknown; it can be \.cif", text_file("my.pdb", "x"))  # fmt: skip
 case("no suffix", with_option("--structure", "my"), "format without suffix is unknown",
      text_file("my", "x"))  # fmt: skip
-case("not a CIF", MINE, "structure: my.cif: cannot be read as cif", text_file("my.cif", "hello\n"))
-case("empty file", with_option("--structure", "my.extxyz"), "cannot be read as extxyz",
+case(
+    "not a CIF",
+    MINE,
+    "structure: my.cif: cannot be read as CIF, line 1: ",
+    text_file("my.cif", "hello\n"),
+)
+case("empty file", with_option("--structure", "my.extxyz"), "my.extxyz: holds no complete frame",
      text_file("my.extxyz", ""))  # fmt: skip
 case("not periodic", with_option("--structure", "my.extxyz"),
      "structure: is not periodic in all three directions; give it a cell",
+     structure_file("my.extxyz", Atoms("Zn", cell=[9, 9, 9], pbc=(1, 1, 0))))  # fmt: skip
+case("no cell", with_option("--structure", "my.extxyz"), r"frame 0: has no cell: no Lattice=\"ax ay az",
      structure_file("my.extxyz", molecule("C6H6")))  # fmt: skip
 case("atoms on top of each other", with_option("--structure", "my.extxyz"),
      "structure: N 19 and C 273 are 0.10 Å apart; remove duplicates",
      lambda: write("my.extxyz", zif4() + Atoms("C", [zif4().positions[
          18] + (0.1, 0, 0)])))  # fmt: skip
-case("flat cell", with_option("--structure", "my.extxyz"), "structure: the cell has no volume",
+case("flat cell", with_option("--structure", "my.extxyz"), "a, b, c must be right-handed and not flat",
      text_file("my.extxyz", '1\nLattice="9 0 0 0 9 0 9 9 0" Properties=species:S:1:pos:R:3 pbc="T T T"\n'
                             "Zn 1 1 1\n"))  # fmt: skip
-case("not an element", with_option("--structure", "my.extxyz"), "cannot be read as extxyz|no known element",
+case("not an element", with_option("--structure", "my.extxyz"), r"atom 1 is of no known element \(Qq\)",
      text_file("my.extxyz", '1\nLattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3 pbc="T T T"\n'
                             "Qq 1 1 1\n"))  # fmt: skip
 case("dummy atom", with_option("--structure", "my.extxyz"), "atom 1 is of no known element",
