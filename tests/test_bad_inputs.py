@@ -148,6 +148,8 @@ case("no protocol in it", YAML, "my.yaml: protocol: missing; say which one", yam
 case("a list", YAML, "my.yaml: expected lines of the form key: value", yaml_file("- 1\n"))
 case("empty", YAML, "my.yaml: expected lines of the form key: value", yaml_file(""))
 case("broken", YAML, "my.yaml: cannot be read as YAML", yaml_file("a: [1\n"))
+case("key of a list", YAML, "my.yaml: cannot be read as YAML: a key that is no word",
+     yaml_file("protocol: nvt\n? [a]\n: 1\n"))  # fmt: skip
 case("tab", YAML, "my.yaml: cannot be read as YAML", yaml_file("protocol: nvt\n\tseed: 1\n"))
 case(
     "key twice",
@@ -257,6 +259,18 @@ case("not a model", with_option("--model", "my.pth"), "my.pth: truncated, corrup
      text_file("my.pth", "weights"))  # fmt: skip
 case("cut model", with_option("--model", "my.pth"), "my.pth: truncated, corrupt or not a model file",
      lambda: Path("my.pth").write_bytes(embedded_model().read_bytes()[:5000]))  # fmt: skip
+
+
+def model_with_a_cutoff(text: str) -> None:
+    """Write an archive with the metadata of a model of nequip alone."""
+    with zipfile.ZipFile("my.pth", "w") as archive:
+        archive.writestr("m/extra/type_names", "C H N Zn")
+        archive.writestr("m/extra/r_max", text)
+
+
+case("cutoff that is no number", with_option("--model", "my.pth"),
+     "my.pth: r_max is '6.0garbage', expected a number; deploy it again",
+     lambda: model_with_a_cutoff("6.0garbage"))  # fmt: skip
 case("species that the model lacks", with_option("--structure", "uio-66"),
      "model: zif4-allegro-s.mofmd.pth lacks O, Zr: it knows C, H, N, Zn; take a model")  # fmt: skip
 case("file without a script", with_option("--potential-file", "x"),

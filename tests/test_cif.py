@@ -132,7 +132,7 @@ def test_an_origin_left_open_is_found_by_what_else_the_file_says(tmp_path: Path)
     symbol, cell = "_space_group_name_H-M_alt 'F d -3 m'", (3.567, 3.567, 3.567, 90, 90, 90)
     site = "C1 C 0.125 0.125 0.125"
     formula = "_chemical_formula_sum C\n_cell_formula_units_Z 8"
-    note = "F d -3 m:2 is taken: in F d -3 m:1 by the formula .* holds 16 C instead of 8"
+    note = "F d -3 m:2 is taken: in F d -3 m:1 by .* times 8 the cell holds 16 C instead of 8"
     assert len(read_with_note(tmp_path, cif(site, symbol, cell=cell, more=formula), note)) == 8
     wide = (12.0, 12.0, 12.0, 90, 90, 90)
     open_ = cif("O1 O 0.52 0.6 0.81", symbol, cell=wide)
@@ -462,7 +462,7 @@ def test_tags_of_newer_dictionaries(tmp_path: Path) -> None:
         (
             "Zn1 Zn 0 0 0",
             "_chemical_formula_sum Zn\n_cell_formula_units_Z 2",
-            r"by the formula \(2 units\) the cell holds 1 Zn instead of 2; correct symmetry",
+            r"by _chemical_formula_sum times 2 the cell holds 1 Zn instead of 2; correct symmetry",
         ),
         (
             "Zn1 Zn 0 0 0\nO1 O 0.5 0 0\nO2 O 0 0.5 0",

@@ -40,11 +40,18 @@ def check_structure(atoms: Atoms) -> list[str]:
         raise InputError("structure: holds positions or cell vectors that are not numbers")
     if abs(np.linalg.det(atoms.cell.array)) < 1e-6:
         raise InputError("structure: the cell has no volume; its vectors lie in a plane")
-    _refuse_overlaps(atoms)
+    refuse_overlaps(atoms)
     return _missing_hydrogen(atoms)
 
 
-def _refuse_overlaps(atoms: Atoms) -> None:
+def refuse_overlaps(atoms: Atoms) -> None:
+    """Refuse a structure in which two atoms are nearer to each other than any bond.
+
+    Raises
+    ------
+    InputError
+        Naming the two atoms.
+    """
     contact = closest_contact(atoms)
     if contact is None:
         return

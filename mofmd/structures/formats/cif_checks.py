@@ -101,7 +101,7 @@ def composition_faults(
     if not differing:
         return "", ""
     counts = ", ".join(f"{found[name]} {name} instead of {expected[name]:g}" for name in differing)
-    text = f"by the formula ({scale:g} units) the cell holds {counts}"
+    text = f"by _chemical_formula_sum times {scale:g} the cell holds {counts}"
     missing_solvent = all(name not in metals and excess[name] < 0 for name in differing)
     return ("", f"{text}: solvent or hydrogen left out?") if missing_solvent else (text, "")
 
