@@ -184,7 +184,7 @@ def test_operations_need_no_symbol(tmp_path: Path) -> None:
             "_space_group_name_H-M_alt 'P -1'\n_space_group_name_Hall 'P 1'",
             "Hall symbol 'P 1' is of no. 1, but symbol 'P -1' of no. 2",
         ),
-        ("_space_group_name_Hall 'garbage'", "Hall symbol 'garbage' cannot be read"),
+        ("_space_group_name_Hall 'garbage'", "Hall symbol 'garbage' is unknown; write the"),
         ("_space_group_name_H-M_alt 'my own'", "space group 'my own' is unknown; write the oper"),
         ("_space_group_IT_number 231", "'231', expected a number from 1 to 230"),
         ("_space_group_IT_number 2\n_symmetry_Int_Tables_number 1", "numbers .* differ"),
@@ -198,6 +198,11 @@ def test_contradictions_of_the_symmetry_are_named(
     tmp_path: Path, symmetry: str, message: str
 ) -> None:
     refuse(tmp_path, cif(symmetry=symmetry), message)
+
+
+def test_operations_need_no_name_that_a_table_knows(tmp_path: Path) -> None:
+    names = "\n_space_group_name_Hall 'my Hall'\n_space_group_name_H-M_alt 'my own'"
+    assert len(read(tmp_path, cif(symmetry=operations("x,y,z", "-x,-y,-z") + names))) == 2
 
 
 def test_operations_of_another_setting_than_the_symbol_count(tmp_path: Path) -> None:

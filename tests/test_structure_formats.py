@@ -90,6 +90,8 @@ def test_atom_styles(
         (data("1 one 1 1 1\n2 2 4 4 4"), "line 19: 'one', expected a whole number"),
         (data().replace("2 atoms", "3 atoms"), "has 2 lines in its Atoms section, 3 atoms in its"),
         (data().replace("0 9 xlo xhi", ""), "no line '... xlo xhi' in its header"),
+        (data().replace("0 9 xlo", "0 9 1 xlo"), "has 3 numbers before xlo xhi, expected 2"),
+        (data(box=f"{BOX}\n1 2 xy xz yz"), "has 2 numbers before xy xz yz, expected 3"),
         (data().replace("0 9 xlo", "9 0 xlo"), "xlo xhi: 9 to 0; the box has no volume"),
         (data(title="x, units = lj"), "is in units lj; convert it to metal"),
     ],

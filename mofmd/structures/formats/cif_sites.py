@@ -75,10 +75,10 @@ def read_sites(block: CifBlock, formula: Mapping[str, float]) -> Sites:
     words = [column for column in columns.values() if column is not None]
     table = _Table(block, len(words[0]))
     names = _names(table)
-    real = [k for k in range(table.rows) if table.word("_atom_site_calc_flag", k) != DUMMY]
+    is_dummy = [table.word("_atom_site_calc_flag", k) == DUMMY for k in range(table.rows)]
+    real = [k for k, dummy in enumerate(is_dummy) if not dummy]
     notes = []
-    if len(real) < table.rows:
-        dummies = [name for k, name in enumerate(names) if k not in set(real)]
+    if dummies := [name for name, dummy in zip(names, is_dummy, strict=True) if dummy]:
         notes.append(f"dummy sites are left out: {listed(dummies)}")
     _refuse_partial(table, real, names)
     values = np.array([[_coordinate(words[x][k], tags[x], names[k]) for x in range(3)]

@@ -113,9 +113,14 @@ def _declared(block: CifBlock) -> list[gemmi.SpaceGroup]:
     hall, symbol = block.text(*HALL), block.text(*SYMBOL)
     number = _number(block)
     named = [] if symbol is None else _by_symbol(symbol)
-    if symbol is not None and not named and block.column(*OPERATIONS) is None and hall is None:
-        raise InputError(f"space group {symbol!r} is unknown; {WRITE_OPERATIONS}")
-    if hall is not None and (by_hall := _by_hall(hall)):
+    by_hall = [] if hall is None else _by_hall(hall)
+    # operations that are listed say it all: a name that no table knows does no harm then
+    if block.column(*OPERATIONS) is None and not by_hall:
+        if hall is not None:
+            raise InputError(f"Hall symbol {hall!r} is unknown; {WRITE_OPERATIONS}")
+        if symbol is not None and not named:
+            raise InputError(f"space group {symbol!r} is unknown; {WRITE_OPERATIONS}")
+    if by_hall:
         if named and by_hall[0].number != named[0].number:
             raise InputError(
                 f"Hall symbol {hall!r} is of no. {by_hall[0].number}, but symbol {symbol!r} of no. "
@@ -168,10 +173,11 @@ def _with_its_settings(group: gemmi.SpaceGroup, symbol: str) -> list[gemmi.Space
 
 
 def _by_hall(hall: str) -> list[gemmi.SpaceGroup]:
+    """Give the setting of a Hall symbol; none for one that gemmi's table lacks."""
     try:
         operations = gemmi.symops_from_hall(hall)
     except (RuntimeError, ValueError):
-        raise InputError(f"Hall symbol {hall!r} cannot be read; {WRITE_OPERATIONS}") from None
+        return []
     group = gemmi.find_spacegroup_by_ops(operations)
     return [group] if group is not None else []
 

@@ -213,7 +213,8 @@ def _repair(lines: list[str], message: str) -> str:
         lines[number - 1] = f"{tag[1]} ?"
         return f"line {number}: {tag[1]} is left out ({reason})"
     where = f", line {number}" if line else ""
-    raise InputError(f"cannot be read as CIF{where}: {reason}: {line.strip()[:60]!r}")
+    shown = f": {line.strip()[:60]!r}" if line.strip() else ""
+    raise InputError(f"cannot be read as CIF{where}: {reason}{shown}")
 
 
 def _outside_text_fields(lines: Sequence[str]) -> Iterator[int]:

@@ -144,9 +144,14 @@ def _check_units(title: str) -> list[str]:
 
 
 def _header(file: _File, name: str) -> list[float]:
+    """Numbers before a name in the header: as many as words, or three of a vector."""
     if name not in file.header:
         raise InputError(f"has no line '... {name}' in its header; is it a LAMMPS data file?")
-    return file.header[name]
+    numbers = file.header[name]
+    expected = {"atoms": 1, "atom types": 1}.get(name, 2 if "lo " in name else 3)
+    if len(numbers) != expected:
+        raise InputError(f"has {len(numbers)} numbers before {name}, expected {expected}")
+    return numbers
 
 
 def _cell(file: _File) -> np.ndarray:
@@ -159,7 +164,8 @@ def _cell(file: _File) -> np.ndarray:
         if high <= low:
             raise InputError(f"{axis}lo {axis}hi: {low:g} to {high:g}; the box has no volume")
         cell[k, k] = high - low
-    cell[1, 0], cell[2, 0], cell[2, 1] = file.header.get("xy xz yz", (0.0, 0.0, 0.0))
+    if "xy xz yz" in file.header:
+        cell[1, 0], cell[2, 0], cell[2, 1] = _header(file, "xy xz yz")
     return cell
 
 
