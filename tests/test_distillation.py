@@ -131,6 +131,11 @@ def test_a_distillation_whose_files_were_changed(here: Path) -> None:
     source.write_text(text)
     sys.modules.pop("argon_calculators")
     Distillation(here / "out", config)
+    state = (here / "out" / "state.json").read_text()
+    (here / "out" / "state.json").write_text(state[:-5])
+    with pytest.raises(InputError, match=r"state\.json: is not JSON .*; take a new folder"):
+        Distillation(here / "out", config)
+    (here / "out" / "state.json").write_text(state)
     write_frames(here / "train.extxyz", read_frames(here / "train.extxyz")[:5])
     with pytest.raises(InputError, match="another configuration or other files"):
         Distillation(here / "out", config)
