@@ -11,6 +11,7 @@ from mofmd.cli import (
     analyse,
     bench,
     build,
+    defects,
     demo,
     deploy,
     doctor,
@@ -18,6 +19,7 @@ from mofmd.cli import (
     env,
     generate,
     learn,
+    learn_cut,
     models,
     run,
     verify,
@@ -38,9 +40,11 @@ app.command(name="bench")(bench.bench)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="demo")(demo.demo)
 app.command(name="env")(env.env)
+app.add_typer(defects.app, name="defects")
 app.command(name="generate")(generate.generate)
 app.command(name="run")(run.run)
 app.add_typer(ensemble.app, name="ensemble")
+learn.app.command("cut")(learn_cut.cut)
 app.add_typer(learn.app, name="learn")
 app.command(name="analyse")(analyse.analyse)
 app.command(name="report")(analyse.report)
