@@ -138,6 +138,7 @@ def test_frames_that_are_not_of_the_reference():
     [
         (zif4, r"linker C3H3N2 \(atom \d+ and others\) holds metals by N, not by carboxylates"),
         (lambda: curated("MOF-74"), "linker C6H2O2 .* holds metals by O"),
+        (lambda: curated("JUK-8cp"), "linker C20H16N6O2 .* holds metals by N"),
         (lambda: curated("MIL-53"), r"the node with atom \d+ is bonded to its own image"),
         (lambda: curated("NOTT-300"), "is bonded to its own image"),
         (lambda: Atoms("Cu", cell=[4, 4, 4], pbc=True), "net: none found: .* 1 metal nodes and 0"),
@@ -355,6 +356,15 @@ def test_interpenetrated_nets_have_no_symmetry_of_their_own():
         distinct_linker_defects(blocks, 1)
     made = make_defects(both, blocks, draw_defects(blocks, RandomDefects(linkers=5)))
     assert len(made.atoms) == 848 - 40
+
+
+def test_layers_have_no_symmetry_of_a_net():
+    layers = curated("qmof-e300fed")
+    blocks = find_blocks(layers)
+    with pytest.raises(InputError, match="is not periodic in three directions"):
+        distinct_linker_defects(blocks, 1)
+    made = make_defects(layers, blocks, Defects(linkers=(0,))).atoms
+    assert characterise(made).caps == {"formate": 2}
 
 
 # nets made of fcu
@@ -630,6 +640,21 @@ def test_random_frameworks_are_whole_and_neutral(nodes, linkers, hafnium, seed):
     assert check_structure(made.atoms) == []
 
 
+def test_pieces_that_became_loose_count_where_final_numbers_are_asked_for():
+    """With 20 of 24 linkers gone a fifth of the draws leaves a node bare."""
+    losses = [
+        remove_blocks(BLOCKS, draw_defects(BLOCKS, RandomDefects(nodes, linkers, seed=seed)))
+        for nodes, linkers in ((None, 20 / 24), (None, 20), (0, 20), (1, 20))
+        for seed in range(30)
+    ]
+    drawn, final, whole, one = (losses[k : k + 30] for k in range(0, 120, 30))
+    assert {len(loss.nodes) for loss in drawn} > {0}
+    assert {len(loss.linkers) for loss in drawn} >= {20}
+    assert {len(loss.linkers) for loss in (*final, *whole, *one)} == {20}
+    assert {len(loss.nodes) for loss in whole} == {0}
+    assert {len(loss.nodes) for loss in one} == {1}
+
+
 @settings(max_examples=40, deadline=None)
 @given(nodes=st.integers(0, 16), linkers=st.integers(0, 96), seed=st.integers(0, 99))
 def test_final_numbers_are_kept_or_refused(nodes, linkers, seed):
@@ -653,7 +678,7 @@ def test_final_numbers_are_kept_or_refused(nodes, linkers, seed):
         (RandomDefects(linkers=1.5), "linkers: 1.5, expected a fraction from 0 to 1"),
         (RandomDefects(linkers=float("nan")), "linkers: nan, expected a fraction"),
         (RandomDefects(nodes=1, linkers=5), "took at least 12 linkers"),
-        (RandomDefects(linkers=24), "more became loose"),
+        (RandomDefects(nodes=0, linkers=24), "more became loose"),
         (RandomDefects(metals={"Hf": 25}), "metal Hf: 25, but there are only 24"),
         (RandomDefects(metals={"Hf": 0.5, "Ti": 0.6}), "only 12 metals are left to be replaced"),
     ],

@@ -83,10 +83,10 @@ class Character:
     @property
     def substituted(self) -> float:
         """Fraction of the metals that are not the pristine framework's, or not the commonest."""
-        own = self.pristine.metals if self.pristine else {max(self.metals, key=self.metals.get)}  # type: ignore[arg-type]
-        return sum(n for name, n in self.metals.items() if name not in own) / sum(
-            self.metals.values()
-        )
+        commonest, _ = max(self.metals.items(), key=lambda item: item[1])
+        own = self.pristine.metals if self.pristine else {commonest}
+        others = sum(n for name, n in self.metals.items() if name not in own)
+        return others / sum(self.metals.values())
 
     @property
     def missing_nodes(self) -> float | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from mofmd.builders.characterise import Character
 from mofmd.builders.defects import DefectiveFramework, Defects
 from mofmd.engine.files import folder_beside, write_atomic
-from mofmd.engine.structure_file import check_writable, write_structure
+from mofmd.engine.structure_file import check_writable, make_folder, write_structure
 from mofmd.errors import InputError
 
 TABLE = "classes.csv"
@@ -78,7 +78,7 @@ def write_variants(
         raise InputError(f"{output}: is a file; name a folder, or a file with a suffix")
     if output.exists() and any(output.iterdir()) and not overwrite:
         raise InputError(f"{output}: exists; choose another folder, or replace it (--overwrite)")
-    output.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(output.parent)
     names = [f"{variant.name}{suffix}" for variant in variants]
     with folder_beside(output) as work:
         made = work / "made"

@@ -27,7 +27,7 @@ class RandomDefects:
     Parameters
     ----------
     nodes, linkers
-        How many are missing.
+        How many are missing; None: none are drawn, but some may become loose.
     metals
         How many metals each element takes the place of.
     final
@@ -36,8 +36,8 @@ class RandomDefects:
         Of the random numbers.
     """
 
-    nodes: Amount = 0
-    linkers: Amount = 0
+    nodes: Amount | None = None
+    linkers: Amount | None = None
     metals: Mapping[str, Amount] = field(default_factory=dict)
     final: bool = False
     seed: int = 0
@@ -75,10 +75,12 @@ def draw_defects(blocks: Blocks, wanted: RandomDefects, charges: Charges = None)
     if not (wanted.nodes or wanted.linkers or wanted.metals):
         raise InputError("defects: none are asked for (--linkers .2, --nodes .1, --metal Hf=.2)")
     random = np.random.default_rng(wanted.seed)
-    n_nodes = _count(wanted.nodes, len(blocks.nodes), "nodes")
-    n_linkers = _count(wanted.linkers, len(blocks.linkers), "linkers")
-    nodes_are_final = wanted.final or isinstance(wanted.nodes, int)
-    linkers_are_final = wanted.final or isinstance(wanted.linkers, int)
+    n_nodes = _count(wanted.nodes or 0, len(blocks.nodes), "nodes")
+    n_linkers = _count(wanted.linkers or 0, len(blocks.linkers), "linkers")
+    nodes_are_final, linkers_are_final = (
+        isinstance(amount, int) or (wanted.final and amount is not None)
+        for amount in (wanted.nodes, wanted.linkers)
+    )
     least_lost = len(blocks.linkers)
     for _ in range(ATTEMPTS):
         nodes = random.permutation(len(blocks.nodes))[:n_nodes]

@@ -164,11 +164,12 @@ def random(
     structure: Structure,
     output: Output,
     linkers: Annotated[
-        str, typer.Option(help="A fraction (.2): drawn from all; a number (611): gone in the end.")
-    ] = "0",
+        str | None,
+        typer.Option(help="A fraction (.2): drawn from all; a number (611): gone in the end."),
+    ] = None,
     nodes: Annotated[
-        str, typer.Option(help="Nodes taken out with their linkers; as for linkers.")
-    ] = "0",
+        str | None, typer.Option(help="Nodes taken out with their linkers; as for linkers.")
+    ] = None,
     metal: Annotated[
         list[str] | None, typer.Option(help="Metals substituted: Hf=.2 or Hf=20; repeatable.")
     ] = None,
@@ -188,8 +189,8 @@ def random(
         for element, amount in _pairs(metal, "metal", "Hf=.2")
     }
     wanted = RandomDefects(
-        nodes=parse_amount(nodes, "nodes"),
-        linkers=parse_amount(linkers, "linkers"),
+        nodes=None if nodes is None else parse_amount(nodes, "nodes"),
+        linkers=None if linkers is None else parse_amount(linkers, "linkers"),
         metals=metals,
         final=final,
         seed=seed,

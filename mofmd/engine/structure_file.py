@@ -66,7 +66,30 @@ def write_structure(path: Path, atoms: Atoms) -> None:
         ``.extxyz``, ``.xyz``, ``.cif``, ``.data`` or ``.lmp``; its folder is made if it lacks.
     atoms
         The structure. LAMMPS's types are the elements in the order of the alphabet.
+
+    Raises
+    ------
+    InputError
+        If the suffix is of another format, or the file cannot be written.
     """
     check_writable(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, WRITERS[path.suffix.lower()](atoms))
+    text = WRITERS[path.suffix.lower()](atoms)
+    make_folder(path.parent)
+    try:
+        write_atomic(path, text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, if they are not there.
+
+    Raises
+    ------
+    InputError
+        If that is not possible.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: no folder can be made here: {error.strerror}") from error

@@ -88,7 +88,7 @@ class Sites:
             (n, 3).
         """
         own, tree = self._trees[colour]
-        distances, found = tree.query(points - np.floor(points))
+        distances, found = tree.query(_inside(points))
         if (distances > 10 * TOLERANCE).any():
             return None
         sites = own[found]
@@ -99,8 +99,7 @@ class Sites:
         trees = {}
         for colour in np.unique(self.colours).tolist():
             own = np.flatnonzero(self.colours == colour)
-            # a rounded 1.0 is outside of a periodic box
-            trees[colour] = own, cKDTree(self.positions[own] % 1.0 % 1.0, boxsize=1.0)
+            trees[colour] = own, cKDTree(_inside(self.positions[own]), boxsize=1.0)
         return trees
 
 
@@ -211,13 +210,13 @@ def _barycentres(n: int, edges: np.ndarray, images: np.ndarray) -> np.ndarray:
 
 
 def _find_sites(net: BlockNet) -> Sites:
-    tree_points = net.positions % 1.0 % 1.0
+    points = _inside(net.positions)
     of_vertex = np.full(len(net.colours), -1)
     first_of_site: list[int] = []
     for colour in np.unique(net.colours).tolist():
         own = np.flatnonzero(net.colours == colour)
-        tree = cKDTree(tree_points[own], boxsize=1.0)
-        for k, near in enumerate(tree.query_ball_point(tree_points[own], TOLERANCE)):
+        tree = cKDTree(points[own], boxsize=1.0)
+        for k, near in enumerate(tree.query_ball_point(points[own], TOLERANCE)):
             if of_vertex[own[k]] < 0:
                 of_vertex[own[near]] = len(first_of_site)
                 first_of_site.append(int(own[k]))
@@ -229,6 +228,11 @@ def _find_sites(net: BlockNet) -> Sites:
     both = np.concatenate([there, back])
     _refuse_collisions(of_vertex, np.concatenate([u, w]), both)
     return Sites(of_vertex, net.colours[first_of_site], positions, np.unique(both, axis=0))
+
+
+def _inside(points: np.ndarray) -> np.ndarray:
+    """Put points into the cell; −1e-17 becomes 1.0 first, which is outside, and then 0."""
+    return np.asarray(points % 1.0 % 1.0)
 
 
 def _refuse_collisions(of_vertex: np.ndarray, ends: np.ndarray, edges: np.ndarray) -> None:

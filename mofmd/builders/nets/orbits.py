@@ -203,60 +203,63 @@ def _permutation(sites: Sites, linear: np.ndarray, shift: np.ndarray) -> np.ndar
 class _PointSearch:
     """Linear parts that automorphisms may have, from where they take a small tree of edges.
 
-    The tree begins at a base site and reaches four sites that are not in a plane: where these go
-    says all about an affine map.
+    The tree begins at a base site and reaches three others, so that the four are not in a plane:
+    where these go says all about an affine map.
     """
 
     def __init__(self, sites: Sites, base: int) -> None:
         self.sites = sites
-        self.starts = np.searchsorted(sites.edges[:, 0], np.arange(len(sites.colours) + 1))
         self.base = base
-        self._grow()
-
-    def _edges_at(self, site: int) -> list[list[int]]:
-        found: list[list[int]] = self.sites.edges[
-            self.starts[site] : self.starts[site + 1], 1:
-        ].tolist()
-        return found
-
-    def _grow(self) -> None:
-        """Breadth first; keep the branches that lead to sites which add a direction."""
-        origin = self.sites.positions[self.base]
-        lifts: list[tuple[int, np.ndarray]] = [(self.base, np.zeros(3, dtype=np.int64))]
-        parents = [-1]
-        seen = {(self.base, 0, 0, 0)}
-        vectors: list[np.ndarray] = []
-        ends: list[int] = []
-        head = 0
-        while len(vectors) < 3:
-            site, image = lifts[head]
-            for other, *step in self._edges_at(site):
-                place = image + step
-                key = (other, *place.tolist())
-                if key in seen:
-                    continue
-                seen.add(key)
-                lifts.append((other, place))
-                parents.append(head)
-                vector = self.sites.positions[other] + place - origin
-                rank = np.linalg.matrix_rank(np.array([*vectors, vector]), tol=RANK_TOLERANCE)
-                if rank > len(vectors):
-                    vectors.append(vector)
-                    ends.append(len(lifts) - 1)
-                    if len(vectors) == 3:
-                        break
-            head += 1
+        self.starts = np.searchsorted(sites.edges[:, 0], np.arange(len(sites.colours) + 1))
+        reached, parents, ends, vectors = self._reach()
+        self.inverse = np.linalg.inv(vectors)
         needed: set[int] = set()
         for end in ends:
-            lift = end
-            while lift > 0:
-                needed.add(lift)
-                lift = parents[lift]
+            step = end
+            while step > 0:
+                needed.add(step)
+                step = parents[step]
         order = sorted(needed)  # a parent comes before its children
-        number = {0: 0, **{lift: k for k, lift in enumerate(order, start=1)}}
-        self.tree = [(number[parents[lift]], lifts[lift][0]) for lift in order]
+        number = {0: 0, **{step: k for k, step in enumerate(order, start=1)}}
+        self.tree = [(number[parents[step]], reached[step]) for step in order]
         self.ends = [number[end] for end in ends]
-        self.inverse = np.linalg.inv(np.array(vectors))
+
+    def _edges_at(self, site: int) -> list[list[int]]:
+        rows = self.sites.edges[self.starts[site] : self.starts[site + 1], 1:]
+        found: list[list[int]] = rows.tolist()
+        return found
+
+    def _reach(self) -> tuple[list[int], list[int], list[int], np.ndarray]:
+        """Walk from the base, breadth first, until three sites have added a direction each.
+
+        Returns
+        -------
+        reached, parents, ends, vectors
+            Sites in the order in which they were reached; from which of them each; which of them
+            are the three; and (3, 3) vectors from the base to these.
+        """
+        origin = self.sites.positions[self.base]
+        walk: list[tuple[int, tuple[int, ...]]] = [(self.base, (0, 0, 0))]
+        parents = [-1]
+        ends: list[int] = []
+        vectors: list[np.ndarray] = []
+        seen = set(walk)
+        for head, (site, image) in enumerate(walk):  # grows as it is gone through
+            for other, *step in self._edges_at(site):
+                place = (other, tuple(a + b for a, b in zip(image, step, strict=True)))
+                if place in seen:
+                    continue
+                seen.add(place)
+                walk.append(place)
+                parents.append(head)
+                vector = self.sites.positions[other] + place[1] - origin
+                tried = np.array([*vectors, vector])
+                if np.linalg.matrix_rank(tried, tol=RANK_TOLERANCE) == len(tried):
+                    vectors.append(vector)
+                    ends.append(len(walk) - 1)
+                if len(vectors) == 3:
+                    return [each for each, _ in walk], parents, ends, tried
+        raise AssertionError("a net of rank 3 spans space")
 
     def linear_parts(self, image: int) -> Iterator[np.ndarray]:
         """Integer matrices of determinant ±1 that take the base's tree to one at a site."""

@@ -149,12 +149,19 @@ class ClusterCutter:
         -------
         clusters, refusals
             Each core is in one of them.
+
+        Raises
+        ------
+        InputError
+            If the frame is of other atoms, or there is no such atom.
         """
-        cutting = _Cutting(self, frame, flagged)
+        blocks = self.reference.on(frame)
+        cores = core_blocks(blocks, flagged)
+        cutting = _Cutting(self, blocks, frame, flagged)
         clusters: list[Cluster] = []
         refusals: list[Refusal] = []
-        for core in core_blocks(self.reference, flagged):
-            name = signature(self.reference, cutting.surroundings, core)
+        for core in cores:
+            name = signature(blocks, cutting.surroundings, core)
             try:
                 cluster = cutting.cluster(core, name)
             except InputError as error:
@@ -180,9 +187,10 @@ def write_clusters(path: Path, molecules: Sequence[Atoms]) -> None:
 class _Cutting:
     """Clusters of one frame."""
 
-    def __init__(self, cutter: ClusterCutter, frame: Frame, flagged: np.ndarray) -> None:
-        self.cutter, self.frame = cutter, frame
-        self.blocks = cutter.reference.on(frame)
+    def __init__(
+        self, cutter: ClusterCutter, blocks: Blocks, frame: Frame, flagged: np.ndarray
+    ) -> None:
+        self.cutter, self.blocks, self.frame = cutter, blocks, frame
         self.surroundings = Surroundings.of(self.blocks)
         self.is_flagged = np.zeros(len(frame), dtype=np.bool_)
         self.is_flagged[flagged] = True
@@ -281,8 +289,8 @@ class _Cutting:
             block = max(charges, key=lambda each: abs(charges[each]))
             raise InputError(
                 f"the cluster would have the charge {total:+d}: {self.blocks.formula(block)} has "
-                f"{charges[block]:+d} by its ions; is a hydrogen atom missing (μ3-OH, H2O) or one "
-                "too many?"
+                f"{charges[block]:+d} by its ions. Is a hydrogen atom missing (μ3-OH, H2O) or one "
+                "too many, or is the framework itself charged?"
             )
         if electrons(symbols) % 2:
             raise InputError(
