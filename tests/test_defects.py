@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import make_supercell
+from ase.optimize import LBFGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -776,3 +777,22 @@ def test_charges_that_are_not_known():
         InputError, match=r"of C6H3 \(atom \d+ and others\) is not known, or it has"
     ):
         block_charges(bare)
+
+
+@pytest.mark.long
+def test_a_linker_defect_relaxes_without_breaking():
+    """GFN1-xTB, from a DFT-relaxed primitive cell: formates settle, no bond breaks or is made."""
+    tblite = pytest.importorskip("tblite.ase")
+    crystal = curated("UiO-66")
+    atoms = make_defects(crystal, find_blocks(crystal), Defects(linkers=(0,))).atoms
+    bonds = find_blocks(atoms).graph
+    relaxed = atoms.copy()
+    relaxed.calc = tblite.TBLite(method="GFN1-xTB", verbosity=0)
+    search = LBFGS(relaxed, logfile=None)
+    assert search.run(fmax=0.1, steps=40)
+    found = find_blocks(relaxed).graph
+    assert {*zip(found.first, found.second, strict=True)} == {
+        *zip(bonds.first, bonds.second, strict=True)
+    }
+    assert np.abs(relaxed.positions - atoms.positions).max() < 0.2
+    assert characterise(relaxed).caps == {"formate": 2}
