@@ -187,6 +187,24 @@ def test_options_of_the_command_line(tmp_path):
     assert found["rings"]["settings"]["depth"] == 10
 
 
+def test_g_of_a_small_cell_goes_on_where_it_is_asked_to(tmp_path):
+    cyanide().write(tmp_path / "a.extxyz")
+    short = run_analysis(AnalysisSettings(tmp_path / "a.extxyz", ("rdf",)))
+    assert short.results[0].settings["r_max_A"] == pytest.approx(2.65)
+    assert "--set rdf.beyond_half_cell=yes" in short.results[0].notes[0]
+    options = read_options(["rdf.beyond_half_cell=yes", "rdf.pairs=Zn-Zn"])
+    (long,) = run_analysis(
+        AnalysisSettings(tmp_path / "a.extxyz", ("rdf",), options=options)
+    ).results
+    assert long.settings["r_max_A"] == 10
+    assert not any("half the cell" in note for note in long.notes)
+    # six neighbours at the edge of a simple cubic lattice, twelve across its faces
+    g, r = (long.tables["g"].columns[name].values for name in ("g", "r"))
+    shells = 4 / 3 * np.pi * ((r + 0.025) ** 3 - (r - 0.025) ** 3) / CYANIDE_EDGE_A**3
+    numbers = {round(float(x), 3): round(float(n)) for x, n in zip(r, g * shells, strict=True) if n}
+    assert list(numbers.values())[:3] == [6, 12, 8]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mofmd.analysis.analyse import analyse
-from mofmd.analysis.building_units import find_net, find_units
+from mofmd.analysis.building_units import Net, find_net, find_units
 from mofmd.analysis.rings import Rings, graph_rings, king_rings, primitive_rings
 from mofmd.errors import InputError
 from mofmd.structures.read import read_structure
@@ -196,6 +196,33 @@ def test_many_ways_through_one_pair():
     table = [(names[a], names[b], *image) for a, b, *image in edges]
     found = graph_rings(len(names), *graph(*table), depth=4 * m).as_dict()
     assert found == {4: 2 * m, 4 * m: 2 ** (2 * m)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 3),
+    st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 2), *[st.integers(-1, 1)] * 3),
+        min_size=1,
+        max_size=7,
+    ),
+)
+def test_linkers_of_two_are_edges(n_nodes, drawn):
+    """The net without its linkers gives the rings of the net with them, parallel linkers too."""
+    edges, images, n_linkers = [], [], 0
+    for first, second, *shift in drawn:
+        u, v = first % n_nodes, second % n_nodes
+        linker = n_nodes + n_linkers
+        ends = {(u, 0, 0, 0), (v, *shift)}
+        for node, *image in ends:
+            edges.append((node, linker))
+            images.append([-x for x in image])
+        n_linkers += 1
+    net = Net(n_nodes, n_linkers, np.array(edges), np.array(images))
+    plain = graph_rings(n_nodes + n_linkers, net.edges, net.images, depth=14, roots=range(n_nodes))
+    found = primitive_rings(net, depth=14)
+    assert found.as_dict() == plain.as_dict()
+    assert (found.per_node == plain.per_node).all()
 
 
 def draw_graph(data) -> tuple[int, np.ndarray, np.ndarray] | None:

@@ -179,8 +179,9 @@ class Rdf(Observable):
         scalars, notes = {}, []
         if self.shrink and fits < len(self._edges) - 1:
             notes.append(
-                f"g(r) ends at {self._edges[fits]:.4g} Å, half the cell's smallest height; a "
-                f"supercell would show it to {self._edges[-1]:.4g} Å"
+                f"g(r) ends at {self._edges[fits]:.4g} Å, half the cell's smallest height; "
+                f"beyond_half_cell goes on to {self._edges[-1]:.4g} Å, where an atom meets images "
+                "of one and the same neighbour (command line: --set rdf.beyond_half_cell=yes)"
             )
         if g.max() > 0:
             scalars["highest peak"] = Estimate(float(r[g.argmax()]), np.nan, np.inf, "Å")

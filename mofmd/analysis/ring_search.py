@@ -309,14 +309,12 @@ def _search(  # noqa: PLR0913, PLR0917 - plain values
         below[:n] = -1
         for top in range(1, n):
             m = distance[top]
-            if bipartite and not _may_close(top, m, nodes, before, after, begun, graph, tables):
-                continue
-            _mark(top, before, below, queue)
             ways = Ways(nodes, before, after, below)
-            if m > 1:
+            if m > 1 and _may_close(top, m, nodes, before, after, begun, graph, tables):
+                _mark(top, before, below, queue)
                 through[root, 2 * m] += _walks(top, top, m, ways, graph, tables)
-            if through[root, 2 * m] > RINGS_MAX:
-                return False
+                if through[root, 2 * m] > RINGS_MAX:
+                    return False
             if bipartite or 2 * m + 1 > depth:
                 continue
             vertex = nodes[top, 0]
@@ -331,6 +329,13 @@ def _search(  # noqa: PLR0913, PLR0917 - plain values
                 if slots[slot] == -1 or distance[values[slot]] != m:
                     continue
                 other = values[slot]
+                # ways to both that begin alike are nearer than m from one another
+                if after[0, 0] <= LAST_BIT and (
+                    begun[top] & ~begun[other] == 0 or begun[other] & ~begun[top] == 0
+                ):
+                    continue
+                if below[top] != top:
+                    _mark(top, before, below, queue)
                 through[root, 2 * m + 1] += _walks(top, other, m, ways, graph, tables)
                 if through[root, 2 * m + 1] > RINGS_MAX:
                     return False

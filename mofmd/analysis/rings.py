@@ -12,7 +12,7 @@ no ring. Size counts all vertices, nodes and linkers alike.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -103,10 +103,63 @@ def king_rings(net: Net, depth: int = 32) -> RingStatistics:
 
 def net_rings(net: Net, depth: int, kind: Kind) -> RingStatistics:
     """Find all rings of a kind of a net of nodes and linkers."""
+    if kind == "primitive":
+        joined = _joined_nodes(net)
+        if joined is not None:
+            return _rings_through_edges(net.n_nodes, *joined, depth)
     n_vertices = net.n_nodes + net.n_linkers
     return graph_rings(
         n_vertices, net.edges, net.images, depth, roots=range(net.n_nodes), kind=kind
     )
+
+
+def _joined_nodes(net: Net) -> tuple[np.ndarray, np.ndarray] | None:
+    """Edges and images between nodes, one for each linker of two; None if a linker joins more."""
+    degrees = net.degrees[net.n_nodes :]
+    if (degrees > 2).any():
+        return None
+    linkers = net.edges[:, 1]
+    two = np.flatnonzero(degrees[linkers - net.n_nodes] == 2)
+    first, second = two[np.argsort(linkers[two], kind="stable")].reshape(-1, 2).T
+    edges = np.stack([net.edges[first, 0], net.edges[second, 0]], axis=1)
+    return edges, net.images[first] - net.images[second]
+
+
+def _rings_through_edges(
+    n_nodes: int, edges: np.ndarray, images: np.ndarray, depth: int
+) -> RingStatistics:
+    """Primitive rings of a net whose linkers are edges between nodes: half as large without them.
+
+    A ring keeps this property, as the linkers' distances follow from those of the nodes. Two
+    linkers that join the same nodes make a ring of size 4, of which the graph of nodes knows
+    nothing.
+    """
+    sizes = np.arange(3, depth + 1)
+    _check(depth, images, depth // 4)
+    chosen = np.ones(n_nodes, dtype=np.bool_)
+    graph = Graph(*adjacency(n_nodes, edges[:, 0], edges[:, 1], images), chosen)
+    half = search_rings(graph, depth // 2, distance_tables(graph, depth // 4))
+    through = np.zeros((n_nodes, depth + 1), dtype=np.int64)
+    through[:, 0 : 2 * half.shape[1] : 2] = half
+    if depth >= 4:
+        through[:, 4] = _parallel_pairs(n_nodes, edges, images)
+    return _statistics(sizes, through[:, 3:], sizes // 2)
+
+
+def _parallel_pairs(n_nodes: int, edges: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """(nodes,) pairs of edges between the same two nodes, in the same image, at each node."""
+    one = np.hstack([edges, images])
+    other = np.hstack([edges[:, ::-1], -images])
+    # of both directions the one that comes first
+    unlike = one != other
+    at = unlike.argmax(axis=1)[:, None]
+    turned = np.take_along_axis(one, at, 1) > np.take_along_axis(other, at, 1)
+    kinds, counts = np.unique(np.where(turned, other, one), axis=0, return_counts=True)
+    pairs = counts * (counts - 1) // 2
+    found = np.zeros(n_nodes, dtype=np.int64)
+    for side in range(2):
+        np.add.at(found, kinds[:, side], pairs)
+    return found
 
 
 def graph_rings(  # noqa: PLR0913 - a graph is three of them
@@ -135,14 +188,7 @@ def graph_rings(  # noqa: PLR0913 - a graph is three of them
     kind
         ``primitive`` or ``king``.
     """
-    if not 3 <= depth <= DEPTH_MAX:
-        raise InputError(f"depth: {depth}, expected 3 to {DEPTH_MAX}")
-    reach = depth // 2 if kind == "primitive" else depth - 2
-    if len(images) and abs(images).max() * reach >= HALF:
-        raise InputError(
-            f"net: an edge reaches {abs(images).max()} cells away; use a supercell or put the "
-            "vertices together"
-        )
+    _check(depth, images, depth // 2 if kind == "primitive" else depth - 2)
     chosen = np.zeros(n_vertices, dtype=np.bool_)
     chosen[list(range(n_vertices) if roots is None else roots)] = True
     graph = Graph(*adjacency(n_vertices, edges[:, 0], edges[:, 1], images), chosen)
@@ -157,11 +203,27 @@ def graph_rings(  # noqa: PLR0913 - a graph is three of them
     else:
         graph = graph._replace(chosen=np.ones(n_vertices, dtype=np.bool_))
         through = search_rings(graph, depth, distance_tables(graph, depth // 2))
-    totals = through[:, 3:].sum(axis=0)
+    found = _statistics(sizes, through[:, 3:], counted)
+    return found if roots is None else replace(found, per_node=found.per_node[chosen])
+
+
+def _check(depth: int, images: np.ndarray, reach: int) -> None:
+    """Refuse sizes and images that cannot be counted."""
+    if not 3 <= depth <= DEPTH_MAX:
+        raise InputError(f"depth: {depth}, expected 3 to {DEPTH_MAX}")
+    if len(images) and abs(images).max() * reach >= HALF:
+        raise InputError(
+            f"net: an edge reaches {abs(images).max()} cells away; use a supercell or put the "
+            "vertices together"
+        )
+
+
+def _statistics(sizes: np.ndarray, through: np.ndarray, counted: np.ndarray) -> RingStatistics:
+    """Rings from their numbers at vertices, at so many of which a ring is counted."""
+    totals = through.sum(axis=0)
     if (totals % counted).any():
         raise RuntimeError("rings: counts at the vertices do not add up to whole rings")
-    counts = through[chosen][:, 3:] if roots is not None else through[:, 3:]
-    return RingStatistics(sizes, totals // counted, counts.copy())
+    return RingStatistics(sizes, totals // counted, through.copy())
 
 
 @dataclass(eq=False)

@@ -22,12 +22,12 @@ from mofmd.report.beside import Beside, check_names
 from mofmd.report.reference import Reference, check_observables, compare
 from mofmd.report.run_results import RunOutput, run_results
 from mofmd.report.runs import Run, Window, find_runs, group_runs, is_ensemble
-from mofmd.structures.read import read_structure
+from mofmd.structures.check import refuse_overlaps
+from mofmd.structures.read import is_structure, read_structure
 from mofmd.trajectory.dump import Trajectory
 from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.trajectory import FrameSource, RawFrame, TrajectoryFile, Unwrapped
 
-STRUCTURES = (".cif", ".vasp", ".poscar", ".data", ".lmp")
 TEMPERATURE_MARGIN = 0.05  # between the mean of a stage and the temperature it is held at
 
 
@@ -38,7 +38,8 @@ class AnalysisSettings:
     Parameters
     ----------
     source
-        Directory of a run, of an ensemble (a directory of runs), or a trajectory or structure.
+        Directory of a run, of an ensemble (a directory of runs), or a trajectory or structure; one
+        of several in a file as FILE#WHICH.
     observables
         Names of the catalogue.
     temperature_K
@@ -383,8 +384,10 @@ def _temperature_K(
 def _source(
     path: Path, settings: AnalysisSettings, protocol: Mapping[str, Any]
 ) -> tuple[FrameSource, TrajectoryFile | None]:
-    if path.suffix in STRUCTURES:
-        return Trajectory.from_ase([read_structure(path)], unwrapped=False), None
+    if is_structure(path):
+        structure = read_structure(path)
+        refuse_overlaps(structure)
+        return Trajectory.from_ase([structure], unwrapped=False), None
     file = TrajectoryFile(
         path,
         type_names=dict(enumerate(settings.type_names, start=1)) or None,

@@ -19,6 +19,7 @@ from mofmd.simulation.ensemble import MEMBERS, RECORD
 from mofmd.simulation.potential import POTENTIAL_SCRIPT
 from mofmd.simulation.run import join_parts
 from mofmd.simulation.status import STATUS, read_status, run_state
+from mofmd.structures.read import split_choice
 
 DUMP = "trajectory.dump"
 SUFFIXES = ("", ".gz", ".zst")
@@ -66,7 +67,7 @@ class Run:
     @property
     def has_frames(self) -> bool:
         """Whether it has left any."""
-        return self.path.is_file()
+        return split_choice(self.path)[0].is_file()
 
     @property
     def directory(self) -> Path:
@@ -200,7 +201,7 @@ def find_runs(source: Path) -> tuple[Run, ...]:
     MissingFileError
         If none has frames.
     """
-    if source.is_file():
+    if split_choice(source)[0].is_file():
         return (Run(source.name, source),)
     if not source.is_dir():
         raise MissingFileError(f"{source}: no such run, ensemble or trajectory")
