@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.analysis.coordination import ZN_N_CUTOFF_A
-from mofmd.analysis.neighbours import find_pairs
+from mofmd.analysis.neighbours import find_pairs, refuse_coincident
 from mofmd.analysis.observable import Observable, Record, Stamp
 from mofmd.analysis.rdf import pmf_table
 from mofmd.analysis.result import Column, Result, Table
@@ -141,7 +141,8 @@ def _bonds(
     parts = []
     for side, element in enumerate(dict.fromkeys((triple[0], triple[2]))):
         others = frame.species.atoms_of(element)
-        found = find_pairs(frame.positions[centres], frame.positions[others], frame.cell, cutoff_A)
+        found = find_pairs(frame.positions, frame.cell, cutoff_A, centres=centres, others=others)
+        refuse_coincident(found)
         parts.append((found.first, found.vectors, side))
     first = np.concatenate([part[0] for part in parts])
     order = np.argsort(first, kind="stable")

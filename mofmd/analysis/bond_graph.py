@@ -107,9 +107,9 @@ def find_bonds(
     limits = _metal_limits(frame.species, factor, metal_cutoffs_A or {})
     if len(metal) and len(donor):
         found = find_pairs(
-            frame.positions[metal], frame.positions[donor], frame.cell, float(limits.max())
+            frame.positions, frame.cell, float(limits.max()), centres=metal, others=donor
         )
-        a, b = metal[found.first], donor[found.second]
+        a, b = found.first, found.second
         codes = frame.species.codes
         near = found.distances < limits[codes[a], codes[b]]
         parts.append((a[near], b[near], found.images[near]))
@@ -168,11 +168,11 @@ def _within(
     if len(atoms) == 0:
         none = np.empty(0, dtype=np.int64)
         return none, none, np.empty((0, 3), dtype=np.int64)
-    radii = frame.species.covalent_radii[atoms]
-    positions = frame.positions[atoms]
-    found = find_pairs(positions, positions, frame.cell, 2 * factor * float(radii.max()))
+    radii = frame.species.covalent_radii
+    reach = 2 * factor * float(radii[atoms].max())
+    found = find_pairs(frame.positions, frame.cell, reach, centres=atoms, others=atoms)
     near = found.distances < factor * (radii[found.first] + radii[found.second])
-    return atoms[found.first[near]], atoms[found.second[near]], found.images[near]
+    return found.first[near], found.second[near], found.images[near]
 
 
 def _first_of_two(images: np.ndarray) -> np.ndarray:

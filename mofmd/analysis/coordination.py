@@ -151,5 +151,5 @@ class CoordinationNumber(Observable):
 
 def _numbers(frame: Frame, pair: tuple[str, str], cutoff_A: float) -> np.ndarray:
     centres, others = (frame.species.atoms_of(element) for element in pair)
-    found = find_pairs(frame.positions[centres], frame.positions[others], frame.cell, cutoff_A)
-    return np.bincount(found.first, minlength=len(centres))
+    found = find_pairs(frame.positions, frame.cell, cutoff_A, centres=centres, others=others)
+    return np.asarray(np.bincount(found.first, minlength=len(frame))[centres])

@@ -89,7 +89,8 @@ def _count(  # noqa: PLR0913, PLR0917 - plain arrays
             for j in range(starts[place], starts[place + 1]):
                 x, y, z = atoms[j, 0] + x0, atoms[j, 1] + y0, atoms[j, 2] + z0
                 d2 = x * x + y * y + z * z
-                if 1e-12 < d2 < (ri + spheres[j]) ** 2 and n_near < len(near):
+                itself = j == i and image == (0, 0, 0)
+                if not itself and d2 < (ri + spheres[j]) ** 2 and n_near < len(near):
                     near[n_near, 0] = x
                     near[n_near, 1] = y
                     near[n_near, 2] = z

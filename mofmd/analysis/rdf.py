@@ -274,6 +274,5 @@ def _counts(frame: Frame, pair: tuple[str, str], edges: np.ndarray) -> np.ndarra
     first, second = (frame.species.atoms_of(element) for element in pair)
     # the shorter list is cheaper as centres, and the ordered pairs are the same
     few, many = (first, second) if len(first) <= len(second) else (second, first)
-    return count_pairs(
-        frame.positions[few], frame.positions[many], frame.cell, float(edges[-1]), len(edges) - 1
-    )
+    r_max, bins = float(edges[-1]), len(edges) - 1
+    return count_pairs(frame.positions, frame.cell, r_max, bins, centres=few, others=many)

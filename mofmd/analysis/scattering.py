@@ -125,9 +125,8 @@ class Scattering(Observable):
         bins = len(self._edges) - 1
         for pair in self._pairs:
             a, b = (frame.species.atoms_of(element) for element in pair)
-            counts = count_pairs(
-                frame.positions[a], frame.positions[b], frame.cell, float(self._edges[-1]), bins
-            )
+            r_max = float(self._edges[-1])
+            counts = count_pairs(frame.positions, frame.cell, r_max, bins, centres=a, others=b)
             g = normalised(counts, frame, pair, self._edges)
             # half a cell that breathes, of the smallest one: the rest is left out in the end
             g[self._edges[1:] > half + 1e-9] = np.nan

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from mofmd.report.analysis import Analysis, AnalysisSettings
 
 Source = Annotated[
-    Path, typer.Argument(help="directory of a run or ensemble, or a trajectory or structure")
+    Path,
+    typer.Argument(
+        help="directory of a run or ensemble, or a trajectory or structure (FILE#WHICH: of several)"
+    ),
 ]
 Observables = Annotated[
     str,

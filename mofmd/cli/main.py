@@ -1,6 +1,8 @@
 """The ``mofmd`` command: gathers one thin module per verb."""
 
 import sys
+import warnings
+from typing import TextIO
 
 import typer
 from rich.console import Console
@@ -20,7 +22,7 @@ from mofmd.cli import (
     run,
     verify,
 )
-from mofmd.errors import MofmdError
+from mofmd.errors import InputWarning, MofmdError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -46,10 +48,31 @@ app.command(name="report")(analyse.report)
 
 def main() -> None:
     """Run the command line; an error that people can mend is one message and exit status 1."""
-    try:
-        app()
-    except MofmdError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"mofmd: error: {error}", style="red", markup=False
-        )
-        sys.exit(1)
+    show_warning = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, InputWarning):
+            _tell(f"mofmd: note: {message}", "yellow")
+        else:
+            show_warning(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("once", InputWarning)
+        warnings.showwarning = show
+        try:
+            app()
+        except MofmdError as error:
+            _tell(f"mofmd: error: {error}", "red")
+            sys.exit(1)
+
+
+def _tell(text: str, style: str) -> None:
+    """Write a line to standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text, style=style, markup=False)

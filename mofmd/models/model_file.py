@@ -58,14 +58,22 @@ def read_model_file(path: Path) -> ModelFile:
         metadata = _metadata(archive, names)
     family = _family(path, names, metadata)
     types = metadata.get("type_names")
-    r_max = metadata.get("r_max")
     return ModelFile(
         path=path,
         family=family,
         type_names=tuple(types.split()) if types else None,
-        r_max_A=float(r_max) if r_max else None,
+        r_max_A=_cutoff(path, metadata.get("r_max")),
         gives_stress=_gives_stress(family, metadata),
     )
+
+
+def _cutoff(path: Path, text: str | None) -> float | None:
+    if not text:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{path}: r_max is {text!r}, expected a number; deploy it again") from None
 
 
 def _metadata(archive: zipfile.ZipFile, names: list[str]) -> dict[str, str]:

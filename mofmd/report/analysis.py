@@ -24,14 +24,14 @@ from mofmd.report.reference import Reference, check_observables, compare
 from mofmd.report.run_results import POINTS, RunOutput, run_results
 from mofmd.simulation.deck import MANIFEST
 from mofmd.simulation.status import STATUS, read_status, run_state
-from mofmd.structures.read import read_structure
+from mofmd.structures.check import refuse_overlaps
+from mofmd.structures.read import is_structure, read_structure, split_choice
 from mofmd.trajectory.dump import Trajectory
 from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.trajectory import FrameSource, RawFrame, TrajectoryFile, Unwrapped
 
 DUMP = "trajectory.dump"
 SUFFIXES = ("", ".gz", ".zst")
-STRUCTURES = (".cif", ".vasp", ".poscar", ".data", ".lmp")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class AnalysisSettings:
     Parameters
     ----------
     source
-        Directory of a run, of an ensemble (a directory of runs), or a trajectory or structure.
+        Directory of a run, of an ensemble (a directory of runs), or a trajectory or structure; one
+        of several in a file as FILE#WHICH.
     observables
         Names of the catalogue.
     temperature_K
@@ -184,7 +185,7 @@ def write_analysis(analysis: Analysis, directory: Path) -> list[Path]:
 
 def _trajectories(source: Path) -> dict[str, Path]:
     """Trajectories of a source, by the names of the members."""
-    if source.is_file():
+    if split_choice(source)[0].is_file():
         return {source.name: source}
     if not source.is_dir():
         raise MissingFileError(f"{source}: no such run, ensemble or trajectory")
@@ -279,8 +280,10 @@ def _analyse_one(
 def _source(
     path: Path, settings: AnalysisSettings, protocol: Mapping[str, Any]
 ) -> tuple[FrameSource, TrajectoryFile | None]:
-    if path.suffix in STRUCTURES:
-        return Trajectory.from_ase([read_structure(path)], unwrapped=False), None
+    if is_structure(path):
+        structure = read_structure(path)
+        refuse_overlaps(structure)
+        return Trajectory.from_ase([structure], unwrapped=False), None
     file = TrajectoryFile(
         path,
         type_names=dict(enumerate(settings.type_names, start=1)) or None,

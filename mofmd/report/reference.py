@@ -72,12 +72,15 @@ def read_reference(text: str) -> Reference:
         if not words[0] or words[0].startswith(COMMENTS):
             continue
         try:
-            rows.append([float(word) for word in words[:2]])
+            row = [float(word) for word in words[:2]]
         except ValueError:
+            row = [np.nan]
+        if not np.isfinite(row).all():
             raise InputError(
                 f"reference: {path}: line {number} holds {line.strip()[:60]!r}, expected two "
                 "numbers; put # before comments"
-            ) from None
+            )
+        rows.append(row)
     if rows and not any(rows[-1]):
         rows.pop()
     table = np.array([row for row in rows if len(row) == 2])

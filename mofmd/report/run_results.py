@@ -23,7 +23,7 @@ from mofmd.analysis.statistics import Estimate, mean_of_series, sample
 from mofmd.analysis.strain_fluctuation import stiffness_table, tensor_scalars
 from mofmd.engine.lammps_log import ThermoTable, join_stages
 from mofmd.errors import InputError
-from mofmd.simulation.points import read_points, read_stiffness
+from mofmd.simulation.points import numbers_of, read_points, read_stiffness
 from mofmd.units import BAR_TO_GPA, EV_PER_A3_TO_GPA
 
 POINTS = "points.csv"
@@ -87,10 +87,11 @@ def _pressure_grid(run: RunOutput) -> Result:
 
 def _energy_volume(run: RunOutput) -> Result:
     """Energies of relaxed cells."""
-    rows = read_points(run.directory / POINTS)
-    volumes = np.array([float(row["volume_A3"]) for row in rows])
-    energies = np.array([float(row["energy_eV"]) for row in rows])
-    pressures = np.array([float(row["pressure_bar"]) for row in rows]) * BAR_TO_GPA
+    path = run.directory / POINTS
+    rows = read_points(path)
+    volumes = numbers_of(rows, "volume_A3", path)
+    energies = numbers_of(rows, "energy_eV", path)
+    pressures = numbers_of(rows, "pressure_bar", path) * BAR_TO_GPA
     tables = {
         "points": Table(
             {
