@@ -15,7 +15,7 @@ from mofmd.units import FS_TO_PS
 
 TIMESTEP_FS = 0.25
 TEMPERATURE_K = 300.0
-_SECONDS = 60.0  # for each of minimisation and dynamics
+_SECONDS = 30.0  # for each of minimisation and dynamics
 _MAX_STEPS, _MIN_STEPS = 2000, 200
 _MAX_EVALUATIONS, _MIN_EVALUATIONS = 200, 30
 # What a structure at rest cannot do: the model is not at home there.
