@@ -16,6 +16,8 @@ import os
 import signal
 import time
 
+import numpy as np
+
 from ase.calculators.lj import LennardJones
 from ase.calculators.calculator import PropertyNotImplementedError
 
@@ -84,12 +86,19 @@ class FailsOnSome(LennardJones):
             self.results["forces"][5, 1] = float("nan")
 
 
+class Rounded(LennardJones):
+    # as a model in float32 with the energies of all electrons
+    def calculate(self, *args, **kwargs):
+        super().calculate(*args, **kwargs)
+        self.results["energy"] = float(np.float32(self.results["energy"] - 5e5))
+
+
 def make(kind):
     return lambda: kind(sigma=3.4, epsilon=0.0104, rc=8.0, smooth=True)
 
 
-wrong_sign, gpa, half, virial, gradients, no_stress, fails, fails_on_some = map(
-    make, (WrongSign, GPa, Half, Virial, Gradients, NoStress, Fails, FailsOnSome)
+wrong_sign, gpa, half, virial, gradients, no_stress, fails, fails_on_some, rounded = map(
+    make, (WrongSign, GPa, Half, Virial, Gradients, NoStress, Fails, FailsOnSome, Rounded)
 )
 not_a_function = 3
 """

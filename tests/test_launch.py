@@ -199,6 +199,8 @@ def test_lines_of_any_kind(tmp_path):
 def test_how_processes_end():
     assert how_it_ended(3) == "ended with status 3"
     assert how_it_ended(-signal.SIGKILL) == "was killed by SIGKILL (out of memory?)"
+    assert how_it_ended(137) == "ended with status 137, as after SIGKILL"
+    assert how_it_ended(256 - 11) == "ended with status 245, as after SIGSEGV"
     assert how_it_ended(-signal.SIGSEGV) == "was killed by SIGSEGV"
 
 

@@ -133,6 +133,14 @@ def test_wrong_derivatives_are_found_before_anything_is_labelled(
     assert not list(Path("cache").glob("*/check.json"))
 
 
+def test_rounded_energies_do_not_make_right_forces_wrong() -> None:
+    """The last digit of float32 at -5e5 eV is 0.03 eV, as much as the energy changes."""
+    labeller = find_labeller("argon_calculators:rounded")
+    told: list[str] = []
+    label_frames([argon()], labeller, Path("cache"), None, told.append)
+    assert any("by rounded energies" in line for line in told)
+
+
 def test_stress_may_be_waived() -> None:
     (made,) = label([argon()], "no_stress", needs_stress=False)
     assert labels_of(made).stress_eV_per_A3 is None

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -44,7 +46,7 @@ class GateDisplay:
             disable=not console.is_terminal,
         )
         self._what = ""
-        self._task = self._bar.add_task("", visible=False, total=None)
+        self._task = TaskID(0)
         self._began = time.monotonic()
 
     def __enter__(self) -> GateDisplay:
@@ -70,19 +72,18 @@ class GateDisplay:
     def found(self, check: Check) -> None:
         """Tell a finding, and how long it took since the last one."""
         now = time.monotonic()
-        self._console.print(f"{_MARKS[check.state]:<9}", end=" ")
-        self._console.print(
-            f"{check.name}: {figures(check)}{check.detail} ({now - self._began:.0f} s)",
-            markup=False,
-        )
+        text = f"{check.name}: {figures(check)}{check.detail} ({now - self._began:.0f} s)"
+        self._console.print(f"{_MARKS[check.state]} {escape(text)}")
         self._began = now
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Show how far what is going on is."""
         if what != self._what:
             self._what = what
-            self._bar.reset(self._task, description=what, visible=True)
-        self._bar.update(self._task, completed=done, total=total or None)
+            for task in self._bar.task_ids:
+                self._bar.remove_task(task)
+            self._task = self._bar.add_task(what, total=total or None)
+        self._bar.update(self._task, completed=done)
 
 
 def figures(check: Check) -> str:

@@ -17,7 +17,14 @@ from ase.data import atomic_masses, atomic_numbers
 
 from mofmd.engine.evaluate_worker import EVALUATED
 from mofmd.engine.lammps_data import lammps_rotation, restricted_cell
-from mofmd.engine.launch import Ended, Launch, Resources, environment, python_command
+from mofmd.engine.launch import (
+    Ended,
+    Launch,
+    Resources,
+    environment,
+    how_it_ended,
+    python_command,
+)
 from mofmd.errors import InputError, RunError
 from mofmd.units import BAR_TO_EV_PER_A3
 
@@ -185,6 +192,6 @@ def _reason(done: Ended) -> str:
         if line.startswith("ERROR: "):
             return line.removeprefix("ERROR: ")
     for line in lines:
-        if killed := re.search(r"KILLED BY SIGNAL: (\d+)|EXIT STRING: (.+)", line):
-            return f"a rank was killed ({killed[0].lower()})"
+        if killed := re.search(r"(?:KILLED BY SIGNAL: |EXIT STRING: .*\(signal )(\d+)", line):
+            return f"a rank {how_it_ended(-int(killed[1]))}"
     return "\n".join([done.how, *lines[-8:]])

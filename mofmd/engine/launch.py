@@ -370,10 +370,14 @@ class Ended:
 
 def how_it_ended(status: int) -> str:
     """Put an exit status of ``Launch.wait`` into words."""
-    if status >= 0:
-        return f"ended with status {status}"
-    name = signal.Signals(-status).name
-    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    if status < 0:
+        name = signal.Signals(-status).name
+        return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    # so shells and Python's own end when what they have started was killed
+    for number in (status - 128, 256 - status):
+        if number in {*signal.Signals}:
+            return f"ended with status {status}, as after {signal.Signals(number).name}"
+    return f"ended with status {status}"
 
 
 def run_to_end(

@@ -15,6 +15,10 @@ from mofmd.engine.launch import Resources, environment, lammps_command, run_to_e
 from mofmd.errors import RunError
 
 
+class ScriptError(RunError):
+    """LAMMPS found something wrong, and said so."""
+
+
 @dataclass(frozen=True)
 class ScriptRun:
     """What a run left.
@@ -60,8 +64,10 @@ def run_script(
 
     Raises
     ------
+    ScriptError
+        If LAMMPS ended with an error, in its words.
     RunError
-        If LAMMPS ended with an error, in its words, or did not end in time.
+        If it was killed, or did not end in time.
     """
     resources = resources or Resources()
     with tempfile.TemporaryDirectory(prefix="mofmd-script-") as folder:
@@ -78,6 +84,7 @@ def run_script(
         # a plugin that does not fit says so itself
         lines = done.output.splitlines()
         told = [line[7:] for line in lines if line.startswith("mofmd: ")]
-        reason = "\n".join([*told, *log.errors[:2]]) or done.output.strip()[-400:]
-        raise RunError(f"LAMMPS: {reason or done.how}")
+        if told or log.errors:
+            raise ScriptError("LAMMPS: " + "\n".join([*told, *log.errors[:2]]))
+        raise RunError(f"LAMMPS {done.how}; its last words: {done.output.strip()[-400:]!r}")
     return ScriptRun(done.output, log.close())

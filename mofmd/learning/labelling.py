@@ -27,6 +27,7 @@ from mofmd.learning.validation import check_structure_of_frame, frame_name
 DIGITS = 8  # of positions and cell [Å] that make up a structure's hash
 CHECK_FILE = "check.json"
 FAILURES_FILE = "failures.log"
+ROUNDED = 0.01  # of a ratio; what is worth telling
 GIVE_UP_AFTER = 5  # failures in a row
 TOLD = 3  # failures that a message names
 
@@ -222,6 +223,7 @@ def _check_labeller(
     report(
         f"energy differences / labels: force {check.force:.3f}, normal stress "
         f"{check.stress_normal:.3f}, shear {check.stress_shear:.3f}"
+        + (f"; +- {check.rounding:.2f} by rounded energies" if check.rounding > ROUNDED else "")
     )
 
 

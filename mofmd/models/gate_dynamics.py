@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
-from mofmd.errors import RunError
+from mofmd.engine.script import ScriptError
 from mofmd.models.gate_engine import GateEngine
 from mofmd.units import FS_TO_PS
 
 TIMESTEP_FS = 0.25
 TEMPERATURE_K = 300.0
-_SECONDS = 60.0  # for each of minimisation and dynamics
+_SECONDS = 30.0  # for each of minimisation and dynamics
 _MAX_STEPS, _MIN_STEPS = 2000, 200
 _MAX_EVALUATIONS, _MIN_EVALUATIONS = 200, 30
 # What a structure at rest cannot do: the model is not at home there.
@@ -42,7 +42,7 @@ def measure_drift(engine: GateEngine, atoms: Atoms) -> Drift:
     Raises
     ------
     UnstableError
-        If the energy falls without end, the structure heats up or LAMMPS fails.
+        If the energy falls without end, the structure heats up or LAMMPS says that it fails.
     """
     seconds = max((engine.seconds_per_atom or 0.0) * len(atoms), 1e-3)
     steps = int(np.clip(_SECONDS / seconds, _MIN_STEPS, _MAX_STEPS))
@@ -66,7 +66,7 @@ def measure_drift(engine: GateEngine, atoms: Atoms) -> Drift:
     limit_s = engine.limit_s(len(atoms), steps + evaluations)
     try:
         _, (minimisation, dynamics) = engine.run_script(atoms, script, limit_s)
-    except RunError as error:
+    except ScriptError as error:
         raise UnstableError(str(error)) from error
     _refuse_unstable(minimisation, dynamics, len(atoms), begin_K)
     time_ps = dynamics["Step"] * TIMESTEP_FS * FS_TO_PS

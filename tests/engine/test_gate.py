@@ -1,6 +1,8 @@
 """The physics gate: right models pass whatever their energies, wrong ones do not."""
 
+import json
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,12 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk
+from ase.io import write
+from typer.testing import CliRunner
 
+from mofmd.cli.main import app
 from mofmd.models.deployed import (
+    VERDICT,
     DeployedModel,
     payload_sha256,
     read_deployed,
@@ -181,6 +187,45 @@ def test_progress_is_told(tmp_path: Path) -> None:
         (2, 3),
         (3, 3),
     ]
+
+
+def test_verify_tells_each_check_with_its_time(tmp_path: Path) -> None:
+    model = write_deployed(Bumps(), tmp_path / "toy.mofmd.pth")
+    write(tmp_path / "structure.extxyz", tilted())
+    structure = ["--structure", str(tmp_path / "structure.extxyz"), "--ranks", "1"]
+    told = CliRunner().invoke(app, ["verify", str(model.path), *structure])
+    assert told.exit_code == 0, told.output
+    assert re.search(r"ok +forces = -dE/dr: .* allowed 1e-06; work along .* \(\d+ s\)", told.output)
+    assert re.search(r"ok +NVE drift: .*\(\d+ s\)", told.output)
+
+
+def test_verify_records_what_was_not_done(tmp_path: Path) -> None:
+    """It says why; such a file is no failed one, and models show tells it."""
+    model = write_deployed(Bumps(), tmp_path / "toy.mofmd.pth")
+    atoms = awry(tilted())
+    (found,) = GateEngine(model).evaluate("reference", [atoms])
+    reference = {
+        "origin": "packing",
+        "symbols": atoms.get_chemical_symbols(),
+        "positions_A": atoms.positions.tolist(),
+        "cell_A": atoms.cell.array.tolist(),
+        "energy_eV": found.energy_eV,
+        "forces_eV_per_A": found.forces_eV_per_A.tolist(),
+        "stress_eV_per_A3": found.stress_eV_per_A3.tolist(),
+    }
+    write_with_manifest(model.path, {**model.manifest, "reference": reference}, model.path)
+    words = ["verify", str(model.path), "--ranks", "1", "--json", "--record"]
+    told = CliRunner().invoke(app, words)
+    assert told.exit_code == 0
+    recorded = read_manifest(model.path)["verification"]
+    assert recorded == json.loads(told.stdout)
+    assert recorded["passed"] is True
+    assert "give one with --structure" in recorded["not_done"]["NVE drift"]
+    with zipfile.ZipFile(model.path) as archive:
+        (name,) = [each for each in archive.namelist() if each.endswith(VERDICT)]
+        assert archive.read(name) == b"passed"
+    shown = CliRunner().invoke(app, ["models", "show", str(model.path)]).output
+    assert "not done" in shown
 
 
 def test_weights_of_the_paths() -> None:

@@ -31,13 +31,13 @@ PACKAGED = "nequip-f64"
 
 
 def frames() -> list[Atoms]:
-    """Return two frames of noise with made-up labels: the training only has to run."""
+    """Return two frames without overlaps and with made-up labels: the training only has to run."""
     rng = np.random.default_rng(2)
+    sites = np.array(list(np.ndindex(3, 3, 2))) / (3, 3, 2)
     result = []
     for _ in range(2):
-        atoms = Atoms(
-            "C6H6N4Zn2", positions=rng.uniform(0, 7, (18, 3)), cell=[7.0, 7.2, 7.4], pbc=True
-        )
+        atoms = Atoms("C6H6N4Zn2", scaled_positions=sites, cell=[7.0, 7.2, 7.4], pbc=True)
+        atoms.positions += rng.uniform(-0.4, 0.4, (18, 3))
         atoms.calc = SinglePointCalculator(
             atoms,
             energy=-15.0 + rng.normal(),
