@@ -35,9 +35,10 @@ def installed_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
     digest = hashlib.sha256()
-    for source in sorted(SOURCE_DIRECTORY.iterdir()):
+    for source in sorted(SOURCE_DIRECTORY.rglob("*")):
         if source.suffix in {".cpp", ".h", ".txt"}:
-            digest.update(source.name.encode() + source.read_bytes())
+            name = source.relative_to(SOURCE_DIRECTORY).as_posix()
+            digest.update(name.encode() + source.read_bytes())
     return {**versions, "sources_sha256": digest.hexdigest()}
 
 
