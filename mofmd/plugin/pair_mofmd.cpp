@@ -4,6 +4,7 @@
 
 #include "elements.h"
 #include "placement.h"
+#include "reason.h"
 
 #include "atom.h"
 #include "citeme.h"
@@ -139,16 +140,16 @@ void PairMofmd::coeff(int narg, char **arg)
                style_ + ": pair_coeff * * needs the model file and a name for each atom type");
   const std::string found = utils::get_potential_file_path(arg[2]);
   const std::string path = found.empty() ? arg[2] : found;
-  num_threads_ = set_threads_per_rank();
   keep_freed_memory();
-  device_.rank_on_node = rank_on_node(universe->me);
 
   std::string failure;
   model_.reset();
   try {
+    num_threads_ = set_threads_per_rank();
+    device_.rank_on_node = rank_on_node(universe->me);
     model_ = load_model(path, family_, device_);
   } catch (const std::exception &error) {
-    failure = error.what();
+    failure = reason_of(error.what());
   }
   fail_together(failure);
 

@@ -92,6 +92,7 @@ private:
   bool evaluates_in_chunks() const;
   double bytes_beside_chunks() const;
   void size_communication();
+  void carry(const AtomRows &rows, int announced);
   void copy_to_ghosts(const AtomRows &rows) override;
   void sum_from_ghosts(const AtomRows &rows) override;
   void find_owners();
@@ -116,11 +117,11 @@ private:
   std::string explain(const std::string &what) const;
   void account(Timings &step, const Evaluation &evaluation, const ExchangeCounters &exchanged,
                double seconds);
-  void tally(const Nodes &graph, const Evaluation &evaluation);
+  void tally(const Nodes &nodes, const Evaluation &evaluation);
   void tally_edges(const Graph &graph, const double *edge_gradients, double *forces);
   void warn_of_missing_virial();
-  void add_forces(const Nodes &graph, const Evaluation &evaluation);
-  void check_finite(const Nodes &graph, const Evaluation &evaluation);
+  void add_forces(const Nodes &nodes, const Evaluation &evaluation);
+  void check_finite(const Nodes &nodes, const Evaluation &evaluation);
 };
 
 }    // namespace mofmd

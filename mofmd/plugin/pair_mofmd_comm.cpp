@@ -37,17 +37,27 @@ void PairMofmd::size_communication()
   force->pair->comm_reverse_off = std::max(force->pair->comm_reverse_off, comm_reverse_off);
 }
 
-void PairMofmd::copy_to_ghosts(const AtomRows &rows)
+// LAMMPS's buffers are as long as was announced. A file that says too little would write past them.
+void PairMofmd::carry(const AtomRows &rows, int announced)
 {
+  if (rows.row_doubles() > static_cast<std::size_t>(announced))
+    throw ModelError(
+        fmt::format("the model exchanges {} bytes per atom between ranks, but its file "
+                    "'{}' records a mofmd_exchange_width of {} features: deploy it again",
+                    rows.row_bytes, model_->info().path, model_->info().exchange_width));
   rows_ = rows;
   message_ = Message::rows;
+}
+
+void PairMofmd::copy_to_ghosts(const AtomRows &rows)
+{
+  carry(rows, comm_forward);
   comm->forward_comm(this, static_cast<int>(rows.row_doubles()));
 }
 
 void PairMofmd::sum_from_ghosts(const AtomRows &rows)
 {
-  rows_ = rows;
-  message_ = Message::rows;
+  carry(rows, comm_reverse);
   comm->reverse_comm(this, static_cast<int>(rows.row_doubles()));
 }
 

@@ -39,6 +39,38 @@ class Springs(torch.nn.Module):
         return {"atomic_energy": energy.unsqueeze(1), "edge_gradients": gradients}
 
 
+class Throws(torch.nn.Module):
+    """Throws in a function of its own, where it has more than the three atoms of a trial."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self.fault = fault
+
+    def fail(self, vectors: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        if self.fault == "raises":
+            raise ValueError("too many atoms for a toy model\nbuy a larger one")
+        if self.fault == "index":
+            return torch.index_select(vectors, 0, types + 100000)
+        if self.fault == "shape":
+            return vectors @ vectors
+        if self.fault == "operator":
+            return torch.ops.mofmd.exchange(vectors.view(-1), types, types)
+        return torch.zeros([1 << 45])  # memory
+
+    def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        vectors, types = data["edge_vectors"], data["atom_types"]
+        energy = torch.zeros([types.size(0), 1], dtype=torch.float64)
+        if types.size(0) > 3:
+            energy = energy + self.fail(vectors, types).sum()
+        return {"atomic_energy": energy, "edge_gradients": torch.zeros_like(vectors)}
+
+
+def write_throws(path: Path, fault: str) -> Path:
+    """Write `Throws` in edge-gradient form."""
+    define_operators()
+    return write_model(Throws(fault), path, 4.0, mofmd_form="edge_gradients")
+
+
 class NoVirial(torch.nn.Module):
     """Zero energy and forces in nequip's form, without a virial."""
 
