@@ -133,6 +133,8 @@ def measure_bytes_per_edge(model: DeployedModel, atoms: Atoms, device: str = "cp
     It is the slope of LAMMPS's peak memory between two sizes of a supercell of ``atoms``.
     """
     gate = _Gate(model, [atoms], device)
+    style, coeff = gate.pair
+    gate.pair = (f"{style} chunk none", coeff)  # or a strictly local model takes 1000 atoms at most
     found: list[tuple[float, float]] = []
     for target in _MEMORY_ATOMS:
         repeats = np.ones(3, dtype=int)

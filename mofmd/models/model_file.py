@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,12 +59,11 @@ def read_model_file(path: Path) -> ModelFile:
         metadata = _metadata(archive, names)
     family = _family(path, names, metadata)
     types = metadata.get("type_names")
-    r_max = metadata.get("r_max")
     return ModelFile(
         path=path,
         family=family,
         type_names=tuple(types.split()) if types else None,
-        r_max_A=float(r_max) if r_max else None,
+        r_max_A=_r_max(path, metadata),
         gives_stress=_gives_stress(family, metadata),
     )
 
@@ -85,6 +85,22 @@ def _metadata(archive: zipfile.ZipFile, names: list[str]) -> dict[str, str]:
                 ) from error
             metadata.update({key: text for key, text in found.items() if isinstance(text, str)})
     return metadata
+
+
+def _r_max(path: Path, metadata: dict[str, str]) -> float | None:
+    recorded = metadata.get("r_max")
+    if not recorded:
+        return None
+    try:
+        r_max = float(recorded)
+    except ValueError:
+        r_max = math.nan
+    if not 0 < r_max < math.inf:
+        raise InputError(
+            f"{path}: records r_max as {recorded!r}, expected a positive number: copy it again "
+            "from its source, or deploy it again"
+        )
+    return r_max
 
 
 def _family(path: Path, names: list[str], metadata: dict[str, str]) -> Family:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mofmd.errors import InputError
 from mofmd.models.embedded import embedded_model
+from mofmd.models.model_file import read_model_file
 from tests.engine.lammps import checked, engine_environment, run_lammps, write_structure
 from tests.engine.systems import SYSTEMS, cluster
 from tests.engine.toy_models import NoVirial, write_model, write_springs, write_throws
@@ -222,6 +224,13 @@ def test_damaged_numbers(record: str, value: str, expected: str, work: Path) -> 
         assert f"{told}{value}'" in output
     assert f"expected {expected}" in output
     assert "copy it again from its source, or deploy it again" in output
+
+
+@pytest.mark.parametrize("value", ["5.0garbage", "-5.0", "nan"])
+def test_damaged_cutoff_without_lammps(value: str, work: Path) -> None:
+    damage(embedded_model("zif4-nequip-s"), work / "x.pth", {"extra/r_max": value.encode()})
+    with pytest.raises(InputError, match=f"records r_max as '{value}', expected a positive number"):
+        read_model_file(work / "x.pth")
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -33,8 +33,8 @@ class Source:
     traceable: bool = True  # False: cannot be compiled by AOTInductor
 
     @property
-    def passes_messages(self) -> bool:
-        """Whether its energy is one of layers (``layered.py``)."""
+    def has_layers(self) -> bool:
+        """Whether its energy is one of layers (``layered.py``); with one it is strictly local."""
         return self.family != "allegro"
 
 
