@@ -239,8 +239,9 @@ namespace {
     info.exchange_width = count(archive, "mofmd_exchange_width", info.path);
     info.exchanges = info.exchange_width > 0;
     info.strictly_local = !info.exchanges;
-    if (info.exchanges && archive.has("mofmd_layers") && !archive.is_aotinductor())
-      info.layers = count(archive, "mofmd_layers", info.path);
+    if (!info.exchanges) return;
+    if (archive.has("mofmd_layers")) info.layers = count(archive, "mofmd_layers", info.path);
+    info.cuts_layers = info.layers > 0 && !archive.is_aotinductor();
   }
 
   // Files in nequip's own format, and those of `mofmd deploy` for any family.

@@ -39,7 +39,8 @@ struct ModelInfo {
   bool strictly_local = false;    // energies depend on atoms within r_max only: any rank count
   bool exchanges = false;         // fetches features of ghost atoms itself: any rank count
   int exchange_width = 0;         // most features per atom that it fetches at once
-  int layers = 0;                 // of message passing that it evaluates in chunks; 0: it cannot
+  int layers = 0;                 // of message passing, each sees r_max further; 0: not known
+  bool cuts_layers = false;       // evaluates its layers in chunks itself
   double bytes_per_edge = 0.0;    // of an evaluation, as measured; 0: not known
   bool verified = true;           // false: deployed in spite of a failed check of its physics
   std::vector<std::string> type_names;

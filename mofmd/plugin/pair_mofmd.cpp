@@ -52,6 +52,7 @@ PairMofmd::PairMofmd(LAMMPS *lmp, Family family) :
 
 PairMofmd::~PairMofmd()
 {
+  restore_ghost_cutoff();
   if (!allocated) return;
   memory->destroy(setflag);
   memory->destroy(cutsq);
@@ -256,6 +257,7 @@ void PairMofmd::init_style()
   if (chunking_ == Chunk::unset && info.strictly_local && info.device == "cpu") chunk_ = CPU_CHUNK;
   estimated_memory_ = false;
   size_communication();
+  reach_displaced_atoms();
   // Bonded neighbours with factor zero are left out of the neighbour list, and so of the model.
   const bool leaves_out_bonded = [this] {
     for (int k = 1; k <= 3; ++k)
@@ -313,8 +315,8 @@ double PairMofmd::init_one(int i, int j)
 {
   const int model_i = map_of_types_.model_type[i], model_j = map_of_types_.model_type[j];
   if (model_i < 0 || model_j < 0) return 0.0;
-  return std::sqrt(std::max(map_of_types_.cutoff_squared(model_i, model_j),
-                            map_of_types_.cutoff_squared(model_j, model_i)));
+  return list_range_ * std::sqrt(std::max(map_of_types_.cutoff_squared(model_i, model_j),
+                                          map_of_types_.cutoff_squared(model_j, model_i)));
 }
 
 }    // namespace mofmd

@@ -54,7 +54,7 @@ bool PairMofmd::gives_edge_gradients() const
 
 bool PairMofmd::evaluates_in_chunks() const
 {
-  return model_->info().strictly_local || model_->info().layers > 0;
+  return model_->info().strictly_local || model_->info().cuts_layers;
 }
 
 void PairMofmd::compute(int eflag, int vflag)
@@ -171,7 +171,7 @@ void PairMofmd::evaluate()
 // model takes a chunk as a graph of its own; one with layers cuts each of its layers.
 void PairMofmd::evaluate_graph(Timings &step, int num_atoms)
 {
-  const bool cuts_layers = model_->info().layers > 0;
+  const bool cuts_layers = model_->info().cuts_layers;
   const std::int64_t size = chunk_ > 0 && !cuts_layers ? chunk_ : graph_.num_local_nodes;
   for (std::int64_t first = 0; first < graph_.num_local_nodes; first += size) {
     Stopwatch watch;

@@ -132,7 +132,7 @@ Evaluation TorchModel::evaluate(ResidentGraph &graph, const Wanted &wanted, std:
 {
   if (auto *const fixed = dynamic_cast<FixedGraph *>(&graph)) return evaluate_fixed(*fixed, wanted);
   const auto &resident = dynamic_cast<const DeviceGraph &>(graph);
-  const bool cuts_layers = info_.layers > 0;
+  const bool cuts_layers = info_.cuts_layers;
   const GraphTensors whole = resident.tensors();
   const bool is_cut = chunk > 0 && chunk < graph.num_local_nodes && !cuts_layers;
   const std::vector<GraphTensors> parts =

@@ -125,3 +125,35 @@ def write_chain(path: Path) -> Path:
     define_operators()
     form = {"mofmd_family": "nequip", "mofmd_form": "edge_gradients", "mofmd_exchange_width": "3"}
     return write_model(Chain(), path, r_max=4.0, **form)
+
+
+class Messages(torch.nn.Module):
+    """Two layers: E = sum over i of (sum over j of w_ij n_j)^2 with n_j = sum over k of w_jk.
+
+    w = (1 - r^2 / r_max^2)^3: what an atom feels fades from layer to layer only slowly.
+    """
+
+    def __init__(self, r_max: float) -> None:
+        super().__init__()
+        self.r_max = r_max
+
+    def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        vectors = data["edge_vectors"].detach().requires_grad_(True)
+        local_types = data["local_types"]
+        centres, neighbours = data["edge_index"][0], data["edge_index"][1]
+        weights = (1.0 - vectors.square().sum(1) / self.r_max**2).clamp_min(0.0) ** 3
+        none = torch.zeros([local_types.size(0)], dtype=torch.float64)
+        numbers = none.index_add(0, centres, weights)
+        table = numbers.unsqueeze(1)
+        every = torch.ops.mofmd.exchange(table, local_types, data["atom_types"])[:, 0]
+        energy = none.index_add(0, centres, weights * every[neighbours]).square()
+        gradient = torch.autograd.grad([energy.sum()], [vectors])[0]
+        assert gradient is not None
+        return {"atomic_energy": energy.unsqueeze(1).detach(), "edge_gradients": gradient}
+
+
+def write_messages(path: Path, r_max: float = 4.0, **metadata: str) -> Path:
+    """Write `Messages` as a deployed NequIP."""
+    define_operators()
+    form = {"mofmd_family": "nequip", "mofmd_form": "edge_gradients", "mofmd_exchange_width": "1"}
+    return write_model(Messages(r_max), path, r_max, **form, **{"mofmd_layers": "2", **metadata})
