@@ -162,6 +162,18 @@ def test_third_order(
     np.testing.assert_allclose(found, expected_third, rtol=0, atol=2e-6)
 
 
+def test_a_model_of_unknown_sight(nequip_models: Path, tmp_path: Path) -> None:
+    """nequip's own file does not say how many layers it has."""
+    write_structure(SYSTEMS["tilted"](), tmp_path / "structure.data")
+    body = "third_order all regular 0.01 file third.dat"
+    pair = pair_lines(nequip_models / "nequip-f64.nequip.pth")
+    script = SCRIPT.format(newton="on", before="", pair=pair, body=body)
+    done = run_lammps(script, tmp_path)
+    assert done.returncode != 0
+    assert "third_order needs to know how far the model" in done.stdout
+    assert "which files of `mofmd deploy` record: deploy it" in done.stdout
+
+
 NUMBERS = [f"c_born[{k}]" for k in range(1, 22)] + [f"f_virial[{k}]" for k in range(1, 7)]
 OTHERS = f"""
 fix forces all numdiff 1 {STEP_A}
