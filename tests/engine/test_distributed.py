@@ -16,7 +16,7 @@ from tests.engine.lammps import checked, evaluate, pair_lines, run_lammps, write
 from tests.engine.systems import SYSTEMS, crystal
 from tests.engine.test_bad_input import damage
 from tests.engine.test_ranks import check_grids, same, with_vacuum
-from tests.engine.toy_models import write_chain
+from tests.engine.toy_models import write_chain, write_messages
 from tests.reference import reference_path
 
 pytestmark = pytest.mark.frameworks
@@ -103,6 +103,14 @@ def test_one_layer_mace_is_the_framework(
         results = evaluate(structures, folder, pair_lines(deployed("mace-l1-f64")), ranks=ranks)
         for found, system in zip(results, ("crystal", "thin"), strict=True):
             same([found], [references("mace", "mace-l1-f64.model", system)], force_tolerance=1e-8)
+
+
+def test_features_of_the_wrong_number_of_atoms(tmp_path: Path) -> None:
+    model = write_messages(tmp_path / "nequip-faulty.pth", is_faulty=True)
+    write_structure(crystal(), tmp_path / "structure.data")
+    done = run_lammps(MOTION.format(pair=pair_lines(model)), tmp_path, 2)
+    assert done.returncode != 0
+    assert "mofmd::exchange is called with the wrong number of atoms" in done.stdout
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

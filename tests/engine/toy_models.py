@@ -130,12 +130,14 @@ def write_chain(path: Path) -> Path:
 class Messages(torch.nn.Module):
     """Two layers: E = sum over i of (sum over j of w_ij n_j)^2 with n_j = sum over k of w_jk.
 
-    w = (1 - r^2 / r_max^2)^3: what an atom feels fades from layer to layer only slowly.
+    w = (1 - r^2 / r_max^2)^3: what an atom feels fades from layer to layer only slowly. A faulty
+    one has features of ghosts as well to exchange.
     """
 
-    def __init__(self, r_max: float) -> None:
+    def __init__(self, r_max: float, is_faulty: bool) -> None:
         super().__init__()
         self.r_max = r_max
+        self.is_faulty = is_faulty
 
     def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         vectors = data["edge_vectors"].detach().requires_grad_(True)
@@ -145,6 +147,8 @@ class Messages(torch.nn.Module):
         none = torch.zeros([local_types.size(0)], dtype=torch.float64)
         numbers = none.index_add(0, centres, weights)
         table = numbers.unsqueeze(1)
+        if self.is_faulty:
+            table = torch.ones([data["atom_types"].size(0), 1], dtype=torch.float64)
         every = torch.ops.mofmd.exchange(table, local_types, data["atom_types"])[:, 0]
         energy = none.index_add(0, centres, weights * every[neighbours]).square()
         gradient = torch.autograd.grad([energy.sum()], [vectors])[0]
@@ -152,8 +156,8 @@ class Messages(torch.nn.Module):
         return {"atomic_energy": energy.unsqueeze(1).detach(), "edge_gradients": gradient}
 
 
-def write_messages(path: Path, r_max: float = 4.0, **metadata: str) -> Path:
+def write_messages(path: Path, r_max: float = 4.0, is_faulty: bool = False) -> Path:
     """Write `Messages` as a deployed NequIP."""
     define_operators()
     form = {"mofmd_family": "nequip", "mofmd_form": "edge_gradients", "mofmd_exchange_width": "1"}
-    return write_model(Messages(r_max), path, r_max, **form, **{"mofmd_layers": "2", **metadata})
+    return write_model(Messages(r_max, is_faulty), path, r_max, **form, mofmd_layers="2")
