@@ -9,6 +9,10 @@ class InputError(MofmdError, ValueError):
     """A value, file or option given by the user cannot be used."""
 
 
+class InputWarning(UserWarning):
+    """Something in the user's input that people should know; it can be used all the same."""
+
+
 class MissingFileError(MofmdError, FileNotFoundError):
     """A file that is needed does not exist."""
 

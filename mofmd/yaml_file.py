@@ -29,8 +29,9 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
-            key = key_node.value
-            if key in seen:
-                raise yaml.YAMLError(f"{key}: given twice{key_node.start_mark}")
-            seen.add(key)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.YAMLError(f"a key that is no word{key_node.start_mark}")
+            if key_node.value in seen:
+                raise yaml.YAMLError(f"{key_node.value}: given twice{key_node.start_mark}")
+            seen.add(key_node.value)
         return super().construct_mapping(node, deep)

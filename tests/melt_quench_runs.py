@@ -1,9 +1,10 @@
-"""A melt-quench of ZIF-4 that LAMMPS never ran: its files are made from the crystal."""
+"""A melt-quench that LAMMPS never ran: its files are made from the crystal."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from ase import Atoms
 
 from mofmd.engine.lammps_data import render_data
 from mofmd.engine.lammps_log import parse_log
@@ -36,33 +37,33 @@ MINIMUM_EV = -60000.0
 MELT_STEPS = range(90, 161)
 
 
-def _log() -> str:
+def _log(n_atoms: int) -> str:
     text = f"mofmd stage minimise\n{HEADER}0 0 0 -59990 5\n7 0.0035 0 {MINIMUM_EV} 0\n"
-    text += "Loop time of 0.5 on 1 procs for 7 steps with 272 atoms\n"
+    text += f"Loop time of 0.5 on 1 procs for 7 steps with {n_atoms} atoms\n"
     for k, (stage, (start, end)) in enumerate(STAGES.items()):
         text += f"mofmd stage {stage}\n{HEADER}"
         for step in range(40 * k, 40 * k + 41, 10):
             temperature = start + (end - start) * (step - 40 * k) / 40
             # the harmonic crystal's 3/2 kT an atom
-            energy = MINIMUM_EV + 272 * 1.5 * 8.617333e-5 * temperature
+            energy = MINIMUM_EV + n_atoms * 1.5 * 8.617333e-5 * temperature
             text += f"{step} {step * 0.0005:g} {temperature:g} {energy:.6f} 12\n"
-        text += "Loop time of 0.4 on 1 procs for 40 steps with 272 atoms\n"
+        text += f"Loop time of 0.4 on 1 procs for 40 steps with {n_atoms} atoms\n"
     return text
 
 
-def _dump() -> str:
-    """Crystal; in the melt, four Zn have lost a neighbour and one linker a bond."""
-    crystal = zif4()
+def _dump(crystal: Atoms, metal: str, donor: str) -> str:
+    """Crystal; in the melt, four metals have lost a neighbour and one linker a bond."""
     melt = crystal.copy()
-    for zinc in np.flatnonzero(crystal.symbols == "Zn")[:4]:
-        _push(melt, zinc, "N", 3.0)
+    for centre in np.flatnonzero(crystal.symbols == metal)[:4]:
+        _push(melt, centre, donor, 3.2)
     carbon = np.flatnonzero(crystal.symbols == "C")[0]
     _push(melt, carbon, "H", 2.0)
-    numbers = {name: k for k, name in enumerate(("C", "H", "N", "Zn"), start=1)}
+    numbers = {name: k for k, name in enumerate(("C", "H", donor, metal), start=1)}
     text = "ITEM: UNITS\nmetal\n"
     for step in range(0, 201, 10):
         atoms = melt if step in MELT_STEPS else crystal
-        text += f"ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n272\nITEM: BOX BOUNDS pp pp pp\n"
+        text += f"ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n{len(atoms)}\n"
+        text += "ITEM: BOX BOUNDS pp pp pp\n"
         text += "".join(f"0 {length:.10f}\n" for length in atoms.cell.lengths())
         text += "ITEM: ATOMS id type element xu yu zu\n"
         text += "".join(
@@ -83,14 +84,16 @@ def _push(atoms, centre: int, element: str, length: float) -> None:
     atoms.positions[others[nearest]] = atoms.positions[centre] + length * unit
 
 
-def fill(deck: Deck) -> Run:
-    """Leave in a deck what a run would leave, and return that run."""
+def fill(deck: Deck, crystal: Atoms | None = None, metal: str = "Zn", donor: str = "N") -> Run:
+    """Leave in a deck what a run would leave, and return that run: of ZIF-4, or a crystal."""
+    crystal = zif4() if crystal is None else crystal
     assert (deck.directory / "structure.data").read_text() == render_data(
-        zif4(), ("C", "H", "N", "Zn")
+        crystal, ("C", "H", donor, metal)
     )
-    (deck.directory / "trajectory.dump").write_text(_dump())
-    (deck.directory / "log.lammps").write_text(_log())
-    tables = tuple(parse_log(_log().splitlines()).close())
+    log = _log(len(crystal))
+    (deck.directory / "trajectory.dump").write_text(_dump(crystal, metal, donor))
+    (deck.directory / "log.lammps").write_text(log)
+    tables = tuple(parse_log(log.splitlines()).close())
     return Run(deck, tables, 200, 2.5, 10.0, ("WARNING: none",))
 
 

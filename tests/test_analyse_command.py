@@ -51,8 +51,9 @@ def test_results_of_a_run(report):
     assert document["about"]["stage"] == ["anneal"]
     by_name = {result["name"]: result for result in document["results"]}
     assert by_name["coordination Zn-N"]["scalars"]["coordination number"]["value"] == 4
-    # a frame each 5 fs, measured at the paper's intervals from the last stage on
-    assert by_name["rdf Zn-N"]["sampling"]["frames"] == 1
+    # a frame each 5 fs: in a stage of 20 fs every one is measured
+    assert by_name["rdf Zn-N"]["sampling"]["frames"] == 4
+    assert by_name["pores"]["sampling"]["frames"] == 4
     assert by_name["rdf Zn-N"]["settings"]["temperature_K"] == 300
     assert by_name["rings"]["scalars"]["rings per node"]["value"] == pytest.approx(52 / 16)
     assert by_name["pores"]["scalars"]["total volume"]["unit"] == "cm³/kg"
@@ -177,6 +178,22 @@ def test_page_of_an_ensemble(run_directory, tmp_path):
     legend = page[page.index('data-name="density series"') :]
     assert "glass1" in legend
     assert "glass2" in legend
+
+
+def test_all_parts_of_the_last_stage_are_measured(run_directory, tmp_path):
+    """A run is cut into parts at its restarts; each writes a table of its own to the log."""
+    shutil.copytree(run_directory, tmp_path / "glass")
+    log = tmp_path / "glass" / "log.lammps"
+    lines = log.read_text().splitlines()
+    cut = next(k for k, line in enumerate(lines) if line.startswith("180 "))
+    again = [lines[cut], *lines[cut + 1 :]]
+    head = next(line for line in lines if line.split()[:1] == ["Step"])
+    parts = [*lines[: cut + 1], "Loop time of 0.2 on 1 procs for 20 steps with 272 atoms"]
+    log.write_text("\n".join([*parts, "mofmd stage anneal", head, *again]) + "\n")
+    found = run_analysis(AnalysisSettings(tmp_path / "glass", ("density",)))
+    assert found.members[0].stage == "anneal"
+    # frames at 170, 180, 190 and 200; the last part holds the last two alone
+    assert found.results[0].sampling.frames == 4
 
 
 def test_a_run_that_has_not_come_to_its_last_stage(run_directory, tmp_path):

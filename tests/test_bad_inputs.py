@@ -148,6 +148,8 @@ case("no protocol in it", YAML, "my.yaml: protocol: missing; say which one", yam
 case("a list", YAML, "my.yaml: expected lines of the form key: value", yaml_file("- 1\n"))
 case("empty", YAML, "my.yaml: expected lines of the form key: value", yaml_file(""))
 case("broken", YAML, "my.yaml: cannot be read as YAML", yaml_file("a: [1\n"))
+case("key of a list", YAML, "my.yaml: cannot be read as YAML: a key that is no word",
+     yaml_file("protocol: nvt\n? [a]\n: 1\n"))  # fmt: skip
 case("tab", YAML, "my.yaml: cannot be read as YAML", yaml_file("protocol: nvt\n\tseed: 1\n"))
 case(
     "key twice",
@@ -178,20 +180,27 @@ case("unknown format", with_option("--structure", "my.pdb"),
      r"structure: my.pdb: format \.pdb is unknown; it can be \.cif", text_file("my.pdb", "x"))  # fmt: skip
 case("no suffix", with_option("--structure", "my"), "format without suffix is unknown",
      text_file("my", "x"))  # fmt: skip
-case("not a CIF", MINE, "structure: my.cif: cannot be read as cif", text_file("my.cif", "hello\n"))
-case("empty file", with_option("--structure", "my.extxyz"), "cannot be read as extxyz",
+case(
+    "not a CIF",
+    MINE,
+    "structure: my.cif: cannot be read as CIF, line 1: ",
+    text_file("my.cif", "hello\n"),
+)
+case("empty file", with_option("--structure", "my.extxyz"), "my.extxyz: holds no complete frame",
      text_file("my.extxyz", ""))  # fmt: skip
 case("not periodic", with_option("--structure", "my.extxyz"),
      "structure: is not periodic in all three directions; give it a cell",
+     structure_file("my.extxyz", Atoms("Zn", cell=[9, 9, 9], pbc=(1, 1, 0))))  # fmt: skip
+case("no cell", with_option("--structure", "my.extxyz"), r"frame 0: has no cell: no Lattice=\"ax ay az",
      structure_file("my.extxyz", molecule("C6H6")))  # fmt: skip
 case("atoms on top of each other", with_option("--structure", "my.extxyz"),
      "structure: N 19 and C 273 are 0.10 Å apart; remove duplicates",
      lambda: write("my.extxyz", zif4() + Atoms("C", [zif4().positions[
          18] + (0.1, 0, 0)])))  # fmt: skip
-case("flat cell", with_option("--structure", "my.extxyz"), "structure: the cell has no volume",
+case("flat cell", with_option("--structure", "my.extxyz"), "a, b, c must be right-handed and not flat",
      text_file("my.extxyz", '1\nLattice="9 0 0 0 9 0 9 9 0" Properties=species:S:1:pos:R:3 pbc="T T T"\n'
                             "Zn 1 1 1\n"))  # fmt: skip
-case("not an element", with_option("--structure", "my.extxyz"), "cannot be read as extxyz|no known element",
+case("not an element", with_option("--structure", "my.extxyz"), r"atom 1 is of no known element \(Qq\)",
      text_file("my.extxyz", '1\nLattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3 pbc="T T T"\n'
                             "Qq 1 1 1\n"))  # fmt: skip
 case("dummy atom", with_option("--structure", "my.extxyz"), "atom 1 is of no known element",
@@ -250,6 +259,18 @@ case("not a model", with_option("--model", "my.pth"), "my.pth: truncated, corrup
      text_file("my.pth", "weights"))  # fmt: skip
 case("cut model", with_option("--model", "my.pth"), "my.pth: truncated, corrupt or not a model file",
      lambda: Path("my.pth").write_bytes(embedded_model().read_bytes()[:5000]))  # fmt: skip
+
+
+def model_with_a_cutoff(text: str) -> None:
+    """Write an archive with the metadata of a model of nequip alone."""
+    with zipfile.ZipFile("my.pth", "w") as archive:
+        archive.writestr("m/extra/type_names", "C H N Zn")
+        archive.writestr("m/extra/r_max", text)
+
+
+case("cutoff that is no number", with_option("--model", "my.pth"),
+     "my.pth: r_max is '6.0garbage', expected a positive number; deploy it again",
+     lambda: model_with_a_cutoff("6.0garbage"))  # fmt: skip
 case("species that the model lacks", with_option("--structure", "uio-66"),
      "model: zif4-allegro-s.mofmd.pth lacks O, Zr: it knows C, H, N, Zn; take a model")  # fmt: skip
 case("file without a script", with_option("--potential-file", "x"),

@@ -59,6 +59,10 @@ def test_refusals(tmp_path: Path):
         file.write_text(text)
         with pytest.raises(InputError, match=r"no results\.json of mofmd"):
             read_beside(f"other={tmp_path}")
+    (first,) = read_results(write_results([result()], tmp_path)[0])
+    write_results([first, first], tmp_path)
+    with pytest.raises(InputError, match="holds two results of the name 'rdf Zn-N'; remove one"):
+        read_beside(f"other={tmp_path}")
     file.write_text(json.dumps({"schema": "other-2", "results": []}))
     with pytest.raises(InputError, match=r"results\.json: its schema is 'other-2'"):
         read_beside(f"other={tmp_path}")

@@ -3,10 +3,14 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 from ase.io import read
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mofmd.analysis.analyse import analyse
+from mofmd.analysis.bond_graph import nearest_images
 from mofmd.analysis.building_units import find_linkers, find_net, find_units
 from mofmd.analysis.integrity import Integrity, linkers_intact
+from mofmd.analysis.neighbours import cell_heights
 from mofmd.errors import InputError
 from mofmd.structures.zif import zif4
 from mofmd.trajectory.frame import Frame
@@ -65,10 +69,34 @@ def test_does_not_depend_on_wrapping_or_translation():
     assert linkers_intact(trajectory_of(atoms, moved, wrapped), linkers).intact.tolist() == [32] * 3
 
 
-def test_refuses_a_cell_thinner_than_two_bonds():
-    atoms = Atoms("CH", [[0, 0, 0], [1.1, 0, 0]], cell=[2.9, 9, 9], pbc=True)
-    with pytest.raises(InputError, match=r"the cell is thinner than 3\.00 Å; use a supercell"):
-        linkers_intact(trajectory_of(atoms), find_linkers(atoms))
+def test_bonds_of_a_thin_skewed_cell_are_their_shortest_images():
+    # 2.8 Å high, and so skewed that rounding of fractions misses the nearest image
+    cell = np.array([[12.0, 0, 0], [10.1, 2.8, 0], [4.9, 1.3, 9]])
+    atoms = Atoms("CH", [[0, 0, 0], [0.2, 1.05, 0.1]], cell=cell, pbc=True)
+    linkers = find_linkers(atoms)
+    moved = atoms.copy()
+    moved.positions[1] += [-3, 5, 2] @ cell
+    broken = moved.copy()
+    broken.positions[1] += [0, 0, 1.3]  # 1.77 Å from carbon, farther from all of its images
+    found = linkers_intact(trajectory_of(atoms, moved, broken), linkers)
+    assert found.intact.tolist() == [1, 1, 0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6))
+def test_nearest_images_in_any_cell(seed):
+    rng = np.random.default_rng(seed)
+    cell = rng.normal(scale=4, size=(3, 3)) + 3 * np.eye(3)
+    vectors = rng.normal(scale=10, size=(5, 3))
+    found = np.linalg.norm(vectors + nearest_images(vectors, cell) @ cell, axis=1)
+    # every lattice point within twice the distance found, by the heights of the cell
+    reach = np.ceil((found.max() + np.linalg.norm(vectors, axis=1).max()) / cell_heights(cell))
+    grid = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in reach), indexing="ij"), axis=-1)
+    if grid.size > 1e6:
+        return
+    points = grid.reshape(-1, 3) @ cell
+    nearest = [np.linalg.norm(points + vector, axis=1).min() for vector in vectors]
+    assert found == pytest.approx(nearest)
 
 
 @pytest.mark.parametrize(

@@ -48,5 +48,5 @@ def test_real_structures(name):
 
 
 def test_refuses_an_absent_element():
-    with pytest.raises(InputError, match="pair: no Fe among the species"):
+    with pytest.raises(InputError, match="no Fe in the structure, whose elements"):
         coordination_numbers(trajectory_of(zif4()), ("Fe", "N"))

@@ -66,6 +66,7 @@ def configured(folder: Path, **changes: Any) -> DistilConfig:
         ({"sampling": {"every": 0}}, "every: expected 1 or more"),
         ({"distortion": {"bond_share": 2}}, "bond_share: 2, expected 0 to 1"),
         ({"distortion": {"bonds": 2}}, "unexpected keyword argument 'bonds'"),
+        ({"later_settings": 3}, "3, expected a list of words"),
     ],
 )
 def test_distillations_that_are_refused(
@@ -73,6 +74,10 @@ def test_distillations_that_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         configured(tmp_path, **changes)
+
+
+def test_a_setting_that_stands_alone_is_one(tmp_path: Path) -> None:
+    assert configured(tmp_path, later_settings="lr=0.1").later_settings == ("lr=0.1",)
 
 
 def test_distillation_needs_its_files(tmp_path: Path) -> None:
@@ -126,6 +131,11 @@ def test_a_distillation_whose_files_were_changed(here: Path) -> None:
     source.write_text(text)
     sys.modules.pop("argon_calculators")
     Distillation(here / "out", config)
+    state = (here / "out" / "state.json").read_text()
+    (here / "out" / "state.json").write_text(state[:-5])
+    with pytest.raises(InputError, match=r"state\.json: is not JSON .*; take a new folder"):
+        Distillation(here / "out", config)
+    (here / "out" / "state.json").write_text(state)
     write_frames(here / "train.extxyz", read_frames(here / "train.extxyz")[:5])
     with pytest.raises(InputError, match="another configuration or other files"):
         Distillation(here / "out", config)

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from ase.cell import Cell
@@ -51,6 +53,13 @@ def test_triclinic_bounding_box(tmp_path):
     assert Cell(found).volume == pytest.approx(560)
 
 
+def test_steps_with_a_point(tmp_path):
+    path = tmp_path / "a.dump"
+    text = frame(0, TWO) + frame(10, TWO)
+    path.write_text(text.replace("TIMESTEP\n0", "TIMESTEP\n0.0").replace("\n10\n", "\n10.0\n"))
+    assert read_dump(path).timesteps.tolist() == [0, 10]
+
+
 @pytest.mark.parametrize("cut", [1, 5, 20, 60, 110, 160])
 def test_a_frame_that_was_being_written_is_left_out(tmp_path, cut):
     path = tmp_path / "a.dump"
@@ -75,7 +84,19 @@ def test_select_and_atoms_of(tmp_path):
         ("", "holds no complete frame"),
         (frame(0, TWO)[:-3], "holds no complete frame"),
         ("CIF file\nmore\n", "not a LAMMPS text dump, found 'CIF file'"),
-        (HEADER.replace("metal", "real") + frame(0, TWO), "in units real, expected metal"),
+        (HEADER.replace("metal", "lj") + frame(0, TWO), "in units lj, expected metal or real"),
+        (
+            frame(0, TWO).replace("TIMESTEP\n0", "TIMESTEP\n0.5"),
+            "timestep is '0.5', expected a whole",
+        ),
+        (frame(0, TWO).replace("TIMESTEP\n0", "TIMESTEP\nx"), "timestep is 'x', expected a whole"),
+        (frame(0, TWO).replace("ATOMS\n2", "ATOMS\ntwo"), "number of atoms is 'two', expected"),
+        (frame(0, TWO).replace("NUMBER OF ATOMS\n2\nITEM: ", ""), "lacks ITEM: NUMBER OF ATOMS"),
+        (re.sub(r"BOX BOUNDS(.*)\n\S+", r"BOX BOUNDS\1\nlow", frame(0, TWO)), "expected numbers"),
+        (
+            re.sub(r"BOX BOUNDS(.*)\n.*\n", r"BOX BOUNDS\1\n", frame(0, TWO)),
+            "has 2 lines, expected 3",
+        ),
         (frame(0, TWO).replace("xu yu zu", "x y z"), "positions are wrapped.*write it with"),
         (
             frame(0, TWO) + frame(1, TWO.replace("2 Zn", "2 Fe")),

@@ -115,6 +115,62 @@ def test_an_isotropic_solid_is_the_same_in_every_direction():
         assert [extreme.value for extreme in low] == pytest.approx([value] * 2)
 
 
+# silicon [GPa], and its compliances by hand
+SI_11, SI_12, SI_44 = 165.7, 63.9, 79.6
+S_44 = 1 / SI_44
+S_11 = (SI_11 + SI_12) / ((SI_11 - SI_12) * (SI_11 + 2 * SI_12))
+S_12 = -SI_12 / ((SI_11 - SI_12) * (SI_11 + 2 * SI_12))
+ALONG = {
+    "100": np.array([1.0, 0, 0]),
+    "110": np.array([1.0, 1, 0]) / np.sqrt(2),
+    "111": np.array([1.0, 1, 1]) / np.sqrt(3),
+}
+
+
+def silicon() -> ElasticTensor:
+    stiffness = np.diag([SI_11] * 3 + [SI_44] * 3)
+    stiffness[:3, :3] += SI_12 * (1 - np.eye(3))
+    return ElasticTensor(stiffness)
+
+
+def test_shear_moduli_of_a_cubic_solid():
+    """On a cube face C44 either way; on ⟨110⟩ C44 and (C11 − C12)/2; on ⟨111⟩ one value."""
+    low, high = silicon().shear_extremes_GPa(np.array(list(ALONG.values())))
+    on_111 = 3 / (S_44 + 4 * (S_11 - S_12))
+    assert low == pytest.approx([SI_44, (SI_11 - SI_12) / 2, on_111])
+    assert high == pytest.approx([SI_44, SI_44, on_111])
+
+
+def test_poisson_ratios_of_a_cubic_solid():
+    low, high = silicon().poisson_extremes(np.array(list(ALONG.values())))
+    # along ⟨110⟩ across ⟨1-10⟩ and ⟨001⟩
+    young_110 = 4 / (2 * S_11 + 2 * S_12 + S_44)
+    young_111 = 3 / (S_11 + 2 * S_12 + S_44)
+    on_111 = (young_111 / 6) * (S_44 - 2 * S_11 - 4 * S_12)
+    across = [-young_110 * (2 * S_11 + 2 * S_12 - S_44) / 4, -young_110 * S_12]
+    assert low == pytest.approx([-S_12 / S_11, min(across), on_111])
+    assert high == pytest.approx([-S_12 / S_11, max(across), on_111])
+    assert silicon().young_GPa(ALONG["110"]) == pytest.approx(young_110)
+
+
+def test_linear_compressibility():
+    """How much a line shortens under pressure, from the strain that it makes: ε = −S p."""
+    assert silicon().linear_compressibility_per_TPa(np.array(list(ALONG.values()))) == (
+        pytest.approx([1e3 * (S_11 + 2 * S_12)] * 3)
+    )
+    tensor = ElasticTensor(SOFT)
+    pressure_GPa = 1e-3
+    strain = np.linalg.solve(SOFT, -pressure_GPa * np.array([1, 1, 1, 0, 0, 0]))
+    full = np.zeros((3, 3))
+    for k, (i, j) in enumerate(VOIGT):
+        full[i, j] = full[j, i] = strain[k] / (1 + (i != j))
+    directions = np.random.default_rng(3).normal(size=(4, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    shortened = -np.einsum("ni,ij,nj->n", directions, full, directions) / pressure_GPa
+    found = tensor.linear_compressibility_per_TPa(directions)
+    assert found == pytest.approx(1e3 * shortened)
+
+
 def test_a_shear_at_its_extreme_is_along_the_vectors_given():
     tensor = ElasticTensor(np.array(elate("NSI")["C_GPa"]))
     for extreme in tensor.shear_range():

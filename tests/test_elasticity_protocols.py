@@ -191,3 +191,15 @@ def test_points_are_read_or_refused(tmp_path: Path) -> None:
     file.write_text("direction,strain\n")
     with pytest.raises(InputError, match="holds no points"):
         read_points(file)
+    file.write_text("direction,strain\nxx,0.1\nxx\n")
+    with pytest.raises(InputError, match="line 3 has not as many values as the first line has"):
+        read_points(file)
+    file.write_text("direction,strain,pxx_bar\nxx,0.1,1\nxx,small,1\n")
+    with pytest.raises(InputError, match="line 3: strain is 'small', expected a number"):
+        read_stiffness(file)
+    file.write_text("direction,strain,pxx_bar\nxx,0.1,1\nxx,-0.1,1\n")
+    with pytest.raises(InputError, match="has no column pyy_bar; columns are direction, strain"):
+        read_stiffness(file)
+    file.write_text("direction,strain,pxx_bar\nxx,0.1,1\nxx,0.1,1\n")
+    with pytest.raises(InputError, match=r"both points for strain xx are at 0\.1"):
+        read_stiffness(file)

@@ -61,6 +61,41 @@ def test_unreadable_files(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", energy=np.zeros(2))
     with pytest.raises(InputError, match="has no array 'positions'"):
         read_frames(tmp_path / "b.npz")
+    (tmp_path / "c.npz").write_bytes((tmp_path / "b.npz").read_bytes()[:-40])
+    with pytest.raises(InputError, match=r"c\.npz: is no npz file of arrays, or is damaged"):
+        read_frames(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"forces": np.zeros((2, 3, 3))}, r"forces has shape \(2, 3, 3\), expected \(2, 4, 3\)"),
+        ({"cell": np.zeros((2, 6))}, r"cell has shape \(2, 6\), expected \(2, 3, 3\)"),
+        ({"numbers": np.full((2, 4), 119)}, "numbers holds what is no atomic number"),
+        ({"energy": np.array(1.0)}, "positions has 2 rows, energy has 1"),
+        ({"start": np.array([0, -1])}, "frame 1 starts from number -1, which has no name"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(
+    tmp_path: Path, change: dict[str, np.ndarray], message: str
+) -> None:
+    write_frames(tmp_path / "a.npz", [frame(), frame(-11.0)])
+    with np.load(tmp_path / "a.npz") as file:
+        np.savez(tmp_path / "b.npz", **{**file, **change})
+    with pytest.raises(InputError, match=rf"b\.npz: .*{message}"):
+        read_npz(tmp_path / "b.npz", ["crystal"])
+
+
+def test_a_structure_is_a_frame_and_a_number_chooses_one(tmp_path: Path) -> None:
+    write(tmp_path / "argon.vasp", argon())
+    (found,) = read_frames(tmp_path / "argon.vasp")
+    assert found.info["trajectory"] == "argon"
+    assert found.get_chemical_formula() == argon().get_chemical_formula()
+    write_frames(tmp_path / "a.extxyz", [frame(-10.0), frame(-11.0), frame(-12.0)])
+    (found,) = read_frames(Path(f"{tmp_path / 'a.extxyz'}#1"))
+    assert labels_of(found).energy_eV == -11.0  # with its labels
+    with pytest.raises(InputError, match="has no frame 3: they are numbered from 0 to 2"):
+        read_frames(Path(f"{tmp_path / 'a.extxyz'}#3"))
 
 
 def test_voigt_order() -> None:
@@ -172,6 +207,14 @@ def in_bohr() -> list[Atoms]:
     return [labelled(good, labels)]
 
 
+def with_an_atom_twice() -> list[Atoms]:
+    good = frame()
+    labels = labels_of(good)
+    bad = good.copy()
+    bad.positions[2] = bad.positions[1] + bad.cell.array[0]
+    return [labelled(bad, labels)]
+
+
 def in_cluster() -> list[Atoms]:
     bad = frame()
     bad.pbc = False
@@ -218,6 +261,7 @@ REFUSED = {
     "shape": (of_another_shape, r"forces have shape \(3, 3\), expected \(4, 3\)"),
     "no cell": (in_cluster, "no periodic, right-handed cell"),
     "too close": (in_bohr, "apart: positions in other units"),
+    "twice": (with_an_atom_twice, r"atoms 1 \(H\) and 2 \(N\) are 0\.00 Å apart"),
     "two methods": (lambda: [frame(-10.0), frame(-10.2), frame(-60.0)], "another reference method"),
     "two methods, atoms in another order": (
         lambda: [frame(-10.0), frame(-10.2), backwards(frame(-60.0))],

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from ase import Atoms
+from ase.io import write
 from typer.testing import CliRunner
 
 from mofmd.cli.main import app
@@ -60,6 +61,9 @@ runs:
         ({"structure": "zif-4", "temperature_K": 3}, "temperature_K: unknown; keys are"),
         ({"structure": "zif-4", "vary": {"seed": 1}}, "vary seed: 1, expected a list"),
         ({"structure": "zif-4", "fields": {"temprature_K": 3}}, "temprature_K: unknown key"),
+        ({"structure": "zif-4", "fields": [300]}, r"fields: \[300\], expected lines of the form"),
+        ({"structure": "zif-4", "vary": "seed"}, "vary: 'seed', expected lines of the form key"),
+        ({"structure": "zif-4", "fields": {"shear": "much"}}, "shear: 'much', expected a number"),
     ],
 )
 def test_conditions_that_mean_nothing(entry: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -67,6 +71,12 @@ def test_conditions_that_mean_nothing(entry: dict[str, Any], message: str, tmp_p
         make_conditions([entry], tmp_path)
     with pytest.raises(MissingFileError):
         read_conditions(tmp_path / "absent.yaml")
+
+
+def test_a_structure_of_several_in_a_file_beside_the_conditions(tmp_path: Path) -> None:
+    write(tmp_path / "two.extxyz", [zif4(), zif4()[:10]])
+    (found,) = make_conditions([{"structure": "two.extxyz#1"}], tmp_path)
+    assert len(found.start()) == 10
 
 
 def test_deformed_cells_have_the_volume_that_is_asked_for() -> None:

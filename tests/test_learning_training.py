@@ -157,7 +157,10 @@ def test_a_training_whose_data_were_changed(tmp_path: Path) -> None:
     write_frames(folder / "train.extxyz", argon_set(range(1)))
     with pytest.raises(InputError, match=r"train\.extxyz: was changed or removed"):
         run_training(folder)
-    with pytest.raises(MissingFileError, match="is no training"):
+    with pytest.raises(MissingFileError, match="is not a training"):
+        read_record(tmp_path)
+    (tmp_path / "training.json").write_text("{")
+    with pytest.raises(InputError, match=r"training\.json: is not JSON .*prepare the training aga"):
         read_record(tmp_path)
 
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from mofmd.errors import InputError
+from mofmd.report.figures import plot_melt_quench
 from mofmd.report.melt_quench import analyse_melt_quench, write_results
 from mofmd.simulation.deck import Potential, write_deck
 from mofmd.simulation.run import Run
+from mofmd.structures.read import read_structure
 from mofmd.structures.zif import zif4
 from tests.melt_quench_runs import MINIMUM_EV, PROTOCOL, STAGES, fill
 
@@ -50,6 +52,25 @@ def test_course_of_the_run(run):
     assert results.minimum_energy_eV_per_atom == MINIMUM_EV / 272
 
 
+def test_parts_of_a_stage_are_one(run):
+    """A run that was cut at its restarts is the unbroken one."""
+    whole = analyse_melt_quench(run, zif4())
+    tables = []
+    for table in run.tables:
+        if table.stage == "minimise":
+            tables.append(table)
+            continue
+        for part in (slice(0, 4), slice(3, None)):
+            columns = {name: column[part] for name, column in table.columns.items()}
+            tables.append(replace(table, columns=columns))
+    parts = analyse_melt_quench(replace(run, tables=tuple(tables)), zif4())
+    assert parts.stages == whole.stages
+    assert {name: state.frames for name, state in parts.states.items()} == dict.fromkeys(
+        ("crystal", "melt", "glass"), 2
+    )
+    assert parts.states["melt"].coordination == whole.states["melt"].coordination
+
+
 def test_files(run, tmp_path):
     results = analyse_melt_quench(run, zif4())
     write_results(results, run, tmp_path)
@@ -77,6 +98,28 @@ def test_files(run, tmp_path):
         "zn_n_coordination": "3.75",
         "linkers_intact": "31",
     }
+
+
+def test_a_framework_of_another_metal(tmp_path):
+    """UiO-66: its metal and donor are found, counted and named."""
+    model = tmp_path / "model.pth"
+    model.write_bytes(b"weights")
+    crystal = read_structure("uio-66")
+    potential = Potential("allegro", model, ("C", "H", "O", "Zr"))
+    deck = write_deck(PROTOCOL, crystal, potential, tmp_path / "deck")
+    run = fill(deck, crystal, "Zr", "O")
+    results = analyse_melt_quench(run, crystal)
+    assert results.coordination.pair == ("Zr", "O")
+    assert results.coordination.cutoff_A == pytest.approx(1.25 * (1.75 + 0.66))
+    # each Zr has four bridging O and four of carboxylates; one that is pushed off may be shared
+    assert results.states["crystal"].coordination == 8
+    assert 8 - 3 * 4 / 24 <= results.states["melt"].coordination <= 8 - 4 / 24
+    write_results(results, run, tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["states"]["crystal"]["zr_o_coordination"] == 8
+    assert (tmp_path / "rdf.csv").read_text().startswith("r_A,g_zr_o_crystal,g_zr_o_melt")
+    figure = plot_melt_quench(results, "UiO-66")
+    assert figure.axes[1].get_ylabel() == "Zr–O coordination number"
 
 
 def test_frames_without_a_line_of_the_log_leave_blanks(run, tmp_path):

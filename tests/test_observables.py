@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mofmd.analysis.analyse import analyse
 from mofmd.analysis.angles import BondAngles, bond_angles
 from mofmd.analysis.coordination import CoordinationNumber
-from mofmd.analysis.density import Density, thermal_expansion
+from mofmd.analysis.density import Density, cell_parameters, thermal_expansion
 from mofmd.analysis.msd import Msd, mean_square_displacement
 from mofmd.analysis.rdf import Rdf
 from mofmd.analysis.result import write_results
@@ -202,6 +202,27 @@ def test_density_and_cell():
     assert found.scalars["gamma"].value == pytest.approx(90)
 
 
+@given(
+    st.lists(st.floats(3, 30), min_size=3, max_size=3),
+    st.lists(st.floats(65, 115), min_size=3, max_size=3),
+    st.integers(0, 1000),
+)
+def test_cell_parameters(lengths, angles, seed):
+    """Those that a cell was made of, however it is turned."""
+    alpha, beta, gamma = np.radians(angles)
+    c_y = (np.cos(alpha) - np.cos(beta) * np.cos(gamma)) / np.sin(gamma)
+    cell = np.array(
+        [
+            [1, 0, 0],
+            [np.cos(gamma), np.sin(gamma), 0],
+            [np.cos(beta), c_y, np.sqrt(1 - np.cos(beta) ** 2 - c_y**2)],
+        ]
+    )
+    rotation, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))
+    found = cell_parameters(np.array(lengths)[:, None] * cell @ rotation)
+    assert found == pytest.approx([*lengths, *angles])
+
+
 def test_thermal_expansion():
     temperatures = [200, 300, 400]
     exact = [Estimate(1000 * (1 - 2e-5 * (t - 300)), 0.01, 50, "Å³") for t in temperatures]
@@ -300,10 +321,12 @@ def test_files(tmp_path):
 @pytest.mark.parametrize(
     ("observable", "message"),
     [
-        (Rdf("Zn", "Fe"), r"no Fe among the species \['C', 'H', 'N', 'Zn'\]"),
+        (Rdf("Zn", "Fe"), "rdf Zn-Fe: no Fe in the structure, whose elements are C, H, N, Zn"),
+        (BondAngles("N", "Fe", "N"), "angles N-Fe-N: no Fe in the structure"),
+        (Msd(["Fe"]), "msd: no Fe in the structure"),
         (Rdf("Zn", "N", 10.0), r"r_max_A: 10 exceeds 7\.702 Å, half the cell's smallest height"),
         (BondAngles("N", "Zn", "N", 0.5), r"no two bonds below 0\.5 Å at any Zn at step 0"),
-        (CoordinationNumber("Zn", "N", 15.0), "fewer than 33 expected, check cutoff_A"),
+        (CoordinationNumber("Zn", "N", 15.0), "fewer than 33 expected: give a smaller cutoff_A"),
         (Vacf(), "no velocities; dump vx vy vz too"),
         (Msd(), "msd: needs at least two frames, found 1"),
         (Density(interval_ps=1.0), "interval_ps is set but the frames have no times"),

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.data import chemical_symbols
 
 from mofmd.analysis.building_units import find_net, find_units
 from mofmd.analysis.pores import find_pores
+from mofmd.analysis.radii import RADII_A
 from mofmd.analysis.rings import primitive_rings
 from mofmd.structures.zif import zif4
 from mofmd.trajectory.frame import Frame
@@ -56,6 +58,16 @@ def zeo(atoms: Atoms, radius_A: float, directory: Path) -> tuple[object, Path]:
     radii.write_text("".join(f"{symbol} {radius_A}\n" for symbol in sorted(set(atoms.symbols))))
     network = extension.AtomNetwork.read_from_V1(str(path), rad_flag=True, rad_file=str(radii))
     return network, directory / "a.res"
+
+
+def test_radii_of_all_elements_are_those_of_zeo():
+    extension = pytest.importorskip("pyzeo.extension")
+    extension.initializeRadTable()
+    known = chemical_symbols[1 : chemical_symbols.index("Ds") + 1]  # it ends the program at Rg
+    assert {name: RADII_A[name] for name in known} == {
+        name: pytest.approx(extension.lookupRadius(name.encode())) for name in known
+    }
+    assert (RADII_A["Ce"], RADII_A["Sr"], RADII_A["Sn"]) == (2.0, 2.0, 2.17)
 
 
 @pytest.mark.parametrize("name", ["crystal", "glass02", "gas"])

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from ase import Atoms
 
 from mofmd.analysis.elastic_tensor import ElasticTensor
 from mofmd.analysis.equation_of_state import birch_murnaghan_pressure, fit_pressure_volume
@@ -55,6 +56,24 @@ def test_tables_over_each_other_and_bars():
     bars = Table({"n": Column(np.array([3.0, 4.0])), "f": Column(np.array([0.2, 0.8]))}, "bars", "")
     (axes,) = plot_table({"": bars}).axes
     assert [patch.get_height() for patch in axes.patches] == [0.2, 0.8]
+
+
+def test_pore_map_of_a_cell_that_lies_anyhow_in_space():
+    """A face-centred primitive cell: 60° between edges, none of them along an axis."""
+    a = 12.0
+    cell = a / 2 * np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    frame = Frame.from_ase(Atoms("Xe", cell=cell, pbc=True))
+    figure = plot_pore_map(frame, 1.0, {"Xe": 2.5})
+    axes = figure.axes[0]
+    edge = a / np.sqrt(2)
+    corners = axes.collections[0].get_coordinates()[[0, 0, -1, -1], [0, -1, 0, -1]]
+    sides = np.linalg.norm(corners[[1, 2, 3]] - corners[0], axis=1)
+    assert sides == pytest.approx([edge, edge, np.sqrt(3) * edge])
+    values = axes.collections[0].get_array()
+    # the largest hole is half an edge of the cube from the atoms around it
+    assert values.max() == pytest.approx(a / 2 - 2.5, abs=0.3)
+    smaller = plot_pore_map(frame, 1.0, {"Xe": 1.5}).axes[0].collections[0].get_array()
+    assert smaller.max() == pytest.approx(values.max() + 1.0, abs=1e-3)
 
 
 def test_pore_map_is_a_figure():

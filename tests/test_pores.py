@@ -5,6 +5,7 @@ import pytest
 from ase import Atoms
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree
 
 from mofmd.analysis.analyse import analyse
 from mofmd.analysis.distance_field import open_voxels
@@ -12,7 +13,7 @@ from mofmd.analysis.pores import PoreStatistics, find_pores, pore_volume_A3
 from mofmd.analysis.radii import atom_radii
 from mofmd.errors import InputError
 from mofmd.structures.zif import zif4
-from mofmd.trajectory.frame import Frame
+from mofmd.trajectory.frame import Frame, Species
 from tests.reference import reference_path
 from tests.test_rings import STRUCTURES, load
 from tests.trajectories import trajectory_of
@@ -155,6 +156,50 @@ def test_nothing_depends_on_order_wrapping_or_the_supercell(seed):
         assert found.limiting_A == pytest.approx(one.limiting_A, abs=0.05)
 
 
+def shell(n: int, inner: float, outer: float, edge: float) -> np.ndarray:
+    """Points spread over a spherical shell in the middle of a cubic cell."""
+    rng = np.random.default_rng(5)
+    radius = rng.uniform(inner**3, outer**3, (n, 1)) ** (1 / 3)
+    directions = rng.normal(size=(n, 3))
+    return edge / 2 + radius * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+
+
+def test_a_cavity_among_thousands_of_atoms():
+    edge, radius = 15.0, 0.2
+    atoms = shell(5000, 6.0, 7.5, edge)
+    frame = Frame.from_ase(Atoms("H5000", atoms, cell=[edge] * 3, pbc=True))
+    found = find_pores(frame, 0.5, 0.2, {"H": radius}, surface=False)
+    step = 0.05
+    grid = np.stack(np.meshgrid(*[np.arange(-12, 13) * step] * 3, indexing="ij"), axis=-1)
+    highest = cKDTree(atoms).query(edge / 2 + grid.reshape(-1, 3))[0].max() - radius
+    assert highest - 1e-6 <= found.largest_cavity_A / 2 <= highest + np.sqrt(3) / 2 * step
+
+
+def test_surface_among_thousands_of_atoms():
+    """A large sphere that more than 4096 small ones touch."""
+    edge, sphere, radius, n = 12.6, 5.9, 0.2, 4500
+    middle = np.full(3, edge / 2)
+    atoms = shell(n, 5.75, 6.05, edge)
+    frame = Frame.from_ase(Atoms(f"H{n}Xe", [*atoms, middle], cell=[edge] * 3, pbc=True))
+    found = find_pores(frame, 0.1, 0.2, {"H": radius - 0.1, "Xe": sphere - 0.1})
+    k = np.arange(500) + 0.5
+    polar, azimuth = np.arccos(1 - 2 * k / 500), np.pi * (1 + np.sqrt(5)) * k
+    directions = np.stack(
+        [np.cos(azimuth) * np.sin(polar), np.sin(azimuth) * np.sin(polar), np.cos(polar)], axis=1
+    )
+    tree = cKDTree(atoms)
+    large = (tree.query(middle + sphere * directions)[0] >= radius).mean() * sphere**2
+    small = 0.0
+    for k, atom in enumerate(atoms):
+        near = atoms[[j for j in tree.query_ball_point(atom, 2 * radius) if j != k]]
+        points = atom + radius * directions
+        out = np.linalg.norm(points - middle, axis=1) >= sphere
+        far = np.linalg.norm(points[:, None] - near, axis=2) >= radius
+        small += (out & far.all(axis=1)).mean() * radius**2
+    area = found.accessible_A2 + found.inaccessible_A2
+    assert area == pytest.approx(4 * np.pi * (large + small), rel=1e-9)
+
+
 def test_over_time():
     frames = [zif4() for _ in range(3)]
     (found,) = analyse(trajectory_of(*frames), [PoreStatistics(surface=False)])
@@ -164,9 +209,11 @@ def test_over_time():
 
 
 def test_refusals():
-    frame = Frame.from_ase(Atoms("Lr", cell=[9, 9, 9], pbc=True))
-    with pytest.raises(InputError, match=r"no radius of Lr; give one, such as \{'Lr': 2\}"):
-        find_pores(frame)
+    alloy = Frame(0, Species(["Qq"]), np.zeros((1, 3)), 9 * np.eye(3))
+    with pytest.raises(InputError, match="species: 'Qq' is not a chemical element"):
+        find_pores(alloy)
+    with pytest.raises(InputError, match="radii_A: 0 for Zn, expected more than zero"):
+        find_pores(Frame.from_ase(zif4()), radii_A={"Zn": 0.0})
     for options, message in (
         ({"probe_radius_A": -1.0}, "probe_radius_A: -1"),
         ({"spacing_A": 0.0}, "spacing_A: 0"),

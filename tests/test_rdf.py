@@ -89,7 +89,7 @@ def test_barrier_of_the_potential_of_mean_force():
 
 def test_refusals():
     trajectory = trajectory_of(bulk("Cu", cubic=True))
-    with pytest.raises(InputError, match=r"pair: no N among the species \['Cu'\]"):
+    with pytest.raises(InputError, match="no N in the structure, whose elements are Cu"):
         radial_distribution(trajectory, ("Cu", "N"))
     with pytest.raises(InputError, match=r"r_max_A: 8.01 is not a multiple of bin_width_A 0.05"):
         radial_distribution(trajectory, ("Cu", "Cu"), r_max_A=8.01)

@@ -68,6 +68,7 @@ def test_refusals(tmp_path: Path):
     file = tmp_path / "a.txt"
     for text, message in (
         ("1 2\nr D\n", "line 2 holds 'r D', expected two numbers"),
+        ("1 2\n2 nan\n", "line 2 holds '2 nan', expected two numbers"),
         ("1\n2\n", "expected two columns"),
         ("2 1\n1 1\n", "the first of them rising"),
         ("", "two lines at least"),

@@ -1,24 +1,28 @@
 import json
+import resource
 from collections import Counter, deque
 from itertools import combinations, product
 
 import networkx
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.io import read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mofmd.analysis.analyse import analyse
-from mofmd.analysis.building_units import find_net, find_units
+from mofmd.analysis.building_units import Net, find_net, find_units
 from mofmd.analysis.rings import Rings, graph_rings, king_rings, primitive_rings
 from mofmd.errors import InputError
+from mofmd.structures.read import read_structure
 from mofmd.structures.zif import zif4
 from mofmd.trajectory.frame import Frame
 from tests.reference import reference_path
 from tests.test_observables import structure
 from tests.trajectories import trajectory_of
 
+COMPILATION_S = 20  # of loops that were never called before
 CUTOFFS = {("Zn", "N"): 2.5}
 STRUCTURES = ("crystal", "glass01", "glass02", "glass03", "glass04", "glass05", "reaxff")
 
@@ -133,6 +137,92 @@ def test_lattices(name, vertices, edges, expected):
     found = graph_rings(vertices, *graph(*edges), depth=16)
     assert found.as_dict() == expected, name
     assert (found.per_node.sum(axis=0) == found.per_cell * found.sizes).all()
+
+
+FCC = [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, -1, 0), (1, 0, -1), (0, 1, -1)]
+
+
+def test_dense_nets():
+    """UiO-66 is the net of close-packed spheres: 8 triangles and 3 squares a node, no others.
+
+    There are 8 tetrahedra and 8 octahedra at each sphere of 12 neighbours: 24 triangles through it,
+    24/3 a node, and through each octahedron three squares, one octahedron a node.
+    """
+    assert graph_rings(1, *graph(*((0, 0, *v) for v in FCC)), depth=16).as_dict() == {3: 8, 4: 3}
+    net = find_net(find_units(Frame.from_ase(read_structure("uio-66"))))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    found = primitive_rings(net, depth=32)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - before < 10 + COMPILATION_S
+    # each edge of the net holds a linker: sizes are doubled
+    assert found.as_dict() == {6: 4 * 8, 8: 4 * 3}
+    assert (found.per_node[:, [3, 5]] == [24, 12]).all()
+    assert primitive_rings(net, depth=64).as_dict() == found.as_dict()
+
+
+def test_uio66_agrees_with_brute_force():
+    atoms = read_structure("uio-66")
+    primitive = Atoms(
+        cell=np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) @ atoms.cell[:] / 2, pbc=True
+    )
+    # one of each four atoms that differ by a face centring
+    kept: list[int] = []
+    fractional = atoms.positions @ np.linalg.inv(primitive.cell[:])
+    for k, place in enumerate(fractional):
+        shift = fractional[kept] - place
+        if not (abs(shift - np.round(shift)).max(axis=1) < 1e-3).any():
+            kept.append(k)
+    primitive += atoms[kept]
+    assert len(primitive) == 114
+    net = find_net(find_units(Frame.from_ase(primitive)))
+    expected = naive_rings(net.n_nodes + net.n_linkers, net.edges, net.images, 12)
+    assert primitive_rings(net, depth=12).as_dict() == dict(expected) == {6: 8, 8: 3}
+
+
+def test_many_ways_through_one_pair():
+    """Numbers of rings that no list could hold: a ladder of squares in a row, twice as many ways.
+
+    Opposite corners of a chain of m diamonds are joined by 2^m shortest ways; two such chains that
+    share their ends make rings of each way of one with each way of the other.
+    """
+    m, edges = 10, []
+    for side in range(2):
+        for k in range(m):
+            first, last = (0 if k == 0 else 100 * side + 10 * k, 100 * side + 10 * (k + 1))
+            last = 1 if k == m - 1 else last
+            for middle in (1, 2):
+                corner = 500 + 100 * side + 10 * k + middle
+                edges += [(first, corner, 0, 0, 0), (corner, last, 0, 0, 0)]
+    names = {v: k for k, v in enumerate(dict.fromkeys(x for e in edges for x in e[:2]))}
+    table = [(names[a], names[b], *image) for a, b, *image in edges]
+    found = graph_rings(len(names), *graph(*table), depth=4 * m).as_dict()
+    assert found == {4: 2 * m, 4 * m: 2 ** (2 * m)}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 3),
+    st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 2), *[st.integers(-1, 1)] * 3),
+        min_size=1,
+        max_size=7,
+    ),
+)
+def test_linkers_of_two_are_edges(n_nodes, drawn):
+    """The net without its linkers gives the rings of the net with them, parallel linkers too."""
+    edges, images, n_linkers = [], [], 0
+    for first, second, *shift in drawn:
+        u, v = first % n_nodes, second % n_nodes
+        linker = n_nodes + n_linkers
+        ends = {(u, 0, 0, 0), (v, *shift)}
+        for node, *image in ends:
+            edges.append((node, linker))
+            images.append([-x for x in image])
+        n_linkers += 1
+    net = Net(n_nodes, n_linkers, np.array(edges), np.array(images))
+    plain = graph_rings(n_nodes + n_linkers, net.edges, net.images, depth=14, roots=range(n_nodes))
+    found = primitive_rings(net, depth=14)
+    assert found.as_dict() == plain.as_dict()
+    assert (found.per_node == plain.per_node).all()
 
 
 def draw_graph(data) -> tuple[int, np.ndarray, np.ndarray] | None:
@@ -279,8 +369,8 @@ def test_refusals():
     edges, images = graph(*cycle(4))
     with pytest.raises(InputError, match="depth: 2, expected 3 to 64"):
         graph_rings(4, edges, images, depth=2)
-    with pytest.raises(InputError, match="an edge reaches 9 cells away"):
-        graph_rings(2, *graph((0, 1, 9, 0, 0)))
+    with pytest.raises(InputError, match="an edge reaches 40 cells away"):
+        graph_rings(2, *graph((0, 1, 40, 0, 0)))
     bare = zif4()
     del bare[[atom.symbol == "Zn" for atom in bare]]
     with pytest.raises(InputError, match="rings: 0 metal nodes and 32 linkers"):

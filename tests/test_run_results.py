@@ -7,16 +7,18 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from mofmd.analysis.elastic_tensor import ElasticTensor
 from mofmd.analysis.equation_of_state import birch_murnaghan_pressure
 from mofmd.cli.main import app
 from mofmd.engine.lammps_log import ThermoTable
 from mofmd.errors import InputError
 from mofmd.report.analysis import AnalysisSettings, run_analysis
-from mofmd.report.run_results import RunOutput, run_results
+from mofmd.report.run_results import CELL_PLACES, RunOutput, run_results
 from mofmd.simulation.protocols import Elastic, EnergyVolume
 from mofmd.simulation.run import run_deck
 from mofmd.units import BAR_TO_GPA, G_PER_MOL_A3_TO_G_PER_CM3
 from tests.lennard_jones import argon_deck, equilibrium_edge, exact_stiffness
+from tests.test_elasticity import SOFT, cells_of
 
 K_GPa, V0_A3, MASS = 4.0, 4200.0, 3000.0
 EDGE_A = equilibrium_edge()
@@ -64,6 +66,46 @@ def test_finite_strain():
     assert points["pressure"].standard_error == pytest.approx(
         300 * BAR_TO_GPA / np.sqrt(201), rel=0.5
     )
+
+
+def test_volume_grid():
+    """The same pressures and volumes as finite strain, with a free shape."""
+    volumes = [4300.0, 4200.0, 4100.0, 4000.0, 3900.0]
+    protocol = {"name": "VolumeGrid", "temperature_K": 300}
+    (found,) = run_results(output(protocol, sampled(volumes, noise=300)))
+    assert "shape free" in found.definition
+    for name, exact in (("bulk modulus K", K_GPa), ("volume V₀", V0_A3)):
+        scalar = found.scalars[name]
+        assert scalar.value == pytest.approx(exact, abs=4 * scalar.standard_error)
+        assert 0 < scalar.standard_error < 0.05 * exact
+    assert found.tables["points"].columns["volume"].values.tolist() == volumes
+    # without noise to the last digit
+    (exact,) = run_results(output(protocol, sampled(volumes)))
+    assert exact.scalars["bulk modulus K"].value == pytest.approx(K_GPa, rel=1e-6)
+    assert exact.scalars["volume V₀"].value == pytest.approx(V0_A3, rel=1e-6)
+
+
+def test_strain_fluctuation_of_the_log():
+    """Cells of the stage sample of a known solid; those before it do not count."""
+    cells = cells_of(SOFT, 300.0, 4000, seed=7)
+    tables = []
+    for stage, part in (("equilibrate", 2 * cells[:50]), ("sample", cells[:2000]),
+                        ("sample", cells[1999:])):  # fmt: skip
+        begin = 0 if stage == "equilibrate" else 50 if len(part) == 2000 else 2049
+        columns = {"Step": begin + np.arange(float(len(part)))}
+        columns |= {name: part[:, i, j] for name, (i, j) in CELL_PLACES.items()}
+        tables.append(ThermoTable(stage, columns))
+    protocol = {"name": "StrainFluctuation", "temperature_K": 300.0}
+    (found,) = run_results(output(protocol, tables))
+    assert found.name == "elasticity"
+    assert found.settings["cells_of_the_log"] == 4000
+    stiffness = found.tables["stiffness"].columns["C"].values.reshape(6, 6)
+    assert stiffness == pytest.approx(SOFT, abs=0.15)
+    bulk = found.scalars["bulk modulus K (Hill)"]
+    expected = ElasticTensor(SOFT).hill.bulk_GPa
+    assert bulk.value == pytest.approx(expected, abs=5 * bulk.standard_error)
+    with pytest.raises(InputError, match="holds no stage sample; the run has not come that far"):
+        run_results(output(protocol, tables[:1]))
 
 
 def test_a_framework_that_collapses_has_a_largest_pressure():

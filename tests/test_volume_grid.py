@@ -9,6 +9,7 @@ from ase import Atoms
 
 from mofmd.engine.launch import Resources, environment, lammps_command
 from mofmd.errors import InputError
+from mofmd.report.analysis import AnalysisSettings, run_analysis
 from mofmd.simulation.points import read_stiffness
 from mofmd.simulation.protocols import Elastic, VolumeGrid
 from mofmd.simulation.run import run_deck
@@ -128,6 +129,11 @@ def test_bulk_modulus(tmp_path: Path) -> None:
             assert np.ptp(volumes) / volumes[0] < 1e-10  # through all parts of a stage
             assert volumes[0] / (CELLS * EDGE_A) ** 3 == pytest.approx(ratio, rel=1e-8)
     assert bulk_modulus(run) == pytest.approx(K_GPa, rel=0.02)
+    found = run_analysis(AnalysisSettings(deck.directory, ("density",)))
+    scalars = {r.name: r for r in found.results}["equation of state"].scalars
+    assert scalars["bulk modulus K"].value == pytest.approx(K_GPa, rel=0.02)
+    # at 1 K it is larger by 0.1 %: γ 3N kT/(K V)
+    assert scalars["volume V₀"].value == pytest.approx((CELLS * EDGE_A) ** 3, rel=2e-3)
 
 
 @pytest.mark.parametrize("ranks", [1, 2])

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mofmd.analysis.coordination import ZN_N_CUTOFF_A
-from mofmd.analysis.neighbours import find_pairs
-from mofmd.analysis.observable import Observable, Record, Stamp
+from mofmd.analysis.metal_donors import longest_bond_A
+from mofmd.analysis.neighbours import find_pairs, refuse_coincident
+from mofmd.analysis.observable import Observable, Record, Stamp, require_elements
 from mofmd.analysis.rdf import pmf_table
 from mofmd.analysis.result import Column, Result, Table
 from mofmd.analysis.statistics import mean_of_series
@@ -45,7 +45,8 @@ class BondAngles(Observable):
     first, centre, last
         Elements A, B, C.
     cutoff_A
-        Longest bond [Å]; 2.5 Å for Zn-N ("Structural properties").
+        Longest bond [Å]; None takes the longer one of ``longest_bond_A`` of both: 2.5 Å for Zn-N
+        ("Structural properties").
     bin_width_deg
         Width of a bin, a divisor of 180.
     temperature_K
@@ -57,7 +58,7 @@ class BondAngles(Observable):
     first: str = "N"
     centre: str = "Zn"
     last: str = "N"
-    cutoff_A: float = ZN_N_CUTOFF_A
+    cutoff_A: float | None = None
     bin_width_deg: float = 1.0
     temperature_K: float | None = None
 
@@ -67,6 +68,9 @@ class BondAngles(Observable):
         if bins < 1 or abs(bins * self.bin_width_deg - 180) > 1e-9:
             raise InputError(f"bin_width_deg: {self.bin_width_deg} does not divide 180")
         self.triple = (self.first, self.centre, self.last)
+        self._cutoff_A = self.cutoff_A or max(
+            longest_bond_A(self.first, self.centre), longest_bond_A(self.last, self.centre)
+        )
         self._edges = np.linspace(0, 180, bins + 1)
         self._record = Record()
 
@@ -77,17 +81,17 @@ class BondAngles(Observable):
 
     def check(self, frame: Frame) -> None:
         """Refuse absent elements."""
-        for element in self.triple:
-            frame.species.atoms_of(element)
+        require_elements(frame, self.triple, self.name)
 
     def measure(self, frame: Frame) -> tuple[float, np.ndarray]:
         """Mean angle [degrees], and the distribution."""
-        angles = bond_angles(frame, self.triple, self.cutoff_A)
+        angles = bond_angles(frame, self.triple, self._cutoff_A)
         counts, _ = np.histogram(angles, bins=self._edges)
         if len(angles) == 0:
             raise InputError(
-                f"{self.name}: no two bonds below {self.cutoff_A} Å at any {self.triple[1]} at "
-                f"step {frame.step}; check cutoff_A"
+                f"{self.name}: no two bonds below {self._cutoff_A:g} Å at any {self.triple[1]} at "
+                f"step {frame.step}: no angle; if they are longer, give cutoff_A (command line: "
+                "--set angles.cutoff_A=)"
             )
         return float(angles.mean()), counts / (len(angles) * np.diff(self._edges))
 
@@ -121,7 +125,7 @@ class BondAngles(Observable):
             "F = -kT ln(P/P_max) (Castel et al. 2024, Fig. 7)",
             settings={
                 "triple": list(self.triple),
-                "cutoff_A": self.cutoff_A,
+                "cutoff_A": self._cutoff_A,
                 "bin_width_deg": float(self._edges[1]),
                 "temperature_K": self.temperature_K,
             },
@@ -141,7 +145,8 @@ def _bonds(
     parts = []
     for side, element in enumerate(dict.fromkeys((triple[0], triple[2]))):
         others = frame.species.atoms_of(element)
-        found = find_pairs(frame.positions[centres], frame.positions[others], frame.cell, cutoff_A)
+        found = find_pairs(frame.positions, frame.cell, cutoff_A, centres=centres, others=others)
+        refuse_coincident(found)
         parts.append((found.first, found.vectors, side))
     first = np.concatenate([part[0] for part in parts])
     order = np.argsort(first, kind="stable")

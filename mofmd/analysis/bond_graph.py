@@ -7,14 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mofmd.analysis.neighbours import find_pairs
+from mofmd.analysis.neighbours import cell_heights, find_pairs
+from mofmd.arrays import freeze
 from mofmd.compiled import compiled
 from mofmd.errors import InputError
 from mofmd.structures.bonds import BOND_FACTOR, NON_METALS
 from mofmd.trajectory.frame import Frame, Species
 
+Edges = tuple[np.ndarray, np.ndarray, np.ndarray]  # first atoms, second atoms, images of these
+
 # elements that a metal is not taken to be bonded to: they come near it without a bond
-NO_DONORS = frozenset(("H", "He", "C", "Ne", "Ar", "Kr", "Xe"))
+NO_DONORS = frozenset(("H", "He", "Ne", "Ar", "Kr", "Xe"))
+CARBON_FACTOR = 1.1  # times the sum of the covalent radii: from there on no carbon is a donor
+BEHIND_A = 0.3  # a neighbour of a donor that is so much farther from the metal stands behind it
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,7 @@ class BondGraph:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.first, self.second, self.images, self.to_metal):
-            array.setflags(write=False)
+        freeze(self, "first", "second", "images", "to_metal")
 
     def __len__(self) -> int:
         """Count the bonds."""
@@ -88,7 +92,10 @@ def find_bonds(
     """Find the bonds of a frame by distances.
 
     Non-metals are bonded within ``factor`` times the sum of the covalent radii; so are metals to
-    donors (non-metals other than C, H and noble gases). Metals are not bonded to one another.
+    donors: non-metals other than H, C and noble gases, and carbon with one neighbour at most, such
+    as cyanide's, within 1.1 times that sum. What stands behind a donor that it is bonded to is none
+    itself: the nitrogen of a nitrate, the phosphorus of a phosphonate. Metals are not bonded to one
+    another.
 
     Parameters
     ----------
@@ -105,14 +112,16 @@ def find_bonds(
     positive = (first < second) | ((first == second) & _first_of_two(images))
     parts = [(first[positive], second[positive], images[positive])]
     limits = _metal_limits(frame.species, factor, metal_cutoffs_A or {})
+    donor = donor[_may_donate(frame.species, parts[0])[donor]]
     if len(metal) and len(donor):
         found = find_pairs(
-            frame.positions[metal], frame.positions[donor], frame.cell, float(limits.max())
+            frame.positions, frame.cell, float(limits.max()), centres=metal, others=donor
         )
-        a, b = metal[found.first], donor[found.second]
         codes = frame.species.codes
-        near = found.distances < limits[codes[a], codes[b]]
-        parts.append((a[near], b[near], found.images[near]))
+        near = found.distances < limits[codes[found.first], codes[found.second]]
+        bonds = (found.first[near], found.second[near], found.images[near])
+        front = ~_behind(parts[0], bonds, found.distances[near])
+        parts.append((bonds[0][front], bonds[1][front], bonds[2][front]))
     sizes = [len(part[0]) for part in parts]
     return BondGraph(
         n_atoms=len(frame),
@@ -121,6 +130,34 @@ def find_bonds(
         images=np.concatenate([part[2] for part in parts]),
         to_metal=np.repeat(np.arange(len(parts)) == 1, sizes),
     )
+
+
+def nearest_images(vectors: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Images in which the ends of vectors are nearest to their beginnings, in any cell.
+
+    Parameters
+    ----------
+    vectors
+        (n, 3) from one atom to another [Å].
+    cell
+        (3, 3) rows a, b, c [Å].
+
+    Returns
+    -------
+    np.ndarray
+        (n, 3) whole numbers: vector + image · cell is the shortest.
+    """
+    inverse = np.linalg.inv(cell)
+    images = -np.round(vectors @ inverse)
+    lengths = np.linalg.norm(vectors + images @ cell, axis=1)
+    # rounding finds the shortest that are less than half the smallest height
+    far = lengths >= cell_heights(cell).min() / 2
+    if far.any():
+        from ase.geometry.geometry import general_find_mic
+
+        shortest, _ = general_find_mic(vectors[far], cell, pbc=(True, True, True))
+        images[far] = np.round((shortest - vectors[far]) @ inverse)
+    return images.astype(np.int64)
 
 
 def connected_parts(graph: BondGraph) -> Parts:
@@ -161,6 +198,36 @@ def _kinds(species: Species) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return metal, donors, plain
 
 
+def _may_donate(species: Species, covalent: Edges) -> np.ndarray:
+    """(atoms,) whether an atom is no carbon, or one with a single neighbour."""
+    neighbours = np.bincount(np.concatenate(covalent[:2]), minlength=len(species))
+    is_carbon = np.array([name == "C" for name in species.elements])[species.codes]
+    return np.asarray(~is_carbon | (neighbours <= 1))
+
+
+def _behind(covalent: Edges, bonds: Edges, distances: np.ndarray) -> np.ndarray:
+    """(bonds,) whether the donor of a bond stands behind another one that it is bonded to."""
+    behind = np.zeros(len(distances), dtype=np.bool_)
+    donors = np.unique(bonds[1])
+    first, second, images = covalent
+    both = np.isin(first, donors) & np.isin(second, donors)
+    if not both.any():
+        return behind
+    neighbours: dict[int, list[tuple[int, np.ndarray]]] = {}
+    for i, j, image in zip(first[both], second[both], images[both], strict=True):
+        neighbours.setdefault(int(i), []).append((int(j), image))
+        neighbours.setdefault(int(j), []).append((int(i), -image))
+    lengths = {
+        (int(metal), int(donor), *image): float(length)
+        for metal, donor, image, length in zip(*bonds, distances, strict=True)
+    }
+    for k, (metal, donor, image) in enumerate(zip(*bonds, strict=True)):
+        for other, shift in neighbours.get(int(donor), ()):
+            length = lengths.get((int(metal), other, *(image + shift)), np.inf)
+            behind[k] |= length + BEHIND_A < distances[k]
+    return behind
+
+
 def _within(
     frame: Frame, atoms: np.ndarray, factor: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -168,11 +235,11 @@ def _within(
     if len(atoms) == 0:
         none = np.empty(0, dtype=np.int64)
         return none, none, np.empty((0, 3), dtype=np.int64)
-    radii = frame.species.covalent_radii[atoms]
-    positions = frame.positions[atoms]
-    found = find_pairs(positions, positions, frame.cell, 2 * factor * float(radii.max()))
+    radii = frame.species.covalent_radii
+    reach = 2 * factor * float(radii[atoms].max())
+    found = find_pairs(frame.positions, frame.cell, reach, centres=atoms, others=atoms)
     near = found.distances < factor * (radii[found.first] + radii[found.second])
-    return atoms[found.first[near]], atoms[found.second[near]], found.images[near]
+    return found.first[near], found.second[near], found.images[near]
 
 
 def _first_of_two(images: np.ndarray) -> np.ndarray:
@@ -189,6 +256,9 @@ def _metal_limits(
 
     radii = np.array([covalent_radii[atomic_numbers[name]] for name in species.elements])
     limits = factor * (radii[:, None] + radii)
+    if "C" in species.elements:
+        carbon = species.elements.index("C")
+        limits[:, carbon] = min(factor, CARBON_FACTOR) * (radii + radii[carbon])
     for (metal, donor), cutoff_A in cutoffs_A.items():
         if cutoff_A <= 0:
             raise InputError(f"metal_cutoffs_A: {cutoff_A} for {metal}-{donor}, expected more")

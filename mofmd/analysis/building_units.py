@@ -10,7 +10,14 @@ from functools import cached_property
 import numpy as np
 from ase import Atoms
 
-from mofmd.analysis.bond_graph import BondGraph, Parts, connected_parts, find_bonds
+from mofmd.analysis.bond_graph import (
+    BondGraph,
+    Parts,
+    connected_parts,
+    find_bonds,
+    nearest_images,
+)
+from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.structures.bonds import BOND_FACTOR, NON_METALS, Bonds
 from mofmd.trajectory.frame import Frame, Species
@@ -74,8 +81,7 @@ class BuildingUnits:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.node_of_atom, self.linker_of_atom, self.images):
-            array.setflags(write=False)
+        freeze(self, "node_of_atom", "linker_of_atom", "images")
 
     @cached_property
     def node_formulas(self) -> Counter[str]:
@@ -119,8 +125,7 @@ class Net:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.edges, self.images):
-            array.setflags(write=False)
+        freeze(self, "edges", "images")
 
     @property
     def degrees(self) -> np.ndarray:
@@ -280,6 +285,6 @@ def _put_together(units: BuildingUnits, frame: Frame) -> np.ndarray:
     inside |= (node[graph.first] >= 0) & (node[graph.first] == node[graph.second])
     own = graph.select(inside)
     vectors = frame.positions[own.second] - frame.positions[own.first]
-    nearest = -np.round(vectors @ np.linalg.inv(frame.cell)).astype(np.int64)
+    nearest = nearest_images(vectors, frame.cell)
     moved = BondGraph(own.n_atoms, own.first, own.second, nearest, own.to_metal)
     return connected_parts(moved).images

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mofmd.analysis.metal_donors import longest_bond_A
 from mofmd.analysis.neighbours import find_pairs
-from mofmd.analysis.observable import Observable, Record, Stamp, series_table
+from mofmd.analysis.observable import Observable, Record, Stamp, require_elements, series_table
 from mofmd.analysis.result import Column, Result, Table
 from mofmd.analysis.statistics import mean_of_series
+from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.trajectory.dump import Trajectory
 from mofmd.trajectory.frame import Frame
 
-# First minimum of the Zn-N potential of mean force: Castel et al., Digital Discovery 2024, 3, 355.
-ZN_N_CUTOFF_A = 2.5
 NUMBERS = 33  # coordination numbers told apart: 0 to 32
 
 
@@ -42,8 +42,7 @@ class Coordination:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.timesteps, self.numbers):
-            array.setflags(write=False)
+        freeze(self, "timesteps", "numbers")
 
     @property
     def mean_per_frame(self) -> np.ndarray:
@@ -52,7 +51,7 @@ class Coordination:
 
 
 def coordination_numbers(
-    trajectory: Trajectory, pair: tuple[str, str] = ("Zn", "N"), cutoff_A: float = ZN_N_CUTOFF_A
+    trajectory: Trajectory, pair: tuple[str, str] = ("Zn", "N"), cutoff_A: float | None = None
 ) -> Coordination:
     """Count the neighbours of each centre in each frame.
 
@@ -63,8 +62,10 @@ def coordination_numbers(
     pair
         Element of the centres, element of the neighbours.
     cutoff_A
-        Neighbours are closer than this [Å].
+        Neighbours are closer than this [Å]; None takes ``longest_bond_A``.
     """
+    if cutoff_A is None:
+        cutoff_A = longest_bond_A(*pair)
     numbers = np.array([_numbers(frame, pair, cutoff_A) for frame in trajectory])
     return Coordination(pair, cutoff_A, trajectory.timesteps, numbers)
 
@@ -78,19 +79,21 @@ class CoordinationNumber(Observable):
     centre, neighbour
         Elements.
     cutoff_A
-        A neighbour is closer than this [Å]; 2.5 Å for Zn-N (Castel et al., Digital Discovery 2024,
-        3, 355, "Structural properties"). All periodic images count.
+        A neighbour is closer than this [Å], all periodic images counted; None takes
+        ``longest_bond_A``: 2.5 Å for Zn-N (Castel et al., Digital Discovery 2024, 3, 355,
+        "Structural properties").
     interval_ps, cut
         As for every observable; the paper's interval is 0.1 ps.
     """
 
     centre: str = "Zn"
     neighbour: str = "N"
-    cutoff_A: float = ZN_N_CUTOFF_A
+    cutoff_A: float | None = None
 
     def __post_init__(self) -> None:
-        """Begin with no frame."""
+        """Find the cutoff where it was left open; begin with no frame."""
         self.pair = (self.centre, self.neighbour)
+        self._cutoff_A = longest_bond_A(*self.pair) if self.cutoff_A is None else self.cutoff_A
         self._record = Record()
 
     @property
@@ -100,16 +103,16 @@ class CoordinationNumber(Observable):
 
     def check(self, frame: Frame) -> None:
         """Refuse absent elements."""
-        for element in self.pair:
-            frame.species.atoms_of(element)
+        require_elements(frame, self.pair, self.name)
 
     def measure(self, frame: Frame) -> tuple[float, np.ndarray]:
         """Mean number, and the fraction of centres with 0, 1, ... neighbours."""
-        numbers = _numbers(frame, self.pair, self.cutoff_A)
+        numbers = _numbers(frame, self.pair, self._cutoff_A)
         if numbers.max() >= NUMBERS:
             raise InputError(
-                f"{self.name}: a centre has {numbers.max()} neighbours within {self.cutoff_A} Å; "
-                f"fewer than {NUMBERS} expected, check cutoff_A"
+                f"{self.name}: a centre has {numbers.max()} neighbours within "
+                f"{self._cutoff_A:g} Å; fewer than {NUMBERS} expected: give a smaller cutoff_A "
+                "(command line: --set coordination.cutoff_A=)"
             )
         return float(numbers.mean()), np.bincount(numbers, minlength=NUMBERS) / len(numbers)
 
@@ -128,7 +131,7 @@ class CoordinationNumber(Observable):
             name=self.name,
             definition="neighbours closer than the cutoff, periodic images included "
             "(Castel et al. 2024, Structural properties)",
-            settings={"pair": list(self.pair), "cutoff_A": self.cutoff_A},
+            settings={"pair": list(self.pair), "cutoff_A": self._cutoff_A},
             scalars={"coordination number": mean_of_series(series, sampling)},
             tables={
                 "series": series_table(
@@ -151,5 +154,5 @@ class CoordinationNumber(Observable):
 
 def _numbers(frame: Frame, pair: tuple[str, str], cutoff_A: float) -> np.ndarray:
     centres, others = (frame.species.atoms_of(element) for element in pair)
-    found = find_pairs(frame.positions[centres], frame.positions[others], frame.cell, cutoff_A)
-    return np.bincount(found.first, minlength=len(centres))
+    found = find_pairs(frame.positions, frame.cell, cutoff_A, centres=centres, others=others)
+    return np.asarray(np.bincount(found.first, minlength=len(frame))[centres])

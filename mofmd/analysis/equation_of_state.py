@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from mofmd.analysis.statistics import Estimate
+from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.units import BAR_TO_GPA, EV_PER_A3_TO_GPA, G_PER_MOL_A3_TO_G_PER_CM3
 
@@ -42,8 +43,7 @@ class EquationOfState:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.volumes_A3, self.residuals_GPa):
-            array.setflags(write=False)
+        freeze(self, "volumes_A3", "residuals_GPa")
 
     def pressure_GPa(self, volumes_A3: np.ndarray) -> np.ndarray:
         """Pressure at some volumes [GPa]."""

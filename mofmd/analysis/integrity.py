@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mofmd.analysis.bond_graph import nearest_images
 from mofmd.analysis.building_units import BROKEN_FACTOR, Linkers, find_linkers
-from mofmd.analysis.neighbours import cell_heights
 from mofmd.analysis.observable import Observable, Stamp, series_table
 from mofmd.analysis.result import Column, Result
 from mofmd.analysis.statistics import Estimate
+from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.trajectory.dump import Trajectory
 from mofmd.trajectory.frame import Frame
@@ -43,8 +44,7 @@ class LinkerIntegrity:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.timesteps, self.intact):
-            array.setflags(write=False)
+        freeze(self, "timesteps", "intact")
 
 
 def linkers_intact(
@@ -72,16 +72,10 @@ def broken_linkers(
 ) -> np.ndarray:
     """Numbers of the linkers with a bond that is too long."""
     bonds = linkers.bonds
-    limits = broken_factor * bonds.radii_sum
-    # rounding finds the nearest image of any pair closer than half the smallest height
-    if len(bonds) and limits.max() >= cell_heights(frame.cell).min() / 2:
-        raise InputError(
-            f"trajectory: the cell is thinner than {2 * limits.max():.2f} Å; use a supercell"
-        )
     vectors = frame.positions[bonds.second] - frame.positions[bonds.first]
-    fractional = vectors @ np.linalg.inv(frame.cell)
-    lengths = np.linalg.norm((fractional - np.round(fractional)) @ frame.cell, axis=1)
-    return np.unique(linkers.linker_of_bond[lengths >= limits])
+    vectors = vectors + nearest_images(vectors, frame.cell) @ frame.cell
+    lengths = np.linalg.norm(vectors, axis=1)
+    return np.unique(linkers.linker_of_bond[lengths >= broken_factor * bonds.radii_sum])
 
 
 @dataclass(eq=False)

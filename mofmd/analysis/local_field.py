@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from mofmd.analysis.neighbours import Grid, bin_at, image_origin
-from mofmd.compiled import compiled
+from mofmd.compiled import compiled, grown
 
 REACH = 1.7  # half-width of the grid around a neck, in steps of the global one
-NEIGHBOURS_MAX = 2048
+FOUND_FIRST = 1024  # room for atoms around a point, at first
 MOVES_MAX = 3
 CLIMB = 8  # half-width of the grids that a summit is looked for on
 COARSE = 4  # the same, of a first look
@@ -121,7 +121,7 @@ class DistanceProbe:
 @compiled
 def _surroundings(spheres: Spheres, site: Sites, reach: float) -> np.ndarray:
     """(n, 4) positions relative to a point, and radii, of atoms whose surface is within reach."""
-    found = np.empty((NEIGHBOURS_MAX, 4))
+    found = np.empty((FOUND_FIRST, 4))
     n = 0
     for k in range(len(spheres.offsets)):
         place, image = bin_at(site.bins, 0, spheres.offsets, k, spheres.bins)
@@ -131,7 +131,9 @@ def _surroundings(spheres: Spheres, site: Sites, reach: float) -> np.ndarray:
             y = spheres.positions[j, 1] + y0
             z = spheres.positions[j, 2] + z0
             limit = spheres.radii[j] + reach
-            if x * x + y * y + z * z < limit * limit and n < len(found):
+            if x * x + y * y + z * z < limit * limit:
+                if n == len(found):
+                    found = grown(found)
                 found[n, 0] = x
                 found[n, 1] = y
                 found[n, 2] = z

@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mofmd.analysis.observable import Observable, Stamp, require_unwrapped, spacing_ps
+from mofmd.analysis.observable import (
+    Observable,
+    Stamp,
+    refuse_much_memory,
+    require_elements,
+    require_unwrapped,
+    spacing_ps,
+)
 from mofmd.analysis.result import Column, Result, Table
 from mofmd.analysis.statistics import Estimate
 from mofmd.errors import InputError
@@ -98,6 +105,7 @@ class Msd(Observable):
     def check(self, frame: Frame) -> None:
         """Refuse wrapped positions and absent elements."""
         require_unwrapped(frame, self.name)
+        require_elements(frame, self.elements, self.name)
         self.elements = tuple(self.elements) or frame.species.elements
         wanted = np.concatenate([frame.species.atoms_of(element) for element in self.elements])
         self._wanted = np.sort(wanted)
@@ -112,11 +120,7 @@ class Msd(Observable):
 
     def add(self, stamp: Stamp, value: np.ndarray) -> None:
         """Take the measurement of the next frame."""
-        if (len(self._positions) + 1) * value.nbytes > self.memory_max_GB * 1e9:
-            raise InputError(
-                f"msd: {len(self._positions) + 1} frames take more than {self.memory_max_GB} GB; "
-                "measure fewer elements or set interval_ps"
-            )
+        refuse_much_memory(self.name, len(self._positions) + 1, value, self.memory_max_GB)
         self._positions.append(value)
         self._stamps.append(stamp)
 

@@ -10,7 +10,6 @@ from mofmd.compiled import compiled, inlined
 from mofmd.errors import InputError
 
 ATOMS_PER_BIN = 4
-SELF_DISTANCE_A = 1e-6
 
 
 @dataclass(frozen=True)
@@ -20,11 +19,11 @@ class Pairs:
     Parameters
     ----------
     first, second
-        (pairs,) rows of the two lists of positions. A pair occurs once per periodic image.
+        (pairs,) atoms. A pair occurs once per periodic image.
     vectors
-        (pairs, 3) from the centre to the image of its neighbour [Å].
+        (pairs, 3) from the first atom to the image of the second [Å].
     images
-        (pairs, 3) which image: vector = others[second] + images · cell − centres[first].
+        (pairs, 3) which image: vector = positions[second] + images · cell − positions[first].
     """
 
     first: np.ndarray
@@ -43,47 +42,67 @@ def cell_heights(cell: np.ndarray) -> np.ndarray:
     return np.asarray(1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0))
 
 
-def find_pairs(centres: np.ndarray, others: np.ndarray, cell: np.ndarray, r_max: float) -> Pairs:
-    """Find all pairs closer than ``r_max``, every periodic image counted.
+def find_pairs(
+    positions: np.ndarray,
+    cell: np.ndarray,
+    r_max: float,
+    *,
+    centres: np.ndarray | None = None,
+    others: np.ndarray | None = None,
+) -> Pairs:
+    """Find all pairs of atoms closer than ``r_max``, every periodic image counted.
+
+    An atom is not paired with itself, but is with its own images, and with another atom at its
+    very place.
 
     Parameters
     ----------
-    centres, others
-        (n, 3) and (m, 3) positions [Å], inside the cell or not. An atom in both lists is not
-        paired with itself (distance zero), but is with its own images.
+    positions
+        (atoms, 3) positions [Å], inside the cell or not.
     cell
         (3, 3) rows a, b, c [Å], right-handed.
     r_max
         Largest distance [Å]; it may exceed the cell.
+    centres, others
+        Atoms that pairs begin with and end at, each once; None for all.
     """
-    grid = Grid.build(others, cell, r_max)
-    wrapped, wraps, bins = grid.place(centres)
-    counts = np.zeros(len(centres) + 1, dtype=np.int64)
+    begins, ends = _atoms(centres, positions), _atoms(others, positions)
+    grid = Grid.build(positions[ends], cell, r_max)
+    wrapped, wraps, bins = grid.place(positions[begins])
+    counts = np.zeros(len(begins) + 1, dtype=np.int64)
     empty = np.empty((0, 3))
     no_index = np.empty(0, dtype=np.int64)
     no_image = np.empty((0, 3), dtype=np.int64)
-    geometry = (grid.wrapped, grid.order, grid.starts, grid.shape, grid.offsets, cell)
+    own = _rows_in(begins, ends, len(positions))
+    geometry = (grid.wrapped, grid.wraps, grid.order, grid.starts, grid.shape, grid.offsets, cell)
     # first the number of neighbours of each centre, then the neighbours
-    _collect(wrapped, bins, *geometry, r_max, counts, no_index, no_index, empty, no_image)
+    _collect(
+        wrapped, wraps, bins, own, *geometry, r_max, counts, no_index, no_index, empty, no_image
+    )
     starts = np.cumsum(counts)
     n_pairs = int(starts[-1])
     first = np.empty(n_pairs, dtype=np.int64)
     second = np.empty(n_pairs, dtype=np.int64)
     vectors = np.empty((n_pairs, 3))
     images = np.empty((n_pairs, 3), dtype=np.int64)
-    _collect(wrapped, bins, *geometry, r_max, starts, first, second, vectors, images)
-    images += wraps[first] - grid.wraps[second]
-    return Pairs(first, second, vectors, images)
+    _collect(wrapped, wraps, bins, own, *geometry, r_max, starts, first, second, vectors, images)
+    return Pairs(begins[first], ends[second], vectors, images)
 
 
-def count_pairs(
-    centres: np.ndarray, others: np.ndarray, cell: np.ndarray, r_max: float, bins: int
+def count_pairs(  # noqa: PLR0913 - those of find_pairs, and the bins
+    positions: np.ndarray,
+    cell: np.ndarray,
+    r_max: float,
+    bins: int,
+    *,
+    centres: np.ndarray | None = None,
+    others: np.ndarray | None = None,
 ) -> np.ndarray:
     """Histogram of the distances of all pairs closer than ``r_max``, without listing them.
 
     Parameters
     ----------
-    centres, others, cell, r_max
+    positions, cell, r_max, centres, others
         As for ``find_pairs``.
     bins
         Number of bins of equal width from zero.
@@ -93,13 +112,43 @@ def count_pairs(
     np.ndarray
         (bins,) ordered pairs in each bin.
     """
-    grid = Grid.build(others, cell, r_max)
-    wrapped, _, places = grid.place(centres)
+    begins, ends = _atoms(centres, positions), _atoms(others, positions)
+    grid = Grid.build(positions[ends], cell, r_max)
+    wrapped, wraps, places = grid.place(positions[begins])
+    own = _rows_in(begins, ends, len(positions))
+    geometry = (grid.wrapped, grid.wraps, grid.order, grid.starts, grid.shape, grid.offsets, cell)
     counts = np.zeros(bins, dtype=np.int64)
-    _histogram(
-        wrapped, places, grid.wrapped, grid.starts, grid.shape, grid.offsets, cell, r_max, counts
-    )
+    _histogram(wrapped, wraps, places, own, *geometry, r_max, counts)
     return counts
+
+
+def refuse_coincident(pairs: Pairs) -> None:
+    """Refuse atoms at one and the same place, between which there is no direction.
+
+    Raises
+    ------
+    InputError
+        Naming two such atoms.
+    """
+    coincident = np.flatnonzero(~pairs.vectors.any(axis=1))
+    if len(coincident):
+        first, second = sorted((int(pairs.first[coincident[0]]), int(pairs.second[coincident[0]])))
+        raise InputError(
+            f"positions: atoms {first} and {second}, counted from zero, are at one place; remove "
+            "one of them"
+        )
+
+
+def _atoms(chosen: np.ndarray | None, positions: np.ndarray) -> np.ndarray:
+    """Give the indices of the chosen atoms."""
+    return np.arange(len(positions)) if chosen is None else np.asarray(chosen, dtype=np.int64)
+
+
+def _rows_in(atoms: np.ndarray, others: np.ndarray, n_atoms: int) -> np.ndarray:
+    """(atoms,) row of each atom in a list of others, −1 for those that it does not hold."""
+    rows = np.full(n_atoms, -1, dtype=np.int64)
+    rows[others] = np.arange(len(others))
+    return np.asarray(rows[atoms])
 
 
 @dataclass(frozen=True)
@@ -214,11 +263,34 @@ def square_distance(others: np.ndarray, j: int, origin: tuple[float, float, floa
     return float(x * x + y * y + z * z)
 
 
+@inlined
+def is_itself(  # noqa: PLR0913, PLR0917 - plain arrays
+    i: int,
+    j: int,
+    image: tuple[int, int, int],
+    own: np.ndarray,
+    order: np.ndarray,
+    wraps: np.ndarray,
+    other_wraps: np.ndarray,
+) -> bool:
+    """Whether the j-th sorted point of an image of the cell is centre i itself, not an image."""
+    row = order[j]
+    return bool(
+        row == own[i]
+        and image[0] + wraps[i, 0] == other_wraps[row, 0]
+        and image[1] + wraps[i, 1] == other_wraps[row, 1]
+        and image[2] + wraps[i, 2] == other_wraps[row, 2]
+    )
+
+
 @compiled
 def _collect(  # noqa: PLR0913, PLR0917 - plain arrays
     centres: np.ndarray,
+    wraps: np.ndarray,
     bins: np.ndarray,
+    own: np.ndarray,
     others: np.ndarray,
+    other_wraps: np.ndarray,
     order: np.ndarray,
     starts: np.ndarray,
     shape: np.ndarray,
@@ -241,13 +313,13 @@ def _collect(  # noqa: PLR0913, PLR0917 - plain arrays
             origin = image_origin(image, cell, centres, i)
             for j in range(starts[place], starts[place + 1]):
                 d2 = square_distance(others, j, origin)
-                if SELF_DISTANCE_A**2 < d2 < r_max2:
+                if d2 < r_max2 and not is_itself(i, j, image, own, order, wraps, other_wraps):
                     if not counting:
                         first[slot] = i
                         second[slot] = order[j]
                         for x in range(3):
                             vectors[slot, x] = others[j, x] + origin[x]
-                            images[slot, x] = image[x]
+                            images[slot, x] = image[x] + wraps[i, x] - other_wraps[order[j], x]
                     slot += 1
         if counting:
             slots[i + 1] = slot
@@ -256,8 +328,12 @@ def _collect(  # noqa: PLR0913, PLR0917 - plain arrays
 @compiled
 def _histogram(  # noqa: PLR0913, PLR0917 - plain arrays
     centres: np.ndarray,
+    wraps: np.ndarray,
     bins: np.ndarray,
+    own: np.ndarray,
     others: np.ndarray,
+    other_wraps: np.ndarray,
+    order: np.ndarray,
     starts: np.ndarray,
     shape: np.ndarray,
     offsets: np.ndarray,
@@ -273,5 +349,5 @@ def _histogram(  # noqa: PLR0913, PLR0917 - plain arrays
             origin = image_origin(image, cell, centres, i)
             for j in range(starts[place], starts[place + 1]):
                 d2 = square_distance(others, j, origin)
-                if SELF_DISTANCE_A**2 < d2 < r_max2:
+                if d2 < r_max2 and not is_itself(i, j, image, own, order, wraps, other_wraps):
                     counts[min(len(counts) - 1, int(np.sqrt(d2) * per_A))] += 1

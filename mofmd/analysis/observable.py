@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
@@ -42,7 +43,9 @@ class Observable(ABC):
     ``measure`` is the work: it changes nothing in the observable, so that frames can be measured in
     any order and in several threads. ``add`` takes what it returned, in the order of time.
 
-    A new observable is one file with a subclass: ``name``, ``measure``, ``add`` and ``result``.
+    A new observable is one file with a dataclass derived from this one: ``name``, ``measure``,
+    ``add`` and ``result``. Its fields are its settings; what it gathers begins in
+    ``__post_init__``.
 
     Parameters
     ----------
@@ -59,6 +62,16 @@ class Observable(ABC):
     @abstractmethod
     def name(self) -> str:
         """Short name for people."""
+
+    def fresh(self, **changes: Any) -> Self:
+        """Make one of the same settings, or with some changed, that has seen no frame.
+
+        Parameters
+        ----------
+        changes
+            Fields, by name.
+        """
+        return replace(self, **changes)
 
     def check(self, frame: Frame) -> None:  # noqa: B027 - most need no check
         """Refuse a trajectory that does not suit, by its first frame."""
@@ -136,6 +149,25 @@ def spacing_ps(stamps: list[Stamp], name: str) -> float:
             f"{name}: frames are {steps.min():g} to {steps.max():g} ps apart; it needs even times"
         )
     return float(steps.mean())
+
+
+def refuse_much_memory(name: str, frames: int, value: np.ndarray, memory_max_GB: float) -> None:
+    """Refuse to keep arrays of so many frames where they take too much memory."""
+    if frames * value.nbytes > memory_max_GB * 1e9:
+        raise InputError(
+            f"{name}: {frames} frames take more than {memory_max_GB:g} GB; measure fewer frames "
+            f"(interval_ps; command line: --interval {name}=PS), or allow more memory_max_GB "
+            f"(--set {name}.memory_max_GB=)"
+        )
+
+
+def require_elements(frame: Frame, elements: Iterable[str], name: str) -> None:
+    """Refuse elements that a structure lacks."""
+    for element in elements:
+        try:
+            frame.species.atoms_of(element)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
 
 
 def require_unwrapped(frame: Frame, name: str) -> None:

@@ -6,10 +6,11 @@ import numpy as np
 
 from mofmd.analysis.distance_field import OpenVoxels
 from mofmd.analysis.neighbours import Grid, bin_at, image_origin
-from mofmd.compiled import compiled
+from mofmd.compiled import compiled, grown
 from mofmd.trajectory.frame import Frame
 
 POINTS_PER_ATOM = 500
+NEAR_FIRST = 1024  # room for neighbours, at first
 
 
 def surface_points(
@@ -79,7 +80,7 @@ def _count(  # noqa: PLR0913, PLR0917 - plain arrays
     counts: np.ndarray,
 ) -> None:
     """Free points of each atom: near no open voxel, near one out of reach, near one in reach."""
-    near = np.empty((4096, 4))
+    near = np.empty((NEAR_FIRST, 4))
     for i in range(len(atoms)):
         ri = spheres[i]
         n_near = 0
@@ -89,7 +90,10 @@ def _count(  # noqa: PLR0913, PLR0917 - plain arrays
             for j in range(starts[place], starts[place + 1]):
                 x, y, z = atoms[j, 0] + x0, atoms[j, 1] + y0, atoms[j, 2] + z0
                 d2 = x * x + y * y + z * z
-                if 1e-12 < d2 < (ri + spheres[j]) ** 2 and n_near < len(near):
+                itself = j == i and image == (0, 0, 0)
+                if not itself and d2 < (ri + spheres[j]) ** 2:
+                    if n_near == len(near):
+                        near = grown(near)
                     near[n_near, 0] = x
                     near[n_near, 1] = y
                     near[n_near, 2] = z

@@ -19,7 +19,7 @@ from mofmd.analysis.local_field import DistanceProbe
 from mofmd.analysis.observable import Observable, Record, Stamp, series_table
 from mofmd.analysis.pore_network import PoreNetwork, build_network
 from mofmd.analysis.pore_surface import surface_points
-from mofmd.analysis.radii import atom_radii
+from mofmd.analysis.radii import atom_radii, element_radii
 from mofmd.analysis.result import Column, Result
 from mofmd.analysis.statistics import mean_of_series
 from mofmd.errors import InputError
@@ -211,8 +211,8 @@ class PoreStatistics(Observable):
         return "pores"
 
     def check(self, frame: Frame) -> None:
-        """Refuse elements without radius."""
-        atom_radii(frame.species, self.radii_A)
+        """Find the radii; refuse what is no chemical element."""
+        self._radii_A = element_radii(frame.species, self.radii_A)
 
     def measure(self, frame: Frame) -> Pores:
         """Find the pores of a frame."""
@@ -246,7 +246,11 @@ class PoreStatistics(Observable):
             name=self.name,
             definition="volume that the centre of the probe can be in, accessible and inaccessible "
             "(Castel et al. 2024); LCD and PLD: largest spheres that fit and that pass through",
-            settings={"probe_radius_A": self.probe_radius_A, "spacing_A": self.spacing_A},
+            settings={
+                "probe_radius_A": self.probe_radius_A,
+                "spacing_A": self.spacing_A,
+                "radii_A": self._radii_A,
+            },
             scalars={
                 name: mean_of_series(column.values, sampling, column.unit)
                 for name, column in columns.items()

@@ -1,7 +1,8 @@
 """Radii of atoms as spheres that a probe cannot enter.
 
-Van der Waals radii of the Cambridge Structural Database (Bondi's, 1.09 Å for hydrogen, 2.00 Å where
-no value is known): the ones that Zeo++ takes by default.
+Van der Waals radii of the Cambridge Structural Database, which Zeo++ takes by default, too: Bondi's
+(J. Phys. Chem. 1964, 68, 441), 1.09 Å for hydrogen (Rowland and Taylor, J. Phys. Chem. 1996, 100,
+7384), and 2.00 Å where no value is known, as of most metals.
 """
 
 from __future__ import annotations
@@ -9,20 +10,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from ase.data import chemical_symbols
 
 from mofmd.errors import InputError
 from mofmd.trajectory.frame import Species
 
+UNKNOWN_RADIUS_A = 2.00
 # fmt: off
-RADII_A = {
-    "H": 1.09, "B": 2.00, "C": 1.70, "N": 1.55, "O": 1.52, "F": 1.47, "Si": 2.10, "P": 1.80,
-    "S": 1.80, "Cl": 1.75, "As": 1.85, "Se": 1.90, "Br": 1.85, "I": 1.98, "Li": 1.82, "Na": 2.27,
-    "Mg": 1.73, "Al": 2.00, "K": 2.75, "Ca": 2.00, "Sc": 2.00, "Ti": 2.00, "V": 2.00, "Cr": 2.00,
-    "Mn": 2.00, "Fe": 2.00, "Co": 2.00, "Ni": 1.63, "Cu": 1.40, "Zn": 1.39, "Ga": 1.87, "Y": 2.00,
-    "Zr": 2.00, "Mo": 2.00, "Pd": 1.63, "Ag": 1.72, "Cd": 1.58, "In": 1.93, "Hf": 2.00, "Pt": 1.72,
-    "Au": 1.66,
+KNOWN_RADII_A = {
+    "H": 1.09, "He": 1.40, "Li": 1.82, "C": 1.70, "N": 1.55, "O": 1.52, "F": 1.47, "Ne": 1.54,
+    "Na": 2.27, "Mg": 1.73, "Si": 2.10, "P": 1.80, "S": 1.80, "Cl": 1.75, "Ar": 1.88, "K": 2.75,
+    "Ni": 1.63, "Cu": 1.40, "Zn": 1.39, "Ga": 1.87, "As": 1.85, "Se": 1.90, "Br": 1.85, "Kr": 2.02,
+    "Pd": 1.63, "Ag": 1.72, "Cd": 1.58, "In": 1.93, "Sn": 2.17, "Te": 2.06, "I": 1.98, "Xe": 2.16,
+    "Pt": 1.72, "Au": 1.66, "Hg": 1.55, "Tl": 1.96, "Pb": 2.02, "U": 1.86,
 }
 # fmt: on
+RADII_A: Mapping[str, float] = {
+    name: KNOWN_RADII_A.get(name, UNKNOWN_RADIUS_A) for name in chemical_symbols[1:]
+}
 
 
 def atom_radii(species: Species, radii_A: Mapping[str, float] | None = None) -> np.ndarray:
@@ -33,12 +38,33 @@ def atom_radii(species: Species, radii_A: Mapping[str, float] | None = None) -> 
     species
         Elements of the atoms.
     radii_A
-        Radii instead of, or besides, those of the table [Å].
+        Radii instead of those of the table [Å].
     """
-    table = {**RADII_A, **(radii_A or {})}
+    radii = element_radii(species, radii_A)
+    return np.array([radii[name] for name in species.elements])[species.codes]
+
+
+def element_radii(species: Species, radii_A: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Radius of each element of a structure [Å].
+
+    Parameters
+    ----------
+    species, radii_A
+        As for ``atom_radii``.
+
+    Raises
+    ------
+    InputError
+        If a radius is not positive, or a name is no chemical element.
+    """
+    own = radii_A or {}
+    for name, radius in own.items():
+        if not radius > 0:
+            raise InputError(f"radii_A: {radius:g} for {name}, expected more than zero")
+    table = {**RADII_A, **own}
     unknown = [name for name in species.elements if name not in table]
     if unknown:
         raise InputError(
-            f"radii_A: no radius of {unknown[0]}; give one, such as {{{unknown[0]!r}: 2}}"
+            f"species: {unknown[0]!r} is not a chemical element; give type names (--types)"
         )
-    return np.array([table[name] for name in species.elements])[species.codes]
+    return {name: table[name] for name in species.elements}

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mofmd.analysis.neighbours import cell_heights, count_pairs
-from mofmd.analysis.observable import Observable, Record, Stamp
+from mofmd.analysis.observable import Observable, Record, Stamp, require_elements
 from mofmd.analysis.result import Column, Result, Table
 from mofmd.analysis.statistics import Estimate, Sampling
+from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.trajectory.dump import Trajectory
 from mofmd.trajectory.frame import Frame
@@ -48,8 +49,7 @@ class RadialDistribution:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.r_A, self.g, self.counts):
-            array.setflags(write=False)
+        freeze(self, "r_A", "g", "counts")
 
 
 def radial_distribution(
@@ -133,8 +133,7 @@ class Rdf(Observable):
 
     def check(self, frame: Frame) -> None:
         """Refuse absent elements; find the range where it was left open."""
-        for element in self.pair:
-            frame.species.atoms_of(element)
+        require_elements(frame, self.pair, self.name)
         if self.r_max_A is None:
             bins = int(cell_heights(frame.cell).min() / 2 / self.bin_width_A)
             self._edges = bin_edges(bins * self.bin_width_A, self.bin_width_A)
@@ -178,6 +177,12 @@ class Rdf(Observable):
             )
         }
         scalars, notes = {}, []
+        if self.shrink and fits < len(self._edges) - 1:
+            notes.append(
+                f"g(r) ends at {self._edges[fits]:.4g} Å, half the cell's smallest height; "
+                f"beyond_half_cell goes on to {self._edges[-1]:.4g} Å, where an atom meets images "
+                "of one and the same neighbour (command line: --set rdf.beyond_half_cell=yes)"
+            )
         if g.max() > 0:
             scalars["highest peak"] = Estimate(float(r[g.argmax()]), np.nan, np.inf, "Å")
         if self.temperature_K is not None and g.max() > 0:
@@ -274,6 +279,5 @@ def _counts(frame: Frame, pair: tuple[str, str], edges: np.ndarray) -> np.ndarra
     first, second = (frame.species.atoms_of(element) for element in pair)
     # the shorter list is cheaper as centres, and the ordered pairs are the same
     few, many = (first, second) if len(first) <= len(second) else (second, first)
-    return count_pairs(
-        frame.positions[few], frame.positions[many], frame.cell, float(edges[-1]), len(edges) - 1
-    )
+    r_max, bins = float(edges[-1]), len(edges) - 1
+    return count_pairs(frame.positions, frame.cell, r_max, bins, centres=few, others=many)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mofmd.analysis.statistics import INDEPENDENT_MIN, Estimate, Sampling
+from mofmd.arrays import freeze
 from mofmd.engine.files import write_atomic
 from mofmd.errors import InputError, MissingFileError
 
@@ -25,7 +26,7 @@ Kind = Literal["curve", "bars", "series", "points"]
 
 @dataclass(frozen=True)
 class Column:
-    """Numbers of one kind; arrays are read-only.
+    """Numbers of one kind; arrays are read-only copies.
 
     Parameters
     ----------
@@ -42,10 +43,11 @@ class Column:
     standard_error: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Make the arrays read-only."""
-        for array in (self.values, self.standard_error):
-            if array is not None:
-                array.setflags(write=False)
+        """Make read-only copies of the arrays."""
+        for name in ("values", "standard_error"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, np.array(getattr(self, name)))
+        freeze(self, "values", "standard_error")
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,10 @@ class Result:
 
     def __post_init__(self) -> None:
         """Say so where there are too few independent samples; make the mappings read-only."""
-        notes = self.notes
         if self.sampling is not None and self.sampling.independent < INDEPENDENT_MIN:
-            notes = (*notes, _few(self.sampling))
-        object.__setattr__(self, "notes", notes)
+            few = _few(self.sampling)
+            if few not in self.notes:
+                object.__setattr__(self, "notes", (*self.notes, few))
         for name in ("settings", "scalars", "tables"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
@@ -205,6 +207,8 @@ def header(name: str, column: Column) -> str:
 
 
 def _few(sampling: Sampling) -> str:
+    if sampling.frames == 1:
+        return "A single frame: values without errors."
     return (
         f"Too few independent samples: {sampling.used} "
         f"{'frame is' if sampling.used == 1 else 'frames are'} worth "

@@ -1,10 +1,13 @@
 """Compiled search for primitive rings in a periodic graph.
 
 A vertex of the infinite graph is a vertex of the cell and an image; both are packed into one key.
-From each root the graph is searched breadth first to half the depth. A ring of even size 2m through
-the root is two ways of m edges to one opposite vertex, one of odd size 2m + 1 two ways of m edges
-to two vertices that are joined. Ways with a lower root than their own are left out, so that each
-ring is found from its lowest root alone.
+
+A closed walk r of even size 2m is a primitive ring if r_k and r_(k+m) are m edges apart for each k,
+one of odd size 2m + 1 if r_k is m edges from r_(k+m) and r_(k+m+1) (Yuan and Cormack 2002). So the
+rings through a root are walks of *pairs*: from (root, v) to (v, root), the first vertex up a
+shortest way to v, the second one down to the root, the pair staying m apart. Walks that meet in a
+pair go on as one, with their number: no ring is listed, and few pairs stay apart for long. Listing
+the shortest ways instead would take time that grows exponentially with the size in a dense net.
 """
 
 from __future__ import annotations
@@ -13,11 +16,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mofmd.compiled import compiled
+from mofmd.compiled import compiled, grown, inlined
+from mofmd.errors import InputError
 
-BITS = 7
+BITS = 10  # of an image in one direction
 HALF = 1 << (BITS - 1)
-MASK = (1 << BITS) - 1
+LAST_BIT = 62
+STATES = 16  # room for pairs, at first
+RINGS_MAX = 1 << 60  # as many as can be counted
 
 
 class Graph(NamedTuple):
@@ -33,10 +39,23 @@ class Graph(NamedTuple):
     chosen: np.ndarray
 
 
+class Ways(NamedTuple):
+    """Shortest ways from a root.
+
+    Vertex ``nodes[k]`` follows ``before[k, 1 : 1 + before[k, 0]]`` and leads to those of ``after``;
+    ``below`` marks the vertices on ways to one end.
+    """
+
+    nodes: np.ndarray
+    before: np.ndarray
+    after: np.ndarray
+    below: np.ndarray
+
+
 class Tables(NamedTuple):
     """Distances from each chosen vertex to all within reach.
 
-    Vertex v has keys[begins[v] : begins[v + 1]], sorted, and their distances.
+    Vertex v has keys[begins[v] : begins[v + 1]], a hash table, and their distances.
     """
 
     begins: np.ndarray
@@ -77,10 +96,10 @@ def explore(  # noqa: PLR0913, PLR0917 - plain arrays
 
     nodes (n, 4) holds vertex and image, distance (n,) its distance; keys and values map back.
     before (n, 1 + degree), if it has columns, holds the number of vertices that come before each
-    one on shortest ways from the root which pass no lower chosen vertex, and those vertices. With a
-    vertex ``blocked``, given by its key, ways go around it, and may pass lower ones.
+    one on shortest ways from the root, and those vertices. With a vertex ``blocked``, given by its
+    key, ways go around it.
     """
-    starts, neighbours, shifts, chosen = graph
+    starts, neighbours, shifts, _ = graph
     track = before.shape[1] > 0
     keys[:] = -1
     nodes[0, 0] = root
@@ -116,10 +135,9 @@ def explore(  # noqa: PLR0913, PLR0917 - plain arrays
                 if track:
                     before[tail, 0] = 0
                 tail += 1
-            if track and (head == 0 or before[head, 0] > 0):
+            if track:
                 found = values[slot]
-                lower = blocked < 0 and chosen[other] and other < root
-                if distance[found] == distance[head] + 1 and not lower:
+                if distance[found] == distance[head] + 1:
                     before[found, 0] += 1
                     before[found, before[found, 0]] = head
         head += 1
@@ -155,50 +173,60 @@ def _tables(graph: Graph, reach: int, size: int) -> tuple[np.ndarray, np.ndarray
         n = explore(v, reach, -1, graph, keys, values, nodes, distance, untracked)
         if n < 0:
             return np.empty(0, dtype=np.int64), all_keys, all_distances
-        while begins[v] + n > len(all_keys):
-            grown = np.empty(2 * len(all_keys), dtype=np.int64)
-            grown[: len(all_keys)] = all_keys
-            all_keys = grown
-            more = np.empty(len(grown), dtype=np.uint8)
+        room = 2
+        while room < 2 * n:
+            room *= 2
+        end = begins[v] + room
+        if end > len(all_keys):
+            longer = np.empty(2 * end, dtype=np.int64)
+            longer[: len(all_keys)] = all_keys
+            all_keys = longer
+            more = np.empty(len(longer), dtype=np.uint8)
             more[: len(all_distances)] = all_distances
             all_distances = more
-        own = np.empty(n, dtype=np.int64)
+        own = all_keys[begins[v] : end]
+        own[:] = -1
         for k in range(n):
-            own[k] = pack(nodes[k, 0], nodes[k, 1], nodes[k, 2], nodes[k, 3])
-        order = np.argsort(own)
-        for k in range(n):
-            all_keys[begins[v] + k] = own[order[k]]
-            all_distances[begins[v] + k] = distance[order[k]]
-        begins[v + 1] = begins[v] + n
+            key = pack(nodes[k, 0], nodes[k, 1], nodes[k, 2], nodes[k, 3])
+            slot = find_slot(own, key)
+            own[slot] = key
+            all_distances[begins[v] + slot] = distance[k]
+        begins[v + 1] = end
     return begins, all_keys[: begins[-1]].copy(), all_distances[: begins[-1]].copy()
 
 
 def search_rings(graph: Graph, depth: int, tables: Tables) -> np.ndarray:
-    """Count the rings through each vertex of the cell: (vertices, depth + 1)."""
-    size = max(1 << 12, 2 * int(np.diff(tables.begins).max(initial=1)))
-    size = 1 << (size - 1).bit_length()
+    """Count the rings through each vertex of the cell: (vertices, depth + 1).
+
+    In a graph whose edges all join a chosen vertex with another one, only those of the chosen ones
+    are counted: the others have no table of distances.
+    """
+    # a table has room for twice as many
+    size = max(1 << 12, int(np.diff(tables.begins).max(initial=1)))
     through = np.zeros((len(graph.chosen), depth + 1), dtype=np.int64)
-    _search(graph, depth, tables, size, through)
+    if not _search(graph, depth, tables, is_bipartite(graph), size, through):
+        raise InputError(
+            f"rings: more than {RINGS_MAX:.0e} rings pass one vertex; look at a smaller depth"
+        )
     return through
 
 
-@compiled
+def is_bipartite(graph: Graph) -> bool:
+    """Whether every edge joins a chosen vertex with one that is not."""
+    ends = np.repeat(np.arange(len(graph.chosen)), np.diff(graph.starts))
+    return bool((graph.chosen[ends] != graph.chosen[graph.neighbours]).all())
+
+
+@inlined
 def _lookup(tables: Tables, vertex: int, key: int) -> int:
     """Distance from a chosen vertex of the cell to a key; 255 if it is out of reach."""
     begins, keys, distances = tables
-    low, high = begins[vertex], begins[vertex + 1]
-    while low < high:
-        middle = (low + high) // 2
-        if keys[middle] < key:
-            low = middle + 1
-        else:
-            high = middle
-    if low < begins[vertex + 1] and keys[low] == key:
-        return int(distances[low])
-    return 255
+    own = keys[begins[vertex] : begins[vertex + 1]]
+    slot = find_slot(own, key)
+    return 255 if own[slot] == -1 else int(distances[begins[vertex] + slot])
 
 
-@compiled
+@inlined
 def _apart(a: np.ndarray, b: np.ndarray, wanted: int, graph: Graph, tables: Tables) -> bool:
     """Whether two vertices are at least so many edges apart.
 
@@ -208,6 +236,10 @@ def _apart(a: np.ndarray, b: np.ndarray, wanted: int, graph: Graph, tables: Tabl
     if not chosen[a[0]] and chosen[b[0]]:
         a, b = b, a
     x, y, z = b[1] - a[1], b[2] - a[2], b[3] - a[3]
+    if a[0] == b[0] and x == 0 and y == 0 and z == 0:
+        return False
+    if max(abs(x), abs(y), abs(z)) >= HALF:  # farther than any table reaches
+        return True
     if chosen[a[0]]:
         return _lookup(tables, a[0], pack(b[0], x, y, z)) >= wanted
     for k in range(starts[a[0]], starts[a[0] + 1]):
@@ -234,9 +266,7 @@ def shortest_ways(
     while level <= length:
         if level == 0:
             if n_ways == len(ways):
-                grown = np.empty((2 * len(ways), ways.shape[1]), dtype=np.int64)
-                grown[: len(ways)] = ways
-                ways = grown
+                ways = grown(ways)
             ways[n_ways, : length + 1] = way
             n_ways += 1
             level += 1
@@ -253,108 +283,192 @@ def shortest_ways(
 
 
 @compiled
-def _is_primitive(
-    ring: np.ndarray, size: int, nodes: np.ndarray, graph: Graph, tables: Tables
+def _search(  # noqa: PLR0913, PLR0917 - plain values
+    graph: Graph, depth: int, tables: Tables, bipartite: bool, size: int, through: np.ndarray
 ) -> bool:
-    """Whether opposite vertices are as far apart in the graph as in the ring."""
-    half = size // 2
-    for k in range(size if size % 2 else half):
-        one, two = nodes[ring[k]], nodes[ring[(k + half) % size]]
-        if not _apart(one, two, half, graph, tables):
-            return False
-    return True
-
-
-@compiled
-def _search(  # noqa: PLR0912 - one loop over roots
-    graph: Graph, depth: int, tables: Tables, size: int, through: np.ndarray
-) -> None:
+    """Fill in the rings through each vertex; whether their numbers can be counted."""
     starts, neighbours, shifts, chosen = graph
     slots = np.empty(2 * size, dtype=np.int64)
     values = np.empty(2 * size, dtype=np.int64)
     nodes = np.empty((size, 4), dtype=np.int64)
     distance = np.empty(size, dtype=np.int64)
-    one = np.empty((64, depth // 2 + 1), dtype=np.int64)
-    two = np.empty((64, depth // 2 + 1), dtype=np.int64)
-    ring = np.empty(depth + 1, dtype=np.int64)
     degree = 0
-    bipartite = True
     for vertex in range(len(chosen)):
         degree = max(degree, starts[vertex + 1] - starts[vertex])
-        for k in range(starts[vertex], starts[vertex + 1]):
-            bipartite = bipartite and chosen[vertex] != chosen[neighbours[k]]
     before = np.zeros((size, 1 + degree), dtype=np.int64)
+    after = np.zeros((size, 1 + degree), dtype=np.int64)
+    begun = np.zeros(size, dtype=np.int64)
+    below = np.full(size, -1, dtype=np.int64)
+    queue = np.empty(size, dtype=np.int64)
     for root in range(len(chosen)):
-        if not chosen[root]:
+        if bipartite and not chosen[root]:
             continue
         n = explore(root, depth // 2, -1, graph, slots, values, nodes, distance, before)
-        for end in range(1, n):
-            m = distance[end]
-            if before[end, 0] == 0 or (before[end, 0] == 1 and bipartite):
-                continue
-            n_one, one = shortest_ways(end, m, before, one)
-            # even: two ways to the same vertex
-            for i in range(n_one):
-                for j in range(i):
-                    if _disjoint(one[i], one[j], m - 1):
-                        _close(one[i], one[j], m, m - 1, ring)
-                        if _is_primitive(ring, 2 * m, nodes, graph, tables):
-                            _count(ring, 2 * m, root, nodes, through)
+        _turn(n, before, after)
+        _begin(n, before, after, begun)
+        below[:n] = -1
+        for top in range(1, n):
+            m = distance[top]
+            ways = Ways(nodes, before, after, below)
+            if m > 1 and _may_close(top, m, nodes, before, after, begun, graph, tables):
+                _mark(top, before, below, queue)
+                through[root, 2 * m] += _walks(top, top, m, ways, graph, tables)
+                if through[root, 2 * m] > RINGS_MAX:
+                    return False
             if bipartite or 2 * m + 1 > depth:
                 continue
-            # odd: ways to two vertices that are joined, both at this distance
-            vertex = nodes[end, 0]
+            vertex = nodes[top, 0]
             for k in range(starts[vertex], starts[vertex + 1]):
                 key = pack(
                     neighbours[k],
-                    nodes[end, 1] + shifts[k, 0],
-                    nodes[end, 2] + shifts[k, 1],
-                    nodes[end, 3] + shifts[k, 2],
+                    nodes[top, 1] + shifts[k, 0],
+                    nodes[top, 2] + shifts[k, 1],
+                    nodes[top, 3] + shifts[k, 2],
                 )
                 slot = find_slot(slots, key)
-                if slots[slot] == -1:
+                if slots[slot] == -1 or distance[values[slot]] != m:
                     continue
                 other = values[slot]
-                if other <= end or distance[other] != m or before[other, 0] == 0:
+                # ways to both that begin alike are nearer than m from one another
+                if after[0, 0] <= LAST_BIT and (
+                    begun[top] & ~begun[other] == 0 or begun[other] & ~begun[top] == 0
+                ):
                     continue
-                n_two, two = shortest_ways(other, m, before, two)
-                for i in range(n_one):
-                    for j in range(n_two):
-                        if _disjoint(one[i], two[j], m):
-                            _close(one[i], two[j], m, m, ring)
-                            if _is_primitive(ring, 2 * m + 1, nodes, graph, tables):
-                                _count(ring, 2 * m + 1, root, nodes, through)
-
-
-@compiled
-def _disjoint(one: np.ndarray, two: np.ndarray, last: int) -> bool:
-    """Whether two ways share no vertex but the root; a shared one has the same distance in both."""
-    for k in range(1, last + 1):  # noqa: SIM110 - numba compiles no generator
-        if one[k] == two[k]:
-            return False
+                if below[top] != top:
+                    _mark(top, before, below, queue)
+                through[root, 2 * m + 1] += _walks(top, other, m, ways, graph, tables)
+                if through[root, 2 * m + 1] > RINGS_MAX:
+                    return False
+    # each ring was walked both ways round
+    through //= 2
     return True
 
 
 @compiled
-def _close(one: np.ndarray, two: np.ndarray, m: int, last: int, ring: np.ndarray) -> None:
-    """Ring along the first way from the root, and back along the second."""
-    for k in range(m + 1):
-        ring[k] = one[k]
-    for k in range(last):
-        ring[m + 1 + k] = two[last - k]
+def _turn(n: int, before: np.ndarray, after: np.ndarray) -> None:
+    """Vertices after each one on shortest ways from the root, from those before."""
+    after[:n, 0] = 0
+    for node in range(n):
+        for k in range(1, before[node, 0] + 1):
+            lower = before[node, k]
+            after[lower, 0] += 1
+            after[lower, after[lower, 0]] = node
 
 
 @compiled
-def _count(ring: np.ndarray, size: int, root: int, nodes: np.ndarray, through: np.ndarray) -> None:
-    """Count a ring at its vertices, once for all images of the root that it passes."""
-    for k in range(size):
-        node = ring[k]
-        # of the images of the root in the ring the lowest one counts
-        if nodes[node, 0] == root and (
-            nodes[node, 1] < 0
-            or (nodes[node, 1] == 0 and nodes[node, 2] < 0)
-            or (nodes[node, 1] == 0 and nodes[node, 2] == 0 and nodes[node, 3] < 0)
-        ):
-            return
-    for k in range(size):
-        through[nodes[ring[k], 0], size] += 1
+def _begin(n: int, before: np.ndarray, after: np.ndarray, begun: np.ndarray) -> None:
+    """Which edges of the root the shortest ways to each vertex begin with: a bit for each.
+
+    Edges beyond the last bit share it.
+    """
+    begun[:n] = 0
+    for k in range(after[0, 0]):
+        begun[after[0, 1 + k]] = np.int64(1) << min(k, LAST_BIT)
+    for node in range(1, n):
+        for k in range(1, before[node, 0] + 1):
+            begun[node] |= begun[before[node, k]]
+
+
+@compiled
+def _may_close(  # noqa: PLR0913, PLR0917 - plain arrays
+    top: int,
+    m: int,
+    nodes: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    begun: np.ndarray,
+    graph: Graph,
+    tables: Tables,
+) -> bool:
+    """Whether any walk of pairs from (root, top) makes its first step: few do."""
+    for j in range(1, before[top, 0] + 1):
+        down = before[top, j]
+        # an edge that a way to ``down`` begins with leads closer than m to it
+        left = begun[top] & ~begun[down]
+        if before[top, 0] > 1 and after[0, 0] > LAST_BIT:
+            left |= np.int64(1) << LAST_BIT
+        for k in range(after[0, 0]):
+            if (left >> min(k, LAST_BIT)) & 1 and _apart(
+                nodes[after[0, 1 + k]], nodes[down], m, graph, tables
+            ):
+                return True
+    return False
+
+
+@compiled
+def _mark(top: int, before: np.ndarray, below: np.ndarray, queue: np.ndarray) -> None:
+    """Give ``below`` the number of a vertex at all vertices on shortest ways to it."""
+    below[top] = top
+    queue[0] = top
+    head, tail = 0, 1
+    while head < tail:
+        node = queue[head]
+        head += 1
+        for k in range(1, before[node, 0] + 1):
+            lower = before[node, k]
+            if below[lower] != top:
+                below[lower] = top
+                queue[tail] = lower
+                tail += 1
+
+
+@compiled
+def _walks(  # noqa: PLR0913, PLR0917 - the ends, and what is known of the graph
+    top: int, other: int, m: int, ways: Ways, graph: Graph, tables: Tables
+) -> int:
+    """Count the walks of pairs m apart, from (root, other) to (top, root).
+
+    The first one goes up to ``top``, the second one down from ``other``: the same vertex in a ring
+    of even size, its neighbour in one of odd size.
+    """
+    nodes, before, after, below = ways
+    odd = top != other
+    state = np.empty((STATES, 3), dtype=np.int64)
+    following = np.empty((STATES, 3), dtype=np.int64)
+    state[0, 0] = 0
+    state[0, 1] = other
+    state[0, 2] = 1
+    n_states = 1
+    for _ in range(m):
+        n_following = 0
+        for s in range(n_states):
+            first, second = state[s, 0], state[s, 1]
+            for k in range(1, after[first, 0] + 1):
+                up = after[first, k]
+                if below[up] != top:
+                    continue
+                if odd and not _apart(nodes[up], nodes[second], m, graph, tables):
+                    continue
+                for j in range(1, before[second, 0] + 1):
+                    down = before[second, j]
+                    if not _apart(nodes[up], nodes[down], m, graph, tables):
+                        continue
+                    if n_following == len(following):
+                        following = grown(following)
+                    following[n_following, 0] = up
+                    following[n_following, 1] = down
+                    following[n_following, 2] = state[s, 2]
+                    n_following += 1
+        if n_following == 0:
+            return 0
+        state, following = following, state
+        n_states = n_following if n_following == 1 else _merge(state, n_following, len(below))
+    return int(state[0, 2])
+
+
+@compiled
+def _merge(state: np.ndarray, n: int, size: int) -> int:
+    """Add up the numbers of equal pairs (first, second, number); how many different ones are left.
+
+    Numbers end at ``RINGS_MAX`` + 1, which more walks cannot bring back below it.
+    """
+    order = np.argsort(state[:n, 0] * size + state[:n, 1])
+    pairs = state[:n].copy()
+    last = -1
+    for k in order:
+        if last >= 0 and state[last, 0] == pairs[k, 0] and state[last, 1] == pairs[k, 1]:
+            state[last, 2] = min(RINGS_MAX + 1, state[last, 2] + pairs[k, 2])
+        else:
+            last += 1
+            state[last] = pairs[k]
+    return last + 1

@@ -12,19 +12,26 @@ no ring. Size counts all vertices, nodes and linkers alike.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from mofmd.analysis.bond_graph import adjacency
 from mofmd.analysis.building_units import Cutoffs, Net, find_net, find_units
-from mofmd.analysis.coordination import ZN_N_CUTOFF_A
 from mofmd.analysis.king_search import search_king_rings
+from mofmd.analysis.metal_donors import CUTOFFS_A
 from mofmd.analysis.observable import Observable, Record, Stamp, series_table
 from mofmd.analysis.result import Column, Result, Table
-from mofmd.analysis.ring_search import Graph, distance_tables, search_rings
+from mofmd.analysis.ring_search import (
+    HALF,
+    Graph,
+    distance_tables,
+    is_bipartite,
+    search_rings,
+)
 from mofmd.analysis.statistics import mean_of_series
+from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.trajectory.frame import Frame
 
@@ -36,7 +43,7 @@ DEFINITIONS: dict[Kind, str] = {
     "king": "King's rings of the node-linker net, infinite periodic graph: the shortest way back "
     "at one vertex at least (King 1967)",
 }
-DEPTH_MAX = 64  # ring size; images are packed into seven bits a direction
+DEPTH_MAX = 64
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,7 @@ class RingStatistics:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.sizes, self.per_cell, self.per_node):
-            array.setflags(write=False)
+        freeze(self, "sizes", "per_cell", "per_node")
 
     def as_dict(self) -> dict[int, int]:
         """Size to number per cell, of the sizes that occur."""
@@ -97,10 +103,63 @@ def king_rings(net: Net, depth: int = 32) -> RingStatistics:
 
 def net_rings(net: Net, depth: int, kind: Kind) -> RingStatistics:
     """Find all rings of a kind of a net of nodes and linkers."""
+    if kind == "primitive":
+        joined = _joined_nodes(net)
+        if joined is not None:
+            return _rings_through_edges(net.n_nodes, *joined, depth)
     n_vertices = net.n_nodes + net.n_linkers
     return graph_rings(
         n_vertices, net.edges, net.images, depth, roots=range(net.n_nodes), kind=kind
     )
+
+
+def _joined_nodes(net: Net) -> tuple[np.ndarray, np.ndarray] | None:
+    """Edges and images between nodes, one for each linker of two; None if a linker joins more."""
+    degrees = net.degrees[net.n_nodes :]
+    if (degrees > 2).any():
+        return None
+    linkers = net.edges[:, 1]
+    two = np.flatnonzero(degrees[linkers - net.n_nodes] == 2)
+    first, second = two[np.argsort(linkers[two], kind="stable")].reshape(-1, 2).T
+    edges = np.stack([net.edges[first, 0], net.edges[second, 0]], axis=1)
+    return edges, net.images[first] - net.images[second]
+
+
+def _rings_through_edges(
+    n_nodes: int, edges: np.ndarray, images: np.ndarray, depth: int
+) -> RingStatistics:
+    """Primitive rings of a net whose linkers are edges between nodes: half as large without them.
+
+    A ring keeps this property, as the linkers' distances follow from those of the nodes. Two
+    linkers that join the same nodes make a ring of size 4, of which the graph of nodes knows
+    nothing.
+    """
+    sizes = np.arange(3, depth + 1)
+    _check(depth, images, depth // 4)
+    chosen = np.ones(n_nodes, dtype=np.bool_)
+    graph = Graph(*adjacency(n_nodes, edges[:, 0], edges[:, 1], images), chosen)
+    half = search_rings(graph, depth // 2, distance_tables(graph, depth // 4))
+    through = np.zeros((n_nodes, depth + 1), dtype=np.int64)
+    through[:, 0 : 2 * half.shape[1] : 2] = half
+    if depth >= 4:
+        through[:, 4] = _parallel_pairs(n_nodes, edges, images)
+    return _statistics(sizes, through[:, 3:], sizes // 2)
+
+
+def _parallel_pairs(n_nodes: int, edges: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """(nodes,) pairs of edges between the same two nodes, in the same image, at each node."""
+    one = np.hstack([edges, images])
+    other = np.hstack([edges[:, ::-1], -images])
+    # of both directions the one that comes first
+    unlike = one != other
+    at = unlike.argmax(axis=1)[:, None]
+    turned = np.take_along_axis(one, at, 1) > np.take_along_axis(other, at, 1)
+    kinds, counts = np.unique(np.where(turned, other, one), axis=0, return_counts=True)
+    pairs = counts * (counts - 1) // 2
+    found = np.zeros(n_nodes, dtype=np.int64)
+    for side in range(2):
+        np.add.at(found, kinds[:, side], pairs)
+    return found
 
 
 def graph_rings(  # noqa: PLR0913 - a graph is three of them
@@ -129,28 +188,42 @@ def graph_rings(  # noqa: PLR0913 - a graph is three of them
     kind
         ``primitive`` or ``king``.
     """
+    _check(depth, images, depth // 2 if kind == "primitive" else depth - 2)
+    chosen = np.zeros(n_vertices, dtype=np.bool_)
+    chosen[list(range(n_vertices) if roots is None else roots)] = True
+    graph = Graph(*adjacency(n_vertices, edges[:, 0], edges[:, 1], images), chosen)
+    sizes = np.arange(3, depth + 1)
+    counted = sizes  # vertices of a ring that it is counted at
+    if kind == "king":
+        through = search_king_rings(graph, depth)
+    elif is_bipartite(graph):
+        # every other vertex of a ring is a chosen one
+        counted = sizes // 2
+        through = search_rings(graph, depth, distance_tables(graph, depth // 2))
+    else:
+        graph = graph._replace(chosen=np.ones(n_vertices, dtype=np.bool_))
+        through = search_rings(graph, depth, distance_tables(graph, depth // 2))
+    found = _statistics(sizes, through[:, 3:], counted)
+    return found if roots is None else replace(found, per_node=found.per_node[chosen])
+
+
+def _check(depth: int, images: np.ndarray, reach: int) -> None:
+    """Refuse sizes and images that cannot be counted."""
     if not 3 <= depth <= DEPTH_MAX:
         raise InputError(f"depth: {depth}, expected 3 to {DEPTH_MAX}")
-    reach = depth // 2 if kind == "primitive" else depth - 2
-    if len(images) and abs(images).max() > 1 and abs(images).max() * reach >= DEPTH_MAX:
+    if len(images) and abs(images).max() * reach >= HALF:
         raise InputError(
             f"net: an edge reaches {abs(images).max()} cells away; use a supercell or put the "
             "vertices together"
         )
-    chosen = np.zeros(n_vertices, dtype=np.bool_)
-    chosen[list(range(n_vertices) if roots is None else roots)] = True
-    graph = Graph(*adjacency(n_vertices, edges[:, 0], edges[:, 1], images), chosen)
-    if kind == "king":
-        through = search_king_rings(graph, depth)
-    else:
-        through = search_rings(graph, depth, distance_tables(graph, depth // 2))
-    # a ring of n vertices is found once, and counted at each of its vertices
-    sizes = np.arange(3, depth + 1)
-    totals = through[:, 3:].sum(axis=0)
-    if (totals % sizes).any():
+
+
+def _statistics(sizes: np.ndarray, through: np.ndarray, counted: np.ndarray) -> RingStatistics:
+    """Rings from their numbers at vertices, at so many of which a ring is counted."""
+    totals = through.sum(axis=0)
+    if (totals % counted).any():
         raise RuntimeError("rings: counts at the vertices do not add up to whole rings")
-    counts = through[chosen][:, 3:] if roots is not None else through[:, 3:]
-    return RingStatistics(sizes, totals // sizes, counts.copy())
+    return RingStatistics(sizes, totals // counted, through.copy())
 
 
 @dataclass(eq=False)
@@ -164,8 +237,8 @@ class Rings(Observable):
     depth
         Largest size, nodes and linkers counted; the paper's is 32.
     metal_cutoffs_A
-        Longest bond of each (metal, donor) pair [Å]; the paper's is 2.5 Å for Zn-N. Others: 1.25
-        times the sum of the covalent radii.
+        Longest bond of (metal, donor) pairs [Å]; 2.5 Å for Zn-N, which is the paper's, and 1.25
+        times the sum of the covalent radii for pairs that are not given.
     kind
         ``primitive``, the paper's, or ``king``.
     interval_ps, cut
@@ -180,7 +253,7 @@ class Rings(Observable):
         """Begin with no frame."""
         self._record = Record()
         self._nodes = 1
-        self._cutoffs: Cutoffs = self.metal_cutoffs_A or {("Zn", "N"): ZN_N_CUTOFF_A}
+        self._cutoffs: Cutoffs = {**CUTOFFS_A, **(self.metal_cutoffs_A or {})}
 
     @property
     def name(self) -> str:
@@ -192,10 +265,12 @@ class Rings(Observable):
         self._units = find_units(frame, metal_cutoffs_A=self._cutoffs)
         if not self._units.n_nodes or not self._units.n_linkers:
             raise InputError(
-                f"rings: {self._units.n_nodes} metal nodes and {self._units.n_linkers} linkers in "
-                "the first frame; both are needed"
+                f"{self.name}: {self._units.n_nodes} metal nodes and {self._units.n_linkers} "
+                "linkers in the first frame; both are needed"
             )
         self._nodes = self._units.n_nodes
+        if not len(find_net(self._units).edges):
+            raise InputError(f"{self.name}: no node is bonded to a linker in the first frame")
 
     def measure(self, frame: Frame) -> np.ndarray:
         """Rings of each size per cell."""
@@ -215,7 +290,7 @@ class Rings(Observable):
         series = np.array(self._record.series)
         return Result(
             name=self.name,
-            definition=DEFINITIONS[self.kind],
+            definition=f"{DEFINITIONS[self.kind]}; all of size {self.depth} at most",
             settings={
                 "kind": self.kind,
                 "depth": self.depth,

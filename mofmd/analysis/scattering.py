@@ -113,8 +113,8 @@ class Scattering(Observable):
         self._species = frame.species
         self._pairs = list(combinations_with_replacement(frame.species.elements, 2))
 
-    def measure(self, frame: Frame) -> np.ndarray:
-        """Partial g(r) of every pair of elements, and the density of atoms, in one array."""
+    def measure(self, frame: Frame) -> tuple[float, np.ndarray]:
+        """Mean of 1/r over all pairs [1/Å]; partial g(r) and the density of atoms in one array."""
         half = cell_heights(frame.cell).min() / 2
         if self._edges[-1] > half + 1e-9 and self.r_max_A is not None:
             raise InputError(
@@ -123,20 +123,23 @@ class Scattering(Observable):
             )
         rows = []
         bins = len(self._edges) - 1
+        total = np.zeros(bins)
         for pair in self._pairs:
             a, b = (frame.species.atoms_of(element) for element in pair)
-            counts = count_pairs(
-                frame.positions[a], frame.positions[b], frame.cell, float(self._edges[-1]), bins
-            )
+            r_max = float(self._edges[-1])
+            counts = count_pairs(frame.positions, frame.cell, r_max, bins, centres=a, others=b)
+            total += counts
             g = normalised(counts, frame, pair, self._edges)
             # half a cell that breathes, of the smallest one: the rest is left out in the end
             g[self._edges[1:] > half + 1e-9] = np.nan
             rows.append(g)
-        return np.array([*rows, np.full(bins, len(frame) / frame.volume_A3)])
+        inverse = 2 / (self._edges[1:] + self._edges[:-1])
+        array = np.array([*rows, np.full(bins, len(frame) / frame.volume_A3)])
+        return float(total @ inverse / max(1.0, total.sum())), array
 
-    def add(self, stamp: Stamp, value: np.ndarray) -> None:
+    def add(self, stamp: Stamp, value: tuple[float, np.ndarray]) -> None:
         """Take the measurement of the next frame."""
-        self._record.add(stamp, float(value[-1, 0]), value)
+        self._record.add(stamp, *value)
 
     def result(self) -> Result:
         """Weight the mean partials."""
@@ -155,8 +158,14 @@ class Scattering(Observable):
         pair, pair_self = ({"r": Column(r, "Å")} for _ in range(2))
         window = np.sinc(q / self.q_max_per_A)
         transform = 2 / np.pi * np.sin(np.outer(r, q)) * (q * (q[1] - q[0]))
-        for radiation in ("xray", "neutron"):
-            factors = scattering_factors(self._species.elements, radiation, q)
+        notes = []
+        radiations: tuple[Radiation, ...] = ("xray", "neutron")
+        for radiation in radiations:
+            try:
+                factors = scattering_factors(self._species.elements, radiation, q)
+            except InputError as error:
+                notes.append(f"Without {radiation}: {error}")
+                continue
             weights = _weights(self._species.elements, self._pairs, fractions, factors)
             f = np.einsum("pq,pq->q", weights, partials)
             f_whole = np.einsum("pq,pq->q", weights, whole)
@@ -189,6 +198,7 @@ class Scattering(Observable):
                 "pair function self": Table(pair_self, "curve", "D(r), divided by ⟨b²⟩"),
             },
             sampling=sampling,
+            notes=tuple(notes),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mofmd.analysis.observable import Observable, Stamp, spacing_ps
+from mofmd.analysis.observable import Observable, Stamp, refuse_much_memory, spacing_ps
 from mofmd.analysis.result import Column, Result, Table
 from mofmd.errors import InputError
 from mofmd.trajectory.frame import Frame
@@ -26,11 +26,14 @@ class Vacf(Observable):
     ----------
     lag_max_ps
         Longest lag: the resolution is its inverse; None takes half the trajectory.
+    memory_max_GB
+        Refuse more velocities than this: all frames are kept.
     interval_ps, cut
         As for every observable; frames must be closer than half the shortest period (C-H: 5 fs).
     """
 
     lag_max_ps: float | None = None
+    memory_max_GB: float = 8.0
     _velocities: list[np.ndarray] = field(default_factory=list, init=False, repr=False)
     _stamps: list[Stamp] = field(default_factory=list, init=False, repr=False)
 
@@ -55,6 +58,7 @@ class Vacf(Observable):
 
     def add(self, stamp: Stamp, value: np.ndarray) -> None:
         """Take the measurement of the next frame."""
+        refuse_much_memory(self.name, len(self._velocities) + 1, value, self.memory_max_GB)
         self._velocities.append(value)
         self._stamps.append(stamp)
 

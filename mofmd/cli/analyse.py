@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from mofmd.report.analysis import Analysis, AnalysisSettings
 
 Source = Annotated[
-    Path, typer.Argument(help="directory of a run or ensemble, or a trajectory or structure")
+    Path,
+    typer.Argument(
+        help="directory of a run or ensemble, or a trajectory or structure (FILE#WHICH: of several)"
+    ),
 ]
 Observables = Annotated[
     str,
@@ -28,6 +31,22 @@ Temperature = Annotated[float | None, typer.Option(help="K [default: the protoco
 Start = Annotated[
     float | None,
     typer.Option("--start-ps", help="equilibrated from here on [default: found by statistics]"),
+]
+Intervals = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--interval",
+        help="ps between measured frames, of all observables or of one, such as rings=1; 0 takes "
+        "every frame; repeatable [default: by the length of the trajectory]",
+    ),
+]
+Options = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="setting of an observable, such as pores.radii_A=Ce:2.0, rings.depth=16, "
+        "coordination.cutoff_A=Zr-O:2.6 or rdf.pairs=C-C; repeatable",
+    ),
 ]
 Stride = Annotated[int, typer.Option(min=1, help="every how many frames to take one")]
 Timestep = Annotated[
@@ -72,7 +91,10 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
         workers: Workers = 1,
         reference: References = None,
         beside: Besides = None,
+        interval: Intervals = None,
+        option: Options = None,
     ) -> None:
+        from mofmd.analysis.catalogue import read_intervals, read_options
         from mofmd.report.analysis import AnalysisSettings
         from mofmd.report.beside import read_beside
         from mofmd.report.page import write_page
@@ -90,6 +112,8 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
             workers,
             tuple(read_reference(text) for text in reference or ()),
             tuple(read_beside(text) for text in beside or ()),
+            read_intervals(interval or ()),
+            read_options(option or ()),
         )
         console, found = _run(settings, output)
         if page:
@@ -121,6 +145,7 @@ def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, Analysis]:
     from rich.table import Table
 
     from mofmd.report.analysis import run_analysis, write_analysis
+    from mofmd.report.notes import left_out, notes_of
     from mofmd.report.output import refuse_file
 
     refuse_file(output)
@@ -135,9 +160,8 @@ def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, Analysis]:
             others = (other.text(result.name, name) for other in settings.beside)
             table.add_row(result.name, name, str(scalar), *others)
     console.print(table)
-    for result in found.results:
-        for note in result.notes:
-            console.print(f"{result.name}: {note}", style="yellow", highlight=False, soft_wrap=True)
+    for text in (*notes_of(found.results), *left_out(found)):
+        console.print(text, style="yellow", highlight=False, soft_wrap=True)
     for name in found.about["incomplete_frame"]:
         console.print(f"{name}: ends within a frame, which was left out", style="yellow")
     for name, reason in found.about["unfinished"].items():

@@ -12,7 +12,7 @@ import typer
 def bench(
     model: Annotated[Path, typer.Argument(help="file of `mofmd deploy`, or an embedded model")],
     structure: Annotated[
-        str, typer.Argument(help="CIF, extxyz, LAMMPS data, POSCAR; or zif-4, zif-8, mof-5, uio-66")
+        str, typer.Argument(help="a structure file (or FILE#WHICH); or zif-4, zif-8, mof-5, uio-66")
     ] = "zif-4",
     supercell: Annotated[str, typer.Option(help="repetitions, as 2x2x2")] = "1x1x1",
     ranks: Annotated[list[int] | None, typer.Option(help="may be repeated [default: 1]")] = None,

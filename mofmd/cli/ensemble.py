@@ -23,7 +23,7 @@ Threads = Annotated[int, typer.Option(help="Threads of each process.")]
 def new(
     directory: Folder,
     protocol: Annotated[str, typer.Argument(help="Protocol by name, or a YAML file with one.")],
-    structure: Annotated[str, typer.Option(help="Structure file or built-in crystal.")],
+    structure: Annotated[str, typer.Option(help="Structure file (or FILE#WHICH), or built-in.")],
     members: Annotated[int, typer.Option(help="Seeds for each combination of varied fields.")] = 8,
     first_seed: Annotated[int, typer.Option(help="Seeds count up from here.")] = 1,
     vary: Annotated[

@@ -17,7 +17,10 @@ def generate(
     ] = "",
     structure: Annotated[
         str | None,
-        typer.Option(help="CIF, extxyz, LAMMPS data or POSCAR file, or a built-in: zif-4, ..."),
+        typer.Option(
+            help="CIF, extxyz, POSCAR, LAMMPS data or dump (FILE#WHICH: one of several), or a "
+            "built-in: zif-4, ..."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder of the deck.")

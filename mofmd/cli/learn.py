@@ -17,7 +17,7 @@ app = typer.Typer(
     help="Models from a reference method: sample, label, train, evaluate, distil.",
 )
 
-Frames = Annotated[list[Path], typer.Argument(help="Frames: extended XYZ or npz.")]
+Frames = Annotated[list[Path], typer.Argument(help="Frames: extended XYZ, npz, or a structure.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File or folder to write.")]
 Seed = Annotated[int, typer.Option(help="Of random choices.")]
 Family = Literal["allegro", "nequip", "mace"]

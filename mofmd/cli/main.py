@@ -1,6 +1,8 @@
 """The ``mofmd`` command: gathers one thin module per verb."""
 
 import sys
+import warnings
+from typing import TextIO
 
 import typer
 from rich.console import Console
@@ -9,6 +11,7 @@ from mofmd.cli import (
     analyse,
     bench,
     build,
+    defects,
     demo,
     deploy,
     doctor,
@@ -16,11 +19,12 @@ from mofmd.cli import (
     env,
     generate,
     learn,
+    learn_cut,
     models,
     run,
     verify,
 )
-from mofmd.errors import MofmdError
+from mofmd.errors import InputWarning, MofmdError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,9 +40,11 @@ app.command(name="bench")(bench.bench)
 app.command(name="doctor")(doctor.doctor)
 app.command(name="demo")(demo.demo)
 app.command(name="env")(env.env)
+app.add_typer(defects.app, name="defects")
 app.command(name="generate")(generate.generate)
 app.command(name="run")(run.run)
 app.add_typer(ensemble.app, name="ensemble")
+learn.app.command("cut")(learn_cut.cut)
 app.add_typer(learn.app, name="learn")
 app.command(name="analyse")(analyse.analyse)
 app.command(name="report")(analyse.report)
@@ -46,10 +52,31 @@ app.command(name="report")(analyse.report)
 
 def main() -> None:
     """Run the command line; an error that people can mend is one message and exit status 1."""
-    try:
-        app()
-    except MofmdError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"mofmd: error: {error}", style="red", markup=False
-        )
-        sys.exit(1)
+    show_warning = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, InputWarning):
+            _tell(f"mofmd: note: {message}", "yellow")
+        else:
+            show_warning(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("once", InputWarning)
+        warnings.showwarning = show
+        try:
+            app()
+        except MofmdError as error:
+            _tell(f"mofmd: error: {error}", "red")
+            sys.exit(1)
+
+
+def _tell(text: str, style: str) -> None:
+    """Write a line to standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text, style=style, markup=False)

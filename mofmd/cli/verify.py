@@ -20,7 +20,7 @@ def verify(
     file: Annotated[Path, typer.Argument(help="a file that `mofmd deploy` wrote")],
     structure: Annotated[
         Path | None,
-        typer.Option(help="any file that ASE reads, or zif-4, ...; default: the file's own"),
+        typer.Option(help="a structure, any file that ASE reads, or zif-4, ...; default: its own"),
     ] = None,
     ranks: Annotated[str, typer.Option(help="numbers of MPI ranks that must agree")] = "1,2,4",
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="where to run")] = "cpu",
@@ -57,7 +57,7 @@ def verify(
 
 
 def read_structures(path: Path | None) -> tuple[Atoms, ...] | None:
-    """Read a built-in crystal, or the structures of a file that ASE knows; None for neither.
+    """Read a built-in crystal, one structure, or all those of a file that ASE knows; or None.
 
     Raises
     ------
@@ -67,11 +67,11 @@ def read_structures(path: Path | None) -> tuple[Atoms, ...] | None:
     from ase.io import read
 
     from mofmd.errors import InputError
-    from mofmd.structures.read import BUILDERS, read_structure
+    from mofmd.structures.read import BUILDERS, is_structure, read_structure
 
     if path is None:
         return None
-    if str(path) in BUILDERS or not path.exists():
+    if str(path) in BUILDERS or not path.exists() or is_structure(path):
         return (read_structure(path),)
     try:
         return tuple(read(path, index=":"))

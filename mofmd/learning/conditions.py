@@ -14,7 +14,7 @@ from ase import Atoms
 from mofmd.errors import InputError
 from mofmd.simulation.protocol_file import make_protocol
 from mofmd.simulation.protocols.base import Protocol
-from mofmd.structures.read import read_structure
+from mofmd.structures.read import read_structure, split_choice
 from mofmd.yaml_file import read_mapping
 
 # sampling wants one cell, frames close enough to see a linker break, and no rest at the minimum
@@ -113,19 +113,19 @@ def make_conditions(runs: list[Any], folder: Path) -> list[Condition]:
 
 def _expand(entry: Mapping[str, Any], number: int, folder: Path) -> list[Condition]:
     """All combinations of what an entry varies."""
-    vary: dict[str, Any] = entry.get("vary") or {}
+    vary, given = (_mapping(entry, name) for name in ("vary", "fields"))
     for name, values in vary.items():
         if not isinstance(values, list) or not values:
             raise InputError(f"vary {name}: {values!r}, expected a list of values")
     source = str(entry["structure"])
-    if (folder / source).is_file():
+    if split_choice(folder / source)[0].is_file():
         source = str(folder / source)
     origin = str(entry.get("origin", Path(source).name.split(".")[0]))
     found = []
     for values in itertools.product(*vary.values()):
         chosen = dict(zip(vary, values, strict=True))
-        fields = {**DEFAULTS, **(entry.get("fields") or {}), **chosen}
-        deformation = {name: float(fields.pop(name, 0.0)) for name in _DEFORMATIONS}
+        fields = {**DEFAULTS, **given, **chosen}
+        deformation = {name: _share(name, fields.pop(name, 0.0)) for name in _DEFORMATIONS}
         words = [f"{name.partition('_')[0]}{_word(value)}" for name, value in chosen.items()]
         found.append(
             Condition(
@@ -139,6 +139,19 @@ def _expand(entry: Mapping[str, Any], number: int, folder: Path) -> list[Conditi
             )
         )
     return found
+
+
+def _mapping(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = entry.get(name) or {}
+    if not isinstance(found, dict):
+        raise InputError(f"{name}: {found!r}, expected lines of the form key: value")
+    return found
+
+
+def _share(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InputError(f"{name}: {value!r}, expected a number")
+    return float(value)
 
 
 def _word(value: Any) -> str:

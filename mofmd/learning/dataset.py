@@ -8,6 +8,7 @@ correlated and stay together in a split), ``origin`` (the structure that the tra
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,12 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import chemical_symbols
 
 from mofmd.engine.files import write_atomic
 from mofmd.errors import InputError, MissingFileError
+from mofmd.structures.formats.reading import choose_index
+from mofmd.structures.read import is_structure, read_structure, split_choice
 
 INFO = ("trajectory", "origin", "phase", "temperature_K", "source")
 HOT_K = 1000.0  # short runs from a crystal or glass above this are counted as the phase "hot"
@@ -144,17 +148,35 @@ def stress_matrix(stress: np.ndarray) -> np.ndarray:
 def read_frames(path: Path) -> list[Atoms]:
     """Read frames, labelled or not, from extended XYZ or from an npz file of arrays.
 
-    A frame without ``trajectory`` belongs to the trajectory named as its file.
+    A CIF, POSCAR or LAMMPS data file is one frame; FILE#NUMBER is one of several. A frame without
+    ``trajectory`` belongs to the trajectory named as its file.
 
     Raises
     ------
     MissingFileError, InputError
         If there is no such file or it cannot be read.
     """
-    if not path.is_file():
+    if not split_choice(path)[0].is_file():
         raise MissingFileError(f"{path}: no such file of frames")
     if path.suffix == ".npz":
         return read_npz(path)
+    file, choice = split_choice(path)
+    if is_structure(file):
+        frames = [read_structure(path)]
+    else:
+        frames = _read_extxyz(file)
+        if choice is not None:
+            frames = [frames[choose_index(len(frames), choice, "frame")]]
+    for frame in frames:
+        frame.info.setdefault("trajectory", path.name.split(".")[0])
+        frame.info["trajectory"] = str(frame.info["trajectory"])
+        for name in ("origin", "phase"):
+            if name in frame.info:
+                frame.info[name] = str(frame.info[name])
+    return frames
+
+
+def _read_extxyz(path: Path) -> list[Atoms]:
     from ase.io import read
 
     try:
@@ -163,12 +185,6 @@ def read_frames(path: Path) -> list[Atoms]:
         raise InputError(
             f"{path}: cannot be read as extended XYZ: {type(error).__name__}: {error}"
         ) from error
-    for frame in frames:
-        frame.info.setdefault("trajectory", path.name.split(".")[0])
-        frame.info["trajectory"] = str(frame.info["trajectory"])
-        for name in ("origin", "phase"):
-            if name in frame.info:
-                frame.info[name] = str(frame.info[name])
     return list(frames)
 
 
@@ -185,16 +201,42 @@ def read_npz(path: Path, origins: Sequence[str] = ()) -> list[Atoms]:
         Names of the structures that ``start`` numbers. The phase is then the origin's name without
         its number (crystal, glass), or ``hot`` from 1000 K on.
     """
-    with np.load(path) as file:
-        arrays = dict(file)
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file of frames")
+    try:
+        with path.open("rb") as stream, np.load(stream) as file:
+            arrays = dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: is no npz file of arrays, or is damaged: {error}") from error
+    _check_arrays(path, arrays)
+    return [_npz_frame(path, arrays, k, origins) for k in range(len(arrays["energy"]))]
+
+
+def _check_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Refuse arrays that are missing, or whose shapes do not fit each other."""
     missing = [name for name in _NPZ if name not in arrays]
     if missing:
         raise InputError(f"{path}: has no array {missing[0]!r}; it needs {', '.join(_NPZ)}")
-    count = len(arrays["energy"])
+    count = len(np.atleast_1d(arrays["energy"]))
     for name, array in arrays.items():
-        if len(array) != count:
-            raise InputError(f"{path}: {name} has {len(array)} rows, energy has {count}")
-    return [_npz_frame(path, arrays, k, origins) for k in range(count)]
+        rows = array.shape[0] if array.ndim else "no"
+        if rows != count:
+            raise InputError(f"{path}: {name} has {rows} rows, energy has {count}")
+    n_atoms = arrays["numbers"].shape[-1]
+    shapes = {
+        "energy": (count,),
+        "numbers": (count, n_atoms),
+        "positions": (count, n_atoms, 3),
+        "forces": (count, n_atoms, 3),
+        "cell": (count, 3, 3),
+        "stress": (count, 3, 3),
+    }
+    for name, shape in shapes.items():
+        if name in arrays and arrays[name].shape != shape:
+            raise InputError(f"{path}: {name} has shape {arrays[name].shape}, expected {shape}")
+    numbers = arrays["numbers"]
+    if count and not ((numbers >= 1) & (numbers < len(chemical_symbols))).all():
+        raise InputError(f"{path}: numbers holds what is no atomic number")
 
 
 def _npz_frame(path: Path, arrays: dict[str, np.ndarray], k: int, origins: Sequence[str]) -> Atoms:
@@ -217,7 +259,7 @@ def _npz_frame(path: Path, arrays: dict[str, np.ndarray], k: int, origins: Seque
         frame.info["temperature_K"] = float(arrays["temperature_K"][k])
     if "start" in arrays and origins:
         start = int(arrays["start"][k])
-        if start >= len(origins):
+        if not 0 <= start < len(origins):
             raise InputError(f"{path}: frame {k} starts from number {start}, which has no name")
         frame.info["origin"] = origins[start]
         hot = frame.info.get("temperature_K", 0.0) >= HOT_K

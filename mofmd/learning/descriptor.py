@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
-from mofmd.analysis.neighbours import find_pairs
+from mofmd.analysis.neighbours import find_pairs, refuse_coincident
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Descriptor:
 
     def of_atoms(self, atoms: Atoms) -> np.ndarray:
         """(atoms, width) features; neighbours of other elements are not seen."""
-        pairs = find_pairs(atoms.positions, atoms.positions, atoms.cell.array, self.r_max_A)
+        pairs = find_pairs(atoms.positions, atoms.cell.array, self.r_max_A)
+        refuse_coincident(pairs)
         radii = pairs.distances
         unit = pairs.vectors / radii[:, None]
         centres = np.linspace(0.8, self.r_max_A, self.radial)

@@ -158,14 +158,13 @@ def make_distil_config(values: Mapping[str, Any], text: str, folder: Path) -> Di
     for name in ("start", "config"):
         if training.get(name) is not None:
             training[name] = _existing(folder / str(training[name]))
-    training["settings"] = tuple(training.get("settings") or ())
+    training["settings"] = _words(training.get("settings"))
     training["stress"] = given.get("stress", True)
     given["training"] = TrainOptions(**training)
-    given["later_settings"] = tuple(given.get("later_settings") or ())
+    given["later_settings"] = _words(given.get("later_settings"))
     if "sampling" in given:
         given["sampling"] = SampleOptions(**given["sampling"])
-    cite = given.get("cite") or ()
-    given["cite"] = (cite,) if isinstance(cite, str) else tuple(cite)
+    given["cite"] = _words(given.get("cite"))
     if given.get("distortion") is None:
         given.pop("distortion", None)
     else:
@@ -174,6 +173,15 @@ def make_distil_config(values: Mapping[str, Any], text: str, folder: Path) -> Di
         }
         given["distortion"] = Distortion(**ranges)
     return DistilConfig(text=text, **given)
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """Words of a list; one that stands alone is a list of one."""
+    if isinstance(value, str):
+        return (value,)
+    if value is not None and not isinstance(value, list):
+        raise InputError(f"{value!r}, expected a list of words")
+    return tuple(str(each) for each in value or ())
 
 
 def _existing(path: Path) -> Path:

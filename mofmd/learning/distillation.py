@@ -42,6 +42,7 @@ from mofmd.learning.training import (
 )
 from mofmd.learning.validation import Expectation, check_frames, check_structure_of_frame
 from mofmd.models.deploy import Options
+from mofmd.simulation import record as records
 from mofmd.simulation.status import lock_folder
 
 STATE = "state.json"
@@ -75,9 +76,8 @@ class Distillation:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / STATE
         if path.exists():
-            self.state = json.loads(path.read_text(encoding="utf-8"))
-            if self.state.get("schema") != SCHEMA:
-                raise InputError(f"{path}: schema {self.state.get('schema')!r}, expected {SCHEMA}")
+            mend = "take a new folder"
+            self.state = records.read_record(path, SCHEMA, kind="a distillation", mend=mend)
             if self.state["config"] != config.digest:
                 raise InputError(
                     f"{folder}: was begun with another configuration or other files; only rounds, "

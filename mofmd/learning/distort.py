@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.analysis.building_units import Linkers, find_linkers
-from mofmd.analysis.neighbours import find_pairs
+from mofmd.analysis.neighbours import find_pairs, refuse_coincident
 from mofmd.errors import InputError
 
 
@@ -141,10 +141,11 @@ class _Distorting:
         hydrogens = np.flatnonzero(self.atoms.numbers == 1)
         if not len(hydrogens) or self.distortion.contact_share == 0:
             return
-        positions = self.atoms.positions[hydrogens]
-        pairs = find_pairs(positions, positions, self.atoms.cell.array, CONTACT_A)
+        positions, cell = self.atoms.positions, self.atoms.cell.array
+        pairs = find_pairs(positions, cell, CONTACT_A, centres=hydrogens, others=hydrogens)
+        refuse_coincident(pairs)
         for a, b, vector in zip(pairs.first, pairs.second, pairs.vectors, strict=True):
-            i, j = int(hydrogens[a]), int(hydrogens[b])
+            i, j = int(a), int(b)
             if i >= j or self.used & {i, j}:
                 continue
             if self.rng.random() >= self.distortion.contact_share:

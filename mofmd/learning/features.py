@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from mofmd.analysis.neighbours import find_pairs
+from mofmd.analysis.neighbours import find_pairs, refuse_coincident
 from mofmd.errors import InputError
 from mofmd.learning.descriptor import Descriptor
 from mofmd.learning.picking import Features
@@ -72,9 +72,8 @@ class ModelFeatures:
         if missing:
             raise InputError(f"{self.model.path}: does not know {missing[0]}")
         types = np.array([names.index(symbol) for symbol in atoms.symbols])
-        pairs = find_pairs(
-            atoms.positions, atoms.positions, atoms.cell.array, float(self._cutoffs.max())
-        )
+        pairs = find_pairs(atoms.positions, atoms.cell.array, float(self._cutoffs.max()))
+        refuse_coincident(pairs)
         keep = pairs.distances < self._cutoffs[types[pairs.first], types[pairs.second]]
         return {
             "edge_vectors": pairs.vectors[keep],

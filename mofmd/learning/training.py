@@ -25,7 +25,7 @@ from ase import Atoms
 import mofmd
 from mofmd.engine.files import folder_beside, write_atomic
 from mofmd.engine.launch import Launch
-from mofmd.errors import InputError, MissingFileError, RunError
+from mofmd.errors import InputError, RunError
 from mofmd.learning import train_mace, train_nequip
 from mofmd.learning.dataset import without_stress
 from mofmd.learning.split import trajectory_of
@@ -36,6 +36,7 @@ from mofmd.models.deploy import Options, deploy
 from mofmd.models.deployed import DeployedModel, read_deployed
 from mofmd.models.environments import Framework, create_environment
 from mofmd.models.model_file import Family
+from mofmd.simulation import record as records
 from mofmd.simulation.deck import file_sha256
 from mofmd.simulation.status import lock_folder
 
@@ -207,12 +208,8 @@ def read_record(folder: Path) -> dict[str, Any]:
     MissingFileError, InputError
         If the folder holds no training, or its files were changed since.
     """
-    path = folder / RECORD
-    if not path.is_file():
-        raise MissingFileError(f"{path}: no such file, so {folder} is no training")
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if record.get("schema") != SCHEMA:
-        raise InputError(f"{path}: schema {record.get('schema')!r}, expected {SCHEMA!r}")
+    mend = "prepare the training again"
+    record = records.read_record(folder / RECORD, SCHEMA, kind="a training", mend=mend)
     for name, digest in record["files"].items():
         if not (folder / name).is_file() or file_sha256(folder / name) != digest:
             raise InputError(f"{folder / name}: was changed or removed; prepare the training again")

@@ -123,13 +123,14 @@ def check_structure_of_frame(frame: Atoms, species: tuple[str, ...] | None = Non
         raise InputError(f"{reason}; leave the frame out")
     if not frame.pbc.all() or np.linalg.det(frame.cell.array) <= 0:
         raise InputError("has no periodic, right-handed cell; put an isolated molecule into a box")
-    pairs = find_pairs(frame.positions, frame.positions, frame.cell.array, CLOSEST_A)
+    pairs = find_pairs(frame.positions, frame.cell.array, CLOSEST_A)
     if len(pairs.first):
         closest = int(np.argmin(pairs.distances))
         i, j = pairs.first[closest], pairs.second[closest]
         raise InputError(
-            f"atoms {i} and {j} are {pairs.distances[closest]:.2f} Å apart: positions in other "
-            "units (Bohr? fractional?), or atoms on top of each other"
+            f"atoms {i} ({frame.symbols[i]}) and {j} ({frame.symbols[j]}) are "
+            f"{pairs.distances[closest]:.2f} Å apart: positions in other units (Bohr? "
+            "fractional?), or atoms on top of each other"
         )
 
 

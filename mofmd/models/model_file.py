@@ -97,8 +97,7 @@ def _r_max(path: Path, metadata: dict[str, str]) -> float | None:
         r_max = math.nan
     if not 0 < r_max < math.inf:
         raise InputError(
-            f"{path}: records r_max as {recorded!r}, expected a positive number: copy it again "
-            "from its source, or deploy it again"
+            f"{path}: r_max is {recorded!r}, expected a positive number; deploy it again"
         )
     return r_max
 

@@ -14,9 +14,10 @@ from rich.console import Console
 
 import mofmd
 from mofmd.analysis.analyse import analyse
-from mofmd.analysis.catalogue import DEFAULT, Subject, make_observables
+from mofmd.analysis.catalogue import DEFAULT, Options, Subject, make_observables
 from mofmd.analysis.ensemble import ensemble_results
 from mofmd.analysis.result import Result, write_results
+from mofmd.analysis.span import Span
 from mofmd.engine.lammps_log import ThermoTable, read_log
 from mofmd.errors import InputError, MissingFileError
 from mofmd.report.beside import Beside, check_names
@@ -24,14 +25,14 @@ from mofmd.report.reference import Reference, check_observables, compare
 from mofmd.report.run_results import POINTS, RunOutput, run_results
 from mofmd.simulation.deck import MANIFEST
 from mofmd.simulation.status import STATUS, read_status, run_state
-from mofmd.structures.read import read_structure
+from mofmd.structures.check import refuse_overlaps
+from mofmd.structures.read import is_structure, read_structure, split_choice
 from mofmd.trajectory.dump import Trajectory
 from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.trajectory import FrameSource, RawFrame, TrajectoryFile, Unwrapped
 
 DUMP = "trajectory.dump"
 SUFFIXES = ("", ".gz", ".zst")
-STRUCTURES = (".cif", ".vasp", ".poscar", ".data", ".lmp")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class AnalysisSettings:
     Parameters
     ----------
     source
-        Directory of a run, of an ensemble (a directory of runs), or a trajectory or structure.
+        Directory of a run, of an ensemble (a directory of runs), or a trajectory or structure; one
+        of several in a file as FILE#WHICH.
     observables
         Names of the catalogue.
     temperature_K
@@ -63,6 +65,8 @@ class AnalysisSettings:
         Measured curves to lay over the results.
     beside
         Other analyses, whose numbers and curves stand beside these.
+    intervals_ps, options
+        Time between measured frames, and settings of observables: as ``Subject`` has them.
     """
 
     source: Path
@@ -76,6 +80,8 @@ class AnalysisSettings:
     workers: int = 1
     references: Sequence[Reference] = ()
     beside: Sequence[Beside] = ()
+    intervals_ps: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, Options] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -105,6 +111,8 @@ class Member:
         Whether the trajectory ended within a frame.
     state
         Of its run: ``finished``, ``failed``, ...; empty where no status tells.
+    left_out
+        Observables that do not suit it, and why.
     """
 
     name: str
@@ -115,6 +123,7 @@ class Member:
     last: Frame
     incomplete_frame: bool
     state: str
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -156,7 +165,7 @@ def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> 
     members = tuple(_analyse_one(name, path, settings, console) for name, path in paths.items())
     results = members[0].results
     if len(members) > 1:
-        results = tuple(ensemble_results([member.results for member in members]))
+        results = tuple(ensemble_results(_shared(members)))
     results += tuple(compare(results, reference) for reference in settings.references)
     about = {
         "mofmd": mofmd.__version__,
@@ -164,12 +173,19 @@ def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> 
         "members": [member.name for member in members],
         "incomplete_frame": [member.name for member in members if member.incomplete_frame],
         "unfinished": _unfinished(settings.source),
+        "left_out": {member.name: dict(member.left_out) for member in members if member.left_out},
         "start_ps": settings.start_ps,
         "stage": sorted({member.stage for member in members}),
         "stride": settings.stride,
         "beside": {other.name: str(other.path) for other in settings.beside},
     }
     return Analysis(settings, members, results, about)
+
+
+def _shared(members: Sequence[Member]) -> list[list[Result]]:
+    """Results of each member that no other one lacks: an observable may not suit them all."""
+    names = set.intersection(*({result.name for result in m.results} for m in members))
+    return [[result for result in m.results if result.name in names] for m in members]
 
 
 def write_analysis(analysis: Analysis, directory: Path) -> list[Path]:
@@ -184,7 +200,7 @@ def write_analysis(analysis: Analysis, directory: Path) -> list[Path]:
 
 def _trajectories(source: Path) -> dict[str, Path]:
     """Trajectories of a source, by the names of the members."""
-    if source.is_file():
+    if split_choice(source)[0].is_file():
         return {source.name: source}
     if not source.is_dir():
         raise MissingFileError(f"{source}: no such run, ensemble or trajectory")
@@ -247,23 +263,43 @@ def _analyse_one(
     thermo = tuple(read_log(log)) if manifest and log.is_file() else ()
     stage, first_step = _last_stage(thermo) if settings.start_ps is None else ("", -math.inf)
     keeper = _AfterStep(name, source, first_step)
-    with closing(source.raw_frames()) as frames:
-        first = next(frames).decode()
-    temperature = settings.temperature_K or protocol.get("temperature_K")
-    observables = make_observables(settings.observables, Subject(first, temperature))
-    with _Progress(console, name) as report:
+    # unwrapping would parse every frame of the first look
+    span = Span.of(_AfterStep(name, file or source, first_step), settings.start_ps)
+    subject = Subject(
+        span.first,
+        settings.temperature_K or protocol.get("temperature_K"),
+        span,
+        settings.intervals_ps,
+        settings.options,
+    )
+    left_out: dict[str, str] = {}
+
+    def refused(observable: str, error: InputError) -> None:
+        left_out[observable] = str(error)
+
+    observables = make_observables(settings.observables, subject, refused)
+    if not observables:
+        raise InputError("; ".join(dict.fromkeys(left_out.values())))
+    with _Progress(console, name, span.frames) as report:
         results = analyse(
             keeper,
             observables,
             workers=settings.workers,
             start_ps=settings.start_ps,
             report=report,
+            refused=refused,
         )
     if keeper.last is None:
         raise InputError(f"{path}: holds no frames")
     last = keeper.last.decode()
     mass = float(last.species.masses.sum())
-    results += run_results(RunOutput(path.parent, protocol, thermo, mass))
+    try:
+        own = run_results(RunOutput(path.parent, protocol, thermo, mass))
+    except InputError as error:
+        refused(str(protocol["name"]), error)
+    else:
+        names = {result.name for result in own}
+        results = [result for result in results if result.name not in names] + own
     return Member(
         name,
         tuple(results),
@@ -273,14 +309,17 @@ def _analyse_one(
         last,
         file.incomplete_frame if file is not None else False,
         run_state(path.parent) if (path.parent / STATUS).is_file() else "",
+        left_out,
     )
 
 
 def _source(
     path: Path, settings: AnalysisSettings, protocol: Mapping[str, Any]
 ) -> tuple[FrameSource, TrajectoryFile | None]:
-    if path.suffix in STRUCTURES:
-        return Trajectory.from_ase([read_structure(path)], unwrapped=False), None
+    if is_structure(path):
+        structure = read_structure(path)
+        refuse_overlaps(structure)
+        return Trajectory.from_ase([structure], unwrapped=False), None
     file = TrajectoryFile(
         path,
         type_names=dict(enumerate(settings.type_names, start=1)) or None,
@@ -313,11 +352,16 @@ class _AfterStep:
 
 
 def _last_stage(thermo: Sequence[ThermoTable]) -> tuple[str, float]:
-    """Name of the last of several stages and the step it begins after: a glass is made by then."""
+    """Name of the last of several stages and the step it begins after: a glass is made by then.
+
+    A stage has a table for each part that a run was cut into.
+    """
     stages = [table for table in thermo if table.stage != "minimise"]
-    if len(stages) < 2:
+    if len({table.stage for table in stages}) < 2:
         return "", -math.inf
-    return stages[-1].stage, float(stages[-1].columns["Step"][0])
+    name = stages[-1].stage
+    first = next(table for table in stages if table.stage == name)
+    return name, float(first.columns["Step"][0])
 
 
 def _manifest(directory: Path) -> Mapping[str, Any]:
@@ -335,7 +379,7 @@ def _manifest(directory: Path) -> Mapping[str, Any]:
 class _Progress:
     """Count of frames on a console."""
 
-    def __init__(self, console: Console | None, name: str) -> None:
+    def __init__(self, console: Console | None, name: str, frames: int) -> None:
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         self._bar = (
@@ -344,18 +388,19 @@ class _Progress:
             else Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
-                TextColumn("{task.completed} frames"),
+                TextColumn("{task.completed} of {task.total} frames"),
                 TimeElapsedColumn(),
                 console=console,
             )
         )
         self._name = name
+        self._frames = frames
 
     def __enter__(self) -> Any:
         if self._bar is None:
             return None
         self._bar.start()
-        task = self._bar.add_task(self._name, total=None)
+        task = self._bar.add_task(self._name, total=self._frames)
         bar = self._bar
         return lambda done: bar.update(task, completed=done)
 

@@ -66,7 +66,11 @@ def read_beside(text: str) -> Beside:
         )
     path = Path(file)
     path = path / "results.json" if path.is_dir() else path
-    return Beside(name, path, {result.name: result for result in read_results(path)})
+    results = read_results(path)
+    names = [result.name for result in results]
+    if twice := next((each for each in names if names.count(each) > 1), None):
+        raise InputError(f"{path}: holds two results of the name {twice!r}; remove one of them")
+    return Beside(name, path, dict(zip(names, results, strict=True)))
 
 
 def check_names(others: Sequence[Beside], own: str) -> None:

@@ -46,8 +46,9 @@ STYLE: dict[Any, Any] = {
 def plot_melt_quench(results: MeltQuenchResults, title: str) -> Figure:
     """Draw a melt-quench on one page of four panels.
 
-    (a) Zn-N radial distribution functions of crystal, melt and glass; (b) Zn-N coordination
-    number, (c) temperature, (d) potential energy and intact linkers, each against time.
+    (a) Radial distribution functions of the metal and its donor in crystal, melt and glass; (b)
+    their coordination number, (c) temperature, (d) potential energy and intact linkers, each
+    against time.
 
     Parameters
     ----------
@@ -99,7 +100,9 @@ def _draw_rdf(axes: Axes, results: MeltQuenchResults) -> None:
         axes.plot(state.rdf.r_A, state.rdf.g, color=STATE_COLOURS[name], label=label)
     axes.axhline(1.0, color=INK, linewidth=0.5, linestyle=":")
     axes.axvline(results.coordination.cutoff_A, color=INK, linewidth=0.5, linestyle="--")
-    axes.set(xlabel="r (Å)", ylabel=r"$g_\mathrm{Zn\!-\!N}(r)$", xlim=(1.5, 8.0))
+    metal, donor = results.coordination.pair
+    label = rf"$g_\mathrm{{{metal}\!-\!{donor}}}(r)$"
+    axes.set(xlabel="r (Å)", ylabel=label, xlim=(0.6 * results.coordination.cutoff_A, 8.0))
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper right")
 
@@ -107,8 +110,9 @@ def _draw_rdf(axes: Axes, results: MeltQuenchResults) -> None:
 def _draw_coordination(axes: Axes, results: MeltQuenchResults) -> None:
     _shade_stages(axes, results)
     _draw_series(axes, results.frame_times_ps, results.coordination.mean_per_frame)
-    axes.set(xlabel="Time (ps)", ylabel="Zn–N coordination number")
-    cutoff = f"N within {results.coordination.cutoff_A:g} Å"
+    metal, donor = results.coordination.pair
+    axes.set(xlabel="Time (ps)", ylabel=f"{metal}–{donor} coordination number")
+    cutoff = f"{donor} within {results.coordination.cutoff_A:g} Å"
     axes.text(0.03, 0.05, cutoff, transform=axes.transAxes, ha="left", va="bottom")
 
 

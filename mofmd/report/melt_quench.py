@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,17 +18,18 @@ from ase import Atoms
 from mofmd.analysis.building_units import find_linkers
 from mofmd.analysis.coordination import Coordination, coordination_numbers
 from mofmd.analysis.integrity import LinkerIntegrity, linkers_intact
+from mofmd.analysis.metal_donors import metal_donors
 from mofmd.analysis.rdf import RadialDistribution, radial_distribution
 from mofmd.engine.files import write_atomic
 from mofmd.engine.lammps_log import ThermoTable, join_stages
 from mofmd.errors import InputError
 from mofmd.simulation.run import Run
 from mofmd.trajectory.dump import Trajectory, read_dump
+from mofmd.trajectory.frame import Frame
 
 SCHEMA = "mofmd-melt-quench-1"
 # the state that is measured in the second half of each of these stages
 STATES = MappingProxyType({"crystal": "equilibrate", "melt": "melt", "glass": "anneal"})
-PAIR = ("Zn", "N")
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,9 @@ class State:
     Parameters
     ----------
     rdf
-        Zn-N radial distribution function.
+        Radial distribution function of the metal and its donor.
     coordination
-        Mean Zn-N coordination number.
+        Mean coordination number of the metal by its donor.
     temperature_K
         Mean temperature.
     energy_eV_per_atom
@@ -95,7 +97,8 @@ class MeltQuenchResults:
     frame_times_ps
         (frames,) times of the frames that the next two belong to.
     coordination, integrity
-        Zn-N coordination and intact linkers of each frame.
+        Coordination of the metal by the donor that most of its bonds go to, and intact linkers, of
+        each frame.
     incomplete_frame
         Whether the trajectory ended within a frame.
     """
@@ -127,8 +130,13 @@ def analyse_melt_quench(run: Run, crystal: Atoms) -> MeltQuenchResults:
     thermo = join_stages(dynamics, ("Step", "Time", "Temp", "PotEng", "Press"))
     for column in thermo.values():
         column.setflags(write=False)
-    stages = tuple(_stage(table) for table in dynamics)
-    coordination = coordination_numbers(trajectory, PAIR)
+    # a stage has a table for each part that a run was cut into
+    stages = tuple(
+        _stage(name, list(parts)) for name, parts in groupby(dynamics, lambda table: table.stage)
+    )
+    bonded = metal_donors(Frame.from_ase(crystal))[0]
+    pair = (bonded.metal, bonded.donor)
+    coordination = coordination_numbers(trajectory, pair, bonded.cutoff_A)
     linkers = find_linkers(crystal.repeat(protocol["supercell"]))
     states = {
         state: _state(stage, trajectory, coordination, thermo)
@@ -162,6 +170,7 @@ def write_results(results: MeltQuenchResults, run: Run, directory: Path) -> None
 def summarise(results: MeltQuenchResults, run: Run) -> dict[str, Any]:
     """Numbers of a run as plain values; units are in the names."""
     manifest = run.deck.manifest
+    pair = _word(results)
     return {
         "schema": SCHEMA,
         "deck": run.deck.directory.name,
@@ -172,14 +181,14 @@ def summarise(results: MeltQuenchResults, run: Run) -> dict[str, Any]:
         "n_atoms": manifest["structure"]["n_atoms"],
         "states": {
             name: {
-                "zn_n_coordination": state.coordination,
+                f"{pair}_coordination": state.coordination,
                 "temperature_K": state.temperature_K,
                 "energy_eV_per_atom": state.energy_eV_per_atom,
                 "frames": state.frames,
             }
             for name, state in results.states.items()
         },
-        "zn_n_cutoff_A": results.coordination.cutoff_A,
+        f"{pair}_cutoff_A": results.coordination.cutoff_A,
         "linkers": results.integrity.n_linkers,
         "linkers_intact_fewest": int(results.integrity.intact.min()),
         "linkers_intact_final": int(results.integrity.intact[-1]),
@@ -187,7 +196,7 @@ def summarise(results: MeltQuenchResults, run: Run) -> dict[str, Any]:
             "temperature_K": float(results.thermo["Temp"][-1]),
             "energy_eV_per_atom": float(results.thermo["PotEng"][-1])
             / manifest["structure"]["n_atoms"],
-            "zn_n_coordination": float(results.coordination.mean_per_frame[-1]),
+            f"{pair}_coordination": float(results.coordination.mean_per_frame[-1]),
         },
         "minimum_energy_eV_per_atom": results.minimum_energy_eV_per_atom,
         "steps": run.steps,
@@ -199,9 +208,15 @@ def summarise(results: MeltQuenchResults, run: Run) -> dict[str, Any]:
     }
 
 
-def _stage(table: ThermoTable) -> Stage:
-    steps, times = table.columns["Step"], table.columns["Time"]
-    return Stage(table.stage, int(steps[0]), int(steps[-1]), float(times[0]), float(times[-1]))
+def _stage(name: str, parts: Sequence[ThermoTable]) -> Stage:
+    first, last = parts[0].columns, parts[-1].columns
+    return Stage(
+        name,
+        int(first["Step"][0]),
+        int(last["Step"][-1]),
+        float(first["Time"][0]),
+        float(last["Time"][-1]),
+    )
 
 
 def _state(
@@ -219,7 +234,7 @@ def _state(
             "shorten frame_interval_fs and thermo_interval_fs"
         )
     return State(
-        rdf=radial_distribution(trajectory.select(frames), PAIR),
+        rdf=radial_distribution(trajectory.select(frames), coordination.pair),
         coordination=float(coordination.numbers[frames].mean()),
         temperature_K=float(thermo["Temp"][lines].mean()),
         energy_eV_per_atom=float(thermo["PotEng"][lines].mean()) / len(trajectory.species),
@@ -234,12 +249,17 @@ def _minimum_energy(tables: tuple[ThermoTable, ...]) -> float:
     return float(energies[-1])
 
 
+def _word(results: MeltQuenchResults) -> str:
+    """Metal and donor in the names of columns."""
+    return "_".join(results.coordination.pair).lower()
+
+
 def _rdf_table(results: MeltQuenchResults) -> str:
     """Table of g(r) for each state, without unit."""
     states = list(results.states.values())
     columns = [states[0].rdf.r_A, *(state.rdf.g for state in states)] if states else []
     return _csv(
-        ["r_A", *(f"g_zn_n_{name}" for name in results.states)],
+        ["r_A", *(f"g_{_word(results)}_{name}" for name in results.states)],
         [[f"{value:.6g}" for value in row] for row in zip(*columns, strict=True)],
     )
 
@@ -269,7 +289,7 @@ def _time_series(results: MeltQuenchResults) -> str:
             "time_ps",
             "temperature_K",
             "energy_eV_per_atom",
-            "zn_n_coordination",
+            f"{_word(results)}_coordination",
             "linkers_intact",
         ],
         [[str(step), *rows[step]] for step in sorted(rows)],

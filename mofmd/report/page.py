@@ -15,6 +15,7 @@ from mofmd.analysis.result import Result, Table, file_stem
 from mofmd.engine.files import write_atomic
 from mofmd.report.analysis import Analysis, Member
 from mofmd.report.figures import save_figure
+from mofmd.report.notes import left_out, notes_of
 from mofmd.report.plots import (
     figure_svg,
     is_dynamics,
@@ -111,6 +112,7 @@ def _head(analysis: Analysis) -> str:
         f'<p class="note">{escape(name)} {escape(reason)}</p>'
         for name, reason in analysis.about["unfinished"].items()
     )
+    notes += "".join(f'<p class="note">{escape(text)}</p>' for text in left_out(analysis))
     return (
         f"<h1>{escape(_title(analysis))}</h1>"
         f'<p class="lead">{len(frame)} atoms, {members}; mofmd {mofmd.__version__}</p>'
@@ -123,7 +125,6 @@ def _section(
     key: str, title: str, results: list[Result], analysis: Analysis, directory: Path
 ) -> str:
     figures = list(_figures(results, analysis))
-    notes = dict.fromkeys(f"{r.name}: {note}" for r in results for note in r.notes)
     definition = "; ".join(dict.fromkeys(result.definition for result in results))
     tensors = [
         tensor_tables(ElasticTensor(result.tables["stiffness"].columns["C"].values.reshape(6, 6)))
@@ -132,7 +133,7 @@ def _section(
     ]
     return (
         f'<h2 id="{key}">{escape(title)}</h2><p class="lead">{escape(definition)}</p>'
-        + "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+        + "".join(f'<p class="note">{escape(note)}</p>' for note in notes_of(results))
         + _figure_grid(figures, directory)
         + "".join(tensors)
     )
@@ -179,7 +180,9 @@ def _figures(results: list[Result], analysis: Analysis) -> Iterator[Drawn]:
             # the title stands in the figure
             yield stem, plot_table(_with_others(result.name, name, table, analysis)), "", wide
     if results[0].name == "pores":
-        yield "pore map", plot_pore_map(members[0].last), "The last frame analysed", False
+        settings = results[0].settings
+        figure = plot_pore_map(members[0].last, settings["probe_radius_A"], settings["radii_A"])
+        yield "pore map", figure, "The last frame analysed", False
 
 
 def _with_others(result: str, name: str, table: Table, analysis: Analysis) -> dict[str, Table]:
@@ -241,7 +244,8 @@ def _method(analysis: Analysis) -> str:
     about = json.dumps(dict(analysis.about), indent=1)
     settings = {result.name: dict(result.settings) for result in analysis.results}
     sampling = [
-        f"<tr><td>{escape(result.name)}</td><td>{result.sampling.frames}</td>"
+        f"<tr><td>{escape(result.name)}</td><td>{result.sampling.frames} of "
+        f"{result.settings.get('frames_analysed', result.sampling.frames)}</td>"
         f"<td>{result.sampling.cut}{' (found)' if result.sampling.automatic else ' (given)'}</td>"
         f"<td>{result.sampling.inefficiency:.1f}</td><td>{result.sampling.independent:.1f}</td></tr>"
         for result in analysis.members[0].results
@@ -256,7 +260,7 @@ def _method(analysis: Analysis) -> str:
         "spread of its members. All numbers are in results.json, results.npz and the CSV files "
         "beside this page; the figures are in figures/ as PNG and SVG.</p>"
         f"<p>Sampling of {escape(analysis.members[0].name)}:</p>"
-        "<table><thead><tr><th>observable</th><th>frames</th><th>cut</th>"
+        "<table><thead><tr><th>observable</th><th>frames measured</th><th>cut</th>"
         "<th>statistical inefficiency (frames)</th><th>independent samples</th></tr></thead><tbody>"
         + "".join(sampling)
         + "</tbody></table>"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from mofmd.analysis.density import cell_parameters
 from mofmd.analysis.distance_field import distance_field
 from mofmd.analysis.elastic_tensor import ElasticTensor
 from mofmd.analysis.equation_of_state import EquationOfState
@@ -199,9 +200,17 @@ def plot_elastic_surfaces(tensor: ElasticTensor) -> Figure:
     return figure
 
 
-def plot_pore_map(frame: Frame, probe_radius_A: float = 1.2) -> Figure:
-    """Draw the distance to the nearest atom in the plane of a and b through the largest cavity."""
-    radii = atom_radii(frame.species)
+def plot_pore_map(
+    frame: Frame, probe_radius_A: float = 1.2, radii_A: Mapping[str, float] | None = None
+) -> Figure:
+    """Draw the distance to the nearest atom in the plane of a and b through the largest cavity.
+
+    Parameters
+    ----------
+    frame, probe_radius_A, radii_A
+        As for ``find_pores``.
+    """
+    radii = atom_radii(frame.species, radii_A)
     field = distance_field(frame.positions, radii, frame.cell, 0.3)
     figure, (axes,) = new_figure((4.2, 3.6), 1)
     if field.max() > 0:
@@ -212,8 +221,10 @@ def plot_pore_map(frame: Frame, probe_radius_A: float = 1.2) -> Figure:
             np.linspace(0, 1, field.shape[1] + 1),
             indexing="ij",
         )
-        x = u * frame.cell[0, 0] + v * frame.cell[1, 0]
-        y = u * frame.cell[0, 1] + v * frame.cell[1, 1]
+        # in the plane itself, however the cell lies in space: x along a
+        a, b, *_, gamma = cell_parameters(frame.cell)
+        x = u * a + v * b * np.cos(np.radians(gamma))
+        y = v * b * np.sin(np.radians(gamma))
         # as an image: thousands of small shapes would show their seams
         mesh = axes.pcolormesh(
             x, y, np.ma.masked_invalid(plane), cmap="viridis", vmin=0, rasterized=True
@@ -225,7 +236,7 @@ def plot_pore_map(frame: Frame, probe_radius_A: float = 1.2) -> Figure:
             centres = [(edges[1:, 1:] + edges[:-1, :-1]) / 2 for edges in (x, y)]
             levels = [probe_radius_A]
             axes.contour(*centres, np.nan_to_num(plane, nan=-1.0), levels, colors="#e6000a")
-    axes.set(xlabel="x (Å)", ylabel="y (Å)", aspect="equal")
+    axes.set(xlabel="Along a (Å)", ylabel="Across a (Å)", aspect="equal")
     axes.set_title(f"Pores in the a-b plane; red: {probe_radius_A:g} Å probe fits", fontsize=8)
     return figure
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from mofmd.analysis.result import Column, Result, Table
 from mofmd.analysis.statistics import Estimate
+from mofmd.arrays import freeze
 from mofmd.errors import InputError, MissingFileError
 
 # F = S − 1; a curve of another kind is named by its column in the results
@@ -40,8 +41,7 @@ class Reference:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.x, self.y):
-            array.setflags(write=False)
+        freeze(self, "x", "y")
 
 
 def read_reference(text: str) -> Reference:
@@ -72,12 +72,15 @@ def read_reference(text: str) -> Reference:
         if not words[0] or words[0].startswith(COMMENTS):
             continue
         try:
-            rows.append([float(word) for word in words[:2]])
+            row = [float(word) for word in words[:2]]
         except ValueError:
+            row = [np.nan]
+        if not np.isfinite(row).all():
             raise InputError(
                 f"reference: {path}: line {number} holds {line.strip()[:60]!r}, expected two "
                 "numbers; put # before comments"
-            ) from None
+            )
+        rows.append(row)
     if rows and not any(rows[-1]):
         rows.pop()
     table = np.array([row for row in rows if len(row) == 2])

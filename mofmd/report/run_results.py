@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,22 @@ from mofmd.analysis.equation_of_state import (
     fit_pressure_volume,
     largest_pressure,
 )
+from mofmd.analysis.observable import Stamp
 from mofmd.analysis.result import Column, Result, Table
 from mofmd.analysis.statistics import Estimate, mean_of_series, sample
-from mofmd.analysis.strain_fluctuation import stiffness_table, tensor_scalars
+from mofmd.analysis.strain_fluctuation import (
+    StrainFluctuation,
+    stiffness_table,
+    tensor_scalars,
+)
 from mofmd.engine.lammps_log import ThermoTable, join_stages
 from mofmd.errors import InputError
-from mofmd.simulation.points import read_points, read_stiffness
+from mofmd.simulation.points import numbers_of, read_points, read_stiffness
 from mofmd.units import BAR_TO_GPA, EV_PER_A3_TO_GPA
 
 POINTS = "points.csv"
 LINE_POINTS = 200
+CELL_PLACES = {"Lx": (0, 0), "Xy": (1, 0), "Ly": (1, 1), "Xz": (2, 0), "Yz": (2, 1), "Lz": (2, 2)}
 BIRCH = "Birch and Murnaghan, Phys. Rev. 1947, 71, 809"
 
 
@@ -60,12 +66,22 @@ def run_results(run: RunOutput) -> list[Result]:
 
 
 def _finite_strain(run: RunOutput) -> Result:
-    """Pressures at fixed volumes: Castel et al. 2024, "Finite strain difference method"."""
+    """Pressures of cells of fixed shape: Castel et al. 2024, "Finite strain difference method"."""
+    return _constant_volume(run, "pressure at constant volume and shape")
+
+
+def _volume_grid(run: RunOutput) -> Result:
+    """Pressures of cells of free shape: Rogge et al., J. Chem. Theory Comput. 2015, 11, 5583."""
+    return _constant_volume(run, "pressure at constant volume, shape free (Rogge et al. 2015)")
+
+
+def _constant_volume(run: RunOutput, what: str) -> Result:
+    """Pressures at fixed volumes."""
     volumes, pressures = [], []
     for columns in _samples(run):
         volumes.append(float(columns["Volume"].mean()))
         pressures.append(mean_of_series(columns["Press"], sample(columns["Press"]), "bar"))
-    return _pressure_volume(run, volumes, pressures, "pressure at constant volume")
+    return _pressure_volume(run, volumes, pressures, what)
 
 
 def _pressure_grid(run: RunOutput) -> Result:
@@ -87,10 +103,11 @@ def _pressure_grid(run: RunOutput) -> Result:
 
 def _energy_volume(run: RunOutput) -> Result:
     """Energies of relaxed cells."""
-    rows = read_points(run.directory / POINTS)
-    volumes = np.array([float(row["volume_A3"]) for row in rows])
-    energies = np.array([float(row["energy_eV"]) for row in rows])
-    pressures = np.array([float(row["pressure_bar"]) for row in rows]) * BAR_TO_GPA
+    path = run.directory / POINTS
+    rows = read_points(path)
+    volumes = numbers_of(rows, "volume_A3", path)
+    energies = numbers_of(rows, "energy_eV", path)
+    pressures = numbers_of(rows, "pressure_bar", path) * BAR_TO_GPA
     tables = {
         "points": Table(
             {
@@ -142,11 +159,32 @@ def _elastic(run: RunOutput) -> Result:
     )
 
 
+def _strain_fluctuation(run: RunOutput) -> Result:
+    """Stiffness from the cells of the log, of which there are more than frames."""
+    tables = [table for table in run.thermo if table.stage == "sample"]
+    if not tables:
+        raise InputError(
+            f"{run.directory}: its log holds no stage sample; the run has not come that far"
+        )
+    columns = join_stages(tables, ("Step", "Lx", "Ly", "Lz", "Xy", "Xz", "Yz"))
+    cells = np.zeros((len(columns["Step"]), 3, 3))
+    for name, place in CELL_PLACES.items():
+        cells[(slice(None), *place)] = columns[name]
+    observable = StrainFluctuation(temperature_K=float(run.protocol["temperature_K"]))
+    for step, cell in zip(columns["Step"], cells, strict=True):
+        observable.add(Stamp(int(step), None), cell)
+    found = observable.result()
+    settings = {**found.settings, "cells_of_the_log": len(cells)}
+    return replace(found, settings=settings)
+
+
 MAKERS: Mapping[str, Callable[[RunOutput], Result]] = {
     "FiniteStrain": _finite_strain,
+    "VolumeGrid": _volume_grid,
     "PressureGrid": _pressure_grid,
     "EnergyVolume": _energy_volume,
     "Elastic": _elastic,
+    "StrainFluctuation": _strain_fluctuation,
 }
 
 

@@ -13,6 +13,7 @@ from scipy.spatial import cKDTree
 
 from mofmd.analysis.building_units import find_linkers
 from mofmd.analysis.neighbours import cell_heights
+from mofmd.arrays import freeze
 from mofmd.errors import InputError
 
 SCHEMA = "mofmd-integrity-1"
@@ -46,8 +47,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.bonds, self.bond_limits_A, self.linker_of_bond):
-            array.setflags(write=False)
+        freeze(self, "bonds", "bond_limits_A", "linker_of_bond")
 
     @property
     def contact_lengths(self) -> np.ndarray:

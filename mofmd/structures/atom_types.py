@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 
+from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.structures.guests import guest_atoms
 
@@ -31,7 +32,7 @@ class AtomTypes:
 
     def __post_init__(self) -> None:
         """Make the array read-only."""
-        self.of_atoms.setflags(write=False)
+        freeze(self, "of_atoms")
 
     def repeated(self, times: int) -> AtomTypes:
         """Types of a supercell in which all atoms follow each other so many times."""

@@ -8,6 +8,8 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 
+from mofmd.arrays import freeze
+
 # Elements that make covalent bonds; every other one counts as a metal centre.
 # fmt: off
 NON_METALS = frozenset((
@@ -36,8 +38,7 @@ class Bonds:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        for array in (self.first, self.second, self.radii_sum):
-            array.setflags(write=False)
+        freeze(self, "first", "second", "radii_sum")
 
     def __len__(self) -> int:
         """Count the bonds."""

@@ -10,6 +10,7 @@ from mofmd.errors import InputError
 from mofmd.structures.bonds import covalent_bonds
 
 OVERLAP_FACTOR = 0.6  # of the sum of the covalent radii; the shortest real bonds are at 0.85
+CLOSEST_A = 0.6  # of any two atoms: hydrogen's radii alone would let pass what no molecule has
 LINEAR_DEG = 160.0
 HYDROGEN_HINTS_SHOWN = 3
 
@@ -39,23 +40,47 @@ def check_structure(atoms: Atoms) -> list[str]:
         raise InputError("structure: holds positions or cell vectors that are not numbers")
     if abs(np.linalg.det(atoms.cell.array)) < 1e-6:
         raise InputError("structure: the cell has no volume; its vectors lie in a plane")
-    _refuse_overlaps(atoms)
+    refuse_overlaps(atoms)
     return _missing_hydrogen(atoms)
 
 
-def _refuse_overlaps(atoms: Atoms) -> None:
-    from ase.neighborlist import neighbor_list
+def refuse_overlaps(atoms: Atoms) -> None:
+    """Refuse a structure in which two atoms are nearer to each other than any bond.
 
-    radii = OVERLAP_FACTOR * covalent_radii[atoms.numbers]
-    i, j, distances = neighbor_list("ijd", atoms, radii)
-    if len(i) == 0:
+    Raises
+    ------
+    InputError
+        Naming the two atoms.
+    """
+    contact = closest_contact(atoms)
+    if contact is None:
         return
-    worst = int(distances.argmin())
-    first, second = sorted((int(i[worst]), int(j[worst])))
+    first, second, distance = contact
     raise InputError(
         f"structure: {atoms.symbols[first]} {first + 1} and {atoms.symbols[second]} {second + 1} "
-        f"are {distances[worst]:.2f} Å apart; remove duplicates and disordered copies"
+        f"are {distance:.2f} Å apart; remove duplicates and disordered copies"
     )
+
+
+def closest_contact(atoms: Atoms) -> tuple[int, int, float] | None:
+    """Find the two atoms that are nearest to each other among those nearer than any bond.
+
+    Returns
+    -------
+    tuple or None
+        Indices, the lower first (one atom's twice for its own image), and their distance [Å];
+        None where no two atoms are too close.
+    """
+    from ase.neighborlist import neighbor_list
+
+    # a cutoff for each atom counts as a sum for each pair; half of the floor makes the floor
+    radii = np.maximum(OVERLAP_FACTOR * covalent_radii[atoms.numbers], CLOSEST_A / 2)
+    i, j, distances = neighbor_list("ijd", atoms, radii)
+    if len(i) == 0:
+        return None
+    worst = int(distances.argmin())
+    first, second = sorted((int(i[worst]), int(j[worst])))
+    return first, second, float(distances[worst])
 
 
 def _missing_hydrogen(atoms: Atoms) -> list[str]:

@@ -1,4 +1,4 @@
-"""Reading structures: built-in crystals and files, checked before anyone simulates them."""
+"""Reading structures: built-in crystals, and files of several formats."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 from ase import Atoms
-from ase.data import atomic_masses
 
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError, InputWarning, MissingFileError
 from mofmd.structures.carboxylate import mof5, uio66
+from mofmd.structures.formats.cif import read_cif
+from mofmd.structures.formats.frames import read_frame
+from mofmd.structures.formats.lammps_data import read_lammps_data
+from mofmd.structures.formats.poscar import read_poscar
+from mofmd.structures.formats.reading import Reading
 from mofmd.structures.zif import zif4, zif8
+from mofmd.trajectory.streams import plain_suffix
 
 BUILDERS: dict[str, Callable[[], Atoms]] = {
     "zif-4": zif4,
@@ -21,26 +25,31 @@ BUILDERS: dict[str, Callable[[], Atoms]] = {
     "uio-66": uio66,
 }
 FORMATS = {
-    ".cif": "cif",
-    ".extxyz": "extxyz",
-    ".xyz": "extxyz",
-    ".data": "lammps-data",
-    ".lmp": "lammps-data",
-    ".poscar": "vasp",
-    ".vasp": "vasp",
+    ".cif": "CIF",
+    ".extxyz": "extended XYZ",
+    ".xyz": "extended XYZ",
+    ".data": "LAMMPS data",
+    ".lmp": "LAMMPS data",
+    ".poscar": "POSCAR",
+    ".vasp": "POSCAR",
+    ".dump": "LAMMPS dump",
+    ".lammpstrj": "LAMMPS dump",
 }
-MASS_TOLERANCE = 1e-3  # relative; tables of several decades differ by 5e-4 for Zn
+CHOICE = "#"
 
 
-def read_structure(source: str | Path) -> Atoms:
+def read_structure(source: str | Path, which: str | int | None = None) -> Atoms:
     """Build a crystal by its name, or read a file.
 
     Parameters
     ----------
     source
         ``zif-4``, ``zif-8``, ``mof-5``, ``uio-66``; or a CIF, extxyz, LAMMPS data (``units
-        metal``, elements from the masses) or POSCAR file. A LAMMPS data file is taken as it is,
-        in LAMMPS's axes.
+        metal`` or ``real``, elements from labels and masses), LAMMPS dump or POSCAR file. A LAMMPS
+        file is taken as it is, in LAMMPS's axes.
+    which
+        Structure to take of a file that holds several: the name of a CIF's block, or a number from
+        zero (−1: the last frame). ``FILE#WHICH`` says the same in one word.
 
     Returns
     -------
@@ -50,7 +59,12 @@ def read_structure(source: str | Path) -> Atoms:
     Raises
     ------
     InputError
-        If the format is unknown, or the file has partial occupancies or unknown elements.
+        If the format is unknown, or the file leaves open or contradicts what the structure is.
+
+    Warns
+    -----
+    InputWarning
+        Of what people should know of how the file was taken.
 
     Examples
     --------
@@ -59,90 +73,73 @@ def read_structure(source: str | Path) -> Atoms:
     """
     if str(source) in BUILDERS:
         return BUILDERS[str(source)]()
-    path = Path(source)
+    path, choice = split_choice(source)
+    if which is not None:
+        if choice is not None:
+            raise InputError(f"structure: {source}: says which structure, as `which` does")
+        choice = str(which)
     if not path.is_file():
         raise MissingFileError(
-            f"structure: {source}: no such file, and no built-in crystal ({', '.join(BUILDERS)})"
+            f"structure: {path}: no such file, and no built-in crystal ({', '.join(BUILDERS)})"
         )
-    return _read_file(path)
+    reading = _read_file(path, choice)
+    for note in reading.notes:
+        warnings.warn(f"structure: {path}: {note}", InputWarning, stacklevel=2)
+    return reading.atoms
 
 
-def _read_file(path: Path) -> Atoms:
-    from ase.io import read
+def split_choice(source: str | Path) -> tuple[Path, str | None]:
+    """Split ``FILE#WHICH``; a file whose name holds the sign is itself.
 
+    Examples
+    --------
+    >>> split_choice("two.cif#second")
+    (PosixPath('two.cif'), 'second')
+    """
+    name, sign, choice = str(source).rpartition(CHOICE)
+    if not sign or not choice or Path(source).exists():
+        return Path(source), None
+    return Path(name), choice
+
+
+def is_structure(source: str | Path) -> bool:
+    """Whether a path is read as one structure, not as the frames of a trajectory."""
+    path, choice = split_choice(source)
     kind = _format(path)
-    options = {"atom_style": _atom_style(path)} if kind == "lammps-data" else {}
+    return kind in ("CIF", "LAMMPS data", "POSCAR") or (kind is not None and choice is not None)
+
+
+def _read_file(path: Path, choice: str | None) -> Reading:
+    kind = _format(path)
+    if kind is None:
+        raise InputError(
+            f"structure: {path}: format {path.suffix.lower() or 'without suffix'} is unknown; it "
+            f"can be {', '.join(FORMATS)} or POSCAR"
+        )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ASE on details of CIFs that are checked below
-            atoms = read(path, format=kind, **options)
+        if kind == "CIF":
+            return read_cif(path, choice)
+        if kind == "POSCAR":
+            return read_poscar(path, choice)
+        if kind == "LAMMPS data":
+            if choice is not None:
+                raise InputError(f"holds one structure; leave out {CHOICE}{choice}")
+            return read_lammps_data(path)
+        return read_frame(path, choice)
+    except InputError as error:
+        text = str(error)
+        where = "" if text.startswith(str(path)) else f"{path}: "
+        raise InputError(f"structure: {where}{text}") from error
     except Exception as error:
         raise InputError(
             f"structure: {path}: cannot be read as {kind}: {type(error).__name__}: {error}"
         ) from error
-    _refuse_partial_occupancy(path, atoms)
-    if kind == "lammps-data":
-        atoms = _elements_from_masses(path, atoms)
-    unknown = np.flatnonzero(atoms.numbers == 0)
-    if len(unknown):
-        raise InputError(
-            f"structure: {path}: atom {unknown[0] + 1} is of no known element; name a chemical "
-            "element"
-        )
-    return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
 
 
-def _format(path: Path) -> str:
+def _format(path: Path) -> str | None:
+    """Name of a file's format; None for one that is unknown."""
     if path.name.upper().startswith(("POSCAR", "CONTCAR")):
-        return "vasp"
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise InputError(
-            f"structure: {path}: format {suffix or 'without suffix'} is unknown; it can be "
-            f"{', '.join(FORMATS)} or POSCAR"
-        )
-    return FORMATS[suffix]
-
-
-def _atom_style(path: Path) -> str:
-    """Atom style that a data file states behind its Atoms header, or that its columns show."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    header = next((k for k, line in enumerate(lines) if line.split()[:1] == ["Atoms"]), None)
-    if header is None:
-        raise InputError(f"structure: {path}: has no Atoms section")
-    words = lines[header].split()
-    if words[1:2] == ["#"] and len(words) > 2:
-        return words[2]
-    columns = next((line.split() for line in lines[header + 1 :] if line.strip()), [])
-    if len(columns) == 5:
-        return "atomic"
-    if len(columns) == 6 and "." in columns[2]:
-        return "charge"
-    raise InputError(
-        f"structure: {path}: the Atoms section does not name its style, and {len(columns)} columns "
-        "do not show it; write 'Atoms # atomic' (or charge, full)"
-    )
-
-
-def _elements_from_masses(path: Path, atoms: Atoms) -> Atoms:
-    masses = atoms.get_masses()
-    for mass in np.unique(masses):
-        nearest = int(np.argmin(np.abs(atomic_masses - mass)))
-        if abs(atomic_masses[nearest] / mass - 1) > MASS_TOLERANCE:
-            raise InputError(
-                f"structure: {path}: mass {mass:g} g/mol is that of no element; correct the "
-                "Masses section"
-            )
-        atoms.numbers[masses == mass] = nearest
-    return atoms
-
-
-def _refuse_partial_occupancy(path: Path, atoms: Atoms) -> None:
-    for site, elements in atoms.info.get("occupancy", {}).items():
-        partial = {name: share for name, share in elements.items() if abs(share - 1) > 1e-3}
-        if partial or len(elements) > 1:
-            name, share = next(iter((partial or elements).items()))
-            raise InputError(
-                f"structure: {path}: site {site} is occupied partly ({name} {share:g}); choose "
-                "one of the disordered positions and write an ordered structure"
-            )
+        return "POSCAR"
+    if path.name.startswith("data."):  # as LAMMPS's own examples are named
+        return "LAMMPS data"
+    return FORMATS.get(plain_suffix(path).lower())

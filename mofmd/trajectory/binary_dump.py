@@ -50,13 +50,15 @@ def binary_frames(
 ) -> Iterator[BinaryFrame | ParsedFrame | None]:
     """Frames of a binary dump, in order; a last None says that the file ends within a frame."""
     first: First | None = None
+    units = "metal"
     while window.size(1):
         try:
-            header, names = _read_header(window)
+            header, names = _read_header(window, units)
             table = _read_atoms(window, header.n_atoms, len(names))
         except TruncatedError:
             yield None
             return
+        units = header.units  # stated once in a file
         names_without_element = tuple("" if name == "element" else name for name in names)
         columns = Columns.choose(names_without_element, type_names, str(window.path))
         where = f"{window.path}: step {header.step}"
@@ -68,7 +70,7 @@ def binary_frames(
             yield frame
 
 
-def _read_header(window: Window) -> tuple[Header, tuple[str, ...]]:
+def _read_header(window: Window, units: str) -> tuple[Header, tuple[str, ...]]:
     (minus_length,) = _unpack(window, "<q")
     if not 0 < -minus_length <= MAGIC_LENGTH:
         raise InputError(
@@ -92,9 +94,7 @@ def _read_header(window: Window) -> tuple[Header, tuple[str, ...]]:
     tilts = _unpack(window, "<3d") if triclinic else (0.0, 0.0, 0.0)
     header.set_bounds(bounds[::2], bounds[1::2], tilts)
     (n_columns,) = _unpack(window, "<i")
-    units = _read_word(window)
-    if units not in ("", "metal"):
-        raise InputError(f"{window.path}: in units {units}, expected metal; run with units metal")
+    header.set_units(_read_word(window) or units, str(window.path))
     (has_time,) = _unpack(window, "<b")
     if has_time:
         (header.time,) = _unpack(window, "<d")

@@ -12,6 +12,7 @@ from mofmd.errors import InputError
 from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.raw_frame import FileFrame, First, species_of
 from mofmd.trajectory.table import Rows, unpack_name
+from mofmd.units import FS_TO_PS
 
 POSITIONS = ("xu", "yu", "zu")
 IMAGES = ("ix", "iy", "iz")
@@ -25,16 +26,35 @@ COORDINATES = (
 )
 
 
+# LAMMPS's units with lengths in Å, and their unit of time [ps]
+TIME_UNITS_PS = {"metal": 1.0, "real": FS_TO_PS}
+
+
 @dataclass
 class Header:
-    """What stands before the atoms of a frame; cell and origin [Å], time [ps]."""
+    """What stands before the atoms of a frame; cell and origin [Å], time in ``units``."""
 
     step: int = -1
     n_atoms: int = -1
     time: float | None = None
+    units: str = "metal"
     cell: np.ndarray = field(default_factory=lambda: np.zeros((3, 3)))
     origin: np.ndarray = field(default_factory=lambda: np.zeros(3))
     pbc: tuple[bool, bool, bool] = (True, True, True)
+
+    def set_units(self, units: str, where: str) -> None:
+        """Take LAMMPS's units; a file that does not say them is taken to be in metal."""
+        if units not in TIME_UNITS_PS:
+            raise InputError(
+                f"{where}: in units {units}, expected {' or '.join(TIME_UNITS_PS)}; run with units "
+                "metal"
+            )
+        self.units = units
+
+    @property
+    def unit_of_time_ps(self) -> float:
+        """Unit of times [ps]; velocities are in Å per this."""
+        return TIME_UNITS_PS[self.units]
 
     def set_box(self, words: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Take the box from the lines of BOX BOUNDS, in any of LAMMPS's three forms."""
@@ -108,7 +128,8 @@ class Columns:
         if lacks or coordinates is None:
             raise InputError(
                 f"{where}: has columns {' '.join(names)} but lacks {' '.join(lacks)}; write it "
-                "with: dump ... custom ... id element xu yu zu (or name the elements of the types)"
+                "with: dump ... custom ... id element xu yu zu (or name the elements of types 1, "
+                "2, ..., as `mofmd analyse --types C,H,N,Zn` does)"
             )
         columns, fractional, unwrapped = coordinates
         images = not unwrapped and all(name in names for name in IMAGES)
@@ -187,8 +208,12 @@ class RawDump(FileFrame):
             positions=positions,
             cell=header.cell,
             unwrapped=columns.unwrapped,
-            time_ps=header.time,
-            velocities=np.array(values[:, begin : begin + 3]) if columns.velocities else None,
+            time_ps=None if header.time is None else header.time * header.unit_of_time_ps,
+            velocities=(
+                values[:, begin : begin + 3] / header.unit_of_time_ps
+                if columns.velocities
+                else None
+            ),
             pbc=header.pbc,
         )
         return frame, labels

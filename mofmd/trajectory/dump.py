@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.trajectory.frame import Frame, Species
 from mofmd.trajectory.raw_frame import ParsedFrame
@@ -48,9 +49,7 @@ class Trajectory:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only, and the species an object."""
-        for array in (self.timesteps, self.positions, self.cells, self.times_ps):
-            if array is not None:
-                array.setflags(write=False)
+        freeze(self, "timesteps", "positions", "cells", "times_ps")
         if not isinstance(self.species, Species):
             object.__setattr__(self, "species", Species(self.species))
 

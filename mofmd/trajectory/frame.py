@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from ase import Atoms
 
+from mofmd.arrays import freeze
 from mofmd.errors import InputError
 
 
@@ -62,7 +63,9 @@ class Species(Sequence[str]):
             If there is none.
         """
         if element not in self.elements:
-            raise InputError(f"pair: no {element} among the species {list(self.elements)}")
+            raise InputError(
+                f"no {element} in the structure, whose elements are {', '.join(self.elements)}"
+            )
         return np.flatnonzero(self.codes == self.elements.index(element))
 
     def _per_atom(self, table: str) -> np.ndarray:
@@ -146,9 +149,7 @@ class Frame:
                 f"cell: at step {self.step} has volume {self.volume_A3:g} Å³; a, b, c must be "
                 "right-handed and not flat"
             )
-        for array in (self.positions, self.cell, self.velocities):
-            if array is not None:
-                array.setflags(write=False)
+        freeze(self, "positions", "cell", "velocities")
 
     def __len__(self) -> int:
         """Count the atoms."""

@@ -68,6 +68,25 @@ class FileFrame(ABC):
         return ParsedFrame(frame), First(frame.species, labels)
 
 
+def whole_number(text: str, name: str, where: str) -> int:
+    """Read a whole number, which some programs write with a point: 10.0.
+
+    Parameters
+    ----------
+    text
+        What is written.
+    name, where
+        Name it in errors.
+    """
+    try:
+        value = float(text)
+        if value == int(value):
+            return int(value)
+    except (ValueError, OverflowError):
+        pass
+    raise InputError(f"{where}: {name} is {text.strip()!r}, expected a whole number")
+
+
 def species_of(
     labels: np.ndarray, first: First | None, name_of: Callable[[int], str], where: str
 ) -> Species:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mofmd.errors import InputError
 from mofmd.trajectory.columns import Columns, Header, RawDump
-from mofmd.trajectory.raw_frame import First, ParsedFrame
+from mofmd.trajectory.raw_frame import First, ParsedFrame, whole_number
 from mofmd.trajectory.streams import TruncatedError, Window
 from mofmd.trajectory.table import ID, NAME, SKIP, Rows, parse_table
 
@@ -54,15 +54,16 @@ def text_frames(
     """
     first: First | None = None
     columns: Columns | None = None
-    units = ""
+    units = "metal"
     while True:
         try:
-            header, names, units = _read_header(window, units)
+            header, names = _read_header(window, units)
         except TruncatedError:
             yield None
             return
         if header is None:
             return
+        units = header.units  # stated once in a file
         if columns is None or columns.names != names:
             columns = Columns.choose(names, type_names, str(window.path))
         end = window.find(b"ITEM:")
@@ -81,11 +82,11 @@ def text_frames(
             yield frame
 
 
-def _read_header(window: Window, units: str) -> tuple[Header | None, tuple[str, ...], str]:
+def _read_header(window: Window, units: str) -> tuple[Header | None, tuple[str, ...]]:
     """Items up to ATOMS; None at the end of the file."""
     start = window.peek(64)
     if not start.strip():
-        return None, (), units
+        return None, ()
     if not (start.startswith(b"ITEM:") or b"ITEM:".startswith(start)):
         line = start.split(b"\n")[0].decode(errors="replace").strip()
         raise InputError(f"{window.path}: not a LAMMPS text dump, found {line!r}")
@@ -94,25 +95,52 @@ def _read_header(window: Window, units: str) -> tuple[Header | None, tuple[str, 
     if end < 0:
         raise TruncatedError
     lines = bytes(window.take(end + 1)).decode(errors="replace").splitlines()
-    header = Header()
-    while lines:
-        line = lines.pop(0)
-        if line.startswith("ITEM: TIMESTEP"):
-            header.step = int(lines.pop(0))
-        elif line.startswith("ITEM: TIME"):
-            header.time = float(lines.pop(0))
-        elif line.startswith("ITEM: NUMBER OF ATOMS"):
-            header.n_atoms = int(lines.pop(0))
-        elif line.startswith("ITEM: BOX BOUNDS"):
-            header.set_box(line.split()[3:], [lines.pop(0).split() for _ in range(3)])
-        elif line.startswith("ITEM: UNITS"):
-            units = lines.pop(0).strip()
-            if units != "metal":
-                raise InputError(
-                    f"{window.path}: in units {units}, expected metal; run with units metal"
-                )
-        elif line.startswith("ITEM: ATOMS"):
-            return header, tuple(line.split()[2:]), units
-        elif not line.startswith("ITEM:"):
-            raise InputError(f"{window.path}: not a LAMMPS text dump, found {line[:60]!r}")
-    raise TruncatedError
+    header = Header(units=units)
+    *items, columns = _items(lines)
+    for name, rows in items:
+        _take(header, name, rows, str(window.path))
+    missing = [
+        name for name, value in (("TIMESTEP", header.step), ("NUMBER OF ATOMS", header.n_atoms))
+        if value < 0
+    ]  # fmt: skip
+    if missing or not header.cell.any():
+        raise InputError(
+            f"{window.path}: a frame lacks ITEM: {missing[0] if missing else 'BOX BOUNDS'}"
+        )
+    return header, tuple(columns[0].split()[1:])
+
+
+def _items(lines: list[str]) -> list[tuple[str, list[str]]]:
+    """Sort the lines of a header: what follows ITEM:, and the lines of each."""
+    items: list[tuple[str, list[str]]] = []
+    for line in lines:
+        if line.startswith("ITEM:"):
+            items.append((line.removeprefix("ITEM:").strip(), []))
+        else:
+            items[-1][1].append(line)
+    return items
+
+
+def _take(header: Header, name: str, rows: list[str], where: str) -> None:
+    """Take an item of the header; what is not needed is passed over."""
+    needed = {"BOX BOUNDS": 3, "TIMESTEP": 1, "TIME": 1, "NUMBER OF ATOMS": 1, "UNITS": 1}
+    known = next((key for key in needed if name == key or name.startswith(f"{key} ")), None)
+    if known is None:
+        return
+    if len(rows) != needed[known]:
+        raise InputError(f"{where}: ITEM: {name} has {len(rows)} lines, expected {needed[known]}")
+    try:
+        if known == "TIMESTEP":
+            header.step = whole_number(rows[0], "a timestep", where)
+        elif known == "TIME":
+            header.time = float(rows[0])
+        elif known == "NUMBER OF ATOMS":
+            header.n_atoms = whole_number(rows[0], "the number of atoms", where)
+        elif known == "UNITS":
+            header.set_units(rows[0].strip(), where)
+        else:
+            header.set_box(name.split()[2:], [row.split() for row in rows])
+    except (ValueError, IndexError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{where}: ITEM: {name}: {rows}, expected numbers") from error

@@ -54,6 +54,8 @@ class TrajectoryFile:
         Makes times of steps, for files without times.
     stride
         Every how many frames to take one.
+    one_run
+        Refuse frames that are not of one run, in order: steps must rise.
 
     Examples
     --------
@@ -72,6 +74,7 @@ class TrajectoryFile:
         type_names: Mapping[int, str] | None = None,
         timestep_fs: float | None = None,
         stride: int = 1,
+        one_run: bool = True,
     ) -> None:
         if stride < 1:
             raise InputError(f"stride: {stride}, expected 1 or more")
@@ -81,6 +84,7 @@ class TrajectoryFile:
         self.type_names = type_names
         self.timestep_fs = timestep_fs
         self.stride = stride
+        self.one_run = one_run
         # the file ended within a frame, which was left out; known after the last frame
         self.incomplete_frame = False
 
@@ -99,7 +103,7 @@ class TrajectoryFile:
                 if raw is None:
                     self.incomplete_frame = True
                     break
-                if last is not None and raw.step <= last:
+                if self.one_run and last is not None and raw.step <= last:
                     raise InputError(
                         f"{self.path}: step {raw.step} follows step {last}; it seems to hold two "
                         "runs, or a run that was resumed without cutting the file"

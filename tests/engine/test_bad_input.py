@@ -229,7 +229,7 @@ def test_damaged_numbers(record: str, value: str, expected: str, work: Path) -> 
 @pytest.mark.parametrize("value", ["5.0garbage", "-5.0", "nan"])
 def test_damaged_cutoff_without_lammps(value: str, work: Path) -> None:
     damage(embedded_model("zif4-nequip-s"), work / "x.pth", {"extra/r_max": value.encode()})
-    with pytest.raises(InputError, match=f"records r_max as '{value}', expected a positive number"):
+    with pytest.raises(InputError, match=f"r_max is '{value}', expected a positive number"):
         read_model_file(work / "x.pth")
 
 

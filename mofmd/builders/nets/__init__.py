@@ -1,0 +1,1 @@
+"""Nets of frameworks: barycentric placement, symmetry, and the fcu net's relatives."""

@@ -1,0 +1,1 @@
+"""Clusters: surroundings of atoms, cut out of a framework as neutral molecules."""

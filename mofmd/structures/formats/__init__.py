@@ -1,0 +1,1 @@
+"""Formats of structure files, one module each."""
