@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 # and no other package pulls a CUDA build of gigabytes. Another build: make env TORCH=torch==2.9.1
 TORCH ?= torch==2.13.0
 TEST_WORKERS ?= 2
-PLUGIN_SOURCES := $(wildcard mofmd/plugin/*)
+PLUGIN_SOURCES := $(shell find mofmd/plugin -type f)
+CPP_FILES := $(shell find mofmd/plugin tests/cpp -name '*.cpp' -o -name '*.h')
 
 .PHONY: env demo test test-long lint format bench sanitize clean
 
@@ -45,12 +46,12 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run --Werror mofmd/plugin/*.cpp mofmd/plugin/*.h
+	$(BIN)/clang-format --dry-run --Werror $(CPP_FILES)
 
 format: $(VENV)/.installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/clang-format -i mofmd/plugin/*.cpp mofmd/plugin/*.h
+	$(BIN)/clang-format -i $(CPP_FILES)
 
 bench: env
 	$(BIN)/python benchmarks/step_against_model.py --output build/step_against_model.json

@@ -269,7 +269,7 @@ def model_with_a_cutoff(text: str) -> None:
 
 
 case("cutoff that is no number", with_option("--model", "my.pth"),
-     "my.pth: r_max is '6.0garbage', expected a number; deploy it again",
+     "my.pth: r_max is '6.0garbage', expected a positive number; deploy it again",
      lambda: model_with_a_cutoff("6.0garbage"))  # fmt: skip
 case("species that the model lacks", with_option("--structure", "uio-66"),
      "model: zif4-allegro-s.mofmd.pth lacks O, Zr: it knows C, H, N, Zn; take a model")  # fmt: skip

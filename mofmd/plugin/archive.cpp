@@ -1,11 +1,11 @@
 #include "archive.h"
 
-#include "model.h"
+#include "json_strings.h"
+#include "model_error.h"
 
 #include <caffe2/serialize/inline_container.h>
 
 #include <algorithm>
-#include <cctype>
 #include <fstream>
 
 namespace mofmd {
@@ -17,51 +17,6 @@ namespace {
     return text.size() >= end.size() &&
            text.compare(text.size() - end.size(), end.size(), end) == 0;
   }
-
-  // Reads one JSON object whose members are all strings, which is what AOTInductor writes; members
-  // of another type are skipped.
-  class FlatJson {
-  public:
-    explicit FlatJson(const std::string &text) : text_(text) {}
-
-    std::map<std::string, std::string> read()
-    {
-      std::map<std::string, std::string> members;
-      while (seek_string()) {
-        std::string key = string();
-        while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
-        if (at_ >= text_.size() || text_[at_] != ':') continue;
-        ++at_;
-        while (at_ < text_.size() && std::isspace(static_cast<unsigned char>(text_[at_]))) ++at_;
-        if (at_ < text_.size() && text_[at_] == '"') members[key] = string();
-      }
-      return members;
-    }
-
-  private:
-    const std::string &text_;
-    std::size_t at_ = 0;
-
-    bool seek_string()
-    {
-      at_ = text_.find('"', at_);
-      return at_ != std::string::npos;
-    }
-
-    std::string string()
-    {
-      std::string value;
-      for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) {
-        if (text_[at_] == '\\' && at_ + 1 < text_.size()) {
-          ++at_;
-          value += text_[at_] == 'n' ? '\n' : text_[at_];
-        } else
-          value += text_[at_];
-      }
-      if (at_ < text_.size()) ++at_;
-      return value;
-    }
-  };
 
 }    // namespace
 
@@ -79,8 +34,11 @@ Archive::Archive(const std::string &path) : path_(path)
       if (name.compare(0, 6, "extra/") == 0)
         metadata_[name.substr(6)] = text(name);
       else if (name.find("aotinductor/") != std::string::npos && ends_with(name, "_metadata.json"))
-        metadata_.merge(FlatJson(text(name)).read());
+        metadata_.merge(json_strings(text(name)));
     }
+  } catch (const std::invalid_argument &error) {
+    throw ModelError("the metadata of the model file '" + path + "' are damaged (no JSON: " +
+                     error.what() + "): copy it again from its source, or deploy it again");
   } catch (const std::exception &) {
     throw ModelError("the model file '" + path +
                      "' is truncated, corrupt or not a model file (it is no archive as "

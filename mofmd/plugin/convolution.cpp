@@ -5,7 +5,7 @@
 #include "convolution_gpu.h"
 #include "convolution_kernel.h"
 #include "convolution_source.h"
-#include "model.h"
+#include "model_error.h"
 
 #include <c10/core/DeviceGuard.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace mofmd {
@@ -28,41 +29,11 @@ namespace {
     if (!holds) throw ModelError("mofmd::convolve: " + what);
   }
 
-  std::vector<ConvolutionPath> read_paths(at::IntArrayRef fields)
-  {
-    constexpr int n = ConvolutionPath::num_fields;
-    require(fields.size() % n == 0, "paths have " + std::to_string(n) + " numbers each");
-    std::vector<ConvolutionPath> paths;
-    for (std::size_t k = 0; k < fields.size(); k += n)
-      paths.push_back({fields[k], fields[k + 1], fields[k + 2], fields[k + 3], fields[k + 4],
-                       fields[k + 5], fields[k + 6], fields[k + 7]});
-    return paths;
-  }
-
-  std::int64_t num_couplings(const std::vector<ConvolutionPath> &paths)
-  {
-    std::int64_t number = 0;
-    for (const ConvolutionPath &p : paths) number += p.d1 * p.d2 * p.d3;
-    return number;
-  }
-
-  ConvolutionShape shape_of(at::IntArrayRef paths, std::int64_t x_width, std::int64_t y_width,
-                            std::int64_t w_width, std::int64_t out_width)
-  {
-    ConvolutionShape shape;
-    shape.paths = read_paths(paths);
-    shape.x_width = x_width;
-    shape.y_width = y_width;
-    shape.w_width = w_width;
-    shape.out_width = out_width;
-    return shape;
-  }
-
-  // Nothing of a file is trusted: a wrong number here would be a read outside of a table.
-  void check(const torch::Tensor &x, const torch::Tensor &y, const torch::Tensor &w,
-             const torch::Tensor &centres, const torch::Tensor &neighbours,
-             const torch::Tensor &couplings, const std::vector<ConvolutionPath> &paths,
-             std::int64_t out_width)
+  // What a call of the operator is about, checked. Indices are checked where they are used.
+  ConvolutionShape shape_of(const torch::Tensor &x, const torch::Tensor &y, const torch::Tensor &w,
+                            const torch::Tensor &centres, const torch::Tensor &neighbours,
+                            const torch::Tensor &couplings, at::IntArrayRef paths,
+                            std::int64_t out_width)
   {
     require(x.dim() == 2 && y.dim() == 2 && w.dim() == 2 && couplings.dim() == 1,
             "takes tables with a row per atom or per edge");
@@ -73,14 +44,22 @@ namespace {
             "takes as many centres, neighbours, harmonics and weights as there are edges");
     require(centres.scalar_type() == torch::kLong && neighbours.scalar_type() == torch::kLong,
             "takes 64-bit indices");
-    for (const ConvolutionPath &p : paths) {
-      require(std::min({p.x, p.y, p.out, p.w}) >= 0 && std::min({p.d1, p.d2, p.d3, p.channels}) > 0,
-              "a path has no size");
-      require(p.x + p.channels * p.d1 <= x.size(1) && p.y + p.d2 <= y.size(1) &&
-                  p.w + p.channels <= w.size(1) && p.out + p.channels * p.d3 <= out_width,
-              "a path leads out of the tables");
-    }
-    require(num_couplings(paths) == couplings.size(0), "wrong number of couplings");
+    for (const torch::Tensor *const other : {&y, &w, &centres, &neighbours, &couplings})
+      require(other->device() == x.device(), "takes tables of the same device");
+    return {paths.data(), paths.size(), x.size(1),        y.size(1),
+            w.size(1),    out_width,    couplings.size(0)};
+  }
+
+  // The same of a call of its derivative.
+  ConvolutionShape shape_of_backward(const torch::Tensor &gradient, const torch::Tensor &x,
+                                     const torch::Tensor &y, const torch::Tensor &w,
+                                     const torch::Tensor &centres, const torch::Tensor &neighbours,
+                                     const torch::Tensor &couplings, at::IntArrayRef paths)
+  {
+    require(gradient.dim() == 2 && x.dim() == 2 && gradient.size(0) == x.size(0) &&
+                gradient.device() == x.device(),
+            "takes gradients with a row per atom");
+    return shape_of(x, y, w, centres, neighbours, couplings, paths, gradient.size(1));
   }
 
   // ---- on CPUs
@@ -97,13 +76,13 @@ namespace {
 
   // What the kernel takes, and what keeps it alive.
   struct KernelArguments {
-    ConvolutionShape shape;
-    torch::Tensor x, y, w, centres, neighbours, couplings;
+    const ConvolutionShape shape;
+    const torch::Tensor x, y, w, centres, neighbours, couplings;
 
-    KernelArguments(const torch::Tensor &x_, const torch::Tensor &y_, const torch::Tensor &w_,
-                    const torch::Tensor &centres_, const torch::Tensor &neighbours_,
-                    const torch::Tensor &couplings_, at::IntArrayRef path_fields,
-                    std::int64_t out_width) :
+    KernelArguments(ConvolutionShape shape_, const torch::Tensor &x_, const torch::Tensor &y_,
+                    const torch::Tensor &w_, const torch::Tensor &centres_,
+                    const torch::Tensor &neighbours_, const torch::Tensor &couplings_) :
+        shape(std::move(shape_)),
         x(x_.contiguous()),
         y(y_.contiguous()),
         w(w_.contiguous()),
@@ -111,15 +90,15 @@ namespace {
         neighbours(neighbours_.contiguous()),
         couplings(couplings_.to(torch::kDouble).contiguous())
     {
-      shape = shape_of(path_fields, x.size(1), y.size(1), w.size(1), out_width);
-      check(x, y, w, centres, neighbours, couplings, shape.paths, out_width);
       check_indices(centres, x.size(0));
       check_indices(neighbours, x.size(0));
-      shape.num_nodes = x.size(0);
-      shape.num_edges = centres.size(0);
-      shape.couplings = couplings.const_data_ptr<double>();
-      shape.centres = centres.const_data_ptr<std::int64_t>();
-      shape.neighbours = neighbours.const_data_ptr<std::int64_t>();
+    }
+
+    const double *c() const { return couplings.const_data_ptr<double>(); }
+    ConvolutionGraph graph() const
+    {
+      return {x.size(0), centres.size(0), centres.const_data_ptr<std::int64_t>(),
+              neighbours.const_data_ptr<std::int64_t>()};
     }
   };
 
@@ -128,11 +107,13 @@ namespace {
                              const torch::Tensor &couplings, at::IntArrayRef paths,
                              std::int64_t out_width)
   {
-    const KernelArguments a(x, y, w, centres, neighbours, couplings, paths, out_width);
+    const KernelArguments a(shape_of(x, y, w, centres, neighbours, couplings, paths, out_width), x,
+                            y, w, centres, neighbours, couplings);
     torch::Tensor out = torch::zeros({x.size(0), out_width}, x.options());
     AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mofmd::convolve", [&] {
-      convolve(a.shape, a.x.const_data_ptr<scalar_t>(), a.y.const_data_ptr<scalar_t>(),
-               a.w.const_data_ptr<scalar_t>(), out.data_ptr<scalar_t>());
+      convolve(a.shape, a.c(), a.graph(), a.x.const_data_ptr<scalar_t>(),
+               a.y.const_data_ptr<scalar_t>(), a.w.const_data_ptr<scalar_t>(),
+               out.data_ptr<scalar_t>());
     });
     return out;
   }
@@ -142,13 +123,14 @@ namespace {
                                   const torch::Tensor &centres, const torch::Tensor &neighbours,
                                   const torch::Tensor &couplings, at::IntArrayRef paths)
   {
-    const KernelArguments a(x, y, w, centres, neighbours, couplings, paths, gradient.size(1));
+    const KernelArguments a(
+        shape_of_backward(gradient, x, y, w, centres, neighbours, couplings, paths), x, y, w,
+        centres, neighbours, couplings);
     const torch::Tensor out_gradient = gradient.to(x.scalar_type()).contiguous();
-    require(out_gradient.size(0) == x.size(0), "takes gradients with a row per atom");
     Gradients result{torch::zeros_like(a.x), torch::empty_like(a.y), torch::empty_like(a.w)};
     if (!a.shape.uses_all_weights()) std::get<2>(result).zero_();
     AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "mofmd::convolve_backward", [&] {
-      convolve_backward(a.shape, out_gradient.const_data_ptr<scalar_t>(),
+      convolve_backward(a.shape, a.c(), a.graph(), out_gradient.const_data_ptr<scalar_t>(),
                         a.x.const_data_ptr<scalar_t>(), a.y.const_data_ptr<scalar_t>(),
                         a.w.const_data_ptr<scalar_t>(),
                         std::get<0>(result).template data_ptr<scalar_t>(),
@@ -192,12 +174,12 @@ namespace {
   torch::Tensor convolve_composed(const torch::Tensor &x, const torch::Tensor &y,
                                   const torch::Tensor &w, const torch::Tensor &centres,
                                   const torch::Tensor &neighbours, const torch::Tensor &couplings,
-                                  at::IntArrayRef path_fields, std::int64_t out_width)
+                                  at::IntArrayRef paths, std::int64_t out_width)
   {
-    const std::vector<ConvolutionPath> paths = read_paths(path_fields);
-    check(x, y, w, centres, neighbours, couplings, paths, out_width);
+    const ConvolutionShape shape =
+        shape_of(x, y, w, centres, neighbours, couplings, paths, out_width);
     torch::Tensor out = torch::zeros({x.size(0), out_width}, x.options());
-    for_parts(x, centres, couplings, paths,
+    for_parts(x, centres, couplings, shape.paths,
               [&](std::int64_t first, std::int64_t count, const ConvolutionPath &p,
                   const torch::Tensor &c) {
                 const torch::Tensor wx =
@@ -215,14 +197,14 @@ namespace {
                                        const torch::Tensor &y, const torch::Tensor &w,
                                        const torch::Tensor &centres,
                                        const torch::Tensor &neighbours,
-                                       const torch::Tensor &couplings, at::IntArrayRef path_fields)
+                                       const torch::Tensor &couplings, at::IntArrayRef paths)
   {
-    const std::vector<ConvolutionPath> paths = read_paths(path_fields);
-    check(x, y, w, centres, neighbours, couplings, paths, gradient.size(1));
+    const ConvolutionShape shape =
+        shape_of_backward(gradient, x, y, w, centres, neighbours, couplings, paths);
     torch::Tensor x_gradient = torch::zeros_like(x), y_gradient = torch::zeros_like(y),
                   w_gradient = torch::zeros_like(w);
     for_parts(
-        x, centres, couplings, paths,
+        x, centres, couplings, shape.paths,
         [&](std::int64_t first, std::int64_t count, const ConvolutionPath &p,
             const torch::Tensor &c) {
           const torch::Tensor senders = neighbours.narrow(0, first, count);
@@ -255,8 +237,8 @@ namespace {
                              std::int64_t out_width)
   {
     const c10::DeviceGuard guard(x.device());
-    const ConvolutionShape shape = shape_of(paths, x.size(1), y.size(1), w.size(1), out_width);
-    check(x, y, w, centres, neighbours, couplings, shape.paths, out_width);
+    const ConvolutionShape shape =
+        shape_of(x, y, w, centres, neighbours, couplings, paths, out_width);
     const GpuConvolution *const kernels = gpu_convolution(shape, couplings, x.scalar_type());
     if (!kernels)
       return convolve_composed(x, y, w, centres, neighbours, couplings, paths, out_width);
@@ -271,13 +253,11 @@ namespace {
   {
     const c10::DeviceGuard guard(x.device());
     const ConvolutionShape shape =
-        shape_of(paths, x.size(1), y.size(1), w.size(1), gradient.size(1));
-    check(x, y, w, centres, neighbours, couplings, shape.paths, gradient.size(1));
+        shape_of_backward(gradient, x, y, w, centres, neighbours, couplings, paths);
     const GpuConvolution *const kernels = gpu_convolution(shape, couplings, x.scalar_type());
     if (!kernels)
       return convolve_backward_composed(gradient, x, y, w, centres, neighbours, couplings, paths);
     const torch::Tensor out_gradient = gradient.to(x.scalar_type()).contiguous();
-    require(out_gradient.size(0) == x.size(0), "takes gradients with a row per atom");
     return kernels->backward(out_gradient, x.contiguous(), y.contiguous(), w.contiguous(),
                              centres.contiguous(), neighbours.contiguous());
   }
@@ -288,10 +268,9 @@ namespace {
   {
     require(widths.size() == 4, "takes the widths of x, y, w and out");
     const torch::Tensor on_host = couplings.to(torch::kCPU, torch::kDouble).contiguous();
-    ConvolutionShape shape = shape_of(paths, widths[0], widths[1], widths[2], widths[3]);
-    require(num_couplings(shape.paths) == on_host.numel(), "wrong number of couplings");
-    shape.couplings = on_host.const_data_ptr<double>();
-    return convolution_source(shape);
+    const ConvolutionShape shape(paths.data(), paths.size(), widths[0], widths[1], widths[2],
+                                 widths[3], on_host.numel());
+    return convolution_source(shape, on_host.const_data_ptr<double>());
   }
 
   // ---- derivatives

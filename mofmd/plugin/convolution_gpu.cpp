@@ -1,15 +1,10 @@
 #include "convolution_gpu.h"
 
 #include "convolution_source.h"
-
-#include <c10/core/DeviceGuard.h>
-#include <c10/util/Exception.h>
+#include "made_once.h"
 
 #include <algorithm>
-#include <map>
 #include <memory>
-#include <mutex>
-#include <utility>
 #include <vector>
 
 namespace mofmd {
@@ -27,12 +22,13 @@ namespace {
 
 }    // namespace
 
-GpuConvolution::GpuConvolution(const ConvolutionShape &shape, const std::string &source,
+GpuConvolution::GpuConvolution(const ConvolutionShape &shape, const GpuProgram &program,
                                torch::Device device) :
-    program_(source, device),
+    forward_(program.kernel("forward")),
+    backward_(program.kernel("backward")),
     out_width_(shape.out_width),
     team_size_(team_size(shape)),
-    channel_blocks_((most_channels(shape) + team_size_ - 1) / team_size_),
+    channel_blocks_((shape.most_channels() + team_size_ - 1) / team_size_),
     num_processors_(num_multiprocessors(device)),
     uses_all_weights_(shape.uses_all_weights())
 {
@@ -65,7 +61,7 @@ torch::Tensor GpuConvolution::forward(const torch::Tensor &x, const torch::Tenso
   Work work = divide(num_edges, channel_blocks_);
   void *arguments[] = {&tables[0], &tables[1], &tables[2], &tables[3],      &ends[0],
                        &ends[1],   &num_nodes, &num_edges, &work.edges_each};
-  program_.launch("forward", work.grid, arguments);
+  forward_.launch(work.grid, arguments);
   return out;
 }
 
@@ -86,25 +82,21 @@ GpuConvolution::backward(const torch::Tensor &gradient, const torch::Tensor &x,
   void *arguments[] = {&tables[0], &tables[1], &tables[2], &tables[3],
                        &tables[4], &tables[5], &tables[6], &ends[0],
                        &ends[1],   &num_nodes, &num_edges, &work.edges_each};
-  program_.launch("backward", work.grid, arguments);
+  backward_.launch(work.grid, arguments);
   return {of_x, of_y, of_w};
 }
 
-const GpuConvolution *gpu_convolution(ConvolutionShape shape, const torch::Tensor &couplings,
+const GpuConvolution *gpu_convolution(const ConvolutionShape &shape, const torch::Tensor &couplings,
                                       torch::ScalarType type)
 {
   // Layers of a model are known by where their couplings lie, which is kept so that nothing else
   // comes to lie there; equal layers share a program.
   struct Layer {
     torch::Tensor couplings;
-    const GpuConvolution *kernels;
+    std::unique_ptr<GpuConvolution> kernels;
   };
   using Key = std::vector<std::int64_t>;
-  static auto &layers = *new std::map<Key, Layer>;
-  static auto &programs =
-      *new std::map<std::pair<std::string, int>, std::unique_ptr<GpuConvolution>>;
-  static std::mutex mutex;    // torch may run the backward pass in a thread of its own
-  const std::lock_guard<std::mutex> lock(mutex);
+  static auto &layers = *new MadeOnce<Key, Layer>;
 
   const torch::Device device = couplings.device();
   Key key{reinterpret_cast<std::intptr_t>(couplings.const_data_ptr()),
@@ -116,25 +108,18 @@ const GpuConvolution *gpu_convolution(ConvolutionShape shape, const torch::Tenso
           shape.out_width};
   for (const ConvolutionPath &p : shape.paths)
     key.insert(key.end(), {p.x, p.d1, p.y, p.d2, p.out, p.d3, p.w, p.channels});
-  const auto found = layers.find(key);
-  if (found != layers.end()) return found->second.kernels;
-
-  const torch::Tensor on_host = couplings.to(torch::kCPU, torch::kDouble).contiguous();
-  shape.couplings = on_host.const_data_ptr<double>();
-  const std::string source =
-      device_functions(type == torch::kDouble, team_size(shape)) + convolution_source(shape);
-  auto &program = programs[{source, device.index()}];
-  if (!program) {
-    try {
-      program = std::make_unique<GpuConvolution>(shape, source, device);
-    } catch (const std::runtime_error &error) {
-      TORCH_WARN_ONCE("mofmd: convolutions are done by torch's own operators, which is slower and "
-                      "takes more memory: ",
-                      error.what());
-    }
-  }
-  layers[key] = {couplings, program.get()};
-  return program.get();
+  const Layer &layer = layers.get(key, [&]() -> Layer {
+    const torch::Tensor on_host = couplings.to(torch::kCPU, torch::kDouble).contiguous();
+    const GpuProgram *const program =
+        gpu_program(device_functions(type == torch::kDouble, team_size(shape)) +
+                        convolution_source(shape, on_host.const_data_ptr<double>()),
+                    device,
+                    "convolutions are done by torch's own operators, which is slower and takes "
+                    "more memory");
+    if (!program) return {couplings, nullptr};
+    return {couplings, std::make_unique<GpuConvolution>(shape, *program, device)};
+  });
+  return layer.kernels.get();
 }
 
 }    // namespace mofmd

@@ -3,19 +3,19 @@
 #ifndef MOFMD_CONVOLUTION_GPU_H
 #define MOFMD_CONVOLUTION_GPU_H
 
-#include "convolution_kernel.h"
+#include "convolution_shape.h"
 #include "gpu_program.h"
 
 #include <torch/types.h>
 
-#include <string>
 #include <tuple>
 
 namespace mofmd {
 
 class GpuConvolution {
 public:
-  GpuConvolution(const ConvolutionShape &shape, const std::string &source, torch::Device device);
+  // `program` is that of convolution_source(shape).
+  GpuConvolution(const ConvolutionShape &shape, const GpuProgram &program, torch::Device device);
 
   // All tables are contiguous: x (nodes, x_width), y (edges, y_width), w (edges, w_width).
   torch::Tensor forward(const torch::Tensor &x, const torch::Tensor &y, const torch::Tensor &w,
@@ -28,21 +28,21 @@ public:
            const torch::Tensor &neighbours) const;
 
 private:
-  GpuProgram program_;
+  GpuKernel forward_, backward_;
   std::int64_t out_width_, team_size_, channel_blocks_;
   std::int64_t num_processors_;
   bool uses_all_weights_;
 
   struct Work {
-    GpuProgram::Grid grid;
+    GpuGrid grid;
     long long edges_each;
   };
   Work divide(std::int64_t num_edges, std::int64_t channel_blocks) const;
 };
 
-// The kernels for `shape`, of which paths and widths count, and `couplings` on the GPU, compiled at
-// the first call. nullptr where they cannot be: one warning says why.
-const GpuConvolution *gpu_convolution(ConvolutionShape shape, const torch::Tensor &couplings,
+// The kernels for a layer with these couplings, which are on the GPU; compiled at the first call.
+// nullptr where they cannot be: one warning says why.
+const GpuConvolution *gpu_convolution(const ConvolutionShape &shape, const torch::Tensor &couplings,
                                       torch::ScalarType type);
 
 }    // namespace mofmd

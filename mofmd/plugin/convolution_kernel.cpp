@@ -112,9 +112,8 @@ namespace {
     Lists<Term<T>> of_y;         // factors with this m2
     std::int64_t num_factors = 0, largest_channels = 0;
 
-    explicit Plan(const ConvolutionShape &shape)
+    Plan(const ConvolutionShape &shape, const double *couplings)
     {
-      const double *couplings = shape.couplings;
       std::vector<std::vector<Term<T>>> of_each_y(shape.y_width);
       for (const ConvolutionPath &path : shape.paths) {
         std::vector<std::vector<Link>> of_m1(path.d1), of_m3(path.d3);
@@ -170,6 +169,7 @@ namespace {
 
   template <typename T> struct Job {
     const ConvolutionShape &shape;
+    const ConvolutionGraph &graph;
     const Plan<T> &plan;
     const Lists<std::int64_t> &edges;
     const T *x, *out_gradient;    // packed
@@ -316,8 +316,8 @@ namespace {
   {
     constexpr bool of_edges = work != Work::backward_of_nodes;
     constexpr bool of_nodes = work != Work::backward_of_edges;
-    const std::int64_t neighbour = job.shape.neighbours[edge] * job.plan.x.width;
-    const std::int64_t centre = job.shape.centres[edge] * job.plan.out.width;
+    const std::int64_t neighbour = job.graph.neighbours[edge] * job.plan.x.width;
+    const std::int64_t centre = job.graph.centres[edge] * job.plan.out.width;
     for (const PlannedPath<T> &path : job.plan.paths) {
       const T *const w = weights(job, path, edge, space);
       const std::int64_t stride = round_up<T>(path.channels);
@@ -388,34 +388,45 @@ namespace {
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
       function = do_rows_avx2<T, work>;
 #endif
-    at::parallel_for(0, job.shape.num_nodes, rows_per_task,
+    at::parallel_for(0, job.graph.num_nodes, rows_per_task,
                      [&](std::int64_t begin, std::int64_t end) { function(job, begin, end); });
   }
 
 }    // namespace
 
-template <typename T>
-void convolve(const ConvolutionShape &shape, const T *x, const T *y, const T *w, T *out)
+template <typename T> void convolve(const ConvolutionShape &shape, const double *couplings,
+                                    const ConvolutionGraph &graph, const T *x, const T *y,
+                                    const T *w, T *out)
 {
-  const Plan<T> plan(shape);
-  const auto edges = edges_of(shape.centres, shape.num_edges, shape.num_nodes);
-  const std::vector<T> packed_x = plan.x.pack(x, shape.num_nodes, shape.x_width);
+  const Plan<T> plan(shape, couplings);
+  const auto edges = edges_of(graph.centres, graph.num_edges, graph.num_nodes);
+  const std::vector<T> packed_x = plan.x.pack(x, graph.num_nodes, shape.x_width);
   for_rows<T, Work::forward>(
-      {shape, plan, edges, packed_x.data(), nullptr, y, w, out, nullptr, nullptr, nullptr});
+      {shape, graph, plan, edges, packed_x.data(), nullptr, y, w, out, nullptr, nullptr, nullptr});
 }
 
-template <typename T> void convolve_backward(const ConvolutionShape &shape, const T *out_gradient,
+template <typename T> void convolve_backward(const ConvolutionShape &shape, const double *couplings,
+                                             const ConvolutionGraph &graph, const T *out_gradient,
                                              const T *x, const T *y, const T *w, T *x_gradient,
                                              T *y_gradient, T *w_gradient)
 {
-  const Plan<T> plan(shape);
-  const auto edges = edges_of(shape.centres, shape.num_edges, shape.num_nodes);
-  const std::vector<T> packed_x = plan.x.pack(x, shape.num_nodes, shape.x_width);
-  const std::vector<T> packed_out = plan.out.pack(out_gradient, shape.num_nodes, shape.out_width);
-  std::vector<T> packed_gradient(shape.num_nodes * plan.x.width);
+  const Plan<T> plan(shape, couplings);
+  const auto edges = edges_of(graph.centres, graph.num_edges, graph.num_nodes);
+  const std::vector<T> packed_x = plan.x.pack(x, graph.num_nodes, shape.x_width);
+  const std::vector<T> packed_out = plan.out.pack(out_gradient, graph.num_nodes, shape.out_width);
+  std::vector<T> packed_gradient(graph.num_nodes * plan.x.width);
   const auto job = [&](const Lists<std::int64_t> &in_order) {
-    return Job<T>{shape,     plan, in_order, packed_x.data(),        packed_out.data(),
-                  y,         w,    nullptr,  packed_gradient.data(), y_gradient,
+    return Job<T>{shape,
+                  graph,
+                  plan,
+                  in_order,
+                  packed_x.data(),
+                  packed_out.data(),
+                  y,
+                  w,
+                  nullptr,
+                  packed_gradient.data(),
+                  y_gradient,
                   w_gradient};
   };
   if (at::get_num_threads() == 1) {
@@ -424,22 +435,24 @@ template <typename T> void convolve_backward(const ConvolutionShape &shape, cons
     // Each row of x's gradient has one thread that adds to it.
     for_rows<T, Work::backward_of_edges>(job(edges));
     for_rows<T, Work::backward_of_nodes>(
-        job(edges_of(shape.neighbours, shape.num_edges, shape.num_nodes)));
+        job(edges_of(graph.neighbours, graph.num_edges, graph.num_nodes)));
   }
-  at::parallel_for(0, shape.num_nodes, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
+  at::parallel_for(0, graph.num_nodes, rows_per_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row)
       plan.x.unpack_row(packed_gradient.data() + row * plan.x.width,
                         x_gradient + row * shape.x_width);
   });
 }
 
-template void convolve(const ConvolutionShape &, const float *, const float *, const float *,
-                       float *);
-template void convolve(const ConvolutionShape &, const double *, const double *, const double *,
-                       double *);
-template void convolve_backward(const ConvolutionShape &, const float *, const float *,
-                                const float *, const float *, float *, float *, float *);
-template void convolve_backward(const ConvolutionShape &, const double *, const double *,
-                                const double *, const double *, double *, double *, double *);
+template void convolve(const ConvolutionShape &, const double *, const ConvolutionGraph &,
+                       const float *, const float *, const float *, float *);
+template void convolve(const ConvolutionShape &, const double *, const ConvolutionGraph &,
+                       const double *, const double *, const double *, double *);
+template void convolve_backward(const ConvolutionShape &, const double *, const ConvolutionGraph &,
+                                const float *, const float *, const float *, const float *, float *,
+                                float *, float *);
+template void convolve_backward(const ConvolutionShape &, const double *, const ConvolutionGraph &,
+                                const double *, const double *, const double *, const double *,
+                                double *, double *, double *);
 
 }    // namespace mofmd

@@ -2,8 +2,9 @@
 
 #include "convolution_source.h"
 
+#include "numbers.h"
+
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <set>
 #include <utility>
@@ -21,9 +22,7 @@ namespace {
 
   std::string text_of(double number)
   {
-    char text[40];
-    std::snprintf(text, sizeof text, "real(%.17g)", number);
-    return text;
+    return "real(" + to_text(number) + ")";
   }
 
   // A nonzero coupling of a path.
@@ -64,9 +63,9 @@ namespace {
 
   class Kernels {
   public:
-    explicit Kernels(const ConvolutionShape &shape) : shape_(shape)
+    Kernels(const ConvolutionShape &shape, const double *couplings) : shape_(shape)
     {
-      const double *value = shape.couplings;
+      const double *value = couplings;
       std::int64_t number = 0;
       for (const ConvolutionPath &path : shape.paths) {
         WrittenPath written{path, number++, {}};
@@ -209,7 +208,7 @@ namespace {
       line("for (long long e = first; e < past; ++e) {\nconst long long centre = centres[e];");
       read_edge();
       for (const std::int64_t m : used_y_) line("real dy" + text_of(m) + " = 0;");
-      line("for (long long u = lane(); u < " + text_of(most_channels(shape_)) + "; u += TEAM) {");
+      line("for (long long u = lane(); u < " + text_of(shape_.most_channels()) + "; u += TEAM) {");
       for (const auto &[channels, group] : groups_) {
         line("if (u < " + text_of(channels) + ") {");
         read_features(group);
@@ -270,23 +269,16 @@ namespace {
 
 }    // namespace
 
-std::int64_t most_channels(const ConvolutionShape &shape)
-{
-  std::int64_t channels = 1;
-  for (const ConvolutionPath &path : shape.paths) channels = std::max(channels, path.channels);
-  return channels;
-}
-
 std::int64_t team_size(const ConvolutionShape &shape)
 {
   std::int64_t size = 1;
-  while (size < std::min(most_channels(shape), threads_of_a_warp)) size *= 2;
+  while (size < std::min(shape.most_channels(), threads_of_a_warp)) size *= 2;
   return size;
 }
 
-std::string convolution_source(const ConvolutionShape &shape)
+std::string convolution_source(const ConvolutionShape &shape, const double *couplings)
 {
-  return Kernels(shape).write();
+  return Kernels(shape, couplings).write();
 }
 
 }    // namespace mofmd

@@ -5,7 +5,7 @@
 #ifndef MOFMD_CONVOLUTION_SOURCE_H
 #define MOFMD_CONVOLUTION_SOURCE_H
 
-#include "convolution_kernel.h"
+#include "convolution_shape.h"
 
 #include <string>
 
@@ -15,14 +15,11 @@ namespace mofmd {
 // messages to a centre stay in registers until the centre changes, so that edges in the order of
 // their centres are fast, and edges in any order right. What they need of a device is in
 // `device_functions` (gpu_program.h); with functions of the same names the text is C++ for any
-// processor.
-std::string convolution_source(const ConvolutionShape &shape);
+// processor. `couplings`: C of every path, one after the other.
+std::string convolution_source(const ConvolutionShape &shape, const double *couplings);
 
 // Threads of a team: a power of two, as many as there are channels, and no more than a warp has.
 std::int64_t team_size(const ConvolutionShape &shape);
-
-// The largest number of channels of a path.
-std::int64_t most_channels(const ConvolutionShape &shape);
 
 }    // namespace mofmd
 

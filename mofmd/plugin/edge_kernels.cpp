@@ -1,13 +1,12 @@
 #include "edge_kernels.h"
 
 #include "gpu_program.h"
+#include "made_once.h"
 
 #include <c10/core/DeviceGuard.h>
-#include <c10/util/Exception.h>
 #include <torch/library.h>
 
-#include <map>
-#include <memory>
+#include <optional>
 #include <utility>
 
 namespace mofmd {
@@ -83,26 +82,28 @@ KERNEL sum_edges(const real *g, const double *vectors, const long long *index,
 }
 )";
 
-  // nullptr where there are none: one warning says why.
-  const GpuProgram *program(torch::Device device, torch::ScalarType type)
+  struct EdgeKernels {
+    GpuKernel find_near, take_edges, sum_edges;
+  };
+
+  // nullptr where torch's operators do their work.
+  const EdgeKernels *edge_kernels(torch::Device device, torch::ScalarType type)
   {
     if (!device.is_cuda()) return nullptr;
-    static auto &programs =
-        *new std::map<std::pair<int, torch::ScalarType>, std::unique_ptr<GpuProgram>>;
-    const auto [found, is_new] = programs.try_emplace({device.index(), type});
-    if (!is_new) return found->second.get();
-    try {
-      found->second = std::make_unique<GpuProgram>(
-          device_functions(type == torch::kDouble, /*team_size=*/1) + edge_kernels_source(),
-          device);
-    } catch (const std::runtime_error &error) {
-      TORCH_WARN_ONCE("mofmd: graphs are made by torch's own operators, which is slower: ",
-                      error.what());
-    }
-    return found->second.get();
+    using Kernels = std::optional<EdgeKernels>;
+    static auto &kernels = *new MadeOnce<std::pair<int, torch::ScalarType>, Kernels>;
+    const Kernels &found = kernels.get({device.index(), type}, [&]() -> Kernels {
+      const GpuProgram *const program = gpu_program(
+          device_functions(type == torch::kDouble, /*team_size=*/1) + edge_kernels_source(), device,
+          "graphs are made by torch's own operators, which is slower");
+      if (!program) return std::nullopt;
+      return EdgeKernels{program->kernel("find_near"), program->kernel("take_edges"),
+                         program->kernel("sum_edges")};
+    });
+    return found ? &*found : nullptr;
   }
 
-  GpuProgram::Grid grid_for(std::int64_t threads)
+  GpuGrid grid_for(std::int64_t threads)
   {
     const std::int64_t blocks = (threads + threads_per_block - 1) / threads_per_block;
     return {static_cast<unsigned>(blocks), 1, static_cast<unsigned>(threads_per_block)};
@@ -129,7 +130,7 @@ std::string edge_kernels_source()
 
 torch::Tensor find_near(const PairTable &pairs)
 {
-  const GpuProgram *const gpu = program(pairs.positions.device(), torch::kDouble);
+  const EdgeKernels *const gpu = edge_kernels(pairs.positions.device(), torch::kDouble);
   if (!gpu) return separations(pairs).square().sum(1) < pairs.cutoff_sq;
   const c10::DeviceGuard guard(pairs.positions.device());
   long long num_pairs = pairs.cutoff_sq.size(0);
@@ -138,14 +139,14 @@ torch::Tensor find_near(const PairTable &pairs)
   const void *tables[] = {at(pairs.positions), at(pairs.centre_atoms), at(pairs.neighbor_atoms),
                           at(pairs.cutoff_sq), is_near.data_ptr()};
   void *arguments[] = {&tables[0], &tables[1], &tables[2], &tables[3], &tables[4], &num_pairs};
-  gpu->launch("find_near", grid_for(num_pairs), arguments);
+  gpu->find_near.launch(grid_for(num_pairs), arguments);
   return is_near;
 }
 
 EdgeArrays take_edges(const PairTable &pairs, const torch::Tensor &kept, const EdgePadding &padding)
 {
   long long num_pairs = pairs.cutoff_sq.size(0), num_edges = kept.size(0);
-  const GpuProgram *const gpu = program(kept.device(), torch::kDouble);
+  const EdgeKernels *const gpu = edge_kernels(kept.device(), torch::kDouble);
   if (!gpu) {
     const torch::Tensor is_padding = kept >= static_cast<std::int64_t>(num_pairs);
     const torch::Tensor pair = kept.masked_fill(is_padding, 0);
@@ -172,7 +173,7 @@ EdgeArrays take_edges(const PairTable &pairs, const torch::Tensor &kept, const E
   long long first_node = padding.first_node, num_nodes = padding.num_nodes;
   void *arguments[] = {&tables[0], &tables[1], &tables[2], &tables[3], &tables[4],  &tables[5],
                        &tables[6], &num_pairs, &num_edges, &padding_y, &first_node, &num_nodes};
-  gpu->launch("take_edges", grid_for(num_edges), arguments);
+  gpu->take_edges.launch(grid_for(num_edges), arguments);
   return edges;
 }
 
@@ -181,7 +182,7 @@ EdgeSums sum_edges(const torch::Tensor &gradients, const EdgeArrays &edges, std:
 {
   const auto reals = edges.vectors.options();
   EdgeSums sums{torch::zeros({num_nodes, 3}, reals), {}};
-  const GpuProgram *const gpu = program(gradients.device(), gradients.scalar_type());
+  const EdgeKernels *const gpu = edge_kernels(gradients.device(), gradients.scalar_type());
   if (!gpu) {
     torch::Tensor g = gradients.to(torch::kDouble);
     if (kept.defined()) g = g.masked_fill((kept >= num_pairs).unsqueeze(1), 0.0);
@@ -200,7 +201,7 @@ EdgeSums sum_edges(const torch::Tensor &gradients, const EdgeArrays &edges, std:
       at(g), at(vectors), at(index), at(kept), sums.forces.data_ptr(), sums.virial.data_ptr()};
   void *arguments[] = {&tables[0], &tables[1], &tables[2], &tables[3], &tables[4],
                        &tables[5], &pairs,     &num_edges, &edges_each};
-  gpu->launch("sum_edges", grid_for((num_edges + edges_each - 1) / edges_each), arguments);
+  gpu->sum_edges.launch(grid_for((num_edges + edges_each - 1) / edges_each), arguments);
   return sums;
 }
 

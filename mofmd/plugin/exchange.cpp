@@ -1,7 +1,7 @@
 // The torch operator mofmd::exchange, for TorchScript and AOTInductor alike.
 
 #include "exchange.h"
-#include "model.h"
+#include "model_error.h"
 
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/cuda.h>
@@ -41,7 +41,7 @@ public:
   // features (n_local, F) of the owned nodes -> (n_all, F)
   static torch::Tensor forward(const torch::Tensor &features, std::int64_t num_all)
   {
-    ExchangeOperator exchange(features, num_all);
+    ExchangeOperator exchange(features, features.size(0), num_all);
     if (current_scope) {
       ++current_scope->counters_.forward_calls;
       current_scope->counters_.rows += features.size(0);
@@ -59,7 +59,7 @@ public:
   // gradients (n_all, F) -> (n_local, F), those of ghosts added to their owners
   static torch::Tensor backward(const torch::Tensor &gradients, std::int64_t num_local)
   {
-    ExchangeOperator exchange(gradients, gradients.size(0));
+    ExchangeOperator exchange(gradients, num_local, gradients.size(0));
     if (!exchange.has_ranks()) return gradients.clone();
     const std::int64_t num_ghosts = gradients.size(0) - num_local;
     exchange.fill(to_host(gradients.detach().narrow(0, num_local, num_ghosts)),
@@ -77,16 +77,17 @@ private:
   AtomRows rows_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 
-  ExchangeOperator(const torch::Tensor &table, std::int64_t num_all)
+  ExchangeOperator(const torch::Tensor &table, std::int64_t num_local, std::int64_t num_all)
   {
     if (table.dim() != 2 || (table.scalar_type() != torch::kFloat && !is_double(table)))
       throw ModelError("mofmd::exchange takes a float32 or float64 table with a row per atom");
     if (!has_ranks()) {
-      if (table.size(0) != num_all)
+      if (num_local != num_all)
         throw ModelError("mofmd::exchange is called outside a run with ghost atoms as nodes");
       return;
     }
-    if (num_all != current_scope->nodes_.num_nodes)
+    const Nodes &nodes = current_scope->nodes_;
+    if (num_all != nodes.num_nodes || num_local != nodes.num_local_nodes)
       throw ModelError("mofmd::exchange is called with the wrong number of atoms");
     if (!table.is_cpu()) {    // what the model has under way there is not time of the exchange
       torch::cuda::synchronize(table.device().index());

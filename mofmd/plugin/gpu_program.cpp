@@ -1,10 +1,15 @@
 #include "gpu_program.h"
 
+#include "made_once.h"
+
 #include <c10/core/impl/VirtualGuardImpl.h>
+#include <c10/util/Exception.h>
 
 #include <dlfcn.h>
 
+#include <memory>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace mofmd {
@@ -103,18 +108,43 @@ GpuProgram::GpuProgram(const std::string &source, c10::Device device) : device_(
       "the GPU does not take a kernel");
 }
 
-void GpuProgram::launch(const char *kernel, const Grid &grid, void **arguments) const
+GpuKernel GpuProgram::kernel(const char *name) const
 {
-  static const auto get_function =
-      cuda_function<int (*)(void **, void *, const char *)>("cuModuleGetFunction");
+  void *function = nullptr;
+  check_driver(cuda_function<int (*)(void **, void *, const char *)>("cuModuleGetFunction")(
+                   &function, module_, name),
+               name);
+  return {name, function, device_};
+}
+
+void GpuKernel::launch(const GpuGrid &grid, void **arguments) const
+{
   using Launch = int (*)(void *, unsigned, unsigned, unsigned, unsigned, unsigned, unsigned,
                          unsigned, void *, void **, void **);
   static const auto launch_kernel = cuda_function<Launch>("cuLaunchKernel");
-  void *function = nullptr;
-  check_driver(get_function(&function, module_, kernel), kernel);
-  check_driver(launch_kernel(function, grid.blocks_x, grid.blocks_y, 1, grid.threads, 1, 1, 0,
+  check_driver(launch_kernel(function_, grid.blocks_x, grid.blocks_y, 1, grid.threads, 1, 1, 0,
                              current_stream(device_), arguments, nullptr),
-               kernel);
+               name_);
+}
+
+// What is kept is never destroyed: at the end of the process the device may be gone before it.
+const GpuProgram *gpu_program(const std::string &source, c10::Device device,
+                              const std::string &instead)
+{
+  static auto &programs = *new MadeOnce<std::pair<std::string, int>, std::unique_ptr<GpuProgram>>;
+  static auto &warnings = *new MadeOnce<std::string, bool>;
+  const auto compiled = [&]() -> std::unique_ptr<GpuProgram> {
+    try {
+      return std::make_unique<GpuProgram>(source, device);
+    } catch (const std::runtime_error &error) {
+      warnings.get(instead, [&] {
+        TORCH_WARN("mofmd: ", instead, ": ", error.what());
+        return true;
+      });
+      return nullptr;
+    }
+  };
+  return programs.get({source, device.index()}, compiled).get();
 }
 
 int num_multiprocessors(c10::Device device)

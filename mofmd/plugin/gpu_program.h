@@ -11,6 +11,27 @@
 
 namespace mofmd {
 
+struct GpuGrid {
+  unsigned int blocks_x, blocks_y, threads;
+};
+
+// A function that a GPU runs.
+class GpuKernel {
+public:
+  // Starts it in torch's current stream of the device; `arguments` point to its arguments.
+  void launch(const GpuGrid &grid, void **arguments) const;
+
+private:
+  friend class GpuProgram;
+  GpuKernel(const char *name, void *function, c10::Device device) :
+      name_(name), function_(function), device_(device)
+  {
+  }
+  const char *name_;
+  void *function_;
+  c10::Device device_;
+};
+
 class GpuProgram {
 public:
   // Compiles CUDA C++ for a device. Throws std::runtime_error with what the compiler said.
@@ -18,16 +39,18 @@ public:
   GpuProgram(const GpuProgram &) = delete;
   GpuProgram &operator=(const GpuProgram &) = delete;
 
-  struct Grid {
-    unsigned int blocks_x, blocks_y, threads;
-  };
-  // Starts a kernel in torch's current stream of the device; `arguments` point to its arguments.
-  void launch(const char *kernel, const Grid &grid, void **arguments) const;
+  // One of its kernels; `name` is a literal.
+  GpuKernel kernel(const char *name) const;
 
 private:
   c10::Device device_;
   void *module_ = nullptr;    // for as long as the process lives
 };
+
+// The program of a source, compiled when it is first asked for. nullptr where that cannot be done:
+// one warning says why, after what happens `instead`.
+const GpuProgram *gpu_program(const std::string &source, c10::Device device,
+                              const std::string &instead);
 
 // The type `real` and the functions that kernels are written with: KERNEL declares one, team() is
 // the number of the team of TEAM threads that a thread is in.

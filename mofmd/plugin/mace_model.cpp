@@ -1,9 +1,12 @@
 // MACE as mace_create_lammps_model writes it (X.model-lammps.pt).
 
 #include "elements.h"
+#include "numbers.h"
 #include "torch_model.h"
 
 #include <torch/script.h>
+
+#include <cmath>
 
 namespace mofmd {
 
@@ -19,12 +22,16 @@ namespace {
       dtype_ = r_max.scalar_type();
       info_.dtype = dtype_ == torch::kDouble ? "float64" : "float32";
       info_.r_max = r_max.to(torch::kDouble).item<double>();
+      if (!std::isfinite(info_.r_max) || info_.r_max <= 0.0)
+        throw ModelError("the model file '" + info_.path + "' has a cutoff (r_max) of " +
+                         to_text(info_.r_max) + " A: copy it again from its source");
       const torch::Tensor numbers =
           module_.attr("atomic_numbers").toTensor().to(torch::kCPU, torch::kLong).contiguous();
       const std::int64_t *const z = numbers.const_data_ptr<std::int64_t>();
       for (std::int64_t k = 0; k < numbers.numel(); ++k) {
         if (z[k] < 1 || z[k] > static_cast<std::int64_t>(std::size(ELEMENTS)))
-          throw ModelError("atomic number " + std::to_string(z[k]) + " is unknown");
+          throw ModelError("the model file '" + info_.path + "' is for an atomic number " +
+                           std::to_string(z[k]) + ": copy it again from its source");
         info_.type_names.emplace_back(ELEMENTS[z[k] - 1].symbol);
       }
     }

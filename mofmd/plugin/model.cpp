@@ -2,13 +2,15 @@
 
 #include "archive.h"
 #include "citations.h"
+#include "exchange.h"
+#include "numbers.h"
 #include "placement.h"
+#include "reason.h"
 #include "torch_model.h"
 
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
-#include <c10/util/Exception.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
 
@@ -25,6 +27,7 @@
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <optional>
 #include <sstream>
 #include <sys/utsname.h>
 
@@ -50,18 +53,27 @@ namespace {
     }
   }
 
-  double number(const std::string &text, const std::string &key, const std::string &path)
+  [[noreturn]] void refuse(const std::string &path, const std::string &key, const std::string &text,
+                           const std::string &expected)
   {
-    std::size_t end = 0;
-    double value = 0.0;
-    try {
-      value = std::stod(text, &end);
-    } catch (const std::exception &) {
-    }
-    if (end == 0 || !(value > 0.0) || !std::isfinite(value))
-      throw ModelError("the model file '" + path + "' records " + key + " as '" + text +
-                       "', which is no positive number");
-    return value;
+    throw ModelError("the model file '" + path + "' records " + key + " as '" + text +
+                     "', expected " + expected + ": copy it again from its source, or deploy it " +
+                     "again");
+  }
+
+  double positive(const std::string &text, const std::string &key, const std::string &path)
+  {
+    const std::optional<double> value = read_number<double>(text);
+    if (!value || !std::isfinite(*value) || *value <= 0.0)
+      refuse(path, key, text, "a positive number");
+    return *value;
+  }
+
+  int count(const Archive &archive, const std::string &key, const std::string &path)
+  {
+    const std::optional<int> value = read_number<int>(archive.get(key));
+    if (!value || *value < 0) refuse(path, key, archive.get(key), "a count");
+    return *value;
   }
 
   // Which pair style a file belongs to, from what is in the archive.
@@ -168,11 +180,20 @@ namespace {
   {
     std::istringstream names(archive.get("type_names"));
     for (std::string name; names >> name;) info.type_names.push_back(name);
-    info.r_max = number(archive.get("r_max"), "r_max", info.path);
+    const int num_types = static_cast<int>(info.type_names.size());
+    if (num_types == 0) refuse(info.path, "type_names", archive.get("type_names"), "names");
+    if (archive.has("num_types") && count(archive, "num_types", info.path) != num_types)
+      refuse(info.path, "num_types", archive.get("num_types"),
+             std::to_string(num_types) + ", as it names " + archive.get("type_names"));
+    info.r_max = positive(archive.get("r_max"), "r_max", info.path);
     if (!archive.has("per_edge_type_cutoff")) return;
     std::istringstream cutoffs(archive.get("per_edge_type_cutoff"));
     for (std::string word; cutoffs >> word;)
-      info.cutoffs.push_back(number(word, "per_edge_type_cutoff", info.path));
+      info.cutoffs.push_back(positive(word, "per_edge_type_cutoff", info.path));
+    for (const double cutoff : info.cutoffs)
+      if (cutoff > info.r_max * (1.0 + 1e-6))    // r_max may have been rounded to float32
+        refuse(info.path, "per_edge_type_cutoff", to_text(cutoff),
+               "no more than r_max, which is " + to_text(info.r_max));
     const std::size_t expected = info.type_names.size() * info.type_names.size();
     if (!info.cutoffs.empty() && info.cutoffs.size() != expected)
       throw ModelError("the model file '" + info.path + "' records " +
@@ -185,6 +206,8 @@ namespace {
   {
     if (archive.has("model_dtype")) {
       info.dtype = archive.get("model_dtype");
+      if (info.dtype != "float32" && info.dtype != "float64")
+        refuse(info.path, "model_dtype", info.dtype, "float32 or float64");
       return;
     }
     const std::string config = archive.has("config") ? archive.get("config") : "";
@@ -200,14 +223,25 @@ namespace {
                        archive.get("mofmd_form") +
                        "', which this version of mofmd does not know: update mofmd");
     info.form = Form::edge_gradients;
-    info.verified = !archive.has("mofmd_verified") || archive.get("mofmd_verified") != "failed";
-    if (archive.has("mofmd_bytes_per_edge"))
-      info.bytes_per_edge = std::atof(archive.get("mofmd_bytes_per_edge").c_str());
-    if (archive.has("mofmd_layers") && !archive.is_aotinductor())
-      info.layers = std::atoi(archive.get("mofmd_layers").c_str());
+    const std::string verdict =
+        archive.has("mofmd_verified") ? archive.get("mofmd_verified") : "passed";
+    if (verdict != "passed" && verdict != "failed")
+      refuse(info.path, "mofmd_verified", verdict, "passed or failed");
+    info.verified = verdict == "passed";
+    if (archive.has("mofmd_bytes_per_edge")) {
+      const std::string text = archive.get("mofmd_bytes_per_edge");
+      const std::optional<double> bytes = read_number<double>(text);
+      if (!bytes || !std::isfinite(*bytes))
+        refuse(info.path, "mofmd_bytes_per_edge", text, "a number");
+      info.bytes_per_edge = *bytes;
+    }
     if (!archive.has("mofmd_exchange_width")) return;
-    info.exchange_width = std::atoi(archive.get("mofmd_exchange_width").c_str());
+    info.exchange_width = count(archive, "mofmd_exchange_width", info.path);
     info.exchanges = info.exchange_width > 0;
+    info.strictly_local = !info.exchanges;
+    if (!info.exchanges) return;
+    if (archive.has("mofmd_layers")) info.layers = count(archive, "mofmd_layers", info.path);
+    info.cuts_layers = info.layers > 0 && !archive.is_aotinductor();
   }
 
   // Files in nequip's own format, and those of `mofmd deploy` for any family.
@@ -226,10 +260,15 @@ namespace {
     return load_aotinductor(std::move(info), inputs, archive.get(writer + "_aoti_outputs"));
   }
 
+  struct Trial {
+    double energy_of_first;
+    bool exchanges;    // asked for features of other atoms
+  };
+
   // Three atoms of one type in a row, C out of A's sight.
   //
   //     A o------o B------o C         A-B and B-C: 0.6 r_max
-  double energy_of_first(Model &model, std::int64_t type, bool third_is_bonded)
+  Trial evaluate_row(Model &model, std::int64_t type, bool third_is_bonded)
   {
     const ModelInfo &info = model.info();
     const auto num_types = static_cast<std::int64_t>(info.type_names.size());
@@ -245,16 +284,19 @@ namespace {
                                        : std::vector<std::int64_t>{0, 1, 1, 0};
     graph.edge_vectors = {d, 0, 0, -d, 0, 0};
     if (third_is_bonded) graph.edge_vectors.insert(graph.edge_vectors.end(), {d, 0, 0, -d, 0, 0});
-    return model.evaluate(graph, /*need_virial=*/false).node_energies[0];
+    const std::vector<std::int64_t> sent;
+    const ExchangeScope exchange(graph, 3, sent, /*communicator=*/nullptr);
+    const double energy = model.evaluate(graph, /*need_virial=*/false).node_energies[0];
+    return {energy, exchange.counters().forward_calls > 0};
   }
 
   // True when the energy of A feels the bond B-C: the model passes messages between atoms, and
   // evaluating it with ghost atoms as plain nodes would be wrong.
   bool passes_messages(Model &model, std::int64_t type)
   {
-    const double bonded = energy_of_first(model, type, true);
-    const double alone = energy_of_first(model, type, false);
-    return !(std::abs(bonded - alone) <= 2e-6 * std::max(1.0, std::abs(alone)));
+    const Trial bonded = evaluate_row(model, type, true), alone = evaluate_row(model, type, false);
+    const double change = std::abs(bonded.energy_of_first - alone.energy_of_first);
+    return bonded.exchanges || !(change <= 2e-6 * std::max(1.0, std::abs(alone.energy_of_first)));
   }
 
   // A first evaluation shows that the file runs at all; what claims to be strictly local is tried
@@ -265,10 +307,14 @@ namespace {
     const auto num_types = static_cast<std::int64_t>(info.type_names.size());
     for (std::int64_t type = 0; type < (info.strictly_local ? num_types : 1); ++type)
       if (passes_messages(model, type) && info.strictly_local)
-        throw ModelError("the model file '" + info.path +
-                         "' passes messages between atoms (the energy of an atom depends on atoms "
-                         "beyond r_max), so it cannot run with ghost atoms as pair_style allegro "
-                         "does: compile it for pair_style nequip");
+        throw ModelError(
+            "the model file '" + info.path +
+            "' passes messages between atoms (the energy of an atom depends on atoms beyond " +
+            "r_max), " +
+            (info.form == Form::edge_gradients
+                 ? "but records that it is strictly local: deploy it again"
+                 : "so it cannot run with ghost atoms as pair_style allegro does: compile it for "
+                   "pair_style nequip"));
   }
 
 }    // namespace
@@ -319,8 +365,8 @@ double free_memory(const std::string &device)
   const torch::Device where = torch_device(device);
   if (!where.is_cpu()) return free_device_memory(where.index());
   std::ifstream file("/proc/meminfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.compare(0, 13, "MemAvailable:") == 0) return 1024.0 * std::atof(line.c_str() + 13);
+  for (std::string name, kibibytes, unit; file >> name >> kibibytes && std::getline(file, unit);)
+    if (name == "MemAvailable:") return 1024.0 * read_number<double>(kibibytes).value_or(0.0);
   return 0.0;
 }
 
@@ -348,8 +394,7 @@ void keep_freed_memory()
 
 int set_threads_per_rank()
 {
-  const char *const text = std::getenv("OMP_NUM_THREADS");
-  const int threads = text ? std::max(1, std::atoi(text)) : 1;
+  const int threads = count_in_environment("OMP_NUM_THREADS", 1).value_or(1);
   at::set_num_threads(threads);
   return threads;
 }
@@ -380,10 +425,8 @@ std::unique_ptr<Model> load_model(const std::string &path, Family family,
     try_out(*model);
   } catch (const ModelError &) {
     throw;
-  } catch (const c10::Error &error) {
-    throw cannot_run(error.what_without_backtrace());
   } catch (const std::exception &error) {
-    throw cannot_run(error.what());
+    throw cannot_run(reason_of(error.what()));
   }
   return model;
 }

@@ -5,20 +5,14 @@
 #define MOFMD_MODEL_H
 
 #include "graph.h"
+#include "model_error.h"
 #include "resident_graph.h"
 
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace mofmd {
-
-// A model that cannot be used or that failed; the text says what is wrong and how to mend it.
-class ModelError : public std::runtime_error {
-public:
-  using std::runtime_error::runtime_error;
-};
 
 // A step of fixed shapes cannot be recorded; without recording it can be done.
 class RecordingError : public ModelError {
@@ -45,7 +39,8 @@ struct ModelInfo {
   bool strictly_local = false;    // energies depend on atoms within r_max only: any rank count
   bool exchanges = false;         // fetches features of ghost atoms itself: any rank count
   int exchange_width = 0;         // most features per atom that it fetches at once
-  int layers = 0;                 // that it can evaluate in chunks itself; 0: it cannot
+  int layers = 0;                 // of message passing, each sees r_max further; 0: not known
+  bool cuts_layers = false;       // evaluates its layers in chunks itself
   double bytes_per_edge = 0.0;    // of an evaluation, as measured; 0: not known
   bool verified = true;           // false: deployed in spite of a failed check of its physics
   std::vector<std::string> type_names;
@@ -65,6 +60,7 @@ struct Evaluation {
   const double *forces = nullptr;            // (num_nodes, 3) -dE/dx, or null
   const double *virial = nullptr;            // (3, 3) -dE/d(strain), LAMMPS's sign, or null
   const double *edge_gradients = nullptr;    // (num_edges, 3) dE/dr_ij, or null
+  const Graph *graph = nullptr;              // whose edges they are for
   const double *node_virials = nullptr;      // (num_local_nodes, 6) xx yy zz xy xz yz, or null
   double transfer_seconds = 0.0;             // inputs to the device and results from it
 };
@@ -121,7 +117,8 @@ std::string loaded_torch_version();
 // Lets this process keep memory that tensors have freed, for the tensors of the next step.
 void keep_freed_memory();
 
-// Threads that torch uses within one rank: OMP_NUM_THREADS where it is set, otherwise one.
+// Threads that torch uses within one rank: OMP_NUM_THREADS where it is set, otherwise one. Throws
+// std::invalid_argument when it is no number.
 int set_threads_per_rank();
 
 }    // namespace mofmd

@@ -4,6 +4,7 @@
 
 #include "elements.h"
 #include "placement.h"
+#include "reason.h"
 
 #include "atom.h"
 #include "citeme.h"
@@ -51,6 +52,7 @@ PairMofmd::PairMofmd(LAMMPS *lmp, Family family) :
 
 PairMofmd::~PairMofmd()
 {
+  restore_ghost_cutoff();
   if (!allocated) return;
   memory->destroy(setflag);
   memory->destroy(cutsq);
@@ -139,16 +141,16 @@ void PairMofmd::coeff(int narg, char **arg)
                style_ + ": pair_coeff * * needs the model file and a name for each atom type");
   const std::string found = utils::get_potential_file_path(arg[2]);
   const std::string path = found.empty() ? arg[2] : found;
-  num_threads_ = set_threads_per_rank();
   keep_freed_memory();
-  device_.rank_on_node = rank_on_node(universe->me);
 
   std::string failure;
   model_.reset();
   try {
+    num_threads_ = set_threads_per_rank();
+    device_.rank_on_node = rank_on_node(universe->me);
     model_ = load_model(path, family_, device_);
   } catch (const std::exception &error) {
-    failure = error.what();
+    failure = reason_of(error.what());
   }
   fail_together(failure);
 
@@ -255,6 +257,7 @@ void PairMofmd::init_style()
   if (chunking_ == Chunk::unset && info.strictly_local && info.device == "cpu") chunk_ = CPU_CHUNK;
   estimated_memory_ = false;
   size_communication();
+  reach_displaced_atoms();
   // Bonded neighbours with factor zero are left out of the neighbour list, and so of the model.
   const bool leaves_out_bonded = [this] {
     for (int k = 1; k <= 3; ++k)
@@ -312,8 +315,8 @@ double PairMofmd::init_one(int i, int j)
 {
   const int model_i = map_of_types_.model_type[i], model_j = map_of_types_.model_type[j];
   if (model_i < 0 || model_j < 0) return 0.0;
-  return std::sqrt(std::max(map_of_types_.cutoff_squared(model_i, model_j),
-                            map_of_types_.cutoff_squared(model_j, model_i)));
+  return list_range_ * std::sqrt(std::max(map_of_types_.cutoff_squared(model_i, model_j),
+                                          map_of_types_.cutoff_squared(model_j, model_i)));
 }
 
 }    // namespace mofmd

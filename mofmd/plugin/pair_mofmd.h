@@ -59,6 +59,10 @@ private:
   enum class Chunk { unset, none, fixed, automatic } chunking_ = Chunk::unset;
   std::int64_t chunk_ = 0;      // owned atoms per evaluation
   double energy_unit_ = 1.0;    // LAMMPS's energy unit per eV
+  double list_range_ = 1.0;     // of pairs in LAMMPS's neighbour lists, in cutoffs of the model
+  struct {
+    double before = 0.0, now = -1.0;    // of the user's, and of this style; < 0: as it was
+  } ghost_cutoff_;
   std::unique_ptr<Model> model_;
   TypeMap map_of_types_;
   PairsFrom pairs_ = PairsFrom::automatic;
@@ -92,6 +96,10 @@ private:
   bool evaluates_in_chunks() const;
   double bytes_beside_chunks() const;
   void size_communication();
+  void reach_displaced_atoms();
+  void restore_ghost_cutoff();
+  double ghost_cutoff_for_all() const;
+  void carry(const AtomRows &rows, int announced);
   void copy_to_ghosts(const AtomRows &rows) override;
   void sum_from_ghosts(const AtomRows &rows) override;
   void find_owners();
@@ -116,11 +124,11 @@ private:
   std::string explain(const std::string &what) const;
   void account(Timings &step, const Evaluation &evaluation, const ExchangeCounters &exchanged,
                double seconds);
-  void tally(const Nodes &graph, const Evaluation &evaluation);
+  void tally(const Nodes &nodes, const Evaluation &evaluation);
   void tally_edges(const Graph &graph, const double *edge_gradients, double *forces);
   void warn_of_missing_virial();
-  void add_forces(const Nodes &graph, const Evaluation &evaluation);
-  void check_finite(const Nodes &graph, const Evaluation &evaluation);
+  void add_forces(const Nodes &nodes, const Evaluation &evaluation);
+  void check_finite(const Nodes &nodes, const Evaluation &evaluation);
 };
 
 }    // namespace mofmd

@@ -5,10 +5,15 @@
 
 #include "atom.h"
 #include "comm.h"
+#include "domain.h"
+#include "error.h"
 #include "force.h"
+#include "input.h"
 #include "neighbor.h"
+#include "utils.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 using namespace LAMMPS_NS;
@@ -37,17 +42,83 @@ void PairMofmd::size_communication()
   force->pair->comm_reverse_off = std::max(force->pair->comm_reverse_off, comm_reverse_off);
 }
 
-void PairMofmd::copy_to_ghosts(const AtomRows &rows)
+// LAMMPS's dynamical_matrix and third_order displace atoms one by one. A rank takes the forces on
+// its atoms down only if it knows the displaced ones, as its own or as ghosts; all other elements
+// are zero without a word. An atom's energy feels what is within `layers` cutoffs, so that a force
+// feels atoms twice as far away, beyond the ghosts that a run needs. And third_order displaces only
+// pairs that LAMMPS's neighbour lists join in two steps, of which each has to be as long as an
+// energy's sight.
+void PairMofmd::reach_displaced_atoms()
 {
+  restore_ghost_cutoff();
+  list_range_ = 1.0;
+  const std::string command = input->command ? input->command : "";
+  const bool needs_lists = command == "third_order";
+  const bool needs_ghosts = (needs_lists || command == "dynamical_matrix") && comm->nprocs > 1;
+  if (!needs_lists && !needs_ghosts) return;
+  const ModelInfo &info = model_->info();
+  const int layers = info.strictly_local ? 1 : info.layers;
+  if (layers == 0)
+    error->all(FLERR,
+               fmt::format("{}: {} needs to know how far the model '{}' sees, which files of "
+                           "`mofmd deploy` record: deploy it",
+                           style_, command, info.path));
+  if (needs_lists) list_range_ = layers;
+  if (!needs_ghosts) return;
+  if (comm->mode != Comm::SINGLE)
+    error->all(FLERR, fmt::format("{}: {} on several ranks needs 'comm_modify mode single'", style_,
+                                  command));
+  const double cutoff =
+      std::min(2.0 * layers * info.r_max + neighbor->skin, ghost_cutoff_for_all());
+  if (cutoff <= comm->cutghostuser) return;
+  ghost_cutoff_ = {comm->cutghostuser, cutoff};
+  comm->cutghostuser = cutoff;
+  if (comm->me == 0)
+    utils::logmesg(lmp, "{}: ghosts to {:.2f} A, as far as forces feel an atom, for {}\n", style_,
+                   cutoff, command);
+}
+
+void PairMofmd::restore_ghost_cutoff()
+{
+  // unless the user has set another one in the meantime
+  if (ghost_cutoff_.now >= 0.0 && comm->cutghostuser == ghost_cutoff_.now)
+    comm->cutghostuser = ghost_cutoff_.before;
+  ghost_cutoff_.now = -1.0;
+}
+
+// With ghosts that far each rank knows every atom: half of the box in a direction that is periodic.
+double PairMofmd::ghost_cutoff_for_all() const
+{
+  const double *const h = domain->h_inv;    // rows of the inverse cell: xx yy zz yz xz xy
+  const double heights[3] = {1.0 / std::sqrt(h[0] * h[0] + h[5] * h[5] + h[4] * h[4]),
+                             1.0 / std::sqrt(h[1] * h[1] + h[3] * h[3]), 1.0 / h[2]};
+  double cutoff = 0.0;
+  for (int d = 0; d < 3; ++d)
+    cutoff = std::max(cutoff, heights[d] * (domain->periodicity[d] ? 0.5 : 1.0));
+  return cutoff;
+}
+
+// LAMMPS's buffers are as long as was announced. A file that says too little would write past them.
+void PairMofmd::carry(const AtomRows &rows, int announced)
+{
+  if (rows.row_doubles() > static_cast<std::size_t>(announced))
+    throw ModelError(
+        fmt::format("the model exchanges {} bytes per atom between ranks, but its file "
+                    "'{}' records a mofmd_exchange_width of {} features: deploy it again",
+                    rows.row_bytes, model_->info().path, model_->info().exchange_width));
   rows_ = rows;
   message_ = Message::rows;
+}
+
+void PairMofmd::copy_to_ghosts(const AtomRows &rows)
+{
+  carry(rows, comm_forward);
   comm->forward_comm(this, static_cast<int>(rows.row_doubles()));
 }
 
 void PairMofmd::sum_from_ghosts(const AtomRows &rows)
 {
-  rows_ = rows;
-  message_ = Message::rows;
+  carry(rows, comm_reverse);
   comm->reverse_comm(this, static_cast<int>(rows.row_doubles()));
 }
 

@@ -2,6 +2,8 @@
 
 #include "pair_mofmd.h"
 
+#include "reason.h"
+
 #include "atom.h"
 #include "comm.h"
 #include "error.h"
@@ -52,7 +54,7 @@ bool PairMofmd::gives_edge_gradients() const
 
 bool PairMofmd::evaluates_in_chunks() const
 {
-  return model_->info().strictly_local || model_->info().layers > 0;
+  return model_->info().strictly_local || model_->info().cuts_layers;
 }
 
 void PairMofmd::compute(int eflag, int vflag)
@@ -83,7 +85,7 @@ void PairMofmd::evaluate_without_recording(const std::string &why)
   error->warning(FLERR,
                  fmt::format("{}: steps are not recorded, which is slower for small systems: "
                              "{}",
-                             style_, why.substr(0, why.find('\n'))));
+                             style_, reason_of(why)));
   records_ = false;
   evaluate();
 }
@@ -101,21 +103,18 @@ void PairMofmd::fail_alone(const std::string &message)
   }
 }
 
-// Torch says at length that memory is out, and not what to do.
+// Torch says at length what happened, and not what to do about memory.
 std::string PairMofmd::explain(const std::string &what) const
 {
-  if (what.find("out of memory") == std::string::npos &&
-      what.find("not enough memory") == std::string::npos &&
-      what.find("t allocate memory") == std::string::npos && what != "std::bad_alloc")
-    return what;
+  const std::string reason = reason_of(what);
+  if (!is_out_of_memory(reason)) return reason;
   const ModelInfo &info = model_->info();
   const double atoms = static_cast<double>(nodes().num_local_nodes);
   return fmt::format(
       "out of memory on {} with {:.0f} atoms ({} edges) on this rank: use more ranks "
       "or nodes{} ({})",
       info.device, atoms, nodes().num_edges,
-      evaluates_in_chunks() ? ", or smaller chunks ('pair_style ... chunk N')" : "",
-      what.substr(0, what.find('\n')));
+      evaluates_in_chunks() ? ", or smaller chunks ('pair_style ... chunk N')" : "", reason);
 }
 
 void PairMofmd::check_request()
@@ -172,7 +171,7 @@ void PairMofmd::evaluate()
 // model takes a chunk as a graph of its own; one with layers cuts each of its layers.
 void PairMofmd::evaluate_graph(Timings &step, int num_atoms)
 {
-  const bool cuts_layers = model_->info().layers > 0;
+  const bool cuts_layers = model_->info().cuts_layers;
   const std::int64_t size = chunk_ > 0 && !cuts_layers ? chunk_ : graph_.num_local_nodes;
   for (std::int64_t first = 0; first < graph_.num_local_nodes; first += size) {
     Stopwatch watch;
@@ -225,19 +224,19 @@ void PairMofmd::account(Timings &step, const Evaluation &evaluation,
   step.exchanged.bytes += exchanged.bytes;
 }
 
-void PairMofmd::tally(const Nodes &graph, const Evaluation &evaluation)
+void PairMofmd::tally(const Nodes &nodes, const Evaluation &evaluation)
 {
-  check_finite(graph, evaluation);
-  for (std::int64_t k = 0; k < graph.num_local_nodes; ++k) {
+  check_finite(nodes, evaluation);
+  for (std::int64_t k = 0; k < nodes.num_local_nodes; ++k) {
     const double energy = energy_unit_ * evaluation.node_energies[k];
     if (eflag_global) eng_vdwl += energy;
-    if (eflag_atom) eatom[graph.node_atom[k]] += energy;
+    if (eflag_atom) eatom[nodes.node_atom[k]] += energy;
   }
-  add_forces(graph, evaluation);
+  add_forces(nodes, evaluation);
   if (vflag_atom && evaluation.node_virials)
-    for (std::int64_t k = 0; k < graph.num_local_nodes; ++k)
+    for (std::int64_t k = 0; k < nodes.num_local_nodes; ++k)
       for (int d = 0; d < 6; ++d)
-        vatom[graph.node_atom[k]][d] += energy_unit_ * evaluation.node_virials[6 * k + d];
+        vatom[nodes.node_atom[k]][d] += energy_unit_ * evaluation.node_virials[6 * k + d];
   if (!vflag_global || evaluation.edge_gradients) return;
   // LAMMPS asks for the virial on the first step of a run even if no pressure is ever used, so a
   // model that gives none cannot be refused here.
@@ -257,18 +256,18 @@ void PairMofmd::warn_of_missing_virial()
                               "' gives no virial: pressures are not a number, use no barostat");
 }
 
-void PairMofmd::add_forces(const Nodes &graph, const Evaluation &evaluation)
+void PairMofmd::add_forces(const Nodes &nodes, const Evaluation &evaluation)
 {
   // With newton on LAMMPS itself sums the forces on ghosts back to their owners.
   double *const forces =
       ghosts_are_nodes() && !force->newton_pair ? atom_forces_.data() : atom->f[0];
-  if (evaluation.edge_gradients) {    // only on the graph of the host
-    tally_edges(static_cast<const Graph &>(graph), evaluation.edge_gradients, forces);
+  if (evaluation.edge_gradients) {
+    tally_edges(*evaluation.graph, evaluation.edge_gradients, forces);
     return;
   }
-  for (std::int64_t k = 0; k < graph.num_nodes; ++k)
+  for (std::int64_t k = 0; k < nodes.num_nodes; ++k)
     for (int d = 0; d < 3; ++d)
-      forces[3 * static_cast<std::size_t>(graph.node_atom[k]) + d] +=
+      forces[3 * static_cast<std::size_t>(nodes.node_atom[k]) + d] +=
           energy_unit_ * evaluation.forces[3 * k + d];
 }
 
@@ -303,32 +302,31 @@ void PairMofmd::tally_edges(const Graph &graph, const double *edge_gradients, do
   }
 }
 
-void PairMofmd::check_finite(const Nodes &graph, const Evaluation &evaluation)
+void PairMofmd::check_finite(const Nodes &nodes, const Evaluation &evaluation)
 {
   // Sums are finite when all terms are; only then is the culprit looked for.
+  const double *const gradients = evaluation.edge_gradients;
+  const std::int64_t num_edges = gradients ? evaluation.graph->num_edges : 0;
   double sum = 0.0;
-  for (std::int64_t k = 0; k < graph.num_local_nodes; ++k) sum += evaluation.node_energies[k];
+  for (std::int64_t k = 0; k < nodes.num_local_nodes; ++k) sum += evaluation.node_energies[k];
   if (evaluation.forces)
-    for (std::int64_t k = 0; k < 3 * graph.num_nodes; ++k) sum += evaluation.forces[k];
-  if (evaluation.edge_gradients)
-    for (std::int64_t k = 0; k < 3 * graph.num_edges; ++k) sum += evaluation.edge_gradients[k];
+    for (std::int64_t k = 0; k < 3 * nodes.num_nodes; ++k) sum += evaluation.forces[k];
+  for (std::int64_t k = 0; k < 3 * num_edges; ++k) sum += gradients[k];
   if (std::isfinite(sum)) return;
 
   std::int64_t node = 0;
   const auto is_finite = [&](std::int64_t k) {
-    if (k < graph.num_local_nodes && !std::isfinite(evaluation.node_energies[k])) return false;
+    if (k < nodes.num_local_nodes && !std::isfinite(evaluation.node_energies[k])) return false;
     for (int d = 0; evaluation.forces && d < 3; ++d)
       if (!std::isfinite(evaluation.forces[3 * k + d])) return false;
     return true;
   };
-  while (node < graph.num_nodes && is_finite(node)) ++node;
-  for (std::int64_t e = 0;
-       evaluation.edge_gradients && node == graph.num_nodes && e < graph.num_edges; ++e)
+  while (node < nodes.num_nodes && is_finite(node)) ++node;
+  for (std::int64_t e = 0; node == nodes.num_nodes && e < num_edges; ++e)
     for (int d = 0; d < 3; ++d)
-      if (!std::isfinite(evaluation.edge_gradients[3 * e + d]))
-        node = static_cast<const Graph &>(graph).centres()[e];
-  if (node == graph.num_nodes) return;    // finite terms whose sum overflows
-  const int i = graph.node_atom[node];
+      if (!std::isfinite(gradients[3 * e + d])) node = evaluation.graph->centres()[e];
+  if (node == nodes.num_nodes) return;    // finite terms whose sum overflows
+  const int i = nodes.node_atom[node];
   throw ModelError(fmt::format(
       "the model gives an energy or force that is not a number at atom {} (x y z = {:.4f} {:.4f} "
       "{:.4f}): the structure has left what the model was trained for, or atoms overlap",

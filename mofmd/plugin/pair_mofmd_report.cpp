@@ -93,7 +93,7 @@ double PairMofmd::bytes_beside_chunks() const
 {
   const ModelInfo &info = model_->info();
   if (chunk_ == 0 && chunking_ != Chunk::automatic) return 0.0;
-  if (info.layers == 0) return 0.0;
+  if (!info.cuts_layers) return 0.0;
   const double feature_bytes = info.dtype == "float64" ? 8.0 : 4.0;
   return feature_bytes * (info.layers + 2) * info.exchange_width *
              static_cast<double>(nodes().num_nodes) +

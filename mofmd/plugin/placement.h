@@ -3,19 +3,23 @@
 #ifndef MOFMD_PLACEMENT_H
 #define MOFMD_PLACEMENT_H
 
+#include "numbers.h"
+
 #include <cstdlib>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
 namespace mofmd {
 
 // Counted over all partitions: launchers say so in the environment. Without a launcher, or one
-// that does not, `rank` itself (of the whole launch), which is right on one node.
+// that does not, `rank` itself (of the whole launch), which is right on one node. Throws
+// std::invalid_argument when the environment says no number.
 inline int rank_on_node(int rank)
 {
   for (const char *name : {"MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "PALS_LOCAL_RANKID",
                            "MV2_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID", "FLUX_TASK_LOCAL_ID"})
-    if (const char *const text = std::getenv(name)) return std::atoi(text);
+    if (const std::optional<int> found = count_in_environment(name, 0)) return *found;
   return rank;
 }
 
@@ -24,7 +28,7 @@ inline int ranks_of_node(int ranks)
 {
   for (const char *name : {"MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "PALS_LOCAL_SIZE",
                            "MV2_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS_PER_NODE"})
-    if (const char *const text = std::getenv(name)) return std::atoi(text);
+    if (const std::optional<int> found = count_in_environment(name, 1)) return *found;
   return ranks;
 }
 
@@ -58,7 +62,8 @@ inline std::string gpu_of_rank(const std::string &wanted, int rank_on_node, int 
 {
   if (wanted.find(':') == std::string::npos)
     return "cuda:" + std::to_string(rank_on_node % num_gpus);
-  const int index = std::atoi(wanted.c_str() + wanted.find(':') + 1);
+  const std::string number = wanted.substr(wanted.find(':') + 1);
+  const int index = read_number<int>(number).value_or(num_gpus);
   if (index >= num_gpus)
     throw std::invalid_argument("device " + wanted + " is asked for, but torch sees " +
                                 std::to_string(num_gpus) + " GPU(s), counted from cuda:0");

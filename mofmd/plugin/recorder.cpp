@@ -1,6 +1,7 @@
 #include "recorder.h"
 
 #include "model.h"
+#include "reason.h"
 
 #include <map>
 
@@ -97,7 +98,7 @@ void Recorder::record(const std::function<torch::Tensor()> &work)
     result_ = torch::Tensor();
     throw RecordingError("the model cannot be recorded: start again with 'graph device' in place "
                          "of 'graph fixed' (" +
-                         std::string(error.what()) + ")");
+                         reason_of(error.what()) + ")");
   }
   recording_ = std::move(recording);
 }

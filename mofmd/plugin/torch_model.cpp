@@ -74,6 +74,7 @@ Evaluation TorchModel::evaluate(const Graph &graph, bool need_virial, std::int64
   if (results.virial.defined()) wanted.push_back(results.virial);
   const double *const data = download_.take(wanted);
   (gives_edges ? evaluation.edge_gradients : evaluation.forces) = data;
+  if (gives_edges) evaluation.graph = &graph;
   evaluation.node_energies = data + wanted[0].numel();
   if (results.virial.defined())
     evaluation.virial = evaluation.node_energies + results.node_energies.numel();
@@ -129,9 +130,9 @@ Evaluation TorchModel::evaluate_fixed(FixedGraph &graph, const Wanted &wanted)
 
 Evaluation TorchModel::evaluate(ResidentGraph &graph, const Wanted &wanted, std::int64_t chunk)
 {
-  if (graph.has_fixed_shapes()) return evaluate_fixed(static_cast<FixedGraph &>(graph), wanted);
-  const auto &resident = static_cast<const DeviceGraph &>(graph);
-  const bool cuts_layers = info_.layers > 0;
+  if (auto *const fixed = dynamic_cast<FixedGraph *>(&graph)) return evaluate_fixed(*fixed, wanted);
+  const auto &resident = dynamic_cast<const DeviceGraph &>(graph);
+  const bool cuts_layers = info_.cuts_layers;
   const GraphTensors whole = resident.tensors();
   const bool is_cut = chunk > 0 && chunk < graph.num_local_nodes && !cuts_layers;
   const std::vector<GraphTensors> parts =

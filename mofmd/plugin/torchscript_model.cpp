@@ -3,6 +3,7 @@
 
 #include "torch_model.h"
 
+#include <torch/csrc/jit/passes/inliner.h>
 #include <torch/script.h>
 
 namespace mofmd {
@@ -11,11 +12,15 @@ namespace {
 
   class TorchScriptModel : public TorchModel {
   public:
-    explicit TorchScriptModel(ModelInfo info) : TorchModel(std::move(info))
+    explicit TorchScriptModel(ModelInfo info) :
+        TorchModel(std::move(info)), loaded_(torch::jit::load(info_.path, device_))
     {
-      module_ = torch::jit::load(info_.path, device_);
-      module_.eval();
-      if (module_.hasattr("training")) module_ = torch::jit::freeze(module_);
+      loaded_.eval();
+      if (loaded_.hasattr("training")) {
+        torch::jit::Inline(*loaded_.get_method("forward").graph());
+        module_ = torch::jit::freeze(loaded_);
+      } else
+        module_ = loaded_;
       // Fusion recompiles whenever the number of edges changes: three slow calls and no gain.
       torch::jit::FusionStrategy no_fusion = {{torch::jit::FusionBehavior::DYNAMIC, 0}};
       torch::jit::setFusionStrategy(no_fusion);
@@ -34,7 +39,11 @@ namespace {
     }
 
   private:
-    torch::jit::Module module_;
+    // Code that was put in the place of a call knows the function it is of, without keeping it
+    // alive, and names it when something fails. Freezing would do so with functions that it then
+    // drops: it finds nothing left to do, and the functions live with the module that was loaded.
+    // Both share the weights.
+    torch::jit::Module loaded_, module_;
 
     c10::Dict<std::string, torch::Tensor> inputs(const GraphTensors &graph) const
     {

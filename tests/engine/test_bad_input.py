@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from mofmd.errors import InputError
 from mofmd.models.embedded import embedded_model
-from tests.engine.lammps import checked, run_lammps, write_structure
+from mofmd.models.model_file import read_model_file
+from tests.engine.lammps import checked, engine_environment, run_lammps, write_structure
 from tests.engine.systems import SYSTEMS, cluster
-from tests.engine.toy_models import NoVirial, write_model, write_springs
+from tests.engine.toy_models import NoVirial, write_model, write_springs, write_throws
 
 TIME_LIMIT_S = 60.0  # a hang, not a benchmark: the machine may be busy
 
@@ -191,6 +193,104 @@ def test_gpu_that_is_not_there(work: Path) -> None:
         assert "a GPU is asked for, but torch" in refused(work, script(text), ranks)
 
 
+@pytest.mark.parametrize(
+    ("record", "value", "expected"),
+    [
+        ("r_max", "5.0garbage", "a positive number"),
+        ("r_max", "5,0", "a positive number"),
+        ("r_max", "-5.0", "a positive number"),
+        ("r_max", "nan", "a positive number"),
+        ("per_edge_type_cutoff", "5.0 5.0 5.0 x", "a positive number"),
+        ("per_edge_type_cutoff", " ".join(["50.0"] * 16), "no more than r_max, which is 5"),
+        ("num_types", "5", "4, as it names C H N Zn"),
+        ("type_names", " ", "names"),
+        ("model_dtype", "float3", "float32 or float64"),
+        ("mofmd_exchange_width", "6 4", "a count"),
+        ("mofmd_exchange_width", "-1", "a count"),
+        ("mofmd_exchange_width", "99999999999", "a count"),
+        ("mofmd_layers", "2.5", "a count"),
+        ("mofmd_bytes_per_edge", "much", "a number"),
+        ("mofmd_bytes_per_edge", "inf", "a number"),
+        ("mofmd_verified", "passe", "passed or failed"),
+    ],
+)
+def test_damaged_numbers(record: str, value: str, expected: str, work: Path) -> None:
+    """A deployed message-passing model with one record changed: one sentence says which."""
+    damage(embedded_model("zif4-nequip-s"), work / "x.pth", {f"extra/{record}": value.encode()})
+    output = refused(work, script(pair("x.pth", style="nequip")))
+    told = f"the model file 'x.pth' records {record} as '"
+    assert told in output
+    if record != "per_edge_type_cutoff":
+        assert f"{told}{value}'" in output
+    assert f"expected {expected}" in output
+    assert "copy it again from its source, or deploy it again" in output
+
+
+@pytest.mark.parametrize("value", ["5.0garbage", "-5.0", "nan"])
+def test_damaged_cutoff_without_lammps(value: str, work: Path) -> None:
+    damage(embedded_model("zif4-nequip-s"), work / "x.pth", {"extra/r_max": value.encode()})
+    with pytest.raises(InputError, match=f"r_max is '{value}', expected a positive number"):
+        read_model_file(work / "x.pth")
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_features_wider_than_the_file_says(ranks: int, work: Path) -> None:
+    """LAMMPS's buffers are as long as the file says: nothing is written past their ends."""
+    damage(embedded_model("zif4-nequip-s"), work / "x.pth", {"extra/mofmd_exchange_width": b"3"})
+    text = script(pair("x.pth", style="nequip"))
+    if ranks == 1:  # nothing is exchanged
+        checked(run_lammps(text, work))
+        return
+    output = refused(work, text, ranks)
+    assert "'x.pth' records a mofmd_exchange_width of 3 features: deploy it again" in output
+
+
+@pytest.mark.parametrize("value", ["many", "0", "2x"])
+def test_threads_that_are_no_number(
+    value: str, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "tests.engine.lammps.engine_environment",
+        lambda: {**engine_environment(), "OMP_NUM_THREADS": value},
+    )
+    output = refused(work, script(pair(embedded_model("zif4-allegro-s"))))
+    assert f"OMP_NUM_THREADS is '{value}', expected a whole number of at least 1" in output
+
+
+@pytest.mark.frameworks
+@pytest.mark.parametrize(
+    ("damaged", "message"),
+    [
+        ('{"r_max": "6.0"', "are damaged (no JSON: expected '}' at byte 15)"),
+        ('{"x": {"nequip_aoti_inputs": "pos"}}', "was not written by nequip-compile or mofmd"),
+        ('{"nequip_aoti_inputs": ["pos"]}', "was not written by nequip-compile or mofmd"),
+    ],
+)
+def test_damaged_metadata_of_a_package(
+    damaged: str, message: str, work: Path, nequip_models: Path
+) -> None:
+    rewrite(
+        nequip_models / "allegro-f64.nequip.pt2",
+        work / "x.nequip.pt2",
+        {"_metadata.json": damaged.encode()},
+    )
+    output = refused(work, script(pair("x.nequip.pt2")))
+    assert "x.nequip.pt2'" in output
+    assert message in output
+
+
+@pytest.mark.frameworks
+def test_inputs_that_a_compiled_model_does_not_have(work: Path, nequip_models: Path) -> None:
+    """It would read past the end of what it is given."""
+    edit_metadata(
+        nequip_models / "allegro-f64.nequip.pt2",
+        work / "x.nequip.pt2",
+        nequip_aoti_inputs="pos atom_types",
+    )
+    output = refused(work, script(pair("x.nequip.pt2")))
+    assert "'x.nequip.pt2' records the inputs pos atom_types, which this version" in output
+
+
 @pytest.mark.frameworks
 @pytest.mark.parametrize(
     ("key", "value", "message"),
@@ -202,12 +302,9 @@ def test_gpu_that_is_not_there(work: Path) -> None:
 def test_package_compiled_for_another_machine(
     key: str, value: str, message: str, work: Path, nequip_models: Path
 ) -> None:
-    source = nequip_models / "allegro-f64.nequip.pt2"
-    with zipfile.ZipFile(source) as package:
-        name = next(n for n in package.namelist() if n.endswith("_metadata.json"))
-        metadata = {**json.loads(package.read(name)), key: value}
-    edited = {"_metadata.json": json.dumps(metadata).encode()}
-    rewrite(source, work / "other.nequip.pt2", edited)
+    edit_metadata(
+        nequip_models / "allegro-f64.nequip.pt2", work / "other.nequip.pt2", **{key: value}
+    )
     assert message in refused(work, script(pair("other.nequip.pt2")))
 
 
@@ -222,6 +319,25 @@ def test_package_that_this_torch_cannot_load(work: Path, nequip_models: Path) ->
     output = refused(work, script(pair("other.nequip.pt2")))
     assert "cannot run the model file 'other.nequip.pt2'" in output
     assert "deploy it again with this one" in output
+
+
+def edit_metadata(source: Path, target: Path, **changes: object) -> None:
+    """Copy an AOTInductor package with some of its metadata changed."""
+    with zipfile.ZipFile(source) as package:
+        name = next(n for n in package.namelist() if n.endswith("_metadata.json"))
+        metadata = {**json.loads(package.read(name)), **changes}
+    rewrite(source, target, {"_metadata.json": json.dumps(metadata).encode()})
+
+
+def damage(source: Path, target: Path, records: dict[str, bytes]) -> None:
+    """Copy a deployed TorchScript file with records put in the place of its own, or added."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        top = old.namelist()[0].partition("/")[0]
+        for name in old.namelist():
+            if name.partition("/")[2] not in records:
+                new.writestr(name, old.read(name))
+        for name, content in records.items():
+            new.writestr(f"{top}/{name}", content)
 
 
 def rewrite(source: Path, target: Path, replaced: dict[str, bytes]) -> None:
@@ -254,6 +370,39 @@ def test_failure_on_one_rank_only(fault: str, message: str, tmp_path: Path) -> N
     output = refused(tmp_path, text, ranks=2)
     assert message in output
     assert "rank 1" in output
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("raises", "the model failed: ValueError: too many atoms for a toy model buy a larger one"),
+        ("index", "the model failed: index out of range in self"),
+        ("shape", "the model failed: mat1 and mat2 shapes cannot be multiplied (256x3 and 256x3)"),
+        ("operator", "the model failed: mofmd::exchange takes a float32 or float64 table"),
+        ("memory", "out of memory on cpu with 18 atoms (256 edges) on this rank: use more ranks"),
+    ],
+)
+def test_a_model_that_throws_says_why(fault: str, message: str, work: Path) -> None:
+    """In the line of the error, whatever code TorchScript quotes before it."""
+    model = write_throws(work / "x.mofmd.pth", fault)
+    output = refused(work, script(pair(model)))
+    (line,) = [line for line in output.splitlines() if line.startswith("ERROR")]
+    assert f"pair_style allegro: step 0, rank 0: {message}" in line
+    assert "TorchScript interpreter" not in output
+
+
+def test_code_that_this_torch_cannot_read(work: Path) -> None:
+    model = write_throws(work / "whole.mofmd.pth", "operator")
+    with zipfile.ZipFile(model) as archive:
+        name = next(n for n in archive.namelist() if n.endswith("toy_models.py"))
+        code = archive.read(name)
+    assert b"ops.mofmd.exchange" in code
+    changed = code.replace(b"ops.mofmd.exchange", b"ops.mofmd.unknown")
+    damage(model, work / "x.pth", {name.partition("/")[2]: changed})
+    output = refused(work, script(pair("x.pth")))
+    (line,) = [line for line in output.splitlines() if line.startswith("ERROR")]
+    assert "cannot run the model file 'x.pth': Unknown builtin op: mofmd::unknown." in line
+    assert "deploy it again with this one" in line
 
 
 def test_pressure_of_a_model_without_virial(work: Path) -> None:

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mofmd.learning.features import ModelFeatures
 from mofmd.models.deploy import SUFFIXES, Options, deploy, export
+from mofmd.models.deployed import read_deployed
 from mofmd.structures.zif import zif4
 from tests.engine.conftest import DeployedModels, References
 from tests.engine.lammps import checked, evaluate, pair_lines, run_lammps, write_structure
 from tests.engine.systems import SYSTEMS, crystal
+from tests.engine.test_bad_input import damage
 from tests.engine.test_ranks import check_grids, same, with_vacuum
-from tests.engine.toy_models import write_chain
+from tests.engine.toy_models import write_chain, write_messages
 from tests.reference import reference_path
 
 pytestmark = pytest.mark.frameworks
@@ -54,6 +57,73 @@ def test_ranks_and_grids(
     # the crystal in a quarter of its box leaves ranks empty; the slab is open in z
     structures = [with_vacuum(), SYSTEMS["slab"](), SYSTEMS["tilted"]()]
     check_grids(structures, pair_lines(deployed(name)), grids, newton, tmp_path)
+
+
+ONE_LAYER = ["nequip-l1-f64", "mace-l1-f64"]
+
+
+@pytest.mark.parametrize("name", ONE_LAYER)
+def test_one_layer_is_strictly_local(name: str, deployed: DeployedModels, tmp_path: Path) -> None:
+    """It has nothing to exchange, and runs on any number of ranks and in chunks all the same."""
+    manifest = read_deployed(deployed(name)).manifest
+    assert manifest["layers"] == 1
+    assert manifest["strictly_local"] is True
+    assert manifest["exchange_width"] == 0
+    assert manifest["interaction_range"] == manifest["r_max"]
+    structures = [with_vacuum(), SYSTEMS["slab"](), SYSTEMS["tilted"]()]
+    pair = pair_lines(deployed(name))
+    check_grids(structures, pair, [GRIDS[0], GRIDS[4], GRIDS[5]], "on", tmp_path)
+    (expected,) = evaluate([crystal()], tmp_path / "whole", pair)
+    for ranks in (1, 2):
+        found = evaluate(
+            [crystal()],
+            tmp_path / f"chunks{ranks}",
+            pair.replace("\n", " chunk 17\n", 1),
+            ranks=ranks,
+        )
+        same(found, [expected], force_tolerance=1e-10)
+    write_structure(crystal(), tmp_path / "structure.data")
+    script = MOTION.format(pair=pair).replace("run 500", "run 3")
+    assert "exchanged per step" not in checked(run_lammps(script, tmp_path, 2))
+
+
+@pytest.mark.parametrize("name", ONE_LAYER)
+def test_one_layer_has_node_features(name: str, deployed: DeployedModels) -> None:
+    (features,) = ModelFeatures(deployed(name)).of_frames([SYSTEMS["tilted"]()])
+    assert features["C"].shape[0] == 6
+    assert features["C"].shape[1] > 1
+
+
+def test_one_layer_mace_is_the_framework(
+    deployed: DeployedModels, references: References, tmp_path: Path
+) -> None:
+    structures = [SYSTEMS["crystal"](), SYSTEMS["thin"]()]
+    for ranks in (1, 2, 4):
+        folder = tmp_path / str(ranks)
+        results = evaluate(structures, folder, pair_lines(deployed("mace-l1-f64")), ranks=ranks)
+        for found, system in zip(results, ("crystal", "thin"), strict=True):
+            same([found], [references("mace", "mace-l1-f64.model", system)], force_tolerance=1e-8)
+
+
+def test_features_of_the_wrong_number_of_atoms(tmp_path: Path) -> None:
+    model = write_messages(tmp_path / "nequip-faulty.pth", is_faulty=True)
+    write_structure(crystal(), tmp_path / "structure.data")
+    done = run_lammps(MOTION.format(pair=pair_lines(model)), tmp_path, 2)
+    assert done.returncode != 0
+    assert "mofmd::exchange is called with the wrong number of atoms" in done.stdout
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_layers_that_a_file_denies(ranks: int, deployed: DeployedModels, tmp_path: Path) -> None:
+    """A file of two layers that calls itself strictly local is found out before it runs."""
+    record = {"extra/mofmd_exchange_width": b"0"}
+    damage(deployed("mace-f64"), tmp_path / "mace-x.pth", record)
+    write_structure(crystal(), tmp_path / "structure.data")
+    script = MOTION.format(pair=pair_lines(tmp_path / "mace-x.pth"))
+    done = run_lammps(script, tmp_path, ranks)
+    assert done.returncode != 0
+    assert "passes messages between atoms" in done.stdout
+    assert "but records that it is strictly local: deploy it again" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["nequip-f32", "mace-f32"])
@@ -179,7 +249,7 @@ def test_teacher_on_ranks(dtype: str, tolerance: float, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["nequip-f64", "mace-f64", "allegro-f64"])
+@pytest.mark.parametrize("name", ["nequip-f64", "mace-f64", "allegro-f64", *ONE_LAYER])
 def test_aotinductor(name: str, deployed: DeployedModels, tmp_path: Path) -> None:
     """Compiled ahead of time, the same numbers as TorchScript, on any number of ranks."""
     structures = [with_vacuum(), SYSTEMS["tilted"](), SYSTEMS["one_atom"]()]
@@ -200,6 +270,8 @@ def test_aotinductor(name: str, deployed: DeployedModels, tmp_path: Path) -> Non
         ("nequip-f32.ckpt", {"dtype": "float64"}),
         ("allegro-f64.ckpt", {}),
         ("mace-f64.model", {"dtype": "float32"}),
+        ("mace-l1-f64.model", {}),
+        ("nequip-l1-f64.ckpt", {}),
         ("mace-heads.model", {"head": "r2scan"}),
         ("others/readout.model", {}),
         ("others/repulsion.model", {}),

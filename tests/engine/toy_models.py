@@ -40,6 +40,38 @@ class Springs(torch.nn.Module):
         return {"atomic_energy": energy.unsqueeze(1), "edge_gradients": gradients}
 
 
+class Throws(torch.nn.Module):
+    """Throws in a function of its own, where it has more than the three atoms of a trial."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__()
+        self.fault = fault
+
+    def fail(self, vectors: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
+        if self.fault == "raises":
+            raise ValueError("too many atoms for a toy model\nbuy a larger one")
+        if self.fault == "index":
+            return torch.index_select(vectors, 0, types + 100000)
+        if self.fault == "shape":
+            return vectors @ vectors
+        if self.fault == "operator":
+            return torch.ops.mofmd.exchange(vectors.view(-1), types, types)
+        return torch.zeros([1 << 45])  # memory
+
+    def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        vectors, types = data["edge_vectors"], data["atom_types"]
+        energy = torch.zeros([types.size(0), 1], dtype=torch.float64)
+        if types.size(0) > 3:
+            energy = energy + self.fail(vectors, types).sum()
+        return {"atomic_energy": energy, "edge_gradients": torch.zeros_like(vectors)}
+
+
+def write_throws(path: Path, fault: str) -> Path:
+    """Write `Throws` in edge-gradient form."""
+    define_operators()
+    return write_model(Throws(fault), path, 4.0, mofmd_form="edge_gradients")
+
+
 class NoVirial(torch.nn.Module):
     """Zero energy and forces in nequip's form, without a virial."""
 
@@ -153,3 +185,39 @@ def write_deployed(
     }
     write_with_manifest(raw, manifest, path)
     return read_deployed(path)
+
+
+class Messages(torch.nn.Module):
+    """Two layers: E = sum over i of (sum over j of w_ij n_j)^2 with n_j = sum over k of w_jk.
+
+    w = (1 - r^2 / r_max^2)^3: what an atom feels fades from layer to layer only slowly. A faulty
+    one has features of ghosts as well to exchange.
+    """
+
+    def __init__(self, r_max: float, is_faulty: bool) -> None:
+        super().__init__()
+        self.r_max = r_max
+        self.is_faulty = is_faulty
+
+    def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        vectors = data["edge_vectors"].detach().requires_grad_(True)
+        local_types = data["local_types"]
+        centres, neighbours = data["edge_index"][0], data["edge_index"][1]
+        weights = (1.0 - vectors.square().sum(1) / self.r_max**2).clamp_min(0.0) ** 3
+        none = torch.zeros([local_types.size(0)], dtype=torch.float64)
+        numbers = none.index_add(0, centres, weights)
+        table = numbers.unsqueeze(1)
+        if self.is_faulty:
+            table = torch.ones([data["atom_types"].size(0), 1], dtype=torch.float64)
+        every = torch.ops.mofmd.exchange(table, local_types, data["atom_types"])[:, 0]
+        energy = none.index_add(0, centres, weights * every[neighbours]).square()
+        gradient = torch.autograd.grad([energy.sum()], [vectors])[0]
+        assert gradient is not None
+        return {"atomic_energy": energy.unsqueeze(1).detach(), "edge_gradients": gradient}
+
+
+def write_messages(path: Path, r_max: float = 4.0, is_faulty: bool = False) -> Path:
+    """Write `Messages` as a deployed NequIP."""
+    define_operators()
+    form = {"mofmd_family": "nequip", "mofmd_form": "edge_gradients", "mofmd_exchange_width": "1"}
+    return write_model(Messages(r_max, is_faulty), path, r_max, **form, mofmd_layers="2")

@@ -28,9 +28,10 @@ def mace(
     heads: tuple[str, ...] = ("Default",),
     block: str = "RealAgnosticResidualInteractionBlock",
     numbers: list[int] = ATOMIC_NUMBERS,
+    layers: int = 2,
     **options: Any,
 ) -> torch.nn.Module:
-    """Return a two-layer MACE with random weights in the current default dtype."""
+    """Return a MACE with random weights in the current default dtype."""
     isolated = np.resize([-0.3, -1.0, -2.0, -0.7], len(numbers))
     torch.manual_seed(5)
     return modules.ScaleShiftMACE(
@@ -40,7 +41,7 @@ def mace(
         max_ell=2,
         interaction_cls=modules.interaction_classes[block],
         interaction_cls_first=modules.interaction_classes[block],
-        num_interactions=2,
+        num_interactions=layers,
         num_elements=len(numbers),
         hidden_irreps=o3.Irreps(hidden),
         MLP_irreps=o3.Irreps("4x0e"),
@@ -113,13 +114,14 @@ def main() -> None:
     directory = parser.parse_args().directory
     directory.mkdir(parents=True, exist_ok=True)
     variants = {
-        "mace-f64": (torch.float64, 5.0, "4x0e+4x1o"),
-        "mace-f32": (torch.float32, 5.0, "4x0e+4x1o"),
-        "mace-r8": (torch.float64, 8.0, "4x0e"),
+        "mace-f64": (torch.float64, 5.0, "4x0e+4x1o", 2),
+        "mace-f32": (torch.float32, 5.0, "4x0e+4x1o", 2),
+        "mace-r8": (torch.float64, 8.0, "4x0e", 2),
+        "mace-l1-f64": (torch.float64, 5.0, "4x0e+4x1o", 1),
     }
-    for name, (dtype, r_max, hidden) in variants.items():
+    for name, (dtype, r_max, hidden, layers) in variants.items():
         torch.set_default_dtype(dtype)
-        model = mace(r_max, hidden).to(dtype)
+        model = mace(r_max, hidden, layers=layers).to(dtype)
         torch.save(model, directory / f"{name}.model")
         jit.compile(LAMMPS_MACE(model)).save(str(directory / f"{name}.model-lammps.pt"))
     torch.set_default_dtype(torch.float64)

@@ -25,6 +25,7 @@ VARIANTS = {
         "models.nequip.num_layers=5",
         "models.nequip.parity=false",
     ],
+    "nequip-l1-f64": ["architecture=nequip", "dtype=float64", "models.nequip.num_layers=1"],
     "allegro-f64": ["architecture=allegro", "dtype=float64"],
 }
 PACKAGED = "nequip-f64"

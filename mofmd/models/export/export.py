@@ -98,7 +98,7 @@ def flat_metadata(source: Source, names: list[str], types: list[int], width: int
         "mofmd_family": source.family,
         "mofmd_form": "edge_gradients",
         "mofmd_exchange_width": str(width),
-        "mofmd_layers": str(source.num_layers if source.passes_messages else 0),
+        "mofmd_layers": str(source.num_layers if source.has_layers else 0),
         "mofmd_torch_version": torch.__version__.split("+")[0],
     }
 
@@ -131,7 +131,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
         raise ExportError("no type of the model is a chemical element: give --structure")
     reference = source.reference(structures)
     accelerated = accelerate(source, request["accelerate"])
-    if source.passes_messages:
+    if source.has_layers:
         model = LayeredGradientModel(source.distribute(), types, source.num_layers).eval()
     else:
         model = EdgeGradientModel(source.distribute(), types).eval()

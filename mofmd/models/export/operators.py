@@ -74,6 +74,37 @@ def _split(paths: list[int]) -> list[tuple[int, ...]]:
     return [tuple(paths[k : k + FIELDS]) for k in range(0, len(paths), FIELDS)]
 
 
+def _check_paths(paths: list[int], widths: dict[str, int], num_couplings: int) -> None:
+    """Refuse what the plugin's kernels refuse (``mofmd/plugin/convolution_shape.cpp``).
+
+    Raises
+    ------
+    RuntimeError
+        If a path leads out of a table, two overlap in one, or the couplings are not theirs.
+    """
+    if len(paths) % FIELDS:
+        raise RuntimeError(f"mofmd::convolve: paths have {FIELDS} numbers each")
+    blocks: dict[str, list[tuple[int, int, int]]] = {name: [] for name in widths}
+    for x0, d1, y0, d2, out0, d3, w0, n in _split(paths):
+        used = {"x": (x0, n, d1), "y": (y0, 1, d2), "out": (out0, n, d3), "w": (w0, n, 1)}
+        for name, (offset, channels, dimension) in used.items():
+            if offset < 0 or min(channels, dimension) < 1:
+                raise RuntimeError("mofmd::convolve: a path has no size")
+            if offset + channels * dimension > widths[name]:
+                raise RuntimeError("mofmd::convolve: a path leads out of the tables")
+            blocks[name].append(used[name])
+        num_couplings -= d1 * d2 * d3
+    if num_couplings:
+        raise RuntimeError("mofmd::convolve: wrong number of couplings")
+    for name, of_paths in blocks.items():
+        past = 0
+        # weights belong to one path, other parts may be shared
+        for offset, channels, dimension in sorted(of_paths if name == "w" else set(of_paths)):
+            if offset < past:
+                raise RuntimeError(f"mofmd::convolve: two paths use parts of {name} that overlap")
+            past = offset + channels * dimension
+
+
 def _convolve(  # noqa: PLR0913, PLR0917 - those of the operator
     x: torch.Tensor,
     y: torch.Tensor,
@@ -84,6 +115,8 @@ def _convolve(  # noqa: PLR0913, PLR0917 - those of the operator
     paths: list[int],
     out_width: int,
 ) -> torch.Tensor:
+    widths = {"x": x.size(1), "y": y.size(1), "w": w.size(1), "out": out_width}
+    _check_paths(paths, widths, couplings.numel())
     out = x.new_zeros((x.size(0), out_width))
     offset = 0
     for x0, d1, y0, d2, out0, d3, w0, n in _split(paths):

@@ -34,8 +34,8 @@ class Source:
     example: Atoms | None = None  # a physical structure that comes with the model
 
     @property
-    def passes_messages(self) -> bool:
-        """Whether its energy is one of layers (``layered.py``)."""
+    def has_layers(self) -> bool:
+        """Whether its energy is one of layers (``layered.py``); with one it is strictly local."""
         return self.family != "allegro"
 
 
