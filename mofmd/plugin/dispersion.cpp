@@ -1,6 +1,7 @@
 #include "dispersion.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/Version.h>
 
 #include <algorithm>
 #include <cmath>
@@ -18,14 +19,13 @@ namespace {
     int lanes;
   };
 
+  // By what torch found, which ATEN_CPU_CAPABILITY can lower.
   Processor find_processor()
   {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl"))
-      return {&avx512_dispersion, "AVX-512", 8};
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-      return {&avx2_dispersion, "AVX2", 4};
+    const std::string capability = at::get_cpu_capability();
+    if (capability == "AVX512") return {&avx512_dispersion, "AVX-512", 8};
+    if (capability == "AVX2") return {&avx2_dispersion, "AVX2", 4};
 #endif
     return {&plain_dispersion, "any processor", 2};
   }

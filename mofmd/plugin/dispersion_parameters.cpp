@@ -89,7 +89,7 @@ namespace {
     std::istringstream line = reader.line();
     DispersionElement element;
     element.name = reader.value<std::string>(line, "the name of an element");
-    element.covalent_radius = BOHR * reader.value<double>(line, "its covalent radius");
+    element.covalent_radius = 4.0 / 3.0 * reader.value<double>(line, "its covalent radius");
     element.moment = BOHR * reader.value<double>(line, "its moment");
     const int count = reader.value<int>(line, "its number of reference systems");
     if (count < 1 || count > MOST_REFERENCES)
@@ -112,7 +112,7 @@ namespace {
     const std::size_t rows = elements[a].reference_numbers.size();
     const std::size_t columns = elements[b].reference_numbers.size();
     parameters.radius[a * count + b] = parameters.radius[b * count + a] =
-        BOHR * reader.value<double>(line, "R0 of the pair");
+        reader.value<double>(line, "R0 of the pair");
     std::vector<double> &c6 = parameters.c6[a * count + b],
                         &c6_of_ba = parameters.c6[b * count + a];
     c6.resize(rows * columns);
