@@ -108,7 +108,7 @@ def coefficient_file(damping: Damping, functional: str, elements: Sequence[str])
     """
     parameters = damping_parameters(damping, functional)
     symbols = sorted(set(elements))
-    coefficients = _Coefficients()
+    coefficients = _coefficients()
     for symbol in symbols:
         if symbol not in coefficients:
             raise InputError(
@@ -159,7 +159,7 @@ class _Coefficients:
         self._c6: Tensor = reference.c6
 
     def __contains__(self, symbol: str) -> bool:
-        return 0 < atomic_numbers.get(symbol, 0) < len(self._numbers)
+        return 0 < int(atomic_numbers.get(symbol, 0)) < len(self._numbers)
 
     def _references(self, z: int) -> list[int]:
         return [k for k, number in enumerate(self._numbers[z].tolist()) if number >= 0.0]
@@ -168,18 +168,20 @@ class _Coefficients:
         z = atomic_numbers[symbol]
         numbers = [self._numbers[z][k].item() for k in self._references(z)]
         covalent = 0.75 * self._covalent[z].item() * self._bohr
-        return (
-            f"{symbol} {covalent:.2f} {self._moments[z].item()!r} {len(numbers)} "
-            + " ".join(f"{number:.10g}" for number in numbers)
+        return f"{symbol} {covalent:.2f} {self._moments[z].item()!r} {len(numbers)} " + " ".join(
+            f"{number:.10g}" for number in numbers
         )
 
     def pair_line(self, first: str, second: str) -> str:
         a, b = atomic_numbers[first], atomic_numbers[second]
-        c6 = [
-            self._c6[a, b, k, m].item() for k in self._references(a) for m in self._references(b)
-        ]
+        c6 = [self._c6[a, b, k, m].item() for k in self._references(a) for m in self._references(b)]
         radius = self._radii[a, b].item() * self._bohr
         return f"{first} {second} {radius:.4f} " + " ".join(f"{value:.10g}" for value in c6)
+
+
+@cache
+def _coefficients() -> _Coefficients:
+    return _Coefficients()
 
 
 def _canonical(functional: str) -> str:
