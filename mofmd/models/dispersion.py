@@ -120,6 +120,17 @@ def parse_dispersion(word: str) -> DispersionChoice:
     """
     if word in ("auto", "none"):
         return cast(Literal["auto", "none"], word)
+    return parse_d3(word)
+
+
+def parse_d3(word: str) -> Dispersion:
+    """Parse ``d3bj:pbe`` and the like.
+
+    Raises
+    ------
+    InputError
+        If it is no such word, or there are no such parameters.
+    """
     match = re.fullmatch(r"d3([a-z]+):(.+)", word.strip().lower())
     if match is None or match[1] not in get_args(Damping):
         dampings = ", ".join(f"d3{each}:FUNCTIONAL" for each in get_args(Damping))
