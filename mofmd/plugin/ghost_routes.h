@@ -27,6 +27,10 @@ public:
     for (int i = first; i < first + n; ++i)
       if (is_marked_[i]) act(i);
   }
+  template <typename Act> void for_all(Act act) const    // owned atoms and ghosts that travel
+  {
+    for_received(static_cast<int>(is_marked_.size()), 0, act);
+  }
   bool is_marked(int atom) const { return is_marked_[atom]; }
 
 private:

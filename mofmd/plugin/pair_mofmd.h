@@ -94,6 +94,7 @@ private:
   bool evaluates_in_chunks() const;
   double bytes_beside_chunks() const;
   void size_communication();
+  void clear(const AtomRows &rows) const override;
   void copy_to_ghosts(const AtomRows &rows) override;
   void sum_from_ghosts(const AtomRows &rows) override;
   void find_owners();

@@ -38,6 +38,12 @@ void PairMofmd::size_communication()
   force->pair->comm_reverse_off = std::max(force->pair->comm_reverse_off, comm_reverse_off);
 }
 
+void PairMofmd::clear(const AtomRows &rows) const
+{
+  routes_.for_all(
+      [&rows](int i) { std::fill_n(rows.data + rows.row_bytes * i, rows.row_bytes, char(0)); });
+}
+
 void PairMofmd::copy_to_ghosts(const AtomRows &rows)
 {
   rows_ = rows;
