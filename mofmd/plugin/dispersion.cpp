@@ -56,7 +56,7 @@ namespace {
 
 Dispersion::Dispersion(const DispersionParameters &parameters,
                        const std::vector<int> &element_of_type, const SumRange &energy_range,
-                       const SumRange &coordination_range) :
+                       const SumRange &coordination_range, const std::string &device) :
     energy_range_(energy_range),
     coordination_range_(coordination_range),
     zero_damping_(parameters.zero_damping),
@@ -66,6 +66,8 @@ Dispersion::Dispersion(const DispersionParameters &parameters,
   kernels_ = processor.kernels;
   processor_ = processor.name;
   lanes_ = processor.lanes;
+  device_ = device;
+  if (device != "cpu") gpu_ = std::make_unique<DispersionGpu>(device);
 
   std::vector<int> element_of_kind;
   for (std::size_t type = 0; type < element_of_type.size(); ++type) {
@@ -82,7 +84,7 @@ Dispersion::Dispersion(const DispersionParameters &parameters,
   for (int k = 0; k < num_kinds_; ++k) {
     const int a = element_of_kind[k];
     const std::vector<double> &numbers = parameters.elements[a].reference_numbers;
-    num_references_.push_back(static_cast<std::int32_t>(numbers.size()));
+    num_references_.push_back(static_cast<int>(numbers.size()));
     std::copy(numbers.begin(), numbers.end(), &reference_numbers_[k * MOST_REFERENCES]);
     for (int m = 0; m < num_kinds_; ++m) {
       const int b = element_of_kind[m];
@@ -105,12 +107,14 @@ void Dispersion::rebuild(const AtomArrays &atoms, double skin)
   weights_.assign(MOST_REFERENCES * num_sites, 0.0);
   for (auto *const of_centres : {&coordination_, &energy_, &by_coordination_})
     of_centres->assign(num_centres, 0.0);
+  if (gpu_) gpu_->take_lists(job(false));
 }
 
 DispersionJob Dispersion::job(bool wants_virial)
 {
   DispersionJob job{};
   job.num_kinds = num_kinds_;
+  job.num_centres = num_centres();
   job.kind_begin = sites_.kind_begin.data();
   job.num_references = num_references_.data();
   job.reference_numbers = reference_numbers_.data();
@@ -147,23 +151,27 @@ void Dispersion::put_to_atoms(const std::vector<double> &of_centre, double *of_a
   for (std::size_t c = 0; c < of_centre.size(); ++c) of_atom[sites_.centre_atom[c]] = of_centre[c];
 }
 
+// Runs a kernel for all centres, or a GPU's in its place.
+void Dispersion::run(Kernel kernel, GpuKernels gpu_kernel, bool wants_virial)
+{
+  const DispersionJob work = job(wants_virial);
+  if (gpu_)
+    (gpu_.get()->*gpu_kernel)(work);
+  else
+    at::parallel_for(0, num_centres(), CENTRES_PER_TASK,
+                     [&](std::int64_t begin, std::int64_t end) { kernel(work, begin, end); });
+}
+
 void Dispersion::count_neighbours(double *of_atom)
 {
-  const DispersionJob work = job(false);
-  at::parallel_for(0, num_centres(), CENTRES_PER_TASK, [&](std::int64_t begin, std::int64_t end) {
-    kernels_->count_neighbours(work, begin, end);
-  });
+  run(kernels_->count_neighbours, &DispersionGpu::count_neighbours, false);
   put_to_atoms(coordination_, of_atom);
 }
 
-void Dispersion::sum_pairs(double *of_atom, bool wants_virial)
+void Dispersion::weigh_references()
 {
-  take_to_sites(of_atom);
-  force_.assign(3 * static_cast<std::size_t>(num_centres()), 0.0);
-  virial_.assign(wants_virial ? 6 * static_cast<std::size_t>(num_centres()) : 0, 0.0);
-  const DispersionJob work = job(wants_virial);
+  const DispersionJob work = job(false);
   for (int kind = 0; kind < num_kinds_; ++kind) {
-    // whole vectors
     const std::int64_t vectors =
         (sites_.kind_begin[kind + 1] - sites_.kind_begin[kind]) / MOST_LANES;
     at::parallel_for(0, vectors, SITES_PER_TASK / MOST_LANES,
@@ -171,19 +179,22 @@ void Dispersion::sum_pairs(double *of_atom, bool wants_virial)
                        kernels_->weigh_references(work, kind, begin * MOST_LANES, end * MOST_LANES);
                      });
   }
-  at::parallel_for(0, num_centres(), CENTRES_PER_TASK, [&](std::int64_t begin, std::int64_t end) {
-    kernels_->sum_pairs(work, begin, end);
-  });
+}
+
+void Dispersion::sum_pairs(double *of_atom, bool wants_virial)
+{
+  take_to_sites(of_atom);
+  force_.assign(3 * static_cast<std::size_t>(num_centres()), 0.0);
+  virial_.assign(wants_virial ? 6 * static_cast<std::size_t>(num_centres()) : 0, 0.0);
+  if (!gpu_) weigh_references();
+  run(kernels_->sum_pairs, &DispersionGpu::sum_pairs, wants_virial);
   put_to_atoms(by_coordination_, of_atom);
 }
 
 void Dispersion::add_chain_forces(const double *of_atom)
 {
   take_to_sites(of_atom);
-  const DispersionJob work = job(!virial_.empty());
-  at::parallel_for(0, num_centres(), CENTRES_PER_TASK, [&](std::int64_t begin, std::int64_t end) {
-    kernels_->add_chain_forces(work, begin, end);
-  });
+  run(kernels_->add_chain_forces, &DispersionGpu::add_chain_forces, !virial_.empty());
 }
 
 double Dispersion::memory() const

@@ -127,8 +127,8 @@ namespace {
   template <typename Act> MOFMD_TERM void for_sites(const DispersionJob &job, const NearSites &near,
                                                     std::int64_t centre, int kind, Act act)
   {
-    const std::int64_t *const first = near.first + centre * job.num_kinds + kind;
-    for (std::int64_t k = first[0]; k < first[1]; ++k)
+    const long long *const first = near.first + centre * job.num_kinds + kind;
+    for (long long k = first[0]; k < first[1]; ++k)
       for (std::int64_t s = near.items[k].first; s < near.items[k].past; s += LANES) act(s);
   }
 
@@ -152,7 +152,6 @@ namespace {
   // of numerator and denominator, so that an atom far from all of its references has the nearest.
   void weigh_references(const DispersionJob &job, int kind, std::int64_t begin, std::int64_t end)
   {
-    constexpr double steepness = 4.0;    // k3
     const std::int64_t stride = job.kind_begin[kind + 1] - job.kind_begin[kind];
     const double *const reference = job.reference_numbers + kind * MOST_REFERENCES;
     const int count = job.num_references[kind];
@@ -166,7 +165,7 @@ namespace {
       Lanes weight[MOST_REFERENCES], total{};
       for (int b = 0; b < count; ++b) {
         const Lanes distance = (cn - reference[b]) * (cn - reference[b]);
-        weight[b] = Arithmetic::exponential(steepness * (nearest - distance));
+        weight[b] = Arithmetic::exponential(WEIGHT_STEEPNESS * (nearest - distance));
         total += weight[b];
       }
       for (int b = 0; b < count; ++b)
@@ -196,7 +195,7 @@ namespace {
         job.c6 + (centre.kind * job.num_kinds + kind) * MOST_REFERENCES * MOST_REFERENCES;
     for (int a = 0; a < count; ++a) {
       const double weight = weights[a * stride];
-      const double slope = 8.0 * weight * (reference[a] - mean);    // 2 k3
+      const double slope = 2.0 * WEIGHT_STEEPNESS * weight * (reference[a] - mean);
       for (int b = 0; b < MOST_REFERENCES; ++b) {
         result.c6[b] += weight * table[a * MOST_REFERENCES + b];
         result.slope[b] += slope * table[a * MOST_REFERENCES + b];

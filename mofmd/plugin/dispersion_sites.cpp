@@ -71,9 +71,9 @@ DispersionSites::Columns DispersionSites::sort_into_columns(const AtomArrays &at
     std::sort(column.begin(), column.end(), [position](int a, int b) {
       return position[a][2] != position[b][2] ? position[a][2] < position[b][2] : a < b;
     });
-    columns.begin.push_back(static_cast<std::int32_t>(x.size()));
+    columns.begin.push_back(static_cast<int>(x.size()));
     for (const int i : column) {
-      const auto site = static_cast<std::int32_t>(x.size());
+      const auto site = static_cast<int>(x.size());
       sites.push_back(site);
       atoms.push_back(i);
       if (i < atoms_of_rank.num_local) {
@@ -83,7 +83,7 @@ DispersionSites::Columns DispersionSites::sort_into_columns(const AtomArrays &at
       }
       add_site(position[i]);
     }
-    columns.end.push_back(static_cast<std::int32_t>(x.size()));
+    columns.end.push_back(static_cast<int>(x.size()));
     for (int k = 1; k < MOST_LANES; ++k) add_site(far_away);    // a run is read beyond its end
   }
   while (x.size() % MOST_LANES != 0) add_site(far_away);
@@ -105,7 +105,7 @@ void DispersionSites::rebuild(const AtomArrays &atoms_of_rank, const std::vector
   kind_begin.assign(1, 0);
   for (int kind = 0; kind < num_kinds; ++kind) {
     columns_.push_back(sort_into_columns(atoms_of_rank, members[kind], kind, reach, lanes));
-    kind_begin.push_back(static_cast<std::int32_t>(x.size()));
+    kind_begin.push_back(static_cast<int>(x.size()));
   }
   find_near(reach, near_);
   find_near(bonded_reach, bonded_);
@@ -115,7 +115,7 @@ void DispersionSites::find_near(double reach, Lists &lists) const
 {
   lists.first.assign(1, 0);
   lists.ranges.clear();
-  for (const std::int32_t site : centre_site) {
+  for (const int site : centre_site) {
     const double position[3] = {x[site], y[site], z[site]};
     for (const Columns &columns : columns_) {
       int low[2], high[2];
@@ -142,10 +142,10 @@ void DispersionSites::find_near(double reach, Lists &lists) const
           const auto first = std::lower_bound(begin, end, position[2] - height);
           const auto past = std::upper_bound(first, end, position[2] + height);
           if (first != past)
-            lists.ranges.push_back({static_cast<std::int32_t>(first - z.begin()),
-                                    static_cast<std::int32_t>(past - z.begin())});
+            lists.ranges.push_back(
+                {static_cast<int>(first - z.begin()), static_cast<int>(past - z.begin())});
         }
-      lists.first.push_back(static_cast<std::int64_t>(lists.ranges.size()));
+      lists.first.push_back(static_cast<long long>(lists.ranges.size()));
     }
   }
 }
@@ -163,8 +163,8 @@ void DispersionSites::move(const double *const *position)
 double DispersionSites::memory() const
 {
   return static_cast<double>(
-      3 * x.capacity() * sizeof(double) + 2 * sites.capacity() * sizeof(std::int32_t) +
-      (near_.first.capacity() + bonded_.first.capacity()) * sizeof(std::int64_t) +
+      3 * x.capacity() * sizeof(double) + 2 * sites.capacity() * sizeof(int) +
+      (near_.first.capacity() + bonded_.first.capacity()) * sizeof(long long) +
       (near_.ranges.capacity() + bonded_.ranges.capacity()) * sizeof(SiteRange));
 }
 

@@ -25,10 +25,10 @@ public:
   // Takes over new positions of the same atoms.
   void move(const double *const *x);
 
-  std::vector<std::int32_t> kind_begin;      // (num_kinds + 1), multiples of MOST_LANES
-  std::vector<double> x, y, z;               // of sites; filler sites are far away
-  std::vector<std::int32_t> sites, atoms;    // the sites that are atoms, and which ones
-  std::vector<std::int32_t> centre_site, centre_kind, centre_atom;
+  std::vector<int> kind_begin;      // (num_kinds + 1), multiples of MOST_LANES
+  std::vector<double> x, y, z;      // of sites; filler sites are far away
+  std::vector<int> sites, atoms;    // the sites that are atoms, and which ones
+  std::vector<int> centre_site, centre_kind, centre_atom;
 
   int num_centres() const { return static_cast<int>(centre_site.size()); }
   NearSites near() const { return {near_.first.data(), near_.ranges.data()}; }
@@ -39,10 +39,10 @@ private:
   struct Columns {    // of one kind
     double origin[2], side;
     int number[2];
-    std::vector<std::int32_t> begin, end;    // sites of a column
+    std::vector<int> begin, end;    // sites of a column
   };
   struct Lists {
-    std::vector<std::int64_t> first;
+    std::vector<long long> first;
     std::vector<SiteRange> ranges;
   };
   std::vector<Columns> columns_;    // by kind

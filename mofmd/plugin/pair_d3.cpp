@@ -3,6 +3,7 @@
 #include "citations.h"
 #include "elements.h"
 #include "model.h"
+#include "placement.h"
 #include "together.h"
 
 #include "atom.h"
@@ -12,6 +13,7 @@
 #include "force.h"
 #include "memory.h"
 #include "neighbor.h"
+#include "universe.h"
 #include "update.h"
 #include "utils.h"
 
@@ -94,16 +96,36 @@ void PairD3::settings(int narg, char **arg)
 {
   energy_range_ = make_range(CUTOFF, WIDTH);
   coordination_range_ = make_range(COORDINATION_CUTOFF, WIDTH);
+  device_ = "cpu";
   for (int k = 0; k < narg; ++k) {
     const std::string word = arg[k];
     if (word == "cutoff")
       energy_range_ = read_range(narg, arg, k);
     else if (word == "coordination")
       coordination_range_ = read_range(narg, arg, k);
-    else
+    else if (word == "device" && k + 1 < narg) {
+      device_ = arg[++k];
+      if (!is_device_name(device_))
+        error->all(FLERR,
+                   STYLE + ": device must be auto, cpu, cuda or cuda:N, not '" + device_ + "'");
+    } else
       error->all(FLERR, STYLE + ": unknown option '" + word +
-                            "' (known: cutoff DISTANCE [WIDTH], coordination DISTANCE [WIDTH])");
+                            "' (known: cutoff DISTANCE [WIDTH], coordination DISTANCE [WIDTH], "
+                            "device auto|cpu|cuda[:N])");
   }
+}
+
+// What may fail on some ranks and not on others: all of them stop together. Collective.
+template <typename Act> void PairD3::together(Act act)
+{
+  std::string failure;
+  try {
+    act();
+  } catch (const std::exception &exception) {
+    failure = exception.what();
+  }
+  failure = first_message(world, failure);
+  if (!failure.empty()) error->all(FLERR, STYLE + ": " + failure);
 }
 
 void PairD3::coeff(int narg, char **arg)
@@ -120,18 +142,14 @@ void PairD3::coeff(int narg, char **arg)
     error->all(FLERR, STYLE + ": pair_coeff * * needs the file of coefficients and a name for each "
                               "atom type");
   const std::string found = utils::get_potential_file_path(arg[2]);
-  std::string failure;
-  try {
-    parameters_ = read_dispersion_parameters(found.empty() ? arg[2] : found);
-  } catch (const std::exception &exception) {
-    failure = exception.what();
-  }
-  failure = first_message(world, failure);
-  if (!failure.empty()) error->all(FLERR, STYLE + ": " + failure);
+  together([&] { parameters_ = read_dispersion_parameters(found.empty() ? arg[2] : found); });
   read_elements(narg, arg);
   num_threads_ = set_threads_per_rank();
-  dispersion_ = std::make_unique<Dispersion>(parameters_, element_of_type_, energy_range_,
-                                             coordination_range_);
+  together([&] {
+    const std::string device = find_device({device_, rank_on_node(universe->me)});
+    dispersion_ = std::make_unique<Dispersion>(parameters_, element_of_type_, energy_range_,
+                                               coordination_range_, device);
+  });
   report_method();
   if (lmp->citeme) lmp->citeme->add(D3_CITATION);
 }
@@ -178,10 +196,10 @@ void PairD3::report_method()
     return fmt::format("{:g} A (smooth from {:g} A on)", range.cutoff, range.start);
   };
   utils::logmesg(lmp,
-                 "{}: {}, pairs to {}, coordination numbers to {}, on cpu ({}), {} thread(s) per "
+                 "{}: {}, pairs to {}, coordination numbers to {}, on {}, {} thread(s) per "
                  "rank\n",
                  STYLE, parameters_.method, end(energy_range_), end(coordination_range_),
-                 dispersion_->processor(), num_threads_);
+                 dispersion_->place(), num_threads_);
   for (int type = 1; type <= atom->ntypes; ++type) {
     const int k = element_of_type_[type];
     utils::logmesg(lmp, "  atom type {} is {}\n", type,
@@ -301,7 +319,7 @@ void PairD3::unpack_forward_comm(int n, int first, double *buf)
 void PairD3::tally()
 {
   check_finite();
-  const std::vector<std::int32_t> &atoms = dispersion_->centre_atom();
+  const std::vector<int> &atoms = dispersion_->centre_atom();
   for (std::size_t c = 0; c < atoms.size(); ++c) {
     const int i = atoms[c];
     const double energy = energy_unit_ * dispersion_->energy()[c];
@@ -319,7 +337,7 @@ void PairD3::tally()
 
 void PairD3::check_finite()
 {
-  const std::vector<std::int32_t> &atoms = dispersion_->centre_atom();
+  const std::vector<int> &atoms = dispersion_->centre_atom();
   for (std::size_t c = 0; c < atoms.size(); ++c) {
     double sum = dispersion_->energy()[c];
     for (int d = 0; d < 3; ++d) sum += dispersion_->force()[3 * c + d];

@@ -33,6 +33,7 @@ private:
   enum Part { LISTS, COUNTING, PAIRS, CHAIN, EXCHANGE, NUM_PARTS };
 
   SumRange energy_range_, coordination_range_;
+  std::string device_ = "cpu";
   double energy_unit_ = 1.0;    // LAMMPS's energy unit per eV
   int num_threads_ = 1;
   DispersionParameters parameters_;
@@ -44,6 +45,7 @@ private:
   long calls_ = 0;
 
   bool is_in_hybrid() const;
+  template <typename Act> void together(Act act);
   double reach() const;
   SumRange read_range(int narg, char **arg, int &k);
   void read_elements(int narg, char **arg);

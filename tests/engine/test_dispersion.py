@@ -373,6 +373,8 @@ def test_restart_goes_on_where_it_was(tmp_path: Path) -> None:
         ("pair_style d3 cutof 12\npair_coeff * * bj.d3 C H N Zn", "", "unknown option 'cutof'"),
         ("pair_style d3 cutoff -2\npair_coeff * * bj.d3 C H N Zn", "", "a distance above 0"),
         ("pair_style d3 cutoff 9 12\npair_coeff * * bj.d3 C H N Zn", "", "from 0 to that distance"),
+        ("pair_style d3 device tpu\npair_coeff * * bj.d3 C H N Zn", "", "not 'tpu'"),
+        ("pair_style d3 device cuda:99\npair_coeff * * bj.d3 C H N Zn", "", "is asked for, but"),
         ("pair_style d3 cutoff\npair_coeff * * bj.d3 C H N Zn", "", "cutoff needs a distance"),
         ("pair_style d3\npair_coeff * * bj.d3 C H N Zn", "units lj", "not units lj"),
         (
