@@ -68,7 +68,13 @@ Dispersion::Dispersion(const DispersionParameters &parameters,
   lanes_ = processor.lanes;
   device_ = device;
   if (device != "cpu") gpu_ = std::make_unique<DispersionGpu>(device);
+  take_kinds(parameters, element_of_type);
+}
 
+// Kinds are the elements that types have, in the order of the types.
+void Dispersion::take_kinds(const DispersionParameters &parameters,
+                            const std::vector<int> &element_of_type)
+{
   std::vector<int> element_of_kind;
   for (std::size_t type = 0; type < element_of_type.size(); ++type) {
     if (element_of_type[type] < 0) continue;

@@ -40,10 +40,7 @@ public:
   const std::vector<int> &centre_atom() const { return sites_.centre_atom; }
   const std::vector<double> &energy() const { return energy_; }    // eV
   const std::vector<double> &force() const { return force_; }      // (centres, 3) eV/Å
-  const std::vector<double> &virial() const
-  {
-    return virial_;
-  }    // (centres, 6) eV, LAMMPS's order
+  const std::vector<double> &virial() const { return virial_; }    // (centres, 6) eV
 
   // Where it runs, such as "cpu (AVX2)".
   std::string place() const { return gpu_ ? device_ : device_ + " (" + processor_ + ")"; }
@@ -68,6 +65,7 @@ private:
   using Kernel = void (*)(const DispersionJob &, std::int64_t, std::int64_t);
   using GpuKernels = void (DispersionGpu::*)(const DispersionJob &);
 
+  void take_kinds(const DispersionParameters &parameters, const std::vector<int> &element_of_type);
   DispersionJob job(bool wants_virial);
   void run(Kernel kernel, GpuKernels gpu_kernel, bool wants_virial);
   void weigh_references();

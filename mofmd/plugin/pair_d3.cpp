@@ -73,8 +73,7 @@ PairD3::~PairD3()
   memory->destroy(cutsq);
 }
 
-// ---- commands of an input file
-// --------------------------------------------------------------------
+// ---- commands of an input file ----------------------------------------------------------------
 
 // A keyword's cutoff and, if a second number follows, the width of its smooth end.
 SumRange PairD3::read_range(int narg, char **arg, int &k)
@@ -262,8 +261,7 @@ double PairD3::init_one(int i, int j)
   return reach();
 }
 
-// ---- the work of a step
-// ---------------------------------------------------------------------------
+// ---- the work of a step -----------------------------------------------------------------------
 
 void PairD3::compute(int eflag, int vflag)
 {
