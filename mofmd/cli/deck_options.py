@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mofmd.models.dispersion import HELP as DISPERSION_HELP
+
 if TYPE_CHECKING:
     from mofmd.simulation.generate import Request
 
 Model = Annotated[str | None, typer.Option(help="Model file, or the name of one in the package.")]
+Dispersion = Annotated[str | None, typer.Option(help=DISPERSION_HELP)]
 PotentialScript = Annotated[
     Path | None, typer.Option(help="LAMMPS commands of another potential, instead of --model.")
 ]
@@ -36,7 +39,7 @@ def deck_request(
     protocol: str,
     structure: str | None,
     output: Path | None,
-    potential: tuple[str | None, Path | None, list[Path] | None],
+    potential: tuple[str | None, Path | None, list[Path] | None, str | None],
     settings: list[str] | None,
     size: tuple[str | None, int | None],
     guests: tuple[bool, bool],
@@ -48,7 +51,7 @@ def deck_request(
     protocol, structure, output, settings
         As in ``Request``.
     potential
-        Model, script and files.
+        Model, script, files and dispersion.
     size
         Supercell, number of atoms.
     guests
@@ -56,7 +59,7 @@ def deck_request(
     """
     from mofmd.simulation.generate import Request
 
-    model, script, files = potential
+    model, script, files, dispersion = potential
     supercell, atoms = size
     keep_guests, guest_types = guests
     return Request(
@@ -67,6 +70,7 @@ def deck_request(
         potential_script=script,
         potential_files=tuple(files or ()),
         settings=tuple(settings or ()),
+        dispersion=dispersion,
         supercell=supercell,
         atoms=atoms,
         keep_guests=keep_guests,

@@ -33,6 +33,7 @@ def new(
     model: options.Model = None,
     potential_script: options.PotentialScript = None,
     potential_file: options.PotentialFiles = None,
+    dispersion: options.Dispersion = None,
     settings: options.Settings = None,
     supercell: options.Supercell = None,
     atoms: options.AtomCount = None,
@@ -42,7 +43,7 @@ def new(
     """Write the decks of an ensemble."""
     from mofmd.simulation.ensemble import new_ensemble
 
-    potential = (model, potential_script, potential_file)
+    potential = (model, potential_script, potential_file, dispersion)
     size, guests = (supercell, atoms), (keep_guests, guest_types)
     request = options.deck_request(
         protocol, structure, directory, potential, settings, size, guests

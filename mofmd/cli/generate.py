@@ -28,6 +28,7 @@ def generate(
     model: options.Model = None,
     potential_script: options.PotentialScript = None,
     potential_file: options.PotentialFiles = None,
+    dispersion: options.Dispersion = None,
     settings: options.Settings = None,
     supercell: options.Supercell = None,
     atoms: options.AtomCount = None,
@@ -43,7 +44,7 @@ def generate(
     if list_protocols:
         typer.echo(describe_protocols())
         return
-    potential = (model, potential_script, potential_file)
+    potential = (model, potential_script, potential_file, dispersion)
     size, guests = (supercell, atoms), (keep_guests, guest_types)
     request = options.deck_request(protocol, structure, output, potential, settings, size, guests)
     deck = generate_deck(replace(request, overwrite=overwrite))

@@ -14,6 +14,7 @@ from mofmd.cli import (
     defects,
     demo,
     deploy,
+    dispersion,
     doctor,
     ensemble,
     env,
@@ -41,6 +42,7 @@ app.command(name="doctor")(doctor.doctor)
 app.command(name="demo")(demo.demo)
 app.command(name="env")(env.env)
 app.add_typer(defects.app, name="defects")
+app.command(name="dispersion")(dispersion.dispersion)
 app.command(name="generate")(generate.generate)
 app.command(name="run")(run.run)
 app.add_typer(ensemble.app, name="ensemble")

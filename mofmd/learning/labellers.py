@@ -1,7 +1,8 @@
 """Reference methods that label frames: an ASE calculator, a model in LAMMPS, GFN1-xTB.
 
 A labeller is named by a word: ``package.module:factory`` (a function without arguments that returns
-an ASE calculator), the path of a model file, or ``gfn1-xtb``.
+an ASE calculator), the path of a model file, the same with dispersion (``model.pth+d3bj:pbe``), or
+``gfn1-xtb``.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from mofmd.engine.launch import Conversation, Resources, environment, how_it_end
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning.dataset import Labels
 from mofmd.learning.prediction import predict
+from mofmd.models.dispersion import Dispersion, parse_d3
 
 XTB = "gfn1-xtb"
 XTB_FACTORY = "mofmd.learning.labellers:gfn1_xtb"
@@ -72,13 +74,16 @@ def find_labeller(word: str, threads: int = 1) -> Labeller:
         return CalculatorLabeller(word, XTB_FACTORY, threads)
     if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", word):
         return CalculatorLabeller(word, word, threads)
-    path = Path(word)
+    name, dispersion = word, None
+    if (match := re.fullmatch(r"(.+)\+(d3[^+/]*)", word)) and not Path(word).is_file():
+        name, dispersion = match[1], parse_d3(match[2])
+    path = Path(name)
     if not path.is_file():
         raise MissingFileError(
-            f"labeller: {word!r}: no such model file; it can be a model file, an ASE calculator as "
-            f"package.module:factory, or {XTB}"
+            f"labeller: {name!r}: no such model file; it can be a model file, one with dispersion "
+            f"(model.pth+d3bj:pbe), an ASE calculator as package.module:factory, or {XTB}"
         )
-    return ModelLabeller(path, threads)
+    return ModelLabeller(path, threads, dispersion=dispersion)
 
 
 def gfn1_xtb() -> Any:
@@ -108,27 +113,33 @@ class ModelLabeller:
         Of each LAMMPS.
     batch
         Frames that one LAMMPS evaluates.
+    dispersion
+        Added to the model.
     """
 
     path: Path
     threads: int = 1
     batch: int = 16
+    dispersion: Dispersion | None = None
 
     @property
     def word(self) -> str:
-        """Path of the file."""
-        return str(self.path)
+        """Path of the file, and the dispersion."""
+        return str(self.path) if self.dispersion is None else f"{self.path}+{self.dispersion}"
 
     @property
     def identity(self) -> str:
-        """Hash of the file."""
-        return f"model-{hashlib.sha256(self.path.read_bytes()).hexdigest()[:24]}"
+        """Hash of the file, and the dispersion."""
+        model = f"model-{hashlib.sha256(self.path.read_bytes()).hexdigest()[:24]}"
+        if self.dispersion is None:
+            return model
+        return f"{model}-{self.dispersion}".replace(":", "-")
 
     def session(self, patience: Patience | None = None) -> AbstractContextManager[Label]:
         """LAMMPS is started for each batch: nothing is kept."""
 
         def label(frames: Sequence[Atoms]) -> list[Labels]:
-            return predict(self.path, frames, self.threads, patience)
+            return predict(self.path, frames, self.threads, patience, self.dispersion)
 
         return nullcontext(label)
 

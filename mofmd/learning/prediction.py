@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,11 +12,16 @@ from mofmd.engine.evaluate import Patience, evaluate
 from mofmd.engine.launch import Resources
 from mofmd.errors import InputError
 from mofmd.learning.dataset import Labels
+from mofmd.models.dispersion import FILE, Dispersion
 from mofmd.models.model_file import pair_commands, read_model_file
 
 
 def predict(
-    path: Path, frames: Sequence[Atoms], threads: int = 1, patience: Patience | None = None
+    path: Path,
+    frames: Sequence[Atoms],
+    threads: int = 1,
+    patience: Patience | None = None,
+    dispersion: Dispersion | None = None,
 ) -> list[Labels]:
     """Evaluate frames with a model file of any kind that a pair style of mofmd runs.
 
@@ -29,6 +35,8 @@ def predict(
         Of LAMMPS.
     patience
         See ``evaluate``.
+    dispersion
+        Added to the model.
 
     Raises
     ------
@@ -44,5 +52,14 @@ def predict(
     if missing:
         raise InputError(f"{path}: does not know {missing[0]}; it knows {' '.join(names)}")
     commands = pair_commands(model.family, path, names)
-    found = evaluate(frames, commands, names, Resources(threads=threads), patience)
+    resources = Resources(threads=threads)
+    if dispersion is None:
+        found = evaluate(frames, commands, names, resources, patience)
+    else:
+        with tempfile.TemporaryDirectory(prefix="mofmd-d3-") as folder:
+            file = Path(folder) / FILE
+            file.write_text(dispersion.coefficients(elements), encoding="utf-8")
+            known = [name if name in elements else "NULL" for name in names]
+            both = dispersion.pair_commands(file, known, commands)
+            found = evaluate(frames, both, names, resources, patience)
     return [Labels(e.energy_eV, e.forces_eV_per_A, e.stress_eV_per_A3) for e in found]

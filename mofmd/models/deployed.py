@@ -83,13 +83,21 @@ def read_deployed(path: Path) -> DeployedModel:
 
 def read_manifest(path: Path) -> dict[str, Any]:
     """Return the manifest alone, without the check of the payload."""
+    manifest = find_manifest(path)
+    if manifest is None:
+        raise InputError(
+            f"{path}: no manifest inside: the file was not written by `mofmd deploy` (which "
+            "takes a checkpoint, package, .model or legacy file and writes a checked one)"
+        )
+    return manifest
+
+
+def find_manifest(path: Path) -> dict[str, Any] | None:
+    """Return the manifest of a model file, or None of one that ``mofmd deploy`` has not written."""
     with open_archive(path) as archive:
         name = next((info.filename for name, info in records(archive) if name == MANIFEST), None)
         if name is None:
-            raise InputError(
-                f"{path}: no manifest inside: the file was not written by `mofmd deploy` (which "
-                "takes a checkpoint, package, .model or legacy file and writes a checked one)"
-            )
+            return None
         content = archive.read(name)
         try:
             manifest = json.loads(content)

@@ -33,6 +33,20 @@ inline const char *const MACE_CITATION =
     " booktitle = {Advances in Neural Information Processing Systems}, year = 2022, volume = 35\n"
     "}\n\n";
 
+inline const char *const D3_CITATION =
+    "pair_style d3: doi:10.1063/1.3382344, doi:10.1002/jcc.21759\n\n"
+    "@Article{Grimme2010,\n"
+    " author = {S. Grimme and J. Antony and S. Ehrlich and H. Krieg},\n"
+    " title = {A Consistent and Accurate Ab Initio Parametrization of Density Functional\n"
+    "   Dispersion Correction ({DFT-D}) for the 94 Elements {H-Pu}},\n"
+    " journal = {The Journal of Chemical Physics}, year = 2010, volume = 132, pages = {154104}\n"
+    "}\n\n"
+    "@Article{Grimme2011,\n"
+    " author = {S. Grimme and S. Ehrlich and L. Goerigk},\n"
+    " title = {Effect of the Damping Function in Dispersion Corrected Density Functional Theory},\n"
+    " journal = {Journal of Computational Chemistry}, year = 2011, volume = 32, pages = {1456}\n"
+    "}\n\n";
+
 }    // namespace mofmd
 
 #endif

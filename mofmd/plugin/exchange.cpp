@@ -95,8 +95,9 @@ private:
     }
     rows_.row_bytes = table.size(1) * table.element_size();
     rows_.is_double = is_double(table);
-    staging.assign(rows_.row_bytes * current_scope->num_atoms_, 0);
+    staging.resize(rows_.row_bytes * current_scope->num_atoms_);
     rows_.data = staging.data();
+    current_scope->communicator_->clear(rows_);
   }
 
   ~ExchangeOperator()

@@ -31,9 +31,11 @@ struct AtomRows {
   std::size_t row_doubles() const { return (row_bytes + sizeof(double) - 1) / sizeof(double); }
 };
 
-// Carries rows between ranks. Both calls are collective.
+// Carries rows between ranks. Both calls that do are collective.
 class AtomCommunicator {
 public:
+  // Zeros in the rows that travel; the others are not looked at.
+  virtual void clear(const AtomRows &rows) const = 0;
   virtual void copy_to_ghosts(const AtomRows &rows) = 0;
   virtual void sum_from_ghosts(const AtomRows &rows) = 0;
 

@@ -123,19 +123,7 @@ namespace {
                          ", not " + kind + ": compile it again with --device " + kind);
       if (wanted == "auto") wanted = compiled;
     }
-    if (wanted == "auto") wanted = torch::cuda::is_available() ? "cuda" : "cpu";
-    if (wanted == "cpu") return wanted;
-    if (!torch::cuda::is_available())
-      throw ModelError(
-          "a GPU is asked for, but torch " + loaded_torch_version() +
-          " sees none (a build of torch without CUDA, no driver, or CUDA_VISIBLE_DEVICES hides "
-          "it): use a model and `device cpu` for the CPU, or see `mofmd doctor`");
-    try {
-      return gpu_of_rank(wanted, request.rank_on_node,
-                         static_cast<int>(torch::cuda::device_count()));
-    } catch (const std::invalid_argument &error) {
-      throw ModelError(error.what());
-    }
+    return find_device({wanted, request.rank_on_node});
   }
 
   // A package compiled for another processor dies of an illegal instruction: refuse it instead.
@@ -368,6 +356,23 @@ double free_memory(const std::string &device)
   for (std::string name, kibibytes, unit; file >> name >> kibibytes && std::getline(file, unit);)
     if (name == "MemAvailable:") return 1024.0 * read_number<double>(kibibytes).value_or(0.0);
   return 0.0;
+}
+
+std::string find_device(const DeviceRequest &request)
+{
+  std::string wanted = request.name;
+  if (wanted == "auto") wanted = torch::cuda::is_available() ? "cuda" : "cpu";
+  if (wanted == "cpu") return wanted;
+  if (!torch::cuda::is_available())
+    throw ModelError(
+        "a GPU is asked for, but torch " + loaded_torch_version() +
+        " sees none (a build of torch without CUDA, no driver, or CUDA_VISIBLE_DEVICES hides "
+        "it): use a model and `device cpu` for the CPU, or see `mofmd doctor`");
+  try {
+    return gpu_of_rank(wanted, request.rank_on_node, static_cast<int>(torch::cuda::device_count()));
+  } catch (const std::invalid_argument &error) {
+    throw ModelError(error.what());
+  }
 }
 
 std::string loaded_torch_version()

@@ -96,6 +96,9 @@ struct DeviceRequest {
   int rank_on_node = 0;
 };
 
+// The device of this rank: "cpu", or a GPU with its number. Throws ModelError when there is none.
+std::string find_device(const DeviceRequest &request);
+
 // Memory that is free where the model runs, in bytes; 0 when that cannot be told.
 double free_memory(const std::string &device);
 

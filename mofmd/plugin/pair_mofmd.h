@@ -4,6 +4,7 @@
 #define MOFMD_PAIR_MOFMD_H
 
 #include "exchange.h"
+#include "ghost_routes.h"
 #include "graph.h"
 #include "model.h"
 
@@ -35,7 +36,7 @@ public:
 
 private:
   // What LAMMPS's communication carries for us at the moment.
-  enum class Message { owners, sent, forces, rows };
+  enum class Message { owners, marks, forces, rows };
 
   // Where the pairs of atoms come from: made into edges on the host at each step, or held by the
   // device, from LAMMPS's neighbour list or found there; `fixed`: found there, in arrays of fixed
@@ -73,9 +74,10 @@ private:
   Graph part_;                                 // of the graph, when it is evaluated in chunks
   std::unique_ptr<ResidentGraph> resident_;    // in place of both
   LAMMPS_NS::bigint lists_built_ = -1;         // by LAMMPS, when the atoms were looked at last
-  std::vector<std::int64_t> sent_nodes_;       // owned nodes that are ghosts elsewhere
-  std::vector<int> owner_;                     // (nlocal + nghost) owned atom behind each ghost
-  std::vector<double> atom_forces_;            // (nlocal + nghost, 3), with newton off
+  GhostRoutes routes_;
+  std::vector<std::int64_t> sent_nodes_;    // owned nodes that are ghosts elsewhere
+  std::vector<int> owner_;                  // (nlocal + nghost) owned atom behind each ghost
+  std::vector<double> atom_forces_;         // (nlocal + nghost, 3), with newton off
   Message message_ = Message::owners;
   AtomRows rows_;    // of the exchange that is under way
   Timings timings_;
@@ -100,10 +102,12 @@ private:
   void restore_ghost_cutoff();
   double ghost_cutoff_for_all() const;
   void carry(const AtomRows &rows, int announced);
+  void clear(const AtomRows &rows) const override;
   void copy_to_ghosts(const AtomRows &rows) override;
   void sum_from_ghosts(const AtomRows &rows) override;
   void find_owners();
-  void find_sent();
+  void find_routes();
+  double *pack_row(int atom, double *buf) const;
   bool atoms_have_changed();
   void return_ghost_forces();
   void evaluate();

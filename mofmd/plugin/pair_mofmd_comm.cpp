@@ -9,6 +9,7 @@
 #include "error.h"
 #include "force.h"
 #include "input.h"
+#include "neigh_list.h"
 #include "neighbor.h"
 #include "utils.h"
 
@@ -40,6 +41,12 @@ void PairMofmd::size_communication()
   force->pair->comm_forward = std::max(force->pair->comm_forward, comm_forward);
   force->pair->comm_reverse = std::max(force->pair->comm_reverse, comm_reverse);
   force->pair->comm_reverse_off = std::max(force->pair->comm_reverse_off, comm_reverse_off);
+}
+
+void PairMofmd::clear(const AtomRows &rows) const
+{
+  routes_.for_all(
+      [&rows](int i) { std::fill_n(rows.data + rows.row_bytes * i, rows.row_bytes, char(0)); });
 }
 
 // LAMMPS's dynamical_matrix and third_order displace atoms one by one. A rank takes the forces on
@@ -139,17 +146,29 @@ void PairMofmd::find_owners()
   comm->forward_comm(this, /*size=*/1);
 }
 
-// Which owned atoms other ranks need, noted while LAMMPS packs them.
-void PairMofmd::find_sent()
+// Which ghosts the graph needs here, and by that which owned atoms other ranks need.
+void PairMofmd::find_routes()
 {
-  owner_.assign(atom->nlocal + atom->nghost, 0);
-  message_ = Message::sent;
-  comm->forward_comm(this, /*size=*/1);
+  routes_.clear(atom->nlocal + atom->nghost);
+  if (resident_) {
+    for (const int i : resident_->node_atom)
+      if (i >= atom->nlocal) routes_.mark(i);
+  } else
+    for (int ii = 0; ii < list->inum; ++ii) {
+      const int i = list->ilist[ii];
+      if (map_of_types_.model_type[atom->type[i]] < 0) continue;
+      for (int jj = 0; jj < list->numneigh[i]; ++jj) {
+        const int j = list->firstneigh[i][jj] & NEIGHMASK;
+        if (j >= atom->nlocal && map_of_types_.model_type[atom->type[j]] >= 0) routes_.mark(j);
+      }
+    }
+  message_ = Message::marks;
+  comm->reverse_comm(this, /*size=*/1);
   sent_nodes_.clear();
   std::int64_t node = 0;
   for (int i = 0; i < atom->nlocal; ++i) {
     if (map_of_types_.model_type[atom->type[i]] < 0) continue;
-    if (owner_[i]) sent_nodes_.push_back(node);
+    if (routes_.is_marked(i)) sent_nodes_.push_back(node);
     ++node;
   }
 }
@@ -163,19 +182,21 @@ void PairMofmd::return_ghost_forces()
     for (int d = 0; d < 3; ++d) atom->f[i][d] += atom_forces_[3 * static_cast<std::size_t>(i) + d];
 }
 
+double *PairMofmd::pack_row(int atom, double *buf) const
+{
+  std::memcpy(buf, rows_.data + rows_.row_bytes * atom, rows_.row_bytes);
+  return buf + rows_.row_doubles();
+}
+
 int PairMofmd::pack_forward_comm(int n, int *list, double *buf, int /*pbc_flag*/, int * /*pbc*/)
 {
-  if (message_ == Message::owners || message_ == Message::sent) {
-    for (int k = 0; k < n; ++k) {
-      if (message_ == Message::sent) owner_[list[k]] = 1;
-      buf[k] = owner_[list[k]];
-    }
+  if (message_ == Message::owners) {
+    for (int k = 0; k < n; ++k) buf[k] = owner_[list[k]];
     return n;
   }
-  const std::size_t stride = rows_.row_doubles();
-  for (int k = 0; k < n; ++k)
-    std::memcpy(buf + stride * k, rows_.data + rows_.row_bytes * list[k], rows_.row_bytes);
-  return static_cast<int>(stride * n);
+  double *at = buf;
+  for (const int i : routes_.sent(list)) at = pack_row(i, at);
+  return static_cast<int>(at - buf);
 }
 
 void PairMofmd::unpack_forward_comm(int n, int first, double *buf)
@@ -184,10 +205,10 @@ void PairMofmd::unpack_forward_comm(int n, int first, double *buf)
     for (int k = 0; k < n; ++k) owner_[first + k] = static_cast<int>(buf[k]);
     return;
   }
-  if (message_ == Message::sent) return;
-  const std::size_t stride = rows_.row_doubles();
-  for (int k = 0; k < n; ++k)
-    std::memcpy(rows_.data + rows_.row_bytes * (first + k), buf + stride * k, rows_.row_bytes);
+  routes_.for_received(n, first, [&](int i) {
+    std::memcpy(rows_.data + rows_.row_bytes * i, buf, rows_.row_bytes);
+    buf += rows_.row_doubles();
+  });
 }
 
 int PairMofmd::pack_reverse_comm(int n, int first, double *buf)
@@ -197,10 +218,10 @@ int PairMofmd::pack_reverse_comm(int n, int first, double *buf)
     std::copy(begin, begin + 3 * static_cast<std::size_t>(n), buf);
     return 3 * n;
   }
-  const std::size_t stride = rows_.row_doubles();
-  for (int k = 0; k < n; ++k)
-    std::memcpy(buf + stride * k, rows_.data + rows_.row_bytes * (first + k), rows_.row_bytes);
-  return static_cast<int>(stride * n);
+  if (message_ == Message::marks) return routes_.pack_marks(n, first, buf);
+  double *at = buf;
+  routes_.for_received(n, first, [&](int i) { at = pack_row(i, at); });
+  return static_cast<int>(at - buf);
 }
 
 namespace {
@@ -227,12 +248,15 @@ void PairMofmd::unpack_reverse_comm(int n, int *list, double *buf)
         atom_forces_[3 * static_cast<std::size_t>(list[k]) + d] += buf[3 * k + d];
     return;
   }
-  const std::size_t stride = rows_.row_doubles();
-  for (int k = 0; k < n; ++k) {
-    char *const row = rows_.data + rows_.row_bytes * list[k];
-    const double *const packed = buf + stride * k;
-    rows_.is_double ? add_row<double>(row, packed, rows_.row_bytes)
-                    : add_row<float>(row, packed, rows_.row_bytes);
+  if (message_ == Message::marks) {
+    routes_.unpack_marks(n, list, buf);
+    return;
+  }
+  for (const int i : routes_.sent(list)) {
+    char *const row = rows_.data + rows_.row_bytes * i;
+    rows_.is_double ? add_row<double>(row, buf, rows_.row_bytes)
+                    : add_row<float>(row, buf, rows_.row_bytes);
+    buf += rows_.row_doubles();
   }
 }
 

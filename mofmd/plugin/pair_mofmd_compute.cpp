@@ -134,7 +134,6 @@ void PairMofmd::evaluate()
   }
   const bool is_new = atoms_have_changed();
   if (is_new && !ghosts_are_nodes()) find_owners();
-  if (is_new && takes_part_in_exchange()) find_sent();
   const AtomArrays atoms{atom->nlocal, atom->nlocal + atom->nghost, atom->x, atom->type,
                          ghosts_are_nodes() ? nullptr : owner_.data()};
   NeighborArrays neighbors{};
@@ -146,6 +145,7 @@ void PairMofmd::evaluate()
     resident_->move(atoms);
   } else
     graph_.build(atoms, neighbors, map_of_types_);
+  if (is_new && takes_part_in_exchange()) find_routes();
   atom_forces_.assign(force->newton_pair ? 0 : 3 * static_cast<std::size_t>(atoms.num_all), 0.0);
 
   if (!estimated_memory_) {

@@ -1,5 +1,6 @@
 // Registers the pair styles with LAMMPS's plugin loader.
 
+#include "pair_d3.h"
 #include "pair_mofmd.h"
 
 #include "error.h"
@@ -34,6 +35,8 @@ namespace {
 
 using LAMMPS_NS::LAMMPS;
 
+constexpr const char *MODEL = "mofmd " MOFMD_VERSION ": machine-learned potential on libtorch";
+
 // The plugin calls C++ of LAMMPS and torch directly: both must be what it was compiled against.
 void check_versions(LAMMPS *lmp)
 {
@@ -56,23 +59,31 @@ template <mofmd::Family family> void *create(void *handle)
   return static_cast<LAMMPS_NS::Pair *>(new mofmd::PairMofmd(lmp, family));    // LAMMPS deletes it
 }
 
+void *create_d3(void *handle)
+{
+  auto *const lmp = static_cast<LAMMPS *>(handle);
+  check_versions(lmp);
+  return static_cast<LAMMPS_NS::Pair *>(new mofmd::PairD3(lmp));    // LAMMPS deletes it
+}
+
 }    // namespace
 
 extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *lmp, void *handle,
                                                                          void *regfunc)
 {
   const struct {
-    mofmd::Family family;
+    const char *name, *info;
     lammpsplugin_factory1 *create;
-  } styles[] = {{mofmd::Family::nequip, create<mofmd::Family::nequip>},
-                {mofmd::Family::allegro, create<mofmd::Family::allegro>},
-                {mofmd::Family::mace, create<mofmd::Family::mace>}};
+  } styles[] = {{mofmd::family_name(mofmd::Family::nequip), MODEL, create<mofmd::Family::nequip>},
+                {mofmd::family_name(mofmd::Family::allegro), MODEL, create<mofmd::Family::allegro>},
+                {mofmd::family_name(mofmd::Family::mace), MODEL, create<mofmd::Family::mace>},
+                {"d3", "mofmd " MOFMD_VERSION ": D3 dispersion", create_d3}};
   for (const auto &style : styles) {
     lammpsplugin_t plugin{};
     plugin.version = static_cast<LAMMPS *>(lmp)->version;
     plugin.style = "pair";
-    plugin.name = mofmd::family_name(style.family);
-    plugin.info = "mofmd " MOFMD_VERSION ": machine-learned potential on libtorch";
+    plugin.name = style.name;
+    plugin.info = style.info;
     plugin.author = "the mofmd developers";
     plugin.creator.v1 = style.create;
     plugin.handle = handle;

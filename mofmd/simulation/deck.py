@@ -18,6 +18,7 @@ import mofmd
 from mofmd.engine.files import folder_beside
 from mofmd.engine.lammps_data import lammps_rotation, render_data
 from mofmd.errors import InputError, MissingFileError
+from mofmd.models.dispersion import FILE as D3_FILE
 from mofmd.simulation.integrity import find_limits, render_limits
 from mofmd.simulation.lock import is_going_on
 from mofmd.simulation.potential import (
@@ -133,7 +134,7 @@ def write_deck(  # noqa: PLR0913 - what a deck is made of, and two options
         If the directory is in use, the structure does not fit the elements, the timestep is too
         long for the lightest atom, or the model gives no stress where the protocol needs it.
     """
-    check_files(potential, frozenset(("in.lammps", "structure.data", MANIFEST, INTEGRITY))
+    check_files(potential, frozenset(("in.lammps", "structure.data", MANIFEST, INTEGRITY, D3_FILE))
                 | frozenset((*SCRIPTS, *OUTPUTS, protocol.script)))  # fmt: skip
     check_timesteps(protocol, structure)
     if protocol.NEEDS_STRESS:
@@ -240,6 +241,7 @@ def _render(
     ]
     return {
         "in.lammps": _input_script(protocol, variables),
+        **potential.texts,
         "structure.data": render_data(
             supercell, potential.type_names, None if types is None else types.of_atoms
         ),

@@ -9,10 +9,17 @@ from pathlib import Path
 from ase import Atoms
 
 from mofmd.errors import InputError
+from mofmd.models.dispersion import (
+    DispersionChoice,
+    choose_dispersion,
+    dispersion_hints,
+    parse_dispersion,
+)
 from mofmd.models.embedded import embedded_model, embedded_models
 from mofmd.simulation.deck import Deck, write_deck
 from mofmd.simulation.potential import AnyPotential, PotentialScript, model_potential
 from mofmd.simulation.protocol_file import (
+    file_dispersion,
     known_protocols,
     make_protocol,
     parse_settings,
@@ -44,6 +51,9 @@ class Request:
         Another potential, as LAMMPS commands, and the files that it names.
     settings
         Fields of the protocol as ``key=value``, in place of the file's or the defaults.
+    dispersion
+        ``d3bj:pbe`` and the like, ``none``, or ``auto``: what the model's manifest says is missing.
+        In place of the protocol file's; ``auto`` where neither says.
     supercell
         Repetitions ``2x2x2`` or a matrix of nine numbers, in place of the protocol's.
     atoms
@@ -63,6 +73,7 @@ class Request:
     potential_script: Path | None = None
     potential_files: tuple[Path, ...] = ()
     settings: tuple[str, ...] = ()
+    dispersion: str | None = None
     supercell: str | None = None
     atoms: int | None = None
     keep_guests: bool = True
@@ -105,9 +116,20 @@ def _protocol(request: Request) -> Protocol:
         raise InputError(
             f"protocol: missing; name one ({', '.join(known_protocols())}) or a YAML file"
         )
-    if Path(request.protocol).suffix in (".yaml", ".yml"):
+    if _is_file(Path(request.protocol)):
         return read_protocol(Path(request.protocol), changes)
     return make_protocol(request.protocol, changes)
+
+
+def _dispersion(request: Request) -> DispersionChoice:
+    if request.dispersion is not None:
+        return parse_dispersion(request.dispersion)
+    file = Path(request.protocol)
+    return parse_dispersion((_is_file(file) and file_dispersion(file)) or "auto")
+
+
+def _is_file(protocol: Path) -> bool:
+    return protocol.suffix in (".yaml", ".yml")
 
 
 def _supercell(request: Request, structure: Atoms, protocol: Protocol) -> tuple[Atoms, Protocol]:
@@ -130,11 +152,20 @@ def _potential(request: Request, elements: tuple[str, ...]) -> AnyPotential:
             "model: give either --model (a file, or one of "
             f"{', '.join(embedded_models())}) or --potential-script"
         )
+    choice = _dispersion(request)
     if request.potential_script is not None:
+        if choice != "auto":
+            raise InputError(
+                "dispersion: goes with --model; a potential script says itself what it adds "
+                "(pair_style hybrid/overlay ... d3, see docs/pair_styles.md)"
+            )
         return PotentialScript(request.potential_script, elements, request.potential_files)
     assert request.model is not None  # one of the two is given
     if request.potential_files:
         raise InputError("potential_file: goes with --potential-script, not with --model")
     in_package = embedded_models()
     file = embedded_model(request.model) if request.model in in_package else Path(request.model)
-    return model_potential(file, elements)
+    potential = model_potential(file, elements, choose_dispersion(choice, file))
+    for hint in dispersion_hints(choice, potential.dispersion, file):
+        print(f"mofmd: note: {hint}", file=sys.stderr)
+    return potential

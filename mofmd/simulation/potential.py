@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mofmd.errors import InputError, MissingFileError
+from mofmd.models import dispersion as d3
+from mofmd.models.dispersion import Dispersion
 from mofmd.models.model_file import read_model_file
 from mofmd.simulation.protocols.base import Variable
 
@@ -26,11 +28,14 @@ class Potential:
         Deployed model.
     type_names
         Element of each LAMMPS type, in order; the model must know them.
+    dispersion
+        Added to the model.
     """
 
     pair_style: str
     model_file: Path
     type_names: tuple[str, ...]
+    dispersion: Dispersion | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -43,18 +48,32 @@ class Potential:
         return None
 
     @property
+    def texts(self) -> dict[str, str]:
+        """Files that are written into the deck, by name."""
+        if self.dispersion is None:
+            return {}
+        return {d3.FILE: self.dispersion.coefficients(self.type_names)}
+
+    @property
     def variables(self) -> list[Variable]:
         """Variables of potential.in."""
-        return [Variable("pair_style", self.pair_style), Variable("model", self.model_file.name)]
+        variables = [
+            Variable("pair_style", self.pair_style),
+            Variable("model", self.model_file.name),
+        ]
+        if self.dispersion is not None:
+            variables.append(Variable("dispersion", "d3", f"{self.dispersion}, in {d3.FILE}"))
+        return variables
 
     @property
     def record(self) -> dict[str, Any]:
         """What the manifest says of it."""
-        return {
+        record = {
             "pair_style": self.pair_style,
             "model": self.model_file.name,
             "type_names": list(self.type_names),
         }
+        return record if self.dispersion is None else record | {"dispersion": str(self.dispersion)}
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,11 @@ class PotentialScript:
     files: tuple[Path, ...] = ()
 
     @property
+    def texts(self) -> dict[str, str]:
+        """None: the script names its files."""
+        return {}
+
+    @property
     def variables(self) -> list[Variable]:
         """None: the script says all."""
         return []
@@ -94,7 +118,9 @@ class PotentialScript:
 AnyPotential = Potential | PotentialScript
 
 
-def model_potential(model_file: Path, type_names: tuple[str, ...]) -> Potential:
+def model_potential(
+    model_file: Path, type_names: tuple[str, ...], dispersion: Dispersion | None = None
+) -> Potential:
     """Make a potential from a model file, whose family gives the pair style.
 
     Raises
@@ -104,7 +130,7 @@ def model_potential(model_file: Path, type_names: tuple[str, ...]) -> Potential:
     """
     model = read_model_file(model_file)
     check_species(model_file, model.type_names, type_names)
-    return Potential(model.family, model_file, type_names)
+    return Potential(model.family, model_file, type_names, dispersion)
 
 
 def check_species(

@@ -18,6 +18,8 @@ from mofmd.simulation import protocols
 from mofmd.simulation.protocols.base import Protocol
 from mofmd.yaml_file import read_mapping
 
+DISPERSION = "dispersion"
+
 
 def known_protocols() -> dict[str, type[Protocol]]:
     """Protocols by name: every module of ``mofmd.simulation.protocols``."""
@@ -60,6 +62,8 @@ def make_protocol(name: str, values: Mapping[str, Any]) -> Protocol:
 def read_protocol(path: Path, changes: Mapping[str, Any] | None = None) -> Protocol:
     """Read a YAML file: ``protocol: NAME``, then fields with the units in their keys.
 
+    Its key ``dispersion`` is for `file_dispersion`.
+
     Parameters
     ----------
     path
@@ -73,6 +77,7 @@ def read_protocol(path: Path, changes: Mapping[str, Any] | None = None) -> Proto
         If it is no YAML mapping, or a key or value does not fit the protocol, by name.
     """
     values = read_mapping(path)
+    values.pop(DISPERSION, None)
     name = values.pop("protocol", None)
     if name is None:
         raise InputError(
@@ -82,6 +87,12 @@ def read_protocol(path: Path, changes: Mapping[str, Any] | None = None) -> Proto
         return make_protocol(name, {**values, **(changes or {})})
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def file_dispersion(path: Path) -> str | None:
+    """Return the dispersion that a protocol's YAML file asks for, as the word that it is."""
+    word = read_mapping(path).get(DISPERSION)
+    return None if word is None else str(word)
 
 
 def describe_protocols() -> str:

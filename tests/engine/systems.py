@@ -1,5 +1,7 @@
 """Structures that the engine is tried on: small, and each awkward in its own way."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from ase import Atoms
 
@@ -60,6 +62,12 @@ def cluster() -> Atoms:
     atoms = _random("C4H5N3Zn", [[8.0, 0, 0], [0, 8.0, 0], [0, 0, 8.0]], seed=6)
     atoms.pbc = False
     return atoms
+
+
+def with_elements(symbols: Sequence[str]) -> Atoms:
+    """Return one atom of each element, about as dense as a framework."""
+    edge = (12.0 * len(symbols)) ** (1 / 3)
+    return _random("".join(symbols), [[edge, 0, 0], [0, edge, 0], [0, 0, edge]], seed=7)
 
 
 def one_atom() -> Atoms:

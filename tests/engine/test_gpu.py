@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mofmd.models.d3 import Damping
 from mofmd.models.embedded import embedded_model, embedded_models
 from tests.engine.conftest import DeployedModels
 from tests.engine.lammps import (
@@ -19,6 +20,7 @@ from tests.engine.lammps import (
 )
 from tests.engine.systems import SPECIES, SYSTEMS, crystal
 from tests.engine.test_convolution import make_case, run_cases
+from tests.engine.test_dispersion import pair_d3
 from tests.engine.test_ranks import same
 from tests.engine.test_resident_graph import POINT_SETS, RUN, find_pairs, trajectory
 from tests.engine.toy_models import write_springs
@@ -139,3 +141,17 @@ def test_a_run_does_not_grow(tmp_path: Path) -> None:
         assert peak is not None, log[-2000:]
         peaks[steps] = int(peak[1])
     assert peaks[1000] <= 1.1 * peaks[50]
+
+
+@pytest.mark.parametrize("damping", ["bj", "zero"])
+def test_dispersion_is_the_same_as_on_the_cpu(damping: Damping, tmp_path: Path) -> None:
+    structures = [crystal(), SYSTEMS["slab"]()]
+    expected, found = (
+        evaluate(
+            structures,
+            tmp_path / device,
+            "\n".join(pair_d3(tmp_path, f"device {device}", list(SPECIES), damping)),
+        )
+        for device in ("cpu", "cuda")
+    )
+    same(found, expected, force_tolerance=1e-10)
