@@ -44,6 +44,10 @@ public:
 
   const torch::Device device;
   GpuProgram program;
+  const GpuKernel neighbour_counts = program.kernel("count_neighbours");
+  const GpuKernel reference_weights = program.kernel("weigh_references");
+  const GpuKernel pair_sums = program.kernel("sum_pairs");
+  const GpuKernel chain_forces = program.kernel("add_chain_forces");
   DispersionJob job{};
 
   // A pointer of the job: to what the host has there now, or to room for it.
@@ -68,14 +72,13 @@ public:
     bytes_at(host, count).copy_(on_device(from, count));
   }
 
-  void launch(const char *kernel, std::int64_t teams, void **arguments) const
+  static void launch(const GpuKernel &kernel, std::int64_t teams, void **arguments)
   {
     if (teams == 0) return;
     const std::int64_t teams_per_block = threads_per_block / team;
-    const GpuProgram::Grid grid{
-        static_cast<unsigned>((teams + teams_per_block - 1) / teams_per_block), 1,
-        static_cast<unsigned>(threads_per_block)};
-    program.launch(kernel, grid, arguments);
+    const GpuGrid grid{static_cast<unsigned>((teams + teams_per_block - 1) / teams_per_block), 1,
+                       static_cast<unsigned>(threads_per_block)};
+    kernel.launch(grid, arguments);
   }
 
 private:
@@ -141,7 +144,7 @@ void DispersionGpu::count_neighbours(const DispersionJob &host)
   memory_->upload(job.y, host.y, sites);
   memory_->upload(job.z, host.z, sites);
   void *arguments[] = {&memory_->job};
-  memory_->launch("count_neighbours", host.num_centres, arguments);
+  Memory::launch(memory_->neighbour_counts, host.num_centres, arguments);
   memory_->download(job.coordination, host.coordination, host.num_centres);
 }
 
@@ -158,10 +161,10 @@ void DispersionGpu::sum_pairs(const DispersionJob &host)
   for (int kind = 0; kind < host.num_kinds; ++kind) {
     void *arguments[] = {&job, &kind};
     const int sites = host.kind_begin[kind + 1] - host.kind_begin[kind];
-    memory_->launch("weigh_references", (sites + team - 1) / team, arguments);
+    Memory::launch(memory_->reference_weights, (sites + team - 1) / team, arguments);
   }
   void *arguments[] = {&job};
-  memory_->launch("sum_pairs", host.num_centres, arguments);
+  Memory::launch(memory_->pair_sums, host.num_centres, arguments);
   memory_->download(job.energy, host.energy, host.num_centres);
   memory_->download(job.by_coordination, host.by_coordination, host.num_centres);
 }
@@ -173,7 +176,7 @@ void DispersionGpu::add_chain_forces(const DispersionJob &host)
   memory_->upload(job.of_site, host.of_site, host.kind_begin[host.num_kinds]);
   if (!host.virial) job.virial = nullptr;
   void *arguments[] = {&job};
-  memory_->launch("add_chain_forces", host.num_centres, arguments);
+  Memory::launch(memory_->chain_forces, host.num_centres, arguments);
   memory_->download(job.force, host.force, 3 * host.num_centres);
   if (host.virial) memory_->download(job.virial, host.virial, 6 * host.num_centres);
 }
