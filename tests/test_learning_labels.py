@@ -275,7 +275,7 @@ def test_a_calculator_that_fails_is_quoted() -> None:
         label([argon()], "fails")
     bad = argon(5)
     bad.positions[0] = bad.positions[1] + [0.1, 0.0, 0.0]
-    with pytest.raises(InputError, match=r"frame 1 .*atoms 0 and 1 are 0\.10 Å apart"):
+    with pytest.raises(InputError, match=r"frame 1: atoms 0 \(Ar\) and 1 \(Ar\) are 0\.10 Å apart"):
         label([argon(1), bad], "good")
 
 

@@ -165,7 +165,7 @@ THERMO = (
         ),
         (
             THERMO + "echo Killed; exit 137",
-            "ended with status 137 in .* last words: 'Killed'",
+            "ended with status 137, as after SIGKILL in stage heat .* last words: 'Killed'",
             "interrupted",
         ),
         (THERMO, "LAMMPS ended with status 0 in stage heat at step 0", "interrupted"),

@@ -91,8 +91,9 @@ def check_frames(frames: Sequence[Atoms], expectation: Expectation | None = None
 
 
 def frame_name(frames: Sequence[Atoms], k: int) -> str:
-    """Name a frame as a person finds it: its number from zero and its trajectory."""
-    return f"frame {k} (trajectory {frames[k].info.get('trajectory', 'unnamed')})"
+    """Name a frame as a person finds it: its number from zero and, where known, its trajectory."""
+    trajectory = frames[k].info.get("trajectory")
+    return f"frame {k}" if trajectory is None else f"frame {k} (trajectory {trajectory})"
 
 
 def _check_frame(frame: Atoms, expectation: Expectation) -> Labels:
