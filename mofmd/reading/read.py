@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ase import Atoms
 
-from mofmd.errors import InputError, InputWarning, MissingFileError
+from mofmd.errors import InputError, InputWarning, MissingFileError, did_you_mean
 from mofmd.reading.cif.cif import read_cif
 from mofmd.reading.frames import read_frame
 from mofmd.reading.lammps_data import read_lammps_data
@@ -81,6 +81,7 @@ def read_structure(source: str | Path, which: str | int | None = None) -> Atoms:
     if not path.is_file():
         raise MissingFileError(
             f"structure: {path}: no such file, and no built-in crystal ({', '.join(BUILDERS)})"
+            f"{did_you_mean(str(source), BUILDERS)}"
         )
     reading = _read_file(path, choice)
     for note in reading.notes:

@@ -49,7 +49,7 @@ SECTIONS = {
 }
 
 
-def write_page(analysis: Analysis, directory: Path) -> Path:
+def write_page(analysis: Analysis, directory: str | Path) -> Path:
     """Write ``report.html``, and its figures as PNG and SVG in ``figures``.
 
     Parameters
@@ -64,6 +64,7 @@ def write_page(analysis: Analysis, directory: Path) -> Path:
     Path
         The page.
     """
+    directory = Path(directory)
     (directory / "figures").mkdir(parents=True, exist_ok=True)
     member = analysis.members[0]
     parts = [_head(analysis), view(member.last)]

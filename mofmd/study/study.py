@@ -158,13 +158,15 @@ class Analysis:
         return self.group or self.settings.name
 
 
-def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> Analysis:
+def run_analysis(
+    settings: AnalysisSettings | str | Path, console: Console | None = None
+) -> Analysis:
     """Analyse a run, an ensemble of one kind, or a file.
 
     Parameters
     ----------
     settings
-        What to do.
+        What to do; a source alone is analysed as the command line does by default.
     console
         Where progress is shown; None shows nothing.
 
@@ -173,6 +175,8 @@ def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> 
     InputError
         If runs of different kinds are there: ``run_analyses`` keeps them apart.
     """
+    if not isinstance(settings, AnalysisSettings):
+        settings = AnalysisSettings(Path(settings))
     found = run_analyses(settings, console)
     if len(found) > 1:
         kinds = "; ".join(f"{each.group} ({len(each.members)})" for each in found)
@@ -293,8 +297,9 @@ def _about(
     }
 
 
-def write_analysis(analysis: Analysis, directory: Path) -> list[Path]:
+def write_analysis(analysis: Analysis, directory: str | Path) -> list[Path]:
     """Write the results, and those of each member of an ensemble in a directory of its own."""
+    directory = Path(directory)
     written = write_results(analysis.results, directory, analysis.about)
     everyone = (*analysis.members, *analysis.apart)
     if len(everyone) > 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -14,7 +13,7 @@ from typing import Any
 import yaml
 
 from mofmd.disk.yaml_file import read_mapping
-from mofmd.errors import InputError
+from mofmd.errors import InputError, did_you_mean
 from mofmd.simulation import protocols
 from mofmd.simulation.protocols.base.protocol import Protocol
 
@@ -121,6 +120,4 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
 
 
 def _hint(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    guess = f"; did you mean {close[0]}?" if close else ";"
-    return f"{guess} It can be: {', '.join(known)}"
+    return f"{did_you_mean(word, known) or ';'} It can be: {', '.join(known)}"

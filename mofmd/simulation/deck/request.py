@@ -15,7 +15,7 @@ from mofmd.models.dispersion.dispersion import (
     dispersion_hints,
     parse_dispersion,
 )
-from mofmd.models.files.embedded import embedded_model, embedded_models
+from mofmd.models.files.embedded import embedded_models, find_model
 from mofmd.reading.read import read_structure
 from mofmd.simulation.deck.atom_types import framework_and_guest_types
 from mofmd.simulation.deck.deck import Deck, write_deck
@@ -163,8 +163,7 @@ def _potential(request: Request, elements: tuple[str, ...]) -> AnyPotential:
     assert request.model is not None  # one of the two is given
     if request.potential_files:
         raise InputError("potential_file: goes with --potential-script, not with --model")
-    in_package = embedded_models()
-    file = embedded_model(request.model) if request.model in in_package else Path(request.model)
+    file = find_model(request.model)
     potential = model_potential(file, elements, choose_dispersion(choice, file))
     for hint in dispersion_hints(choice, potential.dispersion, file):
         print(f"mofmd: note: {hint}", file=sys.stderr)
