@@ -29,6 +29,21 @@ def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
     return f"; did you mean {' or '.join(plain[each] for each in close)}?" if close else ""
 
 
+def choices(word: str, known: Iterable[str]) -> str:
+    """Say what there is in place of a word: ``; did you mean rdf? There are rdf, angles``.
+
+    Parameters
+    ----------
+    word
+        What was given.
+    known
+        What there is.
+    """
+    names = list(known)
+    hint, there = did_you_mean(word, names), ", ".join(names) or "none"
+    return f"{hint} There are {there}" if hint else f"; there are {there}"
+
+
 class MofmdError(Exception):
     """Base of every error that mofmd raises on purpose."""
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mofmd.cli.base.app import more_help
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -20,11 +22,10 @@ Source = Annotated[
     ),
 ]
 Observables = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--observables",
-        help="comma-separated: rdf, angles, coordination, density, integrity, msd, rings, king, "
-        "pores, scattering, elasticity, vacf",
+        help="comma-separated, of those below [default: those marked with *]",
     ),
 ]
 Temperature = Annotated[float | None, typer.Option(help="K [default: the protocol's]")]
@@ -76,7 +77,6 @@ Besides = Annotated[
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="folder")]
-DEFAULT = "rdf,angles,coordination,density,integrity,rings,pores"
 
 
 def _command(default_output: str, help_text: str, *, page: bool) -> Callable[..., None]:
@@ -85,7 +85,7 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
     def command(
         source: Source,
         output: Output = Path(default_output),
-        observables: Observables = DEFAULT,
+        observables: Observables = None,
         temperature: Temperature = None,
         start_ps: Start = None,
         stride: Stride = 1,
@@ -99,6 +99,7 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
         option: Options = None,
         stage: Stage = None,
     ) -> None:
+        from mofmd.analysis.base.registry import default_observables
         from mofmd.analysis.catalogue import read_intervals, read_options
         from mofmd.report.page import write_page
         from mofmd.study.beside import read_beside
@@ -107,7 +108,7 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
 
         settings = AnalysisSettings(
             source,
-            _words(observables),
+            _words(observables) if observables is not None else default_observables(),
             temperature,
             start_ps,
             stride,
@@ -127,7 +128,20 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
             console.print(f"Report: {written}", highlight=False, soft_wrap=True)
 
     command.__doc__ = help_text
-    return command
+    return more_help("Observables", _observables)(command)
+
+
+def _observables() -> list[tuple[str, str]]:
+    """Give names and titles of observables, and what ``--set`` takes."""
+    from mofmd.analysis.base.registry import known_observables
+
+    return [
+        (
+            f"{name} *" if entry.by_default else name,
+            entry.title + (f"; --set: {', '.join(entry.options)}" if entry.options else ""),
+        )
+        for name, entry in known_observables().items()
+    ]
 
 
 analyse = _command(

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from mofmd.engine.build import build_plugin
-from mofmd.engine.build_lammps import LammpsBuild, build_lammps
+from mofmd.cli.base.app import App
 
-app = typer.Typer(
+app = App(
     help="Compile the LAMMPS plugin for this environment (also after a torch or LAMMPS upgrade)."
 )
 
@@ -29,6 +28,8 @@ def plugin(
 ) -> None:
     """Compile the LAMMPS plugin for this environment (also after a torch or LAMMPS upgrade)."""
     if context.invoked_subcommand is None:
+        from mofmd.engine.build import build_plugin
+
         build_plugin(directory, force=force, sanitize=sanitize, jobs=jobs)
 
 
@@ -48,4 +49,6 @@ def lammps(
     jobs: Jobs = None,
 ) -> None:
     """Compile LAMMPS from source with the same plugin, for a cluster's own MPI."""
+    from mofmd.engine.build_lammps import LammpsBuild, build_lammps
+
     build_lammps(LammpsBuild(source, prefix, mpi, cmake_arg or [], jobs))

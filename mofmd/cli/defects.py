@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mofmd.cli.base.app import App
 from mofmd.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mofmd.builders.defects.defect_files import Variant
     from mofmd.builders.defects.defects import Defects, Loss
 
-app = typer.Typer(
+app = App(
     no_args_is_help=True,
     help="Defects of frameworks: missing linkers and nodes, substituted metals.",
 )

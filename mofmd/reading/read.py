@@ -104,7 +104,9 @@ def split_choice(source: str | Path) -> tuple[Path, str | None]:
 
 
 def is_structure(source: str | Path) -> bool:
-    """Whether a path is read as one structure, not as the frames of a trajectory."""
+    """Whether a path or the name of a built-in crystal is one structure, not a trajectory."""
+    if str(source) in BUILDERS:
+        return True
     path, choice = split_choice(source)
     kind = _format(path)
     return kind in ("CIF", "LAMMPS data", "POSCAR") or (kind is not None and choice is not None)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mofmd
+from mofmd.analysis.base.registry import known_observables
 from mofmd.analysis.base.result import Result, Table, file_stem
 from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
 from mofmd.disk.atomic import write_atomic
@@ -32,21 +33,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Drawn = tuple[str, "Figure", str, bool]  # name, figure, caption, whether it takes the whole width
-SECTIONS = {
-    "rdf": "Radial distribution functions",
-    "angles": "Bond angles",
-    "coordination": "Coordination",
-    "rings": "Rings",
-    "integrity": "Linkers",
-    "pores": "Pores",
-    "density": "Density and cell",
-    "msd": "Displacements",
-    "scattering": "Scattering",
-    "reference": "Beside measured curves",
-    "equation": "Equation of state",
-    "elasticity": "Elasticity",
-    "vacf": "Vibrations",
-}
+# of results that no observable makes
+OTHER_SECTIONS = {"reference": "Beside measured curves", "equation": "Equation of state"}
 
 
 def write_page(analysis: Analysis, directory: str | Path) -> Path:
@@ -70,7 +58,7 @@ def write_page(analysis: Analysis, directory: str | Path) -> Path:
     parts = [_head(analysis), view(member.last)]
     if any(m.thermo for m in analysis.members):
         parts.append(_protocol(analysis, directory))
-    for key, title in SECTIONS.items():
+    for key, title in sections().items():
         results = [r for r in analysis.results if r.name.split()[0] == key]
         if results:
             parts.append(_section(key, title, results, analysis, directory))
@@ -78,6 +66,14 @@ def write_page(analysis: Analysis, directory: str | Path) -> Path:
     page = directory / "report.html"
     write_atomic(page, _page(analysis, parts))
     return page
+
+
+def sections() -> dict[str, str]:
+    """Headings by the first word of the names of their results: those that observables register."""
+    found: dict[str, str] = {}
+    for entry in known_observables().values():
+        found.setdefault(entry.results, entry.title)
+    return {**found, **OTHER_SECTIONS}
 
 
 def _page(analysis: Analysis, parts: list[str]) -> str:
@@ -104,7 +100,7 @@ def _head(analysis: Analysis) -> str:
     members = f"{n} members" if n > 1 else "one run"
     links = "".join(
         f'<a href="#{key}">{escape(title)}</a>'
-        for key, title in SECTIONS.items()
+        for key, title in sections().items()
         if any(result.name.split()[0] == key for result in analysis.results)
     )
     notes = "".join(

@@ -11,8 +11,9 @@ from typing import Any
 from rich.console import Console
 
 import mofmd
+from mofmd.analysis.base.registry import Options, Subject, default_observables
 from mofmd.analysis.base.result import Result, write_results
-from mofmd.analysis.catalogue import DEFAULT, Options, Subject, make_observables
+from mofmd.analysis.catalogue import make_observables
 from mofmd.analysis.one_pass import analyse
 from mofmd.analysis.span import Span
 from mofmd.engine.lammps_log import ThermoTable
@@ -41,7 +42,7 @@ class AnalysisSettings:
         Directory of a run, of an ensemble (a directory of runs), or a trajectory or structure; one
         of several in a file as FILE#WHICH.
     observables
-        Names of the catalogue.
+        By name; all that are measured by default where none is named.
     temperature_K
         Temperature; None takes the protocol's, where there is one.
     start_ps
@@ -68,7 +69,7 @@ class AnalysisSettings:
     """
 
     source: Path
-    observables: Sequence[str] = DEFAULT
+    observables: Sequence[str] = field(default_factory=default_observables)
     temperature_K: float | None = None
     start_ps: float | None = None
     stride: int = 1

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp, require_elements, series_table
+from mofmd.analysis.base.registry import Options, Subject, observable
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import mean_of_series
+from mofmd.analysis.option_text import limit_of, limits, pairs
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import find_pairs
@@ -150,6 +153,22 @@ class CoordinationNumber(Observable):
             },
             sampling=sampling,
         )
+
+
+@observable(
+    "coordination",
+    title="Coordination",
+    interval_ps=0.1,
+    frames=200,
+    options={"pairs": pairs, "cutoff_A": limits},
+    by_default=True,
+    place=30,
+)
+def _of_metals(subject: Subject, options: Options) -> Sequence[Observable]:
+    """Make those of metals by their donors, or of chosen pairs."""
+    given = options.get("cutoff_A", {})
+    chosen = options.get("pairs") or subject.bonded_pairs()
+    return [CoordinationNumber(a, b, limit_of(given, (a, b))) for a, b in chosen]
 
 
 def _numbers(frame: Frame, pair: tuple[str, str], cutoff_A: float) -> np.ndarray:

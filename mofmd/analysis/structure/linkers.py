@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Stamp, series_table
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result
 from mofmd.analysis.base.statistics import Estimate
+from mofmd.analysis.option_text import number
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.structures.frame import Frame
@@ -78,6 +80,15 @@ def broken_linkers(
     return np.unique(linkers.linker_of_bond[lengths >= broken_factor * bonds.radii_sum])
 
 
+@observable(
+    "integrity",
+    title="Linkers",
+    interval_ps=0.1,
+    frames=200,
+    options={"broken_factor": number},
+    by_default=True,
+    place=50,
+)
 @dataclass(eq=False)
 class Integrity(Observable):
     """Intact linkers over time; ``LinkerIntegrity`` says what that means.

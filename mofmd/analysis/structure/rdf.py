@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp, require_elements
+from mofmd.analysis.base.registry import Options, Subject, observable
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import Estimate, Sampling
+from mofmd.analysis.option_text import flag, number, pairs
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import cell_heights, count_pairs
@@ -217,6 +221,30 @@ class Rdf(Observable):
             sampling=sampling,
             notes=tuple(notes),
         )
+
+
+@observable(
+    "rdf",
+    title="Radial distribution functions",
+    interval_ps=0.1,
+    frames=200,
+    options={"pairs": pairs, "r_max_A": number, "bin_width_A": number, "beyond_half_cell": flag},
+    by_default=True,
+    place=10,
+)
+def _of_bonded(subject: Subject, options: Options) -> Sequence[Observable]:
+    """Make those of metals with their donors and with each other, or of chosen pairs."""
+    chosen = options.get("pairs")
+    if chosen is None:
+        bonded = subject.bonded_pairs()
+        metals = sorted({metal for metal, _ in bonded})
+        chosen = bonded + [(a, b) for a, b in product(metals, metals) if a <= b]
+    own = {
+        "temperature_K": subject.temperature_K,
+        "shrink": True,
+        **{name: value for name, value in options.items() if name != "pairs"},
+    }
+    return [Rdf(a, b, **own) for a, b in chosen]
 
 
 def find_gap(g: np.ndarray) -> slice | None:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mofmd.cli.base.app import App
 from mofmd.models.files.embedded import find_model
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-app = typer.Typer(
+app = App(
     no_args_is_help=True,
     help="Models from a reference method: sample, label, train, evaluate, distil.",
 )

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Models in the package, and what a file is.")
+from mofmd.cli.base.app import App
+
+app = App(no_args_is_help=True, help="Models in the package, and what a file is.")
 
 
 @app.command(name="list")

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mofmd.cli.base.app import App
 from mofmd.cli.simulation import deck_options as options
 
 if TYPE_CHECKING:
     from mofmd.simulation.ensemble.ensemble import Ensemble
 
-app = typer.Typer(no_args_is_help=True, help="Many runs of one recipe: new, run, status, collect.")
+app = App(no_args_is_help=True, help="Many runs of one recipe: new, run, status, collect.")
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the ensemble.")]
 Ranks = Annotated[int, typer.Option(help="MPI processes of each member.")]

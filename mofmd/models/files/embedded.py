@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mofmd.errors import InputError, MissingFileError, did_you_mean
+from mofmd.errors import InputError, MissingFileError, choices
 
 DEFAULT_MODEL = "zif4-nequip-s"
 _FOLDER = Path(__file__).parents[2] / "data" / "models"
@@ -31,10 +31,8 @@ def find_model(word: str | Path) -> Path:
         return path
     if str(word) in models:
         return models[str(word)]
-    hint = did_you_mean(str(word), models)
     raise MissingFileError(
-        f"model: {word}: no such file, and no model of the package{hint or ':'} "
-        f"There are {', '.join(models)}"
+        f"model: {word}: no such file, and no model of the package{choices(str(word), models)}"
     )
 
 
@@ -48,6 +46,5 @@ def embedded_model(name: str = DEFAULT_MODEL) -> Path:
     """
     models = embedded_models()
     if name not in models:
-        hint = did_you_mean(name, models)
-        raise InputError(f"no embedded model {name!r}{hint or ':'} there are {', '.join(models)}")
+        raise InputError(f"no embedded model {name!r}{choices(name, models)}")
     return models[name]
