@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mofmd.cli.base.app import more_help
+from mofmd.cli.base.app import HEADING, more_help
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -79,7 +79,9 @@ Besides = Annotated[
 Output = Annotated[Path, typer.Option("--output", "-o", help="folder")]
 
 
-def _command(default_output: str, help_text: str, *, page: bool) -> Callable[..., None]:
+def _command(
+    default_output: str, help_text: str, examples: Sequence[str], *, page: bool
+) -> Callable[..., None]:
     """Make a command with the options that both share; with ``page`` it writes the page too."""
 
     def command(
@@ -127,7 +129,7 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
             written = write_page(analysis, folder)
             console.print(f"Report: {written}", highlight=False, soft_wrap=True)
 
-    command.__doc__ = help_text
+    command.__doc__ = help_text + HEADING + "\n".join(examples)
     return more_help("Observables", _observables)(command)
 
 
@@ -147,11 +149,17 @@ def _observables() -> list[tuple[str, str]]:
 analyse = _command(
     "analysis",
     "Measure observables in one pass: results.json, results.npz and a CSV file per curve.",
+    (
+        "mofmd analyse glass",
+        "mofmd analyse trajectory.dump --types C,H,N,Zn --timestep-fs 0.5 --temperature 300",
+        "mofmd analyse glass --observables rdf,rings --interval rings=1 --set rdf.pairs=Zn-N",
+    ),
     page=False,
 )
 report = _command(
     "report",
     "Analyse, and write report.html: one page with figures, tables and a 3D view, no network.",
+    ("mofmd report glasses -o report", "mofmd report zif-8 -o zif8 --observables pores,rings"),
     page=True,
 )
 

@@ -7,9 +7,7 @@ import typer
 
 from mofmd.cli.base.app import App
 
-app = App(
-    help="Compile the LAMMPS plugin for this environment (also after a torch or LAMMPS upgrade)."
-)
+app = App()
 
 Jobs = Annotated[int | None, typer.Option(min=1, help="compiler processes [default: all cores]")]
 
@@ -26,7 +24,13 @@ def plugin(
     ] = False,
     jobs: Jobs = None,
 ) -> None:
-    """Compile the LAMMPS plugin for this environment (also after a torch or LAMMPS upgrade)."""
+    """Compile the LAMMPS plugin for this environment (also after a torch or LAMMPS upgrade).
+
+    Examples
+    --------
+    mofmd build
+    mofmd build --force --jobs 4
+    """
     if context.invoked_subcommand is None:
         from mofmd.engine.build import build_plugin
 
@@ -48,7 +52,12 @@ def lammps(
     ] = None,
     jobs: Jobs = None,
 ) -> None:
-    """Compile LAMMPS from source with the same plugin, for a cluster's own MPI."""
+    """Compile LAMMPS from source with the same plugin, for a cluster's own MPI.
+
+    Examples
+    --------
+    mofmd build lammps --source lammps-4Feb2025.tar.gz --mpi mpicxx --prefix ~/lammps
+    """
     from mofmd.engine.build_lammps import LammpsBuild, build_lammps
 
     build_lammps(LammpsBuild(source, prefix, mpi, cmake_arg or [], jobs))

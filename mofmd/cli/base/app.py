@@ -41,13 +41,40 @@ def more_help(
     return decorate
 
 
+def split_examples(help_text: str | None) -> tuple[str, list[str]]:
+    """Split a help text into what is told and the examples.
+
+    Parameters
+    ----------
+    help_text
+        A docstring.
+    """
+    text, _, examples = (help_text or "").partition(HEADING)
+    return text.rstrip(), [line for line in examples.splitlines() if line]
+
+
+def write_examples(formatter: Any, examples: Sequence[str]) -> None:
+    """Write examples as they stand.
+
+    Parameters
+    ----------
+    formatter
+        Of the help.
+    examples
+        Lines.
+    """
+    if examples:
+        with formatter.section("Examples"):
+            for line in examples:
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
 class Command(TyperCommand):
     """A command that shows its examples, and names all that it misses in one message."""
 
     def __init__(self, *args: Any, help: str | None = None, **options: Any) -> None:  # noqa: A002
-        text, _, examples = (help or "").partition(HEADING)
-        super().__init__(*args, help=text.rstrip(), **options)
-        self.examples = [line for line in examples.splitlines() if line]
+        text, self.examples = split_examples(help)
+        super().__init__(*args, help=text, **options)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse; take out what every command understands."""
@@ -80,10 +107,7 @@ class Command(TyperCommand):
             section, write = found
             with formatter.section(section):
                 formatter.write_dl(list(write()))
-        if self.examples:
-            with formatter.section("Examples"):
-                for line in self.examples:
-                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+        write_examples(formatter, self.examples)
         super().format_epilog(ctx, formatter)
 
 
@@ -91,11 +115,37 @@ def _first_example(examples: Sequence[str]) -> str:
     return f"For example: {examples[0].partition('  #')[0].rstrip()}" if examples else ""
 
 
+class Group(TyperGroup):
+    """A group of commands; it shows its own examples, and the first one of each command."""
+
+    def __init__(self, *args: Any, help: str | None = None, **options: Any) -> None:  # noqa: A002
+        text, self.examples = split_examples(help)
+        super().__init__(*args, help=text, **options)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse; take out what every command understands."""
+        return super().parse_args(ctx, verbosity.take(args))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find a command; of an unknown one say which is near."""
+        names = self.list_commands(ctx)
+        if args[0] not in names and not args[0].startswith("-"):
+            ctx.fail(f"No such command: {args[0]!r}{choices(args[0], names)}")
+        return super().resolve_command(ctx, args)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples."""
+        own = getattr(self, "commands", {}).values()
+        firsts = [line for command in own for line in getattr(command, "examples", [])[:1]]
+        write_examples(formatter, [*self.examples, *firsts])
+        super().format_epilog(ctx, formatter)
+
+
 class App(typer.Typer):
     """A group of commands of this form."""
 
     def __init__(self, **options: Any) -> None:
-        options = {"cls": TyperGroup, "add_completion": False, **options}
+        options = {"cls": Group, "add_completion": False, **options}
         super().__init__(rich_markup_mode=None, pretty_exceptions_enable=False, **options)
 
     def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
@@ -134,7 +184,7 @@ class Lazy:
         return command
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(Group):
     """A group whose commands stand in a table, under headings."""
 
     TABLE: ClassVar[dict[str, dict[str, Lazy]]] = {}
@@ -148,13 +198,6 @@ class LazyGroup(TyperGroup):
         found = (commands.get(cmd_name) for commands in self.TABLE.values())
         lazy = next((each for each in found if each is not None), None)
         return None if lazy is None else lazy.load(cmd_name)
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find a command; of an unknown one say which is near."""
-        names = self.list_commands(ctx)
-        if args[0] not in names and not args[0].startswith("-"):
-            ctx.fail(f"No such command: {args[0]!r}{choices(args[0], names)}")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the names under their headings without importing anything."""

@@ -42,7 +42,12 @@ def check(
     ] = None,
     again: Annotated[int, typer.Option(help="So many frames, evenly spread.")] = 3,
 ) -> None:
-    """Check labelled frames: numbers, units, elements, shapes, energies against forces."""
+    """Check labelled frames: numbers, units, elements, shapes, energies against forces.
+
+    Examples
+    --------
+    mofmd learn check frames.extxyz --species "C H N Zn"
+    """
     from mofmd.learning.data.split import trajectory_of
     from mofmd.learning.data.validation import Expectation, check_frames
     from mofmd.learning.label.labeller_check import compare_labels_with
@@ -72,7 +77,12 @@ def import_(
     ] = None,
     stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
 ) -> None:
-    """Write labelled frames of any kind as extended XYZ, checked."""
+    """Write labelled frames of any kind as extended XYZ, checked.
+
+    Examples
+    --------
+    mofmd learn import frames.npz -o frames.extxyz --origins crystal,glass01
+    """
     from mofmd.learning.data.dataset import read_frames, read_npz, write_frames
     from mofmd.learning.data.validation import Expectation, check_frames
 
@@ -102,7 +112,12 @@ def split(
     stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
     seed: Seed = 0,
 ) -> None:
-    """Deal frames out by whole trajectories: train, val and test.extxyz."""
+    """Deal frames out by whole trajectories: train, val and test.extxyz.
+
+    Examples
+    --------
+    mofmd learn split frames.extxyz -o data --val .1 --test .1
+    """
     from mofmd.learning.data.dataset import labels_of, write_frames
     from mofmd.learning.data.split import SplitOptions, split_frames, trajectory_of
     from mofmd.learning.data.validation import Expectation, check_frames
@@ -138,7 +153,12 @@ def sample(
     ranks: Annotated[int, typer.Option(help="MPI processes of a run.")] = 1,
     threads: Annotated[int, typer.Option(help="Threads of each process.")] = 1,
 ) -> None:
-    """Run dynamics under many conditions and keep frames: OUTPUT/frames.extxyz."""
+    """Run dynamics under many conditions and keep frames: OUTPUT/frames.extxyz.
+
+    Examples
+    --------
+    mofmd learn sample runs.yaml --model zif4-nequip-s -o sampled
+    """
     from mofmd.learning.data.dataset import write_frames
     from mofmd.learning.sample.conditions import read_conditions
     from mofmd.learning.sample.sampling import SampleOptions
@@ -164,7 +184,12 @@ def distort(
     contact_share: Annotated[float, typer.Option(help="Share of H-H contacts.")] = 0.15,
     seed: Seed = 0,
 ) -> None:
-    """Stretch bonds of the linkers and press hydrogens together, each frame once."""
+    """Stretch bonds of the linkers and press hydrogens together, each frame once.
+
+    Examples
+    --------
+    mofmd learn distort frames.extxyz -o distorted.extxyz --bond-share .2
+    """
     from mofmd.learning.data.dataset import write_frames
     from mofmd.learning.data.distort import Distortion, distort_frames
 
@@ -194,7 +219,12 @@ def pick(
     known: Annotated[list[Path] | None, typer.Option(help="Frames already labelled.")] = None,
     seed: Seed = 0,
 ) -> None:
-    """Pick the frames that are worth a label."""
+    """Pick the frames that are worth a label.
+
+    Examples
+    --------
+    mofmd learn pick frames.extxyz -o picked.extxyz --count 200 --model zif4-nequip-s
+    """
     from mofmd.learning.data.dataset import write_frames
     from mofmd.learning.select.selection import Selection, select_frames
 
@@ -223,7 +253,13 @@ def label(
         float | None, typer.Option(help="Seconds after which a frame has failed; default: none.")
     ] = None,
 ) -> None:
-    """Label frames with a reference method; run it again after whatever happened."""
+    """Label frames with a reference method; run it again after whatever happened.
+
+    Examples
+    --------
+    mofmd learn label picked.extxyz --labeller gfn1-xtb -o labelled.extxyz
+    mofmd learn label picked.extxyz --labeller teacher.pth+d3bj:pbe -o labelled.extxyz
+    """
     from mofmd.learning.data.dataset import write_frames
     from mofmd.learning.label.labellers import find_labeller
     from mofmd.learning.label.labelling import LabelOptions, label_frames
@@ -262,7 +298,13 @@ def train(
     licence: Annotated[str | None, typer.Option(help="For the manifest.")] = None,
     cite: Annotated[list[str] | None, typer.Option(help="For the manifest; repeatable.")] = None,
 ) -> None:
-    """Train with the framework itself; a folder that holds a training is resumed."""
+    """Train with the framework itself; a folder that holds a training is resumed.
+
+    Examples
+    --------
+    mofmd learn train -o training --family allegro --data data --epochs 40
+    mofmd learn train -o training    # goes on
+    """
     from mofmd.cli.models.verify import read_structures
     from mofmd.errors import InputError
     from mofmd.learning.data.dataset import read_frames
@@ -328,7 +370,12 @@ def evaluate(
     seconds: Annotated[float, typer.Option(help="Of each of three timing runs.")] = 10.0,
     stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
 ) -> None:
-    """Compare models with labels: tables, parity plots, front of speed and accuracy."""
+    """Compare models with labels: tables, parity plots, front of speed and accuracy.
+
+    Examples
+    --------
+    mofmd learn evaluate zif4-nequip-s mine.mofmd.pth --frames test.extxyz -o evaluation
+    """
     from dataclasses import replace
 
     from mofmd.engine.launch import Resources
@@ -370,7 +417,12 @@ def curves(
         list[Path] | None, typer.Option(help="Labelled frames, for errors against training size.")
     ] = None,
 ) -> None:
-    """Draw learning curves: against epochs, with --test also against training frames."""
+    """Draw learning curves: against epochs, with --test also against training frames.
+
+    Examples
+    --------
+    mofmd learn curves training -o curves --test test.extxyz
+    """
     from mofmd.learning.evaluate.curves import write_curves
 
     for path in write_curves(trainings, read_all(test or []), output):
@@ -382,7 +434,12 @@ def distil(
     config: Annotated[Path, typer.Argument(help="YAML file.")],
     output: Output,
 ) -> None:
-    """Train, run, find where the model fails, label that, train again; resumable at each stage."""
+    """Train, run, find where the model fails, label that, train again; resumable at each stage.
+
+    Examples
+    --------
+    mofmd learn distil distil.yaml -o distil    # again: goes on
+    """
     from mofmd.learning.loops.config import read_distil_config
     from mofmd.learning.loops.distil import Distillation
 

@@ -41,7 +41,13 @@ def new(
     keep_guests: options.KeepGuests = True,
     guest_types: options.GuestTypes = False,
 ) -> None:
-    """Write the decks of an ensemble."""
+    """Write the decks of an ensemble.
+
+    Examples
+    --------
+    mofmd ensemble new glasses melt_quench --structure zif-4 --model zif4-nequip-s --members 10
+    mofmd ensemble new hot nvt --structure my.cif --model my.pth --vary temperature_K=300,400
+    """
     from mofmd.simulation.ensemble.ensemble import new_ensemble
 
     potential = (model, potential_script, potential_file, dispersion)
@@ -71,7 +77,13 @@ def run(
         bool, typer.Option("--retry-failed", help="Run failed members again.")
     ] = False,
 ) -> None:
-    """Run all members that are not finished; run it again after whatever happened."""
+    """Run all members that are not finished; run it again after whatever happened.
+
+    Examples
+    --------
+    mofmd ensemble run glasses --workers 4
+    mofmd ensemble run glasses --slurm-array --ranks 8
+    """
     from mofmd.disk.stop_request import STOPPED_STATUS
     from mofmd.engine.launch import Resources
     from mofmd.errors import InputError, RunError, StoppedError
@@ -116,7 +128,12 @@ def run(
 
 @app.command()
 def status(directory: Folder) -> None:
-    """Count the members in each state; say how far those are that run, and why others failed."""
+    """Count the members in each state; say how far those are that run, and why others failed.
+
+    Examples
+    --------
+    mofmd ensemble status glasses
+    """
     from mofmd.simulation.ensemble.ensemble import count_states, read_ensemble
 
     ensemble = read_ensemble(directory)
@@ -130,7 +147,12 @@ def status(directory: Folder) -> None:
 
 @app.command()
 def collect(directory: Folder) -> None:
-    """Write one table of all members: results.csv."""
+    """Write one table of all members: results.csv.
+
+    Examples
+    --------
+    mofmd ensemble collect glasses
+    """
     from mofmd.simulation.ensemble.ensemble import collect, read_ensemble
 
     typer.echo(str(collect(read_ensemble(directory))))

@@ -26,7 +26,13 @@ def run(
         bool, typer.Option("--allow-edited", help="Run a deck that was changed by hand.")
     ] = False,
 ) -> None:
-    """Run a deck to its end. SIGTERM or Ctrl-C saves the state and exits with status 75."""
+    """Run a deck to its end. SIGTERM or Ctrl-C saves the state and exits with status 75.
+
+    Examples
+    --------
+    mofmd run glass --ranks 4
+    mofmd run glass --ranks 4 --resume       # after whatever ended it
+    """
     from rich.console import Console
 
     from mofmd.disk.stop_request import STOPPED_STATUS

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ase import Atoms
 
-from mofmd.errors import InputError
+from mofmd.errors import InputError, InputWarning
 from mofmd.models.dispersion.dispersion import (
     DispersionChoice,
     choose_dispersion,
@@ -16,10 +17,16 @@ from mofmd.models.dispersion.dispersion import (
     parse_dispersion,
 )
 from mofmd.models.files.embedded import embedded_models, find_model
+from mofmd.models.files.validity import validity_hint
 from mofmd.reading.read import read_structure
 from mofmd.simulation.deck.atom_types import framework_and_guest_types
 from mofmd.simulation.deck.deck import Deck, write_deck
-from mofmd.simulation.deck.potential import AnyPotential, PotentialScript, model_potential
+from mofmd.simulation.deck.potential import (
+    AnyPotential,
+    Potential,
+    PotentialScript,
+    model_potential,
+)
 from mofmd.simulation.deck.protocol_file import (
     file_dispersion,
     known_protocols,
@@ -105,6 +112,10 @@ def generate_deck(request: Request) -> Deck:
     types = framework_and_guest_types(structure) if request.guest_types else None
     names = types.names if types else tuple(sorted(set(structure.symbols)))
     potential = _potential(request, names)
+    if isinstance(potential, Potential):
+        hint = validity_hint(potential.model_file, structure)
+        if hint:
+            warnings.warn(f"model: {hint}", InputWarning, stacklevel=2)
     return write_deck(
         protocol, structure, potential, request.output, types=types, overwrite=request.overwrite
     )
