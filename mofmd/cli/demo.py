@@ -47,11 +47,11 @@ def demo(
     settings = DemoSettings(output, schedule, Resources(ranks, threads), model or DEFAULT_MODEL)
     done = run_demo(settings, progress_console())
     console.print(_table(done))
-    integrity = done.results.integrity
-    broken = integrity.n_linkers - int(integrity.intact[-1])
+    results = done.results
+    broken = results.n_linkers - int(results.intact[-1])
     if broken:
         console.print(
-            f"{broken} of {integrity.n_linkers} linkers are broken at the end: the model was "
+            f"{broken} of {results.n_linkers} linkers are broken at the end: the model was "
             "driven beyond what it describes, and this glass means nothing.",
             style="yellow",
             highlight=False,
@@ -78,7 +78,7 @@ def _table(done: Demo) -> Table:
         table.add_row(
             name, f"{state.temperature_K:.0f}", f"{state.coordination:.2f}", f"{energy:.3f}"
         )
-    intact, total = results.integrity.intact, results.integrity.n_linkers
+    intact, total = results.intact, results.n_linkers
     speed = f"{done.run.ms_per_step:.1f} ms/step" if done.run.ms_per_step else "no steps"
     table.caption = (
         f"linkers intact: {intact[-1]}/{total} at the end, {intact.min()}/{total} at the fewest\n"

@@ -13,86 +13,22 @@ from mofmd.analysis.base.registry import Options, Subject, observable
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import Estimate, Sampling
 from mofmd.analysis.option_text import flag, number, pairs
-from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import cell_heights, count_pairs
 from mofmd.structures.frame import Frame
-from mofmd.trajectory.in_memory import Trajectory
 from mofmd.units import BOLTZMANN_EV_PER_K, EV_TO_KJ_PER_MOL
 
 GAP_DEPTH = 0.5  # two shells are told apart by a g(r) below this between them
-
-
-@dataclass(frozen=True)
-class RadialDistribution:
-    """A partial radial distribution function; arrays are read-only.
-
-    g_AB(r) = ⟨ n_AB(r) / (N_A N_B / V · 4π/3 (r₊³ − r₋³)) ⟩ over frames, n_AB(r) being the number
-    of ordered pairs (an atom A, an image of an atom B) at a distance in the bin [r₋, r₊). It tends
-    to 1 at large r; for A = B to 1 − 1/N_A in a large cell, as an atom is no pair with itself.
-
-    Parameters
-    ----------
-    pair
-        The elements A and B.
-    r_A
-        (bins,) bin centres [Å].
-    g
-        (bins,) values, without unit.
-    counts
-        (bins,) ordered pairs in each bin, all frames together.
-    frames_used
-        Number of frames.
-    """
-
-    pair: tuple[str, str]
-    r_A: np.ndarray
-    g: np.ndarray
-    counts: np.ndarray
-    frames_used: int
-
-    def __post_init__(self) -> None:
-        """Make the arrays read-only."""
-        freeze(self, "r_A", "g", "counts")
-
-
-def radial_distribution(
-    trajectory: Trajectory,
-    pair: tuple[str, str],
-    r_max_A: float = 8.0,
-    bin_width_A: float = 0.05,
-) -> RadialDistribution:
-    """Compute g(r) of a pair of elements over all frames, without errors.
-
-    Parameters
-    ----------
-    trajectory
-        Frames, at least one; the cell may change and be triclinic.
-    pair
-        Two elements of the trajectory.
-    r_max_A
-        Upper end [Å], a multiple of the bin width. It may exceed half the cell.
-    bin_width_A
-        Width of a bin [Å].
-    """
-    edges = bin_edges(r_max_A, bin_width_A)
-    if len(trajectory) == 0:
-        raise InputError("trajectory: no frames to average over")
-    counts = np.zeros(len(edges) - 1, dtype=np.int64)
-    g = np.zeros(len(counts))
-    for frame in trajectory:
-        found = _counts(frame, pair, edges)
-        counts += found
-        g += normalised(found, frame, pair, edges)
-    centres = (edges[1:] + edges[:-1]) / 2
-    return RadialDistribution(pair, centres, g / len(trajectory), counts, len(trajectory))
 
 
 @dataclass(eq=False)
 class Rdf(Observable):
     """Partial radial distribution function g(r) of two elements, and its potential of mean force.
 
-    Normalisation as in ``RadialDistribution``. F(r) = −k_B T (ln g(r) − ln g_max): Castel et al.,
+    g_AB(r) = ⟨ n_AB(r) / (N_A N_B / V · 4π/3 (r₊³ − r₋³)) ⟩ over frames, n_AB(r) being the number
+    of ordered pairs (an atom A, an image of an atom B) at a distance in the bin [r₋, r₊). It tends
+    to 1 at large r; for A = B to 1 − 1/N_A in a large cell, as an atom is no pair with itself.
+    F(r) = −k_B T (ln g(r) − ln g_max): Castel et al.,
     Digital Discovery 2024, 3, 355, "Structural properties".
 
     Parameters
@@ -152,7 +88,7 @@ class Rdf(Observable):
                 f"height at step {frame.step}; reduce it, use a supercell, or allow "
                 "beyond_half_cell"
             )
-        counts = _counts(frame, self.pair, self._edges)
+        counts = pair_counts(frame, self.pair, self._edges)
         centres = (self._edges[1:] + self._edges[:-1]) / 2
         inverse = float(counts @ (1 / centres) / max(1, counts.sum()))
         g = normalised(counts, frame, self.pair, self._edges)
@@ -303,7 +239,18 @@ def normalised(
     return np.asarray(counts * frame.volume_A3 / (n_first * n_second * shells))
 
 
-def _counts(frame: Frame, pair: tuple[str, str], edges: np.ndarray) -> np.ndarray:
+def pair_counts(frame: Frame, pair: tuple[str, str], edges: np.ndarray) -> np.ndarray:
+    """Count ordered pairs of two elements in bins of their distance, all images included.
+
+    Parameters
+    ----------
+    frame
+        Any periodic cell.
+    pair
+        The elements.
+    edges
+        Of the bins [Å], as ``bin_edges`` gives them.
+    """
     first, second = (frame.species.atoms_of(element) for element in pair)
     # the shorter list is cheaper as centres, and the ordered pairs are the same
     few, many = (first, second) if len(first) <= len(second) else (second, first)
