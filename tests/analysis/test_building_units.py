@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from mofmd.analysis.one_pass import analyse
 from mofmd.analysis.structure.linkers import Integrity
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import nearest_images
 from mofmd.geometry.neighbours import cell_heights
 from mofmd.structures.crystals.zif import zif4
 from mofmd.structures.frame import Frame
-from mofmd.topology.bond_graph import nearest_images
 from mofmd.topology.building_units import find_linkers, find_net, find_units
 from tests.analysis.test_rdf import FILES
 from tests.reference import reference_path

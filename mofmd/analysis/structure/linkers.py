@@ -12,8 +12,8 @@ from mofmd.analysis.base.result import Column, Result
 from mofmd.analysis.base.statistics import Estimate
 from mofmd.analysis.option_text import number
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import nearest_images
 from mofmd.structures.frame import Frame
-from mofmd.topology.bond_graph import nearest_images
 from mofmd.topology.building_units import BROKEN_FACTOR, Linkers, find_linkers
 
 
