@@ -173,12 +173,13 @@ def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, dict[Path, 
     from rich.console import Console
 
     from mofmd.analysis.base.result import file_stem
+    from mofmd.cli.base.verbosity import progress_console
     from mofmd.disk.output import refuse_file
     from mofmd.study.study import run_analyses, write_analysis
 
     refuse_file(output)
     console = Console()
-    found = run_analyses(settings, console)
+    found = run_analyses(settings, progress_console())
     folders = [output / file_stem(each.group) if each.group else output for each in found]
     if len(found) > 1:
         kinds = "; ".join(f"{each.group} ({len(each.members)})" for each in found)

@@ -1,5 +1,7 @@
 """``mofmd build``: the plugin for this environment, or LAMMPS itself from source."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -34,7 +36,15 @@ def plugin(
     if context.invoked_subcommand is None:
         from mofmd.engine.build import build_plugin
 
-        build_plugin(directory, force=force, sanitize=sanitize, jobs=jobs)
+        with _bar() as progress:
+            build_plugin(
+                directory,
+                force=force,
+                sanitize=sanitize,
+                jobs=jobs,
+                report=typer.echo,
+                progress=progress,
+            )
 
 
 @app.command()
@@ -60,4 +70,14 @@ def lammps(
     """
     from mofmd.engine.build_lammps import LammpsBuild, build_lammps
 
-    build_lammps(LammpsBuild(source, prefix, mpi, cmake_arg or [], jobs))
+    with _bar() as progress:
+        build_lammps(LammpsBuild(source, prefix, mpi, cmake_arg or [], jobs), typer.echo, progress)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int, int], None]]:
+    from mofmd.cli.base.progress import StepBar
+    from mofmd.cli.base.verbosity import progress_console
+
+    with StepBar(progress_console()) as bar:
+        yield bar.show

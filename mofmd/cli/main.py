@@ -81,6 +81,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; an error that people can mend is one message and exit status 1."""
+    verbosity.listen()
     show_warning = warnings.showwarning
 
     def show(
@@ -94,7 +95,7 @@ def main() -> None:
         if not issubclass(category, InputWarning):
             show_warning(message, category, filename, lineno, file, line)
         elif not verbosity.quiet():
-            _tell(f"mofmd: note: {message}", "yellow")
+            verbosity.tell(f"mofmd: note: {message}", "yellow")
 
     with warnings.catch_warnings():
         warnings.simplefilter("once", InputWarning)
@@ -106,12 +107,5 @@ def main() -> None:
                 import traceback
 
                 traceback.print_exc()
-            _tell(f"mofmd: error: {error}", "red")
+            verbosity.tell(f"mofmd: error: {error}", "red")
             sys.exit(1)
-
-
-def _tell(text: str, style: str) -> None:
-    """Write a line to standard error."""
-    from rich.console import Console
-
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text, style=style, markup=False)

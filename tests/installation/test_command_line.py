@@ -1,5 +1,7 @@
 """The command line: its form, its help, and what it says where something is missing or misspelt."""
 
+import logging
+import os
 import shlex
 import subprocess
 import sys
@@ -12,7 +14,10 @@ import typer.main
 from typer.testing import CliRunner
 
 import mofmd
+from mofmd.cli.base import verbosity
 from mofmd.cli.main import app
+from mofmd.engine import build
+from mofmd.engine.launch import run_to_end
 
 ROOT = typer.main.get_command(app)
 
@@ -175,3 +180,58 @@ def test_a_supercell_is_a_word(tmp_path: Path) -> None:
         texts.append((deck / "structure.data").read_bytes())
     assert texts[0] == texts[1]
     assert b"544 atoms" in texts[0]
+
+
+def test_first_compilation_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "loops.py").write_text(
+        "from mofmd.cli.base import verbosity\n"
+        "from mofmd.compiled import compiled\n"
+        "@compiled\n"
+        "def one(x):\n    return x + 1\n"
+        "@compiled\n"
+        "def two(x):\n    return x + 2\n"
+        "verbosity.listen()\n"
+        "print(one(1) + two(1))\n"
+    )
+    told = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "loops.py"], cwd=tmp_path, capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path))},
+        )  # fmt: skip
+        assert done.stdout == "5\n"
+        told.append(done.stderr)
+    message = "mofmd: note: compiling analysis loops (first time on this machine, about a minute)"
+    assert told[0].splitlines() == [message]
+    assert told[1] == ""
+
+
+@pytest.fixture
+def listening() -> Iterator[None]:
+    logger = logging.getLogger("mofmd")
+    before = (list(logger.handlers), logger.level, logger.propagate)
+    verbosity.listen()
+    yield
+    verbosity.set_level(0)
+    logger.handlers, logger.level, logger.propagate = before
+
+
+@pytest.mark.usefixtures("listening")
+def test_what_is_launched_is_told_where_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    for level, expected in ((1, True), (0, False)):
+        verbosity.set_level(level)
+        run_to_end(["echo", "hello there"], Path(), os.environ)
+        assert ("run: in .: echo 'hello there'" in capsys.readouterr().err) is expected
+
+
+def test_how_far_a_compiler_is_is_read_off_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "echo '[  3%] Building a'; echo 'warning: [ 9%]'; echo '[30/40] b'"
+    cmake = tmp_path / "cmake"
+    cmake.write_text(f'#!/bin/sh\nif [ "$1" = --build ]; then {said}; fi\n')
+    cmake.chmod(0o755)
+    monkeypatch.setattr(build, "find_cmake", lambda: str(cmake))
+    seen: list[tuple[str, int, int]] = []
+    build.run_cmake(tmp_path, tmp_path, {}, progress=lambda *where: seen.append(where))
+    assert seen == [("compiling", 3, 100), ("compiling", 30, 40)]

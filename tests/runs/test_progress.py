@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from mofmd.simulation.protocols import NVT, PressureGrid, Protocol
+from mofmd.simulation.run import progress
 from mofmd.simulation.run.progress import (
     Lines,
     LiveBar,
@@ -13,7 +14,7 @@ from mofmd.simulation.run.progress import (
     Silent,
     choose_reporter,
 )
-from mofmd.simulation.run.run import progress, run_deck
+from mofmd.simulation.run.run import run_deck
 from tests.silicon import silicon_deck
 
 PROGRESS = Progress("heat", 1000, 10000, 512.3, 20.0, 0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from mofmd.cli.simulation import deck_options as options
 if TYPE_CHECKING:
     from mofmd.simulation.ensemble.ensemble import Ensemble
 
+MEMBERS_SHOWN = 2  # that run, beside the bar
 app = App(no_args_is_help=True, help="Many runs of one recipe: new, run, status, collect.")
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the ensemble.")]
@@ -84,6 +86,8 @@ def run(
     mofmd ensemble run glasses --workers 4
     mofmd ensemble run glasses --slurm-array --ranks 8
     """
+    from mofmd.cli.base.progress import StepBar
+    from mofmd.cli.base.verbosity import progress_console
     from mofmd.disk.stop_request import STOPPED_STATUS
     from mofmd.engine.launch import Resources
     from mofmd.errors import InputError, RunError, StoppedError
@@ -114,7 +118,14 @@ def run(
         typer.echo(f"{member.name}: {member.state} {member.reason}".rstrip())
 
     try:
-        run_ensemble(ensemble, chosen, report, retry_failed=retry_failed)
+        with StepBar(progress_console()) as bar:
+
+            def progress(done: int, total: int) -> None:
+                running = (m for m in ensemble.members if m.state == "running")
+                texts = [f"{m.name} {m.progress}" for m in islice(running, MEMBERS_SHOWN)]
+                bar.describe("; ".join(texts) or "members", done, total)
+
+            run_ensemble(ensemble, chosen, report, retry_failed=retry_failed, progress=progress)
     except StoppedError as stopped:
         typer.echo(str(stopped))
         raise typer.Exit(STOPPED_STATUS) from stopped

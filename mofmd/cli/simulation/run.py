@@ -33,8 +33,7 @@ def run(
     mofmd run glass --ranks 4
     mofmd run glass --ranks 4 --resume       # after whatever ended it
     """
-    from rich.console import Console
-
+    from mofmd.cli.base.verbosity import progress_console
     from mofmd.disk.stop_request import STOPPED_STATUS
     from mofmd.engine.launch import Resources
     from mofmd.errors import StoppedError
@@ -46,7 +45,7 @@ def run(
         done = run_deck(
             deck,
             Resources(ranks, threads, gpus),
-            Console(),
+            progress_console(),
             allow_edited=allow_edited,
             resume=how,
             begun_s_ago=own_age_s(),
