@@ -30,6 +30,8 @@ from mofmd.analysis.option_text import (
     triples,
     two_numbers,
     whole_number,
+    whole_numbers,
+    word,
     words,
 )
 from mofmd.analysis.pores.pores import PoreStatistics
@@ -37,10 +39,13 @@ from mofmd.analysis.span import Span
 from mofmd.analysis.structure.angles import BondAngles
 from mofmd.analysis.structure.coordination import CoordinationNumber
 from mofmd.analysis.structure.density import Density
+from mofmd.analysis.structure.guest_density import GuestDensity
 from mofmd.analysis.structure.linkers import Integrity
 from mofmd.analysis.structure.rdf import Rdf
 from mofmd.analysis.structure.rings import Rings
 from mofmd.analysis.structure.scattering import Scattering
+from mofmd.analysis.structure.steinhardt import Steinhardt
+from mofmd.analysis.structure.voronoi import Voronoi
 from mofmd.errors import InputError
 from mofmd.structures.frame import Frame
 from mofmd.topology.metal_donors import MetalDonor, longest_bond_A, metal_donors
@@ -215,6 +220,24 @@ CATALOGUE: Mapping[str, Entry] = {
             "radii_A": numbers_by_element,
             "surface": flag,
         },
+    ),
+    "voronoi": Entry(
+        lambda _, options: [Voronoi(**options)],
+        0.1,
+        200,
+        {"of": word, "face_share": number, "bin_width": number},
+    ),
+    "steinhardt": Entry(
+        lambda _, options: [Steinhardt(**options)],
+        1.0,
+        50,
+        {"degrees": whole_numbers, "metal_cutoffs_A": numbers_by_pair},
+    ),
+    "guests": Entry(
+        lambda _, options: [GuestDensity(**options)],
+        0.1,
+        200,
+        {"sigma_A": number, "spacing_A": number, "level": number},
     ),
     "scattering": Entry(
         lambda _, options: [Scattering(**options)],

@@ -24,7 +24,7 @@ Observables = Annotated[
     typer.Option(
         "--observables",
         help="comma-separated: rdf, angles, coordination, density, integrity, msd, rings, king, "
-        "pores, scattering, elasticity, vacf",
+        "pores, voronoi, steinhardt, guests, scattering, elasticity, vacf",
     ),
 ]
 Temperature = Annotated[float | None, typer.Option(help="K [default: the protocol's]")]

@@ -14,24 +14,48 @@ from mofmd.structures.frame import Frame
 from mofmd.topology.bond_graph import find_bonds
 
 ATOMS_SHOWN = 8000
+PALE = 205  # an element whose colours are all paler is drawn in this grey: white is no colour here
+BUTTONS = (
+    ("a", "look along a", "a"),
+    ("b", "look along b", "b"),
+    ("c", "look along c", "c"),
+    ("in", "nearer", "+"),
+    ("out", "farther", "−"),
+)
 
 
-def view(frame: Frame) -> str:
-    """Canvas with the atoms, bonds and cell of a frame, and the script that draws them."""
+def view(frame: Frame, of: str = "") -> str:
+    """Canvas with the atoms, bonds and cell of a frame, and the script that draws them.
+
+    Parameters
+    ----------
+    frame
+        Any periodic cell.
+    of
+        What the frame is of, for people.
+    """
     data, note = _scene(frame)
     script = (resources.files("mofmd") / "report" / "viewer.js").read_text(encoding="utf-8")
     legend = "".join(
-        f'<div><span style="background:rgb({",".join(map(str, element["colour"]))})"></span>'
-        f"{escape(element['name'])}</div>"
+        f'<li><span style="background:rgb({",".join(map(str, element["colour"]))})"></span>'
+        f"{escape(element['name'])}</li>"
         for element in data["elements"]
     )
+    buttons = "".join(
+        f'<button type="button" data-view="{name}" title="{title}">{text}</button>'
+        for name, title, text in BUTTONS
+    )
+    if "H" in frame.species.elements:
+        buttons += '<label><input type="checkbox" id="hydrogens" checked> H</label>'
     # a closing tag within the data would end the script
     text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
     return (
-        '<h2 id="structure">Structure</h2><div class="viewer"><canvas id="view" tabindex="0" '
-        'aria-label="rotatable view of the last frame"></canvas>'
-        f'<div class="legend">{legend}<p class="lead">{note} Drag to turn, wheel to zoom.</p></div>'
-        f"</div><script>{script}\nstartViewer(document.getElementById('view'), {text});</script>"
+        '<div class="viewer" id="structure"><canvas id="view" tabindex="0" role="img" '
+        f'aria-label="{escape(f"rotatable view: {note}")}"></canvas>'
+        f'<div class="handles">{buttons}<ul class="legend">{legend}</ul></div>'
+        f'<p class="hint">{escape(f"{of} {note}".strip())} Drag to turn, wheel or + and − to '
+        "zoom.</p></div>"
+        f"<script>{script}\nstartViewer(document.getElementById('view'), {text});</script>"
     )
 
 
@@ -66,7 +90,7 @@ def _scene(frame: Frame) -> tuple[dict[str, Any], str]:
     elements = [
         {
             "name": name,
-            "colour": [int(255 * c) for c in jmol_colors[atomic_numbers[name]]],
+            "colour": _visible([int(255 * c) for c in jmol_colors[atomic_numbers[name]]]),
             "radius": round(0.45 * float(covalent_radii[atomic_numbers[name]]), 3),
         }
         for name in frame.species.elements
@@ -77,6 +101,12 @@ def _scene(frame: Frame) -> tuple[dict[str, Any], str]:
         "elements": elements,
         "bonds": bonds.ravel().tolist(),
         "box": box,
+        "cell": frame.cell.round(4).tolist(),
         "radius": round(float(np.linalg.norm(corners @ frame.cell - centre, axis=1).max()), 3),
     }
     return data, note
+
+
+def _visible(colour: list[int]) -> list[int]:
+    """Colour of an element, or grey in the place of white, which a white page would hide."""
+    return [PALE - 10, PALE - 4, PALE + 4] if min(colour) > PALE else colour
