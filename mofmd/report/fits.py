@@ -39,7 +39,7 @@ def plot_equation_of_state(
         _draw_points(axes, points, (line, fit.pressure_GPa(line)), text, COLOURS[k % len(COLOURS)])
     axes.axhline(0, color=INK, linewidth=0.5)
     axes.set(xlabel="Volume (Å³)", ylabel="Pressure (GPa)")
-    axes.legend(fontsize=6)
+    axes.legend(frameon=False, fontsize=6)
     return figure
 
 

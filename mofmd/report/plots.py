@@ -19,6 +19,7 @@ LEGEND_MAX = 16
 STACKED_MAX = 3  # panels below each other; more stand in two columns
 EMPTY_SHARE = 0.08  # of the range: a longer end in which nothing is, is not drawn
 MARGIN_SHARE = 0.04  # of what is drawn, left on both sides of it
+MARGIN_POINTS = 4  # at least so many points of the curve
 TICKED_BARS = 14  # as many bars at most have a tick each
 
 
@@ -46,7 +47,7 @@ def plot_table(tables: Mapping[str, Table], title: str = "") -> Figure:
         if first.kind == "series":
             _steady(panel)
         if 1 < entries <= LEGEND_MAX:
-            panel.legend(fontsize=6, ncols=1 + (entries > 6))
+            panel.legend(frameon=False, fontsize=6, ncols=1 + (entries > 6))
     for panel in panels[-2 if len(groups) > STACKED_MAX else -1 :]:
         panel.set_xlabel(axis_label(abscissa, first.columns[abscissa]))
         panel.tick_params(labelbottom=True)
@@ -165,7 +166,8 @@ def _leave_out_empty_ends(panels: Sequence[Axes], tables: Sequence[Table]) -> No
         if len(places) <= TICKED_BARS and (places == np.rint(places)).all():
             panels[0].set_xticks(places, [f"{place:.0f}" for place in places])
         return
-    margin = MARGIN_SHARE * max(high - low, 1e-9)
+    # a lone point is drawn with what is around it
+    margin = max(MARGIN_SHARE * (high - low), MARGIN_POINTS * whole / max(1, len(np.unique(x)) - 1))
     if low - x.min() > EMPTY_SHARE * whole:
         panels[0].set_xlim(left=low - margin)
     if x.max() - high > EMPTY_SHARE * whole:

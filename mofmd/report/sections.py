@@ -16,7 +16,7 @@ from mofmd.report.style import save_figure
 from mofmd.report.surfaces import plot_elastic_surfaces, plot_pore_map
 from mofmd.report.svg import figure_svg
 from mofmd.report.tables import tensor_tables
-from mofmd.study.notes import notes_of
+from mofmd.study.notes import common_notes, notes_of
 from mofmd.study.study import Analysis, Member
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def section(
             f"{settings['probe_radius_A']:g} Å fits; the framework is left blank."
         )
         figures.append(("pore map", figure, caption))
+    told = notes_of(results, common_notes(analysis))
     definition = "; ".join(dict.fromkeys(result.definition for result in results))
     tensors = [
         tensor_tables(ElasticTensor(result.tables["stiffness"].columns["C"].values.reshape(6, 6)))
@@ -60,7 +61,7 @@ def section(
     ]
     return (
         f'<section><h2 id="{key}">{escape(title)}</h2><p class="lead">{escape(definition)}</p>'
-        + "".join(f'<p class="note">{escape(note)}</p>' for note in notes_of(results))
+        + "".join(f'<p class="note">{escape(note)}</p>' for note in told)
         + _figure_grid(figures, directory)
         + "".join(tensors)
         + "</section>"

@@ -51,7 +51,7 @@ def plot_elastic_surfaces(tensor: ElasticTensor) -> Figure:
             axes.tick_params(labelsize=6)
             axes.yaxis.set_major_locator(MaxNLocator(4))
             axes.set_rlabel_position(100)
-            axes.legend(fontsize=6, loc="lower left", bbox_to_anchor=(-0.25, -0.2))
+            axes.legend(frameon=False, fontsize=6, loc="lower left", bbox_to_anchor=(-0.25, -0.2))
         polar, azimuth = np.meshgrid(np.linspace(0, np.pi, 46), np.linspace(0, 2 * np.pi, 91))
         directions = unit_vectors(polar, azimuth)
         young = tensor.young_GPa(directions)

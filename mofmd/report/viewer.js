@@ -115,7 +115,7 @@ function startViewer(canvas, data) {
     context.fillStyle = css(background);
     context.fillRect(0, 0, width, height);
     // a corner that is turned to one side may leave the box; what is near it does not
-    const out = { cx: width / 2, cy: height / 2, scale: (zoom * Math.min(width, height)) / 1.8 / data.radius };
+    const out = { cx: width / 2, cy: height / 2, scale: (zoom * Math.min(width, height)) / 2.05 / data.radius };
     const px = new Float32Array(n);
     const py = new Float32Array(n);
     const pz = new Float32Array(n);

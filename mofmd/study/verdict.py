@@ -80,6 +80,8 @@ def intact(analysis: Analysis) -> Verdict:
     if not counts:
         return Verdict(question, "none", "No organic linkers in the structure.")
     total = sum(count.total for count in counts.values())
+    if all(member.frames == 1 and not member.manifest for member in analysis.members):
+        return Verdict(question, "none", f"{total} linkers; one structure tells of no change.")
     whole = sum(count.intact for count in counts.values())
     where = "in the last frame" if len(counts) == 1 else f"in the last frames of {len(counts)} runs"
     text = f"{whole} of {total} linkers are whole {where}"
@@ -117,6 +119,8 @@ def _settled(member: Member) -> tuple[Answer, str]:
         return "none", "relaxed structures, no dynamics"
     series = list(_thermo_series(member, protocol)) or list(_result_series(member))
     series = [(what, values) for what, values in series if len(values) > 1]
+    if not series and member.frames > 1:
+        return "unknown", "nothing that was measured varies"
     if not series:
         return "none", "a single structure, no dynamics"
     judged = [(_judge(values), what) for what, values in series]

@@ -76,6 +76,8 @@ def test_cells_of_the_cubic_lattices() -> None:
         found = voronoi_cells(points, cell)
         assert found.volumes == pytest.approx(4.0**3 / len(BASES[kind]))
         assert (found.neighbours == faces).all()
+    # of a point alone its images are the neighbours
+    assert voronoi_cells(np.ones((1, 3)), np.eye(3) * 5).neighbours.tolist() == [6]
     # of a bcc cell's surface each of the six squares takes 4.1 %, each of the eight hexagons 10.9 %
     assert (voronoi_cells(*lattice("bcc"), face_share=0.06).neighbours == 8).all()
 
@@ -197,8 +199,6 @@ def test_refusals() -> None:
     del bare[[k for k in range(len(bare)) if bare.symbols[k] != "Zn"]]
     with pytest.raises(InputError, match="steinhardt: no linker joins two nodes"):
         analyse(Trajectory.from_ase([bare]), [Steinhardt()])
-    with pytest.raises(InputError, match="voronoi: one metal in the cell"):
-        analyse(Trajectory.from_ase([bare[:1]]), [Voronoi(of="metals")])
     with pytest.raises(InputError, match=r"degrees: \(4, 4\), expected different"):
         Steinhardt((4, 4))
     with pytest.raises(InputError, match="of is 'atoms', expected nodes or metals"):

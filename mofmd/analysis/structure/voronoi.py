@@ -103,15 +103,9 @@ class Voronoi(Observable):
         return "voronoi"
 
     def check(self, frame: Frame) -> None:
-        """Find the nodes; refuse fewer than two, whose cells tell nothing."""
+        """Find the nodes; refuse a structure without metals."""
         self._points = NetPoints(frame, self.of, self.name)
-        found = len(self._points.of_frame(frame))
-        if found < 2:
-            raise InputError(
-                f"{self.name}: one {self._points.of.rstrip('s')} in the cell, which fills it; use "
-                "a supercell"
-            )
-        self._number = found
+        self._number = len(self._points.of_frame(frame))
 
     def measure(self, frame: Frame) -> tuple[float, np.ndarray, float, float]:
         """Relative spread, distributions, mean number of neighbours, mean volume [Å³]."""
