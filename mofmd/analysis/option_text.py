@@ -26,6 +26,19 @@ def whole_number(text: str, where: str) -> int:
         raise InputError(f"{where}: {text!r} is no whole number") from None
 
 
+def whole_numbers(text: str, where: str) -> tuple[int, ...]:
+    """Read whole numbers: ``4,6``."""
+    return tuple(whole_number(part, where) for part in words(text, where))
+
+
+def word(text: str, where: str) -> str:
+    """Read a word."""
+    found = text.strip()
+    if not found:
+        raise InputError(f"{where}: expected a word")
+    return found
+
+
 def flag(text: str, where: str) -> bool:
     """Read yes or no."""
     known = {"yes": True, "true": True, "no": False, "false": False}

@@ -16,12 +16,14 @@ from mofmd.analysis.base.result import Result, write_results
 from mofmd.analysis.catalogue import make_observables
 from mofmd.analysis.one_pass import analyse
 from mofmd.analysis.span import Span
+from mofmd.analysis.structure.linkers import Integrity
 from mofmd.engine.lammps_log import ThermoTable
 from mofmd.errors import InputError
 from mofmd.reading.read import is_structure, read_structure
 from mofmd.structures.frame import Frame
 from mofmd.study.averaging import average_members
 from mofmd.study.beside import Beside, check_names
+from mofmd.study.linkers import LinkerCount, count_linkers, starting_linkers
 from mofmd.study.reference import Reference, check_observables, compare
 from mofmd.study.run_results import RunOutput, run_results
 from mofmd.study.sources import Run, Window, find_runs, group_runs, is_ensemble
@@ -113,6 +115,10 @@ class Member:
         Of its run: ``finished``, ``failed``, ...; empty where no status tells.
     left_out
         Observables that do not suit it, and why.
+    frames
+        Frames analysed.
+    linkers
+        How many linkers of the structure that it starts from are whole; None without any.
     """
 
     name: str
@@ -124,6 +130,8 @@ class Member:
     incomplete_frame: bool
     state: str
     left_out: Mapping[str, str] = field(default_factory=dict)
+    frames: int = 1
+    linkers: LinkerCount | None = None
 
 
 @dataclass(frozen=True)
@@ -333,6 +341,10 @@ def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) 
     observables = make_observables(settings.observables, subject, refused)
     if not observables:
         raise InputError("; ".join(dict.fromkeys(left_out.values())))
+    linkers = starting_linkers(run, span.first)
+    observables = [
+        each.fresh(linkers=linkers) if isinstance(each, Integrity) else each for each in observables
+    ]
     with _Progress(console, run.name, span.frames) as report:
         results = analyse(
             keeper,
@@ -363,6 +375,8 @@ def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) 
         file.incomplete_frame if file is not None else False,
         run.state,
         left_out,
+        span.frames,
+        count_linkers(linkers, last),
     )
 
 

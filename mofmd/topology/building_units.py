@@ -201,7 +201,7 @@ def find_net(
             )
     images, graph = units.images, units.graph
     if frame is not None:
-        images = _put_together(units, frame)
+        images = put_together(units, frame)
         graph = find_bonds(frame, metal_cutoffs_A=metal_cutoffs_A)
     nodes = units.node_of_atom[graph.first]
     linkers = units.linker_of_atom[graph.second]
@@ -275,7 +275,7 @@ def _formulas(species: Species, unit_of_atom: np.ndarray) -> Counter[str]:
     return found
 
 
-def _put_together(units: BuildingUnits, frame: Frame) -> np.ndarray:
+def put_together(units: BuildingUnits, frame: Frame) -> np.ndarray:
     """Images that put the units together in another frame."""
     if frame.species != units.species:
         raise InputError(f"net: the atoms of step {frame.step} are not those of the units")

@@ -141,12 +141,12 @@ class Msd(Observable):
         spacing = spacing_ps(stamps, self.name)
         positions = np.array(self._positions[cut:])
         lags = spacing * np.arange(len(positions))
-        columns = {"lag": Column(lags, "ps")}
+        columns = {"lag": Column(lags, "ps", label="Lag time")}
         scalars = {}
         for element in self.elements:
             atoms = self._codes == self._names.index(element)
             msd = mean_square_displacement(positions[:, atoms])
-            columns[element] = Column(msd, "Å²")
+            columns[element] = Column(msd, "Å²", label="Mean square displacement")
             scalars[f"D {element}"] = self._diffusion(positions[:, atoms], msd, lags)
         return Result(
             name=self.name,

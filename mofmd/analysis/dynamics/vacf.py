@@ -96,10 +96,11 @@ class Vacf(Observable):
         spectra = np.array([_cosine_transform(part * window) for part in correlation])
         modes = 3 * len(self._species)
         scale = modes / (spectra.sum() * (frequency[1] - frequency[0]))
-        columns = {"frequency": Column(frequency, "THz")}
-        columns["total"] = Column(spectra.sum(axis=0) * scale, "1/THz")
+        columns = {"frequency": Column(frequency, "THz", label="Frequency")}
+        label = "Density of states"
+        columns["total"] = Column(spectra.sum(axis=0) * scale, "1/THz", label=label)
         columns |= {
-            name: Column(part * scale, "1/THz")
+            name: Column(part * scale, "1/THz", label=label)
             for name, part in zip(elements, spectra, strict=True)
         }
         return Result(
@@ -110,10 +111,10 @@ class Vacf(Observable):
             tables={
                 "vacf": Table(
                     {
-                        "lag": Column(lags, "ps"),
-                        "total": Column(total / total[0]),
+                        "lag": Column(lags, "ps", label="Lag time"),
+                        "total": Column(total / total[0], label="Velocity autocorrelation"),
                         **{
-                            name: Column(part / part[0])
+                            name: Column(part / part[0], label="Velocity autocorrelation")
                             for name, part in zip(elements, correlation, strict=True)
                         },
                     },

@@ -106,11 +106,12 @@ class BondAngles(Observable):
         """Average over the frames in equilibrium."""
         sampling = self._record.sampling(self.cut)
         density, error = self._record.average.mean(sampling)
-        angle = Column((self._edges[1:] + self._edges[:-1]) / 2, "degree")
         label = "-".join(self.triple)
+        centres = (self._edges[1:] + self._edges[:-1]) / 2
+        angle = Column(centres, "degree", label=f"{label} angle θ")
         tables = {
             "distribution": Table(
-                {"angle": angle, "P": Column(density, "1/degree", error)},
+                {"angle": angle, "P": Column(density, "1/degree", error, "P(θ)")},
                 "curve",
                 f"{label} bond-angle distribution",
             )

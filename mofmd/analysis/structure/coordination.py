@@ -87,12 +87,20 @@ class CoordinationNumber(Observable):
                 "series": series_table(
                     self._record.stamps,
                     f"{label} coordination number over time",
-                    number=Column(series),
+                    number=Column(series, label=f"{label} coordination number"),
                 ),
                 "distribution": Table(
                     {
-                        "number": Column(np.arange(top, dtype=np.float64)),
-                        "fraction": Column(fraction[:top], "", error[:top]),
+                        "number": Column(
+                            np.arange(top, dtype=np.float64),
+                            label=f"{self.neighbour} neighbours of a {self.centre} atom",
+                        ),
+                        "fraction": Column(
+                            fraction[:top],
+                            "",
+                            error[:top],
+                            f"Fraction of {self.centre} atoms",
+                        ),
                     },
                     "bars",
                     f"{label} coordination numbers",

@@ -23,6 +23,8 @@ CELL = {
     "beta": "degree",
     "gamma": "degree",
 }
+# what axes of quantities of each unit say
+LABELS = {"g/cm³": "Density", "Å³": "Volume", "Å": "Cell length", "degree": "Cell angle"}
 
 
 @observable(
@@ -57,7 +59,10 @@ class Density(Observable):
         sampling = self._record.sampling(self.cut)
         rows = np.array(self._rows)
         units = {"density": "g/cm³", "volume": "Å³", **CELL}
-        columns = {name: Column(rows[:, k], unit) for k, (name, unit) in enumerate(units.items())}
+        columns = {
+            name: Column(rows[:, k], unit, label=LABELS[unit])
+            for k, (name, unit) in enumerate(units.items())
+        }
         return Result(
             name=self.name,
             definition="mass of the atoms over the volume of the cell",

@@ -99,7 +99,13 @@ class Integrity(Observable):
                 "intact, fewest": _exact(intact.min()),
                 "intact, last frame": _exact(intact[-1]),
             },
-            tables={"series": series_table(self._stamps, "Intact linkers", intact=Column(intact))},
+            tables={
+                "series": series_table(
+                    self._stamps,
+                    "Intact linkers",
+                    intact=Column(intact, label=f"Intact linkers of {total}"),
+                )
+            },
         )
 
 

@@ -111,7 +111,7 @@ class Rdf(Observable):
         label = "-".join(self.pair)
         tables = {
             "g": Table(
-                {"r": Column(r, "Å"), "g": Column(g, "", error)},
+                {"r": Column(r, "Å"), "g": Column(g, "", error, "g(r)")},
                 "curve",
                 f"{label} radial distribution function",
             )

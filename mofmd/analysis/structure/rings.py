@@ -314,9 +314,14 @@ class Rings(Observable):
             tables={
                 "sizes": Table(
                     {
-                        "size": Column(sizes[even].astype(np.float64)),
+                        "size": Column(
+                            sizes[even].astype(np.float64), label="Ring size (nodes and linkers)"
+                        ),
                         "rings per node": Column(
-                            mean[even] / self._nodes, "", error[even] / self._nodes
+                            mean[even] / self._nodes,
+                            "",
+                            error[even] / self._nodes,
+                            "Rings per node",
                         ),
                     },
                     "bars",
@@ -325,7 +330,7 @@ class Rings(Observable):
                 "series": series_table(
                     self._record.stamps,
                     f"{TITLES[self.kind]} rings over time",
-                    rings=Column(series),
+                    rings=Column(series, label="Rings per cell"),
                 ),
             },
             sampling=sampling,

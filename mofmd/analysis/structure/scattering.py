@@ -180,13 +180,14 @@ class Scattering(Observable):
             f = np.einsum("pq,pq->q", weights, partials)
             f_whole = np.einsum("pq,pq->q", weights, whole)
             d = transform @ (window * f_whole)
-            structure[f"S {radiation}"] = Column(1 + f[shown])
-            pair[f"D {radiation}"] = Column(d, "1/Å²")
-            pair[f"G {radiation}"] = Column(d / (4 * np.pi * density * r))
+            structure[f"S {radiation}"] = Column(1 + f[shown], label="S(Q)")
+            pair[f"D {radiation}"] = Column(d, "1/Å²", label="D(r)")
+            pair[f"G {radiation}"] = Column(d / (4 * np.pi * density * r), label="G(r)")
             # self scattering is ⟨b²⟩: what Gudrun divides by, if told so
             ratio = (fractions @ factors) ** 2 / (fractions @ factors**2)
-            structure_self[f"S {radiation} self"] = Column(1 + (ratio * f)[shown])
-            pair_self[f"D {radiation} self"] = Column(transform @ (ratio * f_whole), "1/Å²")
+            structure_self[f"S {radiation} self"] = Column(1 + (ratio * f)[shown], label="S(Q)")
+            d_self = transform @ (ratio * f_whole)
+            pair_self[f"D {radiation} self"] = Column(d_self, "1/Å²", label="D(r)")
         return Result(
             name=self.name,
             definition="Faber-Ziman S(Q) from all partial g(r); D(r) = (2/π)∫ Q F(Q) sin(Qr) dQ, "
