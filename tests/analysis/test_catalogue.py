@@ -244,7 +244,8 @@ def test_every_option_reaches_its_observable():
         "cutoff_A": "2.4", "r_max_A": "2.5", "bin_width_A": "0.1", "bin_width_deg": "2",
         "beyond_half_cell": "yes", "broken_factor": "1.5", "elements": "Zn", "fit": "0.2:0.6",
         "memory_max_GB": "1", "probe_radius_A": "1.0", "spacing_A": "0.3", "radii_A": "Zn:1.5",
-        "surface": "no", "q_max_per_A": "20", "lag_max_ps": "1",
+        "surface": "no", "q_max_per_A": "20", "lag_max_ps": "1", "of": "nodes", "face_share": "0.1",
+        "bin_width": "0.5", "degrees": "8", "sigma_A": "0.7", "level": "0.1",
     }  # fmt: skip
     frame = Frame.from_ase(cyanide())
     for name, entry in known_observables().items():

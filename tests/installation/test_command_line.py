@@ -151,7 +151,7 @@ def test_quiet_and_verbose_stand_anywhere(tmp_path: Path) -> None:
     done = subprocess.run(wrong, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
-    assert "mofmd: error: model: none: no such file" in done.stderr
+    assert "mofmd: error: model: none: no such model file" in done.stderr
 
 
 def test_a_models_range_is_shown() -> None:

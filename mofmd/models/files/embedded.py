@@ -32,7 +32,7 @@ def find_model(word: str | Path) -> Path:
     if str(word) in models:
         return models[str(word)]
     raise MissingFileError(
-        f"model: {word}: no such file, and no model of the package{choices(str(word), models)}"
+        f"model: {word}: no such model file, and no model of the package{choices(str(word), models)}"
     )
 
 
