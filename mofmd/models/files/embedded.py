@@ -31,9 +31,8 @@ def find_model(word: str | Path) -> Path:
         return path
     if str(word) in models:
         return models[str(word)]
-    raise MissingFileError(
-        f"model: {word}: no such model file, and no model of the package{choices(str(word), models)}"
-    )
+    there = choices(str(word), models)
+    raise MissingFileError(f"model: {word}: no such model file, and no model of the package{there}")
 
 
 def embedded_model(name: str = DEFAULT_MODEL) -> Path:
