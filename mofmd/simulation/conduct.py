@@ -21,7 +21,7 @@ from mofmd.engine.mpi_guard import guarded
 from mofmd.engine.processes import Process, find_process, own_age_s
 from mofmd.simulation.deck import INTEGRITY, read_deck, remove_results
 from mofmd.simulation.frames import cut_trajectory
-from mofmd.simulation.integrity import parse_limits
+from mofmd.simulation.integrity import read_limits
 from mofmd.simulation.lifeline import Lifeline
 from mofmd.simulation.lock import Lock, lock_run, lock_worker
 from mofmd.simulation.restart import (
@@ -79,7 +79,7 @@ class Conductor:
         self.watch = Watch(
             lmp=self.lmp,
             comm=comm,
-            limits=parse_limits(Path(INTEGRITY).read_text(encoding="utf-8")),
+            limits=read_limits(Path(INTEGRITY)),
             n_atoms=deck.manifest["structure"]["n_atoms"],
             hottest_kelvin=deck.manifest["hottest_kelvin"],
             directory=Path(),
