@@ -1,6 +1,6 @@
 """The commands that README and docs show: which run in the tests, with what changed, and which not.
 
-``tests/test_readme.py`` runs them in a fresh install, in the order in which they are shown. Every
+``tests/installation/test_readme.py`` runs them in a fresh install, in the order in which they are shown. Every
 command of a page is in this table, so that none is shown that nobody has thought of.
 """
 
@@ -18,7 +18,7 @@ SHORT = (
     " --set minimise_steps_max=2"
 )
 INSTALL = "tests/fresh_install.py does it, with what the environment of the tests has"
-LEARNING = "tests/test_learning_dataset.py and tests/test_distillation.py run these on small sets"
+LEARNING = "tests/learning/test_learning_dataset.py and tests/learning/test_distillation.py run these on small sets"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Shown:
 
 AS_IT_IS = Shown()
 README: dict[str, Shown | Elsewhere] = {
-    "make demo": Elsewhere("minutes; tests/test_demo.py runs a shorter one"),
+    "make demo": Elsewhere("minutes; tests/installation/test_demo.py runs a shorter one"),
     "make test": Elsewhere("runs these tests"),
     "python -m venv .venv && . .venv/bin/activate": Elsewhere(INSTALL),
     "pip install torch==2.13.0": Elsewhere(INSTALL),
@@ -99,7 +99,7 @@ ANALYSIS: dict[str, Shown | Elsewhere] = {
         Shown((("RUN|ENSEMBLE|FILE", "glass"), ("OUT", "out")), " --observables rdf,angles")
     ),
     'mofmd report glasses --observables rdf,scattering --reference "D xray self:glass, '
-    '31 °C=ZIF4glassa_31.dofr"': Elsewhere("needs a measured file; tests/test_reference.py"),
+    '31 °C=ZIF4glassa_31.dofr"': Elsewhere("needs a measured file; tests/report/test_reference.py"),
     "mofmd analyse ab_initio.extxyz --temperature 300 -o ab_initio": (
         Shown(added=" --observables rdf,density")
     ),

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mofmd.models.embedded import DEFAULT_MODEL, find_model
+from mofmd.models.files.embedded import DEFAULT_MODEL, find_model
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mofmd.report.demo import Demo
+    from mofmd.demo.demo import Demo
 
 
 def demo(
@@ -30,8 +30,8 @@ def demo(
     """Melt and quench ZIF-4, analyse the glass and draw it."""
     from rich.console import Console
 
+    from mofmd.demo.demo import DemoSettings, run_demo
     from mofmd.engine.launch import Resources
-    from mofmd.report.demo import DemoSettings, run_demo
 
     console = Console()
     settings = DemoSettings(output, schedule, Resources(ranks, threads), find_model(model))

@@ -1,9 +1,9 @@
-// sources: dispersion.cpp dispersion_sites.cpp dispersion_plain.cpp
+// sources: dispersion/dispersion.cpp dispersion/dispersion_sites.cpp dispersion/processors/dispersion_plain.cpp
 // sanitizer: thread
 
 #include "check.h"
 
-#include "dispersion.h"
+#include "dispersion/dispersion.h"
 
 #include <ATen/Parallel.h>
 
