@@ -1,7 +1,7 @@
 """The commands that README and docs show: which run in the tests, with what changed, and which not.
 
-``tests/installation/test_readme.py`` runs them in a fresh install, in the order in which they are shown. Every
-command of a page is in this table, so that none is shown that nobody has thought of.
+``tests/installation/test_readme.py`` runs them in a fresh install, in the order in which they are
+shown. Every command of a page is in this table, so that none is shown that nobody has thought of.
 """
 
 import re
@@ -18,7 +18,7 @@ SHORT = (
     " --set minimise_steps_max=2"
 )
 INSTALL = "tests/fresh_install.py does it, with what the environment of the tests has"
-LEARNING = "tests/learning/test_learning_dataset.py and tests/learning/test_distillation.py run these on small sets"
+LEARNING = "tests/learning runs these on small sets"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-// sources: dispersion/dispersion.cpp dispersion/dispersion_sites.cpp dispersion/processors/dispersion_plain.cpp
+// sources: dispersion/dispersion.cpp dispersion/dispersion_sites.cpp
+// sources: dispersion/processors/dispersion_plain.cpp
 // sanitizer: thread
 
 #include "check.h"
