@@ -8,7 +8,7 @@ import pytest
 from ase import Atoms
 from ase.calculators.lj import LennardJones
 
-from mofmd.builders.blocks import find_blocks
+from mofmd.builders.blocks.blocks import find_blocks
 from mofmd.errors import InputError
 from mofmd.learning.clusters.clusters import ClusterCutter, write_clusters
 from mofmd.learning.data.dataset import Labels, labelled, labels_of, read_frames, write_frames
