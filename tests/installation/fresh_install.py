@@ -22,7 +22,7 @@ class FreshInstall:
     def __init__(self, folder: Path) -> None:
         self.prefix, self.work = folder / "venv", folder / "work"
         self.work.mkdir()
-        self.wheel = _build_wheel(folder / "dist")
+        self.wheel = build_wheel(REPOSITORY, folder / "dist")
         _run([sys.executable, "-m", "venv", "--without-pip", str(self.prefix)])
         self.python = self.prefix / "bin" / "python"
         pip = [sys.executable, "-m", "pip", "--python", str(self.python)]
@@ -67,10 +67,11 @@ class FreshInstall:
         return _run(["bash", "-c", command], cwd=self.work, env=self.environment)
 
 
-def _build_wheel(folder: Path) -> Path:
+def build_wheel(source: Path, folder: Path) -> Path:
+    """Make the wheel of a source tree in an empty folder."""
     _run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=REPOSITORY,
+        cwd=source,
     )
     (wheel,) = folder.glob("*.whl")
     return wheel

@@ -60,15 +60,18 @@ def test_main_job_from_the_wheel(fresh: FreshInstall) -> None:
     """A deck, a run on two ranks and its analysis, with nothing of the checkout on the path."""
     assert str(fresh.prefix) in fresh.shell("python -c 'import mofmd; print(mofmd.__file__)'")
     fresh.shell(
-        "mofmd generate nvt --structure zif-4 --model zif4-allegro-s --set time_ps=0.02 "
-        "--set frame_interval_fs=5 -o crystal"
+        "mofmd generate nvt --structure zif-4 --model zif4-allegro-s --supercell 1x1x1 "
+        "--set time_ps=0.02 --set frame_interval_fs=5 -o crystal"
     )
     fresh.shell("mofmd run crystal --ranks 2")
     fresh.shell("mofmd analyse crystal --observables coordination,density -o analysis")
     status = json.loads((fresh.work / "crystal/status.json").read_text())
     assert status["state"] == "finished"
     results = json.loads((fresh.work / "analysis/results.json").read_text())
-    assert results  # PLACEHOLDER
+    coordination, density = results["results"]
+    assert coordination["settings"]["frames_measured"] == 5
+    assert coordination["scalars"]["coordination number"]["value"] == 4.0  # N around each Zn
+    assert density["scalars"]["density"]["value"] == pytest.approx(1.210, abs=1e-3)  # g/cm³
 
 
 def test_source_archive_makes_the_same_wheel(fresh: FreshInstall, tmp_path: Path) -> None:
