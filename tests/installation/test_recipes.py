@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import mofmd
-from tests.installation.fresh_install import build_wheel
+from tests.fresh_install import build_wheel
 from tests.reference import REPOSITORY
 
 CONTAINERS = REPOSITORY / "deploy/containers"

@@ -11,7 +11,7 @@ from zipfile import ZipFile
 import pytest
 from packaging.utils import parse_wheel_filename
 
-from tests.installation.fresh_install import FreshInstall
+from tests.fresh_install import FreshInstall
 from tests.reference import REPOSITORY
 
 
@@ -56,18 +56,20 @@ def test_wheel_has_the_package_and_nothing_else(fresh: FreshInstall) -> None:
     assert {name: found[name] for name in found if ".dist-info/" not in name} == expected
 
 
-def test_main_job_from_the_wheel(fresh: FreshInstall) -> None:
+def test_main_job_from_the_wheel(fresh: FreshInstall, tmp_path: Path) -> None:
     """A deck, a run on two ranks and its analysis, with nothing of the checkout on the path."""
-    assert str(fresh.prefix) in fresh.shell("python -c 'import mofmd; print(mofmd.__file__)'")
+    told = fresh.shell("python -c 'import mofmd; print(mofmd.__file__)'", tmp_path)
+    assert Path(told.strip()).is_relative_to(fresh.prefix)
     fresh.shell(
         "mofmd generate nvt --structure zif-4 --model zif4-allegro-s --supercell 1x1x1 "
-        "--set time_ps=0.02 --set frame_interval_fs=5 -o crystal"
+        "--set time_ps=0.02 --set frame_interval_fs=5 -o crystal",
+        tmp_path,
     )
-    fresh.shell("mofmd run crystal --ranks 2")
-    fresh.shell("mofmd analyse crystal --observables coordination,density -o analysis")
-    status = json.loads((fresh.work / "crystal/status.json").read_text())
+    fresh.shell("mofmd run crystal --ranks 2", tmp_path)
+    fresh.shell("mofmd analyse crystal --observables coordination,density -o analysis", tmp_path)
+    status = json.loads((tmp_path / "crystal/status.json").read_text())
     assert status["state"] == "finished"
-    results = json.loads((fresh.work / "analysis/results.json").read_text())
+    results = json.loads((tmp_path / "analysis/results.json").read_text())
     coordination, density = results["results"]
     assert coordination["settings"]["frames_measured"] == 5
     assert coordination["scalars"]["coordination number"]["value"] == 4.0  # N around each Zn

