@@ -39,10 +39,12 @@ test: env $(VENV)/.frameworks
 # table, the files with the most lines missed first, and as pages in build/coverage/html.
 coverage: env $(VENV)/.frameworks
 	rm -rf build/coverage
-	$(BIN)/coverage run -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not long"
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage html --quiet --directory build/coverage/html
-	$(BIN)/coverage report --sort=-miss
+	failed=0; \
+	$(BIN)/coverage run -m pytest -n $(TEST_WORKERS) --dist loadfile -m "not long" || failed=$$?; \
+	$(BIN)/coverage combine --quiet; \
+	$(BIN)/coverage html --quiet --directory build/coverage/html; \
+	$(BIN)/coverage report --sort=-miss; \
+	exit $$failed
 
 test-long: env $(VENV)/.frameworks sanitize tidy
 	$(BIN)/pytest -m long
