@@ -21,11 +21,11 @@ class FreshInstall:
 
     def __init__(self, folder: Path) -> None:
         self.prefix = folder / "venv"
-        wheel = _build_wheel(folder / "dist")
+        self.wheel = build_wheel(REPOSITORY, folder / "dist")
         _run([sys.executable, "-m", "venv", "--without-pip", str(self.prefix)])
         self.python = self.prefix / "bin" / "python"
         pip = [sys.executable, "-m", "pip", "--python", str(self.python)]
-        _run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)])
+        _run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(self.wheel)])
         (packages,) = self.prefix.glob("lib/python*/site-packages")
         (packages / "tests_environment.pth").write_text(sysconfig.get_path("purelib") + "\n")
         for package in PROGRAMS:
@@ -66,10 +66,11 @@ class FreshInstall:
         return _run(["bash", "-c", command], cwd=work, env=self.environment)
 
 
-def _build_wheel(folder: Path) -> Path:
+def build_wheel(source: Path, folder: Path) -> Path:
+    """Make the wheel of a source tree in an empty folder."""
     _run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=REPOSITORY,
+        cwd=source,
     )
     (wheel,) = folder.glob("*.whl")
     return wheel
