@@ -245,9 +245,9 @@ def with_an_atom_twice() -> list[Atoms]:
     return [labelled(bad, labels)]
 
 
-def in_cluster() -> list[Atoms]:
+def in_slab() -> list[Atoms]:
     bad = frame()
-    bad.pbc = False
+    bad.pbc = (True, True, False)
     return [bad]
 
 
@@ -289,7 +289,7 @@ REFUSED = {
     "asymmetric": (lambda: [frame(stress=0.01 * np.tri(3))], "the stress is not symmetric"),
     "another element": (one_of_helium, "frame 1 .*holds He; this set is of C H N Zn"),
     "shape": (of_another_shape, r"forces have shape \(3, 3\), expected \(4, 3\)"),
-    "no cell": (in_cluster, "no periodic, right-handed cell"),
+    "a slab": (in_slab, "no right-handed cell that is periodic in three directions"),
     "too close": (in_bohr, "apart: positions in other units"),
     "twice": (with_an_atom_twice, r"atoms 1 \(H\) and 2 \(N\) are 0\.00 Å apart"),
     "two methods": (lambda: [frame(-10.0), frame(-10.2), frame(-60.0)], "another reference method"),
