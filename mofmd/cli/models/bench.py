@@ -42,6 +42,8 @@ def bench(
     from rich.console import Console
     from rich.table import Table
 
+    from mofmd.cli.base.progress import StepBar
+    from mofmd.cli.base.verbosity import progress_console
     from mofmd.engine.launch import Resources
     from mofmd.models.files.deployed import read_deployed
     from mofmd.models.files.embedded import find_model
@@ -63,15 +65,19 @@ def bench(
     table = Table(title=f"{model.name}, {len(atoms)} atoms, {hardware(device)}")
     table.add_column("")
     records = []
-    for count, size, where in itertools.product(ranks or [1], chunk or [""], graph or ["auto"]):
-        options = f"device {device} graph {where}" + (f" chunk {size}" if size else "")
-        setting = Setting(Resources(ranks=count, threads=threads), options)
-        costs.append(median_cost(deployed, atoms, setting, seconds))
-        chosen = [f"{count} rank(s)", f"chunk {size}" if size else "", f"graph {where}"]
-        table.add_column(", ".join(word for word in chosen if word), justify="right")
-        how = {"ranks": count, "threads": threads, "chunk": size or "default", "graph": where}
-        ns_per_day = costs[-1].ns_per_day(timestep_fs)
-        records.append({**how, **costs[-1].as_dict(), "ns_per_day": ns_per_day})
+    cases = list(itertools.product(ranks or [1], chunk or [""], graph or ["auto"]))
+    with StepBar(progress_console()) as bar:
+        for done, (count, size, where) in enumerate(cases):
+            chosen = [f"{count} rank(s)", f"chunk {size}" if size else "", f"graph {where}"]
+            label = ", ".join(word for word in chosen if word)
+            bar.describe(f"measuring {label}", done, len(cases))
+            options = f"device {device} graph {where}" + (f" chunk {size}" if size else "")
+            setting = Setting(Resources(ranks=count, threads=threads), options)
+            costs.append(median_cost(deployed, atoms, setting, seconds))
+            table.add_column(label, justify="right")
+            how = {"ranks": count, "threads": threads, "chunk": size or "default", "graph": where}
+            ns_per_day = costs[-1].ns_per_day(timestep_fs)
+            records.append({**how, **costs[-1].as_dict(), "ns_per_day": ns_per_day})
     rows = {
         "ms/step": [f"{cost.ms_per_step:.2f}" for cost in costs],
         "µs/atom/step": [f"{cost.us_per_atom:.2f}" for cost in costs],
