@@ -108,7 +108,8 @@ def equilibrated(analysis: Analysis) -> Verdict:
     if worst in ("yes", "none"):
         return Verdict(question, worst, f"All {len(found)} members: {found[next(iter(found))][1]}.")
     bad = {name: text for name, (answer, text) in found.items() if answer == worst}
-    text = f"{len(bad)} of {len(found)} members: {next(iter(bad.values()))}"
+    name, reason = next(iter(bad.items()))
+    text = f"{len(bad)} of {len(found)} members, such as {name}: {reason}"
     return Verdict(question, worst, _sentence(text))
 
 
