@@ -8,6 +8,7 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 
+from mofmd.analysis.base.registry import known_observables
 from mofmd.analysis.base.result import Result
 from mofmd.disk.atomic import write_atomic
 from mofmd.report.front import front, remarks, title_of
@@ -16,27 +17,11 @@ from mofmd.report.svg import colour_variables
 from mofmd.report.tables import numbers_table
 from mofmd.study.study import Analysis
 
-SECTIONS = {
-    "rdf": "Radial distribution functions",
-    "angles": "Bond angles",
-    "coordination": "Coordination",
-    "rings": "Rings",
-    "steinhardt": "Bond-orientational order",
-    "voronoi": "Local volumes",
-    "integrity": "Linkers",
-    "pores": "Pores",
-    "guests": "Guests",
-    "density": "Density and cell",
-    "msd": "Displacements",
-    "scattering": "Scattering",
-    "reference": "Beside measured curves",
-    "equation": "Equation of state",
-    "elasticity": "Elasticity",
-    "vacf": "Vibrations",
-}
+# of results that no observable makes
+OTHER_SECTIONS = {"reference": "Beside measured curves", "equation": "Equation of state"}
 
 
-def write_page(analysis: Analysis, directory: Path) -> Path:
+def write_page(analysis: Analysis, directory: str | Path) -> Path:
     """Write ``report.html``, and its figures as PNG and SVG in ``figures``.
 
     Parameters
@@ -51,22 +36,25 @@ def write_page(analysis: Analysis, directory: Path) -> Path:
     Path
         The page.
     """
+    directory = Path(directory)
     (directory / "figures").mkdir(parents=True, exist_ok=True)
     is_run = any(m.thermo for m in analysis.members)
     # what has no title of its own comes last, under its name
-    keys = dict.fromkeys((*SECTIONS, *(_key(result) for result in analysis.results)))
+    titles = section_titles()
+    keys = dict.fromkeys((*titles, *(_key(result) for result in analysis.results)))
     chosen = {key: [r for r in analysis.results if _key(r) == key] for key in keys}
     chosen = {key: results for key, results in chosen.items() if results}
+    titles = {key: titles.get(key, key.capitalize()) for key in chosen}
     parts = [
         front(analysis),
-        _navigation(chosen, is_run=is_run),
+        _navigation(titles, is_run=is_run),
         remarks(analysis),
         numbers_table(analysis),
     ]
     if is_run:
         parts.append(protocol(analysis, directory))
     parts += [
-        section(key, _title(key), results, analysis, directory) for key, results in chosen.items()
+        section(key, titles[key], results, analysis, directory) for key, results in chosen.items()
     ]
     parts.append(_method(analysis))
     page = directory / "report.html"
@@ -79,8 +67,12 @@ def _key(result: Result) -> str:
     return result.name.split()[0]
 
 
-def _title(key: str) -> str:
-    return SECTIONS.get(key, key.capitalize())
+def section_titles() -> dict[str, str]:
+    """Headings by the first word of the names of their results: those that observables register."""
+    found: dict[str, str] = {}
+    for entry in known_observables().values():
+        found.setdefault(entry.results, entry.title)
+    return {**found, **OTHER_SECTIONS}
 
 
 def _page(analysis: Analysis, parts: list[str]) -> str:
@@ -96,11 +88,11 @@ def _page(analysis: Analysis, parts: list[str]) -> str:
     )
 
 
-def _navigation(chosen: Mapping[str, object], *, is_run: bool) -> str:
+def _navigation(titles: Mapping[str, str], *, is_run: bool) -> str:
     targets = {"numbers": "Numbers"}
     if is_run:
         targets["protocol"] = "Protocol"
-    targets |= {key: _title(key) for key in chosen}
+    targets |= titles
     targets["method"] = "How it was made"
     links = "".join(f'<a href="#{key}">{escape(title)}</a>' for key, title in targets.items())
     return f'<nav aria-label="sections">{links}</nav>'

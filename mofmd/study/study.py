@@ -11,8 +11,9 @@ from typing import Any
 from rich.console import Console
 
 import mofmd
+from mofmd.analysis.base.registry import Options, Subject, default_observables
 from mofmd.analysis.base.result import Result, write_results
-from mofmd.analysis.catalogue import DEFAULT, Options, Subject, make_observables
+from mofmd.analysis.catalogue import make_observables
 from mofmd.analysis.one_pass import analyse
 from mofmd.analysis.span import Span
 from mofmd.analysis.structure.linkers import Integrity
@@ -43,7 +44,7 @@ class AnalysisSettings:
         Directory of a run, of an ensemble (a directory of runs), or a trajectory or structure; one
         of several in a file as FILE#WHICH.
     observables
-        Names of the catalogue.
+        By name; all that are measured by default where none is named.
     temperature_K
         Temperature; None takes the protocol's, where there is one.
     start_ps
@@ -70,7 +71,7 @@ class AnalysisSettings:
     """
 
     source: Path
-    observables: Sequence[str] = DEFAULT
+    observables: Sequence[str] = field(default_factory=default_observables)
     temperature_K: float | None = None
     start_ps: float | None = None
     stride: int = 1
@@ -166,13 +167,15 @@ class Analysis:
         return self.group or self.settings.name
 
 
-def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> Analysis:
+def run_analysis(
+    settings: AnalysisSettings | str | Path, console: Console | None = None
+) -> Analysis:
     """Analyse a run, an ensemble of one kind, or a file.
 
     Parameters
     ----------
     settings
-        What to do.
+        What to do; a source alone is analysed as the command line does by default.
     console
         Where progress is shown; None shows nothing.
 
@@ -181,6 +184,8 @@ def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> 
     InputError
         If runs of different kinds are there: ``run_analyses`` keeps them apart.
     """
+    if not isinstance(settings, AnalysisSettings):
+        settings = AnalysisSettings(Path(settings))
     found = run_analyses(settings, console)
     if len(found) > 1:
         kinds = "; ".join(f"{each.group} ({len(each.members)})" for each in found)
@@ -301,8 +306,9 @@ def _about(
     }
 
 
-def write_analysis(analysis: Analysis, directory: Path) -> list[Path]:
+def write_analysis(analysis: Analysis, directory: str | Path) -> list[Path]:
     """Write the results, and those of each member of an ensemble in a directory of its own."""
+    directory = Path(directory)
     written = write_results(analysis.results, directory, analysis.about)
     everyone = (*analysis.members, *analysis.apart)
     if len(everyone) > 1:

@@ -12,13 +12,13 @@ from ase import Atoms
 
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import nearest_images
 from mofmd.structures.frame import Frame, Species
 from mofmd.topology.bond_graph import (
     BondGraph,
     Parts,
     connected_parts,
     find_bonds,
-    nearest_images,
 )
 from mofmd.topology.bonds import BOND_FACTOR, NON_METALS, Bonds
 

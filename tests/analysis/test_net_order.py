@@ -7,7 +7,8 @@ import pytest
 from ase import Atoms
 from scipy.special import eval_legendre
 
-from mofmd.analysis.catalogue import Subject, make_observables
+from mofmd.analysis.base.registry import Subject
+from mofmd.analysis.catalogue import make_observables
 from mofmd.analysis.one_pass import analyse
 from mofmd.analysis.structure.steinhardt import Steinhardt, bond_order
 from mofmd.analysis.structure.voronoi import Voronoi, voronoi_cells

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from ase.io import write
 
-from mofmd.models.files.embedded import embedded_model
 from mofmd.structures.crystals.zif import zif4
 from tests.reference import REPOSITORY
 
@@ -16,18 +15,19 @@ def test_worked_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     (example,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     write(tmp_path / "my-zif.cif", zif4())
     for old, new in (
+        ('"my-model.nequip.pth"', '"zif4-allegro-s"'),
         (
-            '"nequip", Path("my-model.nequip.pth")',
-            f'"allegro", Path("{embedded_model("zif4-allegro-s")}")',
+            "rate_K_per_ps=20, plateau_ps=50",
+            "rate_K_per_ps=1e5, plateau_ps=0.02, supercell=(1, 1, 1)",
         ),
-        ("rate_K_per_ps=20, plateau_ps=50", "rate_K_per_ps=1e5, plateau_ps=0.02"),
-        ("supercell=", "equilibration_ps=0.01, anneal_ps=0.02, frame_interval_fs=5, supercell="),
+        ("MeltQuench(", "MeltQuench(equilibration_ps=0.01, anneal_ps=0.02, frame_interval_fs=5, "),
     ):
         assert old in example
         example = example.replace(old, new)
+    assert len([line for line in example.splitlines() if line]) < 12
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "README.md", "exec"), {})
-    for name in ("in.lammps", "summary.json", "rdf.csv", "timeseries.csv", "figure.png"):
+    for name in ("in.lammps", "analysis/results.json", "analysis/report.html"):
         assert (tmp_path / "glass" / name).stat().st_size > 0
 
 

@@ -172,7 +172,7 @@ def write_results(
     return written
 
 
-def read_results(path: Path) -> list[Result]:
+def read_results(path: str | Path) -> list[Result]:
     """Read what ``write_results`` wrote to ``results.json``, or what was written so by hand.
 
     What is null becomes NaN. How the frames were sampled is not read back; the notes about it are.
@@ -185,6 +185,7 @@ def read_results(path: Path) -> list[Result]:
     InputError
         If it is no results.json of this version.
     """
+    path = Path(path)
     if not path.is_file():
         raise MissingFileError(
             f"{path}: no such file; `mofmd analyse` and `mofmd report` write one"

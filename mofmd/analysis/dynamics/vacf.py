@@ -7,13 +7,23 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Stamp, refuse_much_memory, spacing_ps
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result, Table
+from mofmd.analysis.option_text import number
 from mofmd.errors import InputError
 from mofmd.structures.frame import Frame
 
 ATOMS_AT_ONCE = 2000
 
 
+@observable(
+    "vacf",
+    title="Vibrations",
+    interval_ps=0.0,
+    frames=1,
+    options={"lag_max_ps": number, "memory_max_GB": number},
+    place=99,
+)
 @dataclass(eq=False)
 class Vacf(Observable):
     """Mass-weighted velocity autocorrelation, and the vibrational density of states from it.

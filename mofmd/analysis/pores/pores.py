@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp, series_table
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result
 from mofmd.analysis.base.statistics import mean_of_series
+from mofmd.analysis.option_text import flag, number, numbers_by_element
 from mofmd.analysis.pores.basins import Basins, find_basins
 from mofmd.analysis.pores.distance_field import (
     OpenVoxels,
@@ -193,6 +195,20 @@ def _network(
         least = max(0.0, least - 0.3)
 
 
+@observable(
+    "pores",
+    title="Pores",
+    interval_ps=10.0,
+    frames=30,
+    options={
+        "probe_radius_A": number,
+        "spacing_A": number,
+        "radii_A": numbers_by_element,
+        "surface": flag,
+    },
+    by_default=True,
+    place=80,
+)
 @dataclass(eq=False)
 class PoreStatistics(Observable):
     """Pore volume, surface, and diameters of the spheres that fit and pass, over time.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp, series_table
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result
 from mofmd.analysis.base.statistics import Estimate, mean_of_series
 from mofmd.errors import InputError
@@ -26,6 +27,9 @@ CELL = {
 LABELS = {"g/cm³": "Density", "Å³": "Volume", "Å": "Cell length", "degree": "Cell angle"}
 
 
+@observable(
+    "density", title="Density and cell", interval_ps=0.1, frames=200, by_default=True, place=40
+)
 @dataclass(eq=False)
 class Density(Observable):
     """Density, volume, and lengths and angles of the cell."""

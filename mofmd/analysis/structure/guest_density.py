@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp, series_table
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import BlockAverage, Estimate, mean_of_series
+from mofmd.analysis.option_text import number
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import find_pairs
 from mofmd.structures.frame import Frame
@@ -63,6 +65,14 @@ def gaussian_density(
     return np.asarray(np.maximum(blurred, 0.0) * size / np.linalg.det(cell))
 
 
+@observable(
+    "guests",
+    title="Guests",
+    interval_ps=0.1,
+    frames=200,
+    options={"sigma_A": number, "spacing_A": number, "level": number},
+    place=86,
+)
 @dataclass(eq=False)
 class GuestDensity(Observable):
     """Density of the guests' atoms in space, its profiles along the cell, and a slice.

@@ -16,7 +16,9 @@ from typing import Literal
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result, Table
+from mofmd.analysis.option_text import number
 from mofmd.analysis.structure.rdf import bin_edges, normalised
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import cell_heights, count_pairs
@@ -71,6 +73,14 @@ def partial_structure_factors(
     return np.asarray((g - 1) @ kernel.T)
 
 
+@observable(
+    "scattering",
+    title="Scattering",
+    interval_ps=1.0,
+    frames=50,
+    options={"r_max_A": number, "bin_width_A": number, "q_max_per_A": number},
+    place=90,
+)
 @dataclass(eq=False)
 class Scattering(Observable):
     """Structure factors and pair functions from all partial g(r).

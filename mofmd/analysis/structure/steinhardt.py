@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp, series_table
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import mean_of_series
+from mofmd.analysis.option_text import numbers_by_pair, whole_numbers
 from mofmd.analysis.structure.freud_system import one_thread
 from mofmd.errors import InputError
 from mofmd.structures.frame import Frame
@@ -71,6 +73,14 @@ def bond_order(net: NodeNet, degrees: Sequence[int]) -> tuple[np.ndarray, np.nda
     return np.stack(local, axis=1), np.stack(averaged, axis=1)
 
 
+@observable(
+    "steinhardt",
+    title="Bond-orientational order",
+    interval_ps=1.0,
+    frames=50,
+    options={"degrees": whole_numbers, "metal_cutoffs_A": numbers_by_pair},
+    place=84,
+)
 @dataclass(eq=False)
 class Steinhardt(Observable):
     """Bond-orientational order of the net of nodes: q_l and q̄_l, their means and distributions.

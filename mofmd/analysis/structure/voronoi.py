@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp, series_table
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import mean_of_series
+from mofmd.analysis.option_text import number, word
 from mofmd.analysis.structure.freud_system import freud_system, one_thread
 from mofmd.analysis.structure.net_points import NetPoints, Of
 from mofmd.errors import InputError
@@ -61,6 +63,14 @@ def voronoi_cells(points: np.ndarray, cell: np.ndarray, face_share: float = 0.01
     )
 
 
+@observable(
+    "voronoi",
+    title="Local volumes",
+    interval_ps=0.1,
+    frames=200,
+    options={"of": word, "face_share": number, "bin_width": number},
+    place=82,
+)
 @dataclass(eq=False)
 class Voronoi(Observable):
     """Local volumes of the nodes of a framework, their spread, and their neighbours.

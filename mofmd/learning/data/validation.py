@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import short_vectors
 from mofmd.geometry.neighbours import find_pairs
 from mofmd.learning.data.dataset import Labels, labels_of, not_a_number, unusable
 from mofmd.units import BAR_TO_EV_PER_A3, BAR_TO_GPA, EV_TO_KJ_PER_MOL
@@ -247,8 +248,7 @@ def _energy_steps(
             or not np.allclose(a.cell.array, b.cell.array, atol=1e-8)
         ):
             continue
-        fractions = (b.positions - a.positions) @ np.linalg.inv(a.cell.array)
-        moves = (fractions - np.round(fractions)) @ a.cell.array
+        moves = short_vectors(b.positions - a.positions, a.cell.array)
         if np.abs(moves).max() > LARGEST_MOVE_A:
             continue
         mean_force = 0.5 * (labels[k].forces_eV_per_A + labels[k + 1].forces_eV_per_A)
