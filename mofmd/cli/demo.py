@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mofmd.cli.base.verbosity import progress_console
+from mofmd.models.files.embedded import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,11 +26,9 @@ def demo(
     ] = "fast",
     ranks: Annotated[int, typer.Option(help="MPI processes.")] = 2,
     threads: Annotated[int, typer.Option(help="Threads of each process.")] = 1,
-    model: Annotated[
-        str | None, typer.Option(help="Model file or name, instead of the default.")
-    ] = None,
+    model: Annotated[str, typer.Option(help="Model file, or one in the package.")] = DEFAULT_MODEL,
 ) -> None:
-    """Melt and quench ZIF-4 with the model in the package, analyse the glass and draw it.
+    """Melt and quench ZIF-4, analyse the glass and draw it.
 
     Examples
     --------
@@ -41,10 +40,9 @@ def demo(
 
     from mofmd.demo.demo import DemoSettings, run_demo
     from mofmd.engine.launch import Resources
-    from mofmd.models.files.embedded import DEFAULT_MODEL
 
-    console = Console()  # of the results
-    settings = DemoSettings(output, schedule, Resources(ranks, threads), model or DEFAULT_MODEL)
+    console = Console()
+    settings = DemoSettings(output, schedule, Resources(ranks, threads), model)
     done = run_demo(settings, progress_console())
     console.print(_table(done))
     results = done.results

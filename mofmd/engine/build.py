@@ -152,7 +152,7 @@ def build_plugin(  # noqa: PLR0913 - where, how, and two that are told
     """
     directory = directory or plugin_location()
     record = read_record(directory)
-    if record and not force and not mismatches(record) and record["sanitize"] == sanitize:
+    if record and not force and not mismatches(record) and record.get("sanitize") == sanitize:
         report(f"the plugin fits what is installed: {directory / LIBRARY_NAME}")
         return directory / LIBRARY_NAME
     torch = find_torch()
