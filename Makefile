@@ -9,7 +9,7 @@ TEST_WORKERS ?= 2
 PLUGIN_SOURCES := $(shell find mofmd/plugin -type f)
 CPP_FILES := $(shell find mofmd/plugin tests/cpp -name '*.cpp' -o -name '*.h')
 
-.PHONY: env demo test test-long lint tidy format bench sanitize coverage clean
+.PHONY: env browser demo test test-long lint tidy format bench sanitize coverage clean
 
 env: $(VENV)/.built
 
@@ -28,6 +28,10 @@ $(VENV)/.frameworks: $(VENV)/.installed deploy/environments/nequip.txt deploy/en
 	$(BIN)/mofmd env nequip
 	$(BIN)/mofmd env mace
 	touch $@
+
+# Debian's Chromium, in which the tests look at the report; where it cannot be had they skip, and say so.
+browser:
+	deploy/install_browser.sh
 
 demo: env
 	$(BIN)/mofmd demo

@@ -20,6 +20,7 @@ STACKED_MAX = 3  # panels below each other; more stand in two columns
 EMPTY_SHARE = 0.08  # of the range: a longer end in which nothing is, is not drawn
 MARGIN_SHARE = 0.04  # of what is drawn, left on both sides of it
 MARGIN_POINTS = 4  # at least so many points of the curve
+BAR_LEAST = 0.004  # of the highest bar: what is lower is no pixel high
 TICKED_BARS = 14  # as many bars at most have a tick each
 
 
@@ -125,7 +126,7 @@ def _panels(n: int) -> tuple[Figure, list[Axes]]:
         return new_figure((SIZE[0], SIZE[1] * (0.45 + 0.55 * n)), n)
     rows = (n + 1) // 2
     with rc_context(STYLE):
-        figure = empty_figure((1.75 * SIZE[0], SIZE[1] * (0.3 + 0.6 * rows)))
+        figure = empty_figure((2 * SIZE[0], SIZE[1] * (0.3 + 0.6 * rows)))
         axes = figure.subplots(rows, 2, squeeze=False, sharex=True).ravel()
     for spare in axes[n:]:
         spare.remove()
@@ -175,11 +176,12 @@ def _leave_out_empty_ends(panels: Sequence[Axes], tables: Sequence[Table]) -> No
 
 
 def _occupied(table: Table) -> tuple[float, float] | None:
-    """Find the ends of the abscissa between which some column is neither zero nor unknown."""
+    """Find the ends of the abscissa between which something is to be seen."""
     x, *columns = (column.values for column in table.columns.values())
     filled = np.zeros(len(x), dtype=np.bool_)
     for values in columns:
-        filled |= np.isfinite(values) & (values != 0)
+        heights = np.abs(np.nan_to_num(values))
+        filled |= heights > (BAR_LEAST * heights.max() if table.kind == "bars" else 0)
     places = np.flatnonzero(filled)
     return (float(x[places[0]]), float(x[places[-1]])) if len(places) else None
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Drawn = tuple[str, "Figure", str]  # name, figure, caption
+PIXELS = 125  # of the page to an inch of a figure, at most
 WIDE_IN = 6.0  # a figure that is wider than this takes the whole width of the page
 
 
@@ -131,6 +132,10 @@ def _figure_grid(figures: list[Drawn], directory: Path) -> str:
         svg = svg.replace('id="', f'id="{prefix}-').replace("url(#", f"url(#{prefix}-")
         svg = svg.replace('xlink:href="#', f'xlink:href="#{prefix}-')
         wide = ' class="wide"' if figure.get_figwidth() > WIDE_IN else ""
+        # letters of one size in all figures
+        svg = svg.replace(
+            "<svg", f'<svg style="max-width:{figure.get_figwidth() * PIXELS:.0f}px"', 1
+        )
         told = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
         parts.append(f'<figure{wide} data-name="{escape(name)}"><div>{svg}</div>{told}</figure>')
     return f'<div class="figures">{"".join(parts)}</div>' if parts else ""

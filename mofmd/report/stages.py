@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mofmd.engine.lammps_log import ThermoTable, join_stages
-from mofmd.report.style import COLOURS, PROTOCOL_COLOURS, STAGE_COLOURS, moving_average, new_figure
+from mofmd.report.style import (
+    COLOURS,
+    PROTOCOL_COLOURS,
+    SIZE,
+    STAGE_COLOURS,
+    moving_average,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,7 +45,7 @@ def plot_temperature(members: Mapping[str, Sequence[ThermoTable]]) -> Figure:
     members
         Thermo output of each run, by its name; at least one with dynamics.
     """
-    figure, (axes,) = new_figure((7.0, 2.6))
+    figure, (axes,) = new_figure((2 * SIZE[0], 2.9))
     runs = [[t for t in tables if is_dynamics(t)] for tables in members.values()]
     runs = [tables for tables in runs if tables]
     kinds = list(dict.fromkeys(_kind(table.stage) for tables in runs for table in tables))

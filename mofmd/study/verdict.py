@@ -16,6 +16,7 @@ from mofmd.study.study import Analysis, Member
 Answer = Literal["yes", "no", "unknown", "none"]
 WORST: Sequence[Answer] = ("no", "unknown", "yes", "none")  # first counts
 DRIFT_ERRORS = 3.0  # halves that differ by more standard errors are not of one equilibrium
+TREND_MAX = 0.8  # of the variance, that a straight line explains
 CUT_MAX = 0.5  # of a series, to equilibrate: beyond that it is taken to drift
 NAMES_MAX = 3
 # what is held fixed says nothing: of these the series that vary are looked at
@@ -108,7 +109,8 @@ def equilibrated(analysis: Analysis) -> Verdict:
     if worst in ("yes", "none"):
         return Verdict(question, worst, f"All {len(found)} members: {found[next(iter(found))][1]}.")
     bad = {name: text for name, (answer, text) in found.items() if answer == worst}
-    text = f"{len(bad)} of {len(found)} members: {next(iter(bad.values()))}"
+    name, reason = next(iter(bad.items()))
+    text = f"{len(bad)} of {len(found)} members, such as {name}: {reason}"
     return Verdict(question, worst, _sentence(text))
 
 
@@ -135,6 +137,12 @@ def _settled(member: Member) -> tuple[Answer, str]:
 
 def _judge(values: np.ndarray) -> tuple[Answer, str]:
     """Whether a series is of one equilibrium, and if not why."""
+    # before samples are counted: of what changes all the way there are never enough
+    trend = 0.0
+    if len(values) > 3 and np.ptp(values) > 0:
+        trend = float(np.corrcoef(np.arange(len(values)), values)[0, 1] ** 2)
+    if trend > TREND_MAX:
+        return "no", f"changed all the way: {trend:.0%} of its variance is a straight line"
     found = sample(values)
     used = values[found.cut :]
     if found.cut > CUT_MAX * len(values):

@@ -212,3 +212,46 @@ def test_options_of_the_command() -> None:
     )
     names = [made.name for made in make_observables(("voronoi", "steinhardt"), subject)]
     assert names == ["voronoi", "steinhardt"]
+
+
+def mean_of(frames: list[Atoms]) -> dict[str, float]:
+    """Means of the numbers of both observables over the frames."""
+    results = analyse(Trajectory.from_ase(frames), [Steinhardt(cut=0), Voronoi(cut=0)])
+    return {name: number.value for found in results for name, number in found.scalars.items()}
+
+
+def test_crystal_glass_and_beginning_melt_of_zif4() -> None:
+    """Ten ab initio glasses; the crystal at 300 K, and within 0.1 ps at 1600 K or more.
+
+    Glass number 1 never left the crystal's basin, as these numbers show.
+    """
+    glasses = [
+        mean_of([read_structure(reference_path(f"zif4/glass_ai/ZIF4_15glass{k:02d}.lmp"))])
+        for k in range(1, 11)
+    ]
+    with np.load(reference_path("zif4/teacher_frames.npz")) as data:
+        start, kelvin = data["start"], data["temperature_K"]
+        crystal, hot = (
+            mean_of(
+                [
+                    Atoms(data["numbers"][k], data["positions"][k], cell=data["cell"][k], pbc=True)
+                    for k in np.flatnonzero((start == 0) & chosen)[::8]
+                ]
+            )
+            for chosen in (kelvin < 500, kelvin > 1600)
+        )
+    spread, order = "relative spread of the volume", "q4 averaged"
+    assert crystal["linked nodes per node"] == 4
+    assert crystal[spread] == pytest.approx(0.028, abs=0.006)
+    assert crystal[order] == pytest.approx(0.386, abs=0.02)
+    # bonds break at once where it is hot, before the nodes move
+    assert hot["linked nodes per node"] < 3.9
+    assert hot[order] == pytest.approx(crystal[order], abs=0.04)
+    assert crystal[spread] < hot[spread] < 0.05
+    # nodes of a glass lie unevenly, and in other directions
+    assert glasses[0][spread] < 0.05
+    for glass in glasses[1:]:
+        assert glass[spread] > 0.06
+        assert glass[order] < 0.34
+    assert np.mean([glass[spread] for glass in glasses]) == pytest.approx(0.1035, abs=0.002)
+    assert np.mean([glass[order] for glass in glasses]) == pytest.approx(0.2932, abs=0.005)

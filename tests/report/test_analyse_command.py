@@ -1,8 +1,6 @@
 import json
 import re
 import shutil
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,37 +11,10 @@ from mofmd.analysis.base.registry import known_observables
 from mofmd.cli.main import app
 from mofmd.errors import InputError, MissingFileError
 from mofmd.report.page import write_page
-from mofmd.simulation.deck.deck import Potential, write_deck
 from mofmd.simulation.run.status import write_status
 from mofmd.structures.crystals.zif import zif4
 from mofmd.study.reference import read_reference
 from mofmd.study.study import AnalysisSettings, run_analysis
-from tests.melt_quench_runs import PROTOCOL, fill
-
-FAST = "rdf,angles,coordination,density,integrity,rings,pores"
-
-
-@pytest.fixture(scope="module")
-def run_directory(tmp_path_factory) -> Path:
-    directory = tmp_path_factory.mktemp("run")
-    model = directory / "model.pth"
-    model.write_bytes(b"weights")
-    potential = Potential("allegro", model, ("C", "H", "N", "Zn"))
-    fill(write_deck(PROTOCOL, zif4(), potential, directory / "glass1"))
-    return directory / "glass1"
-
-
-@pytest.fixture(scope="module")
-def report(run_directory, tmp_path_factory) -> Path:
-    output = tmp_path_factory.mktemp("report") / "out"
-    found = CliRunner().invoke(
-        app,
-        ["report", str(run_directory), "-o", str(output), "--observables", FAST],
-        catch_exceptions=False,
-    )
-    assert found.exit_code == 0, found.output
-    assert "report.html" in found.output.replace("\n", "")
-    return output
 
 
 def test_results_of_a_run(report):
@@ -74,37 +45,6 @@ def test_page_is_complete_without_network(report):
     identifiers = re.findall(r'<[^>]*\bid="([^"]+)"', page)
     assert len(identifiers) == len(set(identifiers))
     assert "Measured: the stage anneal" in page
-
-
-def test_page_in_a_browser(report, tmp_path):
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no chromium to open the page with")
-    done = subprocess.run(
-        [
-            chromium,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            f"--user-data-dir={tmp_path}",
-            "--enable-logging=stderr",
-            "--virtual-time-budget=3000",
-            "--dump-dom",
-            f"file://{report / 'report.html'}",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=True,
-    )
-    assert "CONSOLE" not in done.stderr, done.stderr
-    # 272 atoms and the bonds that do not cross the cell's faces
-    drawn = re.search(r'data-drawn="(\d+)"', done.stdout)
-    assert drawn is not None
-    assert int(drawn[1]) > 272 + 200
-    # series of a single frame are left out
-    assert len(re.findall(r"<figure", done.stdout)) >= 10
-    assert done.stdout.count("<svg") >= 10
 
 
 def test_ensemble(run_directory, tmp_path):

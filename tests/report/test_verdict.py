@@ -1,0 +1,142 @@
+"""The verdict and the key numbers, from runs whose answers are known."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mofmd.analysis.base.result import Result
+from mofmd.analysis.base.statistics import Estimate
+from mofmd.engine.lammps_log import ThermoTable
+from mofmd.simulation.run.status import write_status
+from mofmd.structures.crystals.zif import zif4
+from mofmd.structures.frame import Frame
+from mofmd.study.key_numbers import key_numbers
+from mofmd.study.linkers import LinkerCount
+from mofmd.study.study import Analysis, AnalysisSettings, Member, run_analysis
+from mofmd.study.verdict import equilibrated, finished, intact, verdicts
+from tests.melt_quench_runs import MELT_STEPS
+
+FRAME = Frame.from_ase(zif4())
+RNG = np.random.default_rng(5)
+
+
+def table(stage: str, **columns: np.ndarray) -> ThermoTable:
+    n = len(next(iter(columns.values())))
+    time = np.arange(n) * 0.01
+    return ThermoTable(stage, {"Step": np.arange(n) * 20.0, "Time": time, **columns})
+
+
+def analysis(protocol: str, *tables: ThermoTable, results: tuple[Result, ...] = ()) -> Analysis:
+    stage = tables[-1].stage if protocol == "MeltQuench" and tables else ""
+    manifest = {"protocol": {"name": protocol}}
+    member = Member(
+        "run", results, manifest, tables, stage, FRAME, False, "", {}, 20, LinkerCount(32, 32)
+    )
+    return Analysis(AnalysisSettings(Path("run")), (member,), results, {"unfinished": {}})
+
+
+def test_equilibrium_is_found_by_drift_and_by_samples() -> None:
+    noise = RNG.normal(size=400)
+    steady = analysis("NVT", table("nvt", PotEng=noise))
+    assert equilibrated(steady).answer == "yes"
+    assert "potential energy steady" in equilibrated(steady).text.lower()
+    # a drift of as much as the noise, over the whole run
+    drifting = analysis("NVT", table("nvt", PotEng=noise + np.linspace(0, 4, 400)))
+    assert equilibrated(drifting).answer == "no"
+    short = analysis("NVT", table("nvt", PotEng=noise[:6]))
+    assert equilibrated(short).answer == "unknown"
+    assert "run longer" in equilibrated(short).text
+    # the last stage counts, not how it was come to
+    glass = analysis(
+        "MeltQuench", table("quench", PotEng=np.linspace(9, 0, 400)), table("anneal", PotEng=noise)
+    )
+    assert equilibrated(glass).answer == "yes"
+    # of the volume and the energy the worse one
+    npt = analysis("NPT", table("npt", PotEng=noise, Volume=4e3 + np.linspace(0, 90, 400)))
+    assert equilibrated(npt).answer == "no"
+    assert equilibrated(npt).text.startswith("Volume")
+    assert equilibrated(analysis("Elastic")).answer == "none"
+
+
+def test_every_point_of_a_grid_counts() -> None:
+    noise = RNG.normal(size=(2, 300))
+    points = [table(f"sample_{k + 1}", Press=row) for k, row in enumerate(noise)]
+    assert equilibrated(analysis("VolumeGrid", *points)).answer == "yes"
+    points[1] = table("sample_2", Press=noise[1] + np.linspace(0, 5, 300))
+    found = equilibrated(analysis("VolumeGrid", *points))
+    assert found.answer == "no"
+    assert "sample_2" in found.text
+
+
+def test_linkers_are_those_of_the_deck(run_directory: Path, tmp_path: Path) -> None:
+    """A linker that broke before the stage that is measured is broken."""
+    shutil.copytree(run_directory, tmp_path / "glass")
+    dump = tmp_path / "glass" / "trajectory.dump"
+    frames = dump.read_text().split("ITEM: TIMESTEP\n")
+    # from the melt on, one linker has lost a hydrogen: frames of the melt in the place of the rest
+    broken = 1 + MELT_STEPS[-1] // 10  # a frame each 10 steps, after the units
+    melt = frames[broken].split("\n", 1)[1]
+    for k in range(broken + 1, len(frames)):
+        frames[k] = f"{frames[k].split(chr(10), 1)[0]}\n{melt}"
+    dump.write_text("ITEM: TIMESTEP\n".join(frames))
+    found = run_analysis(AnalysisSettings(tmp_path / "glass", ("integrity",)))
+    assert found.members[0].stage == "anneal"
+    assert found.members[0].linkers == LinkerCount(32, 31)
+    assert found.results[0].scalars["intact, last frame"].value == 31
+    assert intact(found).answer == "no"
+    assert intact(found).text == "31 of 32 linkers are whole in the last frame."
+
+
+def test_how_a_run_ended(run_directory: Path, tmp_path: Path) -> None:
+    settings = AnalysisSettings(run_directory, ("integrity",))
+    assert finished(run_analysis(settings)).answer == "yes"
+    assert "200 steps, 0.1 ps" in finished(run_analysis(settings)).text
+    shutil.copytree(run_directory, tmp_path / "glass")
+    write_status(tmp_path / "glass", state="failed", error="linker 14 is broken")
+    found = finished(run_analysis(AnalysisSettings(tmp_path / "glass", ("integrity",))))
+    assert (found.answer, found.text) == ("no", "Failed: linker 14 is broken.")
+    zif4().write(tmp_path / "crystal.cif")
+    crystal = run_analysis(AnalysisSettings(tmp_path / "crystal.cif", ("density",)))
+    assert [verdict.answer for verdict in verdicts(crystal)] == ["none"] * 3
+
+
+def test_members_that_failed_are_counted(run_directory: Path, tmp_path: Path) -> None:
+    for k in (1, 2, 3):
+        shutil.copytree(run_directory, tmp_path / "all" / f"glass{k}")
+        write_status(tmp_path / "all" / f"glass{k}", state="finished", error=None)
+    write_status(tmp_path / "all" / "glass2", state="failed", error="linker 14 is broken")
+    found = run_analysis(AnalysisSettings(tmp_path / "all", ("integrity",)))
+    assert finished(found).answer == "no"
+    assert finished(found).text == (
+        "2 of 3 members came to their end; glass2: failed: linker 14 is broken."
+    )
+    assert intact(found).text == "64 of 64 linkers are whole in the last frames of 2 runs."
+
+
+def test_numbers_follow_the_protocol() -> None:
+    def result(name: str, **scalars: float) -> Result:
+        numbers = {k.replace("_", " "): Estimate(v, 0.1, 20.0) for k, v in scalars.items()}
+        return Result(name, "", {}, numbers, {})
+
+    results = (
+        result("density", density=1.2, volume=4380.0),
+        result("coordination Zn-N", coordination_number=4.0),
+        result("pores", total_volume=53.0, largest_cavity_diameter=5.0),
+        result("equation of state", bulk_modulus_K=2.0),
+    )
+
+    def labels(protocol: str, *tables: ThermoTable) -> list[str]:
+        return [each.label for each in key_numbers(analysis(protocol, *tables, results=results))]
+
+    assert labels("MeltQuench") == ["Density", "Zn–N coordination", "Pore volume"]
+    # what is missing gives its place to the usual numbers
+    assert labels("VolumeGrid") == ["Bulk modulus", "Density", "Zn–N coordination"]
+    time = np.arange(50) * 0.01
+    log = table("nve", Temp=300 + RNG.normal(size=50), TotEng=-5.0 + 272e-3 * 2 * time)
+    assert labels("NVE", log) == ["Drift of the energy", "Temperature", "Zn–N coordination"]
+    drift, temperature, _ = key_numbers(analysis("NVE", log, results=results))
+    assert drift.estimate.value == pytest.approx(2.0)
+    assert drift.estimate.unit == "meV/atom/ps"
+    assert temperature.estimate.value == pytest.approx(300, abs=1)
