@@ -133,6 +133,8 @@ DispersionParameters read_dispersion_parameters(const std::string &path)
   std::istringstream format = reader.line();
   if (format.str().compare(0, std::string(FORMAT).size(), FORMAT) != 0)
     reader.fail("expected '" + std::string(FORMAT) + "': these are no coefficients of D3");
+  format.ignore(static_cast<std::streamsize>(std::string(FORMAT).size()));
+  reader.end(format);
   std::istringstream method = reader.line();
   parameters.method = reader.value<std::string>(method, "the method");
   reader.end(method);

@@ -69,7 +69,7 @@ void PairMofmd::fail_together(const std::string &message)
   int length = static_cast<int>(message.size());
   MPI_Bcast(&length, 1, MPI_INT, first, world);
   std::string text = comm->me == first ? message : std::string(length, ' ');
-  MPI_Bcast(&text[0], length, MPI_CHAR, first, world);
+  MPI_Bcast(text.data(), length, MPI_CHAR, first, world);
   error->all(FLERR, style_ + ": " + text);
 }
 

@@ -106,7 +106,7 @@ void PairMofmd::fail_alone(const std::string &message)
 // Torch says at length what happened, and not what to do about memory.
 std::string PairMofmd::explain(const std::string &what) const
 {
-  const std::string reason = reason_of(what);
+  std::string reason = reason_of(what);
   if (!is_out_of_memory(reason)) return reason;
   const ModelInfo &info = model_->info();
   const double atoms = static_cast<double>(nodes().num_local_nodes);

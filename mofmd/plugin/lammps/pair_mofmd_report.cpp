@@ -64,7 +64,8 @@ std::string PairMofmd::estimate_memory()
   double share = 0.8 * free / ranks_on_device() - bytes_beside_chunks(), least_share = 0.0;
   MPI_Allreduce(&share, &least_share, 1, MPI_DOUBLE, MPI_MIN, world);
   const double edges_that_fit = std::max(0.0, least_share) / info.bytes_per_edge;
-  const double edges_per_atom = edges / std::max<std::int64_t>(1, nodes().num_local_nodes);
+  const double edges_per_atom =
+      edges / static_cast<double>(std::max<std::int64_t>(1, nodes().num_local_nodes));
   if (chunking_ == Chunk::automatic) chunk_ = 0;    // what an earlier run chose is no limit
   if (chunking_ == Chunk::automatic && edges > edges_that_fit)
     chunk_ = std::max<std::int64_t>(1, static_cast<std::int64_t>(edges_that_fit / edges_per_atom));

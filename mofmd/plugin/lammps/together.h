@@ -22,7 +22,7 @@ inline std::string first_message(MPI_Comm world, const std::string &message)
   int length = static_cast<int>(message.size());
   MPI_Bcast(&length, 1, MPI_INT, first, world);
   std::string text = me == first ? message : std::string(length, ' ');
-  MPI_Bcast(&text[0], length, MPI_CHAR, first, world);
+  MPI_Bcast(text.data(), length, MPI_CHAR, first, world);
   return text;
 }
 
