@@ -128,6 +128,7 @@ TEST(damaged_files_are_refused_with_the_line)
 {
   for (const char *const format : {"mofmd-d3", "mofmd-d3 2", "mofmd-d4 1", "C H N"})
     EQUAL(begins(told_of(1, format), "line 1: expected 'mofmd-d3 1'"), true);
+  EQUAL(begins(told_of(1, "mofmd-d3 12"), "line 1: '2' is one word too many"), true);
   EQUAL(begins(told_of(2, "pbe sol"), "line 2: 'sol' is one word too many"), true);
   EQUAL(begins(told_of(3, "tt s6 1.0"), "line 3: damping is bj or zero, not 'tt'"), true);
   EQUAL(begins(told_of(3, "bj s6 1.0 s8 0.8 a1 0.4"), "line 3: the parameter a2 is missing"), true);
