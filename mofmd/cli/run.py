@@ -32,6 +32,7 @@ def run(
     from mofmd.engine.launch import Resources
     from mofmd.engine.processes import own_age_s
     from mofmd.errors import StoppedError
+    from mofmd.simulation.minimised import read_minimised
     from mofmd.simulation.run import run_deck
     from mofmd.simulation.stop_request import STOPPED_STATUS
 
@@ -50,3 +51,5 @@ def run(
         raise typer.Exit(STOPPED_STATUS) from stopped
     speed = f", {done.ms_per_step:.1f} ms/step" if done.ms_per_step else ""
     typer.echo(f"{deck}: finished, {done.steps} steps{speed}")
+    if (minimised := read_minimised(deck)) is not None:
+        typer.echo(f"{deck}: {minimised}")

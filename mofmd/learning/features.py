@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from mofmd.calculator.operators import load_operators
 from mofmd.analysis.neighbours import find_pairs, refuse_coincident
 from mofmd.errors import InputError
 from mofmd.learning.descriptor import Descriptor
@@ -58,9 +58,12 @@ class ModelFeatures:
 
     def of_frames(self, frames: Sequence[Atoms]) -> list[Features]:
         """Features of each frame by element."""
-        table_of = self._nodes if self._has_layers else self._local
-        tables = [table_of(frame) for frame in frames]
+        tables = [self.table(frame) for frame in frames]
         return [by_element(frame, table) for frame, table in zip(frames, tables, strict=True)]
+
+    def table(self, atoms: Atoms) -> np.ndarray:
+        """(atoms, features) of one frame, in the order of its atoms."""
+        return self._nodes(atoms) if self._has_layers else self._local(atoms)
 
     @property
     def _has_layers(self) -> bool:
@@ -132,6 +135,6 @@ def descriptor_features(frames: Sequence[Atoms], r_max_A: float = 5.0) -> list[F
 def _load(path: Path) -> Any:
     import torch
 
-    importlib.import_module("mofmd.models.export.operators").define_operators()
+    load_operators()
     torch.jit.set_fusion_strategy([("DYNAMIC", 0)])  # fusion only slows the first calls
     return torch.jit.load(str(path), map_location="cpu").eval()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import yaml
 
 from mofmd.errors import InputError
 from mofmd.models.model_file import Family
-from mofmd.yaml_file import read_mapping
+from mofmd.yaml_file import parse_value, read_mapping
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -62,18 +61,9 @@ def change(config: dict[str, Any], settings: Sequence[str]) -> None:
         if not isinstance(place, dict):
             raise InputError(f"set {name}: {'.'.join(parents)} is no group of keys")
         try:
-            place[last] = _value(text)
+            place[last] = parse_value(text)
         except yaml.YAMLError as error:
             raise InputError(f"set {name}: {text!r} is not a YAML value") from error
-
-
-def _value(text: str) -> Any:
-    """Read a YAML value; 1e-3, which YAML takes for a word, is a number."""
-    value = yaml.safe_load(text)
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            return float(value)
-    return value
 
 
 def _require(place: Any, key: str, name: str) -> None:
