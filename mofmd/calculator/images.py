@@ -28,9 +28,7 @@ class Images:
         return np.ascontiguousarray(positions[self.owners] + self.shifts @ cell)
 
 
-def find_images(
-    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, reach_A: float
-) -> Images:
+def find_images(positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, reach_A: float) -> Images:
     """Find every image that may lie within a distance of an atom of the cell.
 
     Parameters

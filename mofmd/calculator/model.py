@@ -170,7 +170,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
             self._features = ModelFeatures(self.path)
         self._check(atoms)
         self._set_threads()
-        return self._features.table(atoms)
+        return np.asarray(self._features.table(atoms))
 
     _features: Any = None
 
@@ -261,7 +261,7 @@ def _open(path: Path, device: str, dtype: str | None) -> Any:
 
 
 def _plain(error: RuntimeError) -> str:
-    """What was said, without torch's list of where it was said."""
+    """Take what was said, without torch's list of where it was said."""
     return str(error).split("\nException raised from")[0].strip()
 
 

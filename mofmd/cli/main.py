@@ -22,6 +22,7 @@ from mofmd.cli import (
     learn,
     learn_cut,
     models,
+    relax,
     run,
     verify,
 )
@@ -45,6 +46,7 @@ app.add_typer(defects.app, name="defects")
 app.command(name="dispersion")(dispersion.dispersion)
 app.command(name="generate")(generate.generate)
 app.command(name="run")(run.run)
+app.command(name="relax")(relax.relax)
 app.add_typer(ensemble.app, name="ensemble")
 learn.app.command("cut")(learn_cut.cut)
 app.add_typer(learn.app, name="learn")

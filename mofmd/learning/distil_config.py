@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-
 from mofmd.errors import InputError, MissingFileError
 from mofmd.learning.distort import Distortion
 from mofmd.learning.sampling import SampleOptions

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from mofmd.calculator.operators import load_operators
 from mofmd.analysis.neighbours import find_pairs, refuse_coincident
+from mofmd.calculator.operators import load_operators
 from mofmd.errors import InputError
 from mofmd.learning.descriptor import Descriptor
 from mofmd.learning.picking import Features

@@ -41,8 +41,8 @@ class Pairs:
 
     @property
     def lengths(self) -> np.ndarray:
-        """(pairs,) [Å]."""
-        return np.asarray(np.linalg.norm(self.vectors, axis=1))
+        """(pairs,) lengths [Å]."""
+        return np.sqrt(np.einsum("pk,pk->p", self.vectors, self.vectors))
 
     def where(self, keep: np.ndarray) -> Pairs:
         """Those of a mask or of indices."""
@@ -192,9 +192,7 @@ class Rows:
         across = np.cross(axis, helper)
         across /= np.linalg.norm(across, axis=1, keepdims=True)
         for direction in (across, np.cross(axis, across)):
-            self._bend(
-                one.where(flat), other.where(flat), stiffness[flat], -direction, -direction
-            )
+            self._bend(one.where(flat), other.where(flat), stiffness[flat], -direction, -direction)
 
     def _bend(
         self, one: Pairs, other: Pairs, stiffness: np.ndarray, u: np.ndarray, v: np.ndarray
@@ -234,7 +232,7 @@ class Rows:
         )
 
     def matrices(self) -> tuple[csr_matrix, np.ndarray, np.ndarray]:
-        """Derivatives with respect to positions (n, 3 atoms), to strain (n, 3, 3), stiffness (n,).
+        """Give derivatives to positions (n, 3 atoms) and to strain (n, 3, 3), and stiffness (n,).
 
         Those to strain are symmetric.
         """

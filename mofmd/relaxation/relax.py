@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -110,7 +110,9 @@ class Relaxation:
         mask = np.zeros(len(atoms), dtype=bool)
         for index in options.fixed:
             if not 0 <= index < len(atoms):
-                raise InputError(f"fixed: {index}, but atoms are counted from 0 to {len(atoms) - 1}")
+                raise InputError(
+                    f"fixed: {index}, but atoms are counted from 0 to {len(atoms) - 1}"
+                )
             mask[index] = True
         self.symmetry: Symmetry | None = None
         if options.keep_symmetry:
@@ -145,7 +147,7 @@ class Relaxation:
         return self.converged or self.state.calls >= self.options.calls_max
 
     def structure(self) -> Atoms:
-        """The present structure."""
+        """Give the present structure."""
         return self.variables.structure(self.state.here.x)
 
     def step(self) -> None:
@@ -263,8 +265,3 @@ def run(
         relaxation.step()
         on_step(relaxation)
     return relaxation
-
-
-def with_calls(options: RelaxOptions, calls_max: int) -> RelaxOptions:
-    """The same with another number of calls."""
-    return replace(options, calls_max=calls_max)

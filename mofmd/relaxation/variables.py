@@ -33,11 +33,11 @@ def strain_basis(freedom: CellFreedom) -> np.ndarray:
     Parameters
     ----------
     freedom
-        ``tri`` all six; ``aniso`` the three along x, y and z; ``iso`` the size alone; ``volume`` the
-        five that keep the volume; ``fixed`` none.
+        ``tri`` all six; ``aniso`` the three along x, y and z; ``iso`` the size alone; ``volume``
+        the five that keep the volume; ``fixed`` none.
     """
     if freedom == "tri":
-        return np.concatenate([_DIAGONAL, _SHEAR])
+        return np.asarray(np.concatenate([_DIAGONAL, _SHEAR]))
     if freedom == "aniso":
         return _DIAGONAL
     if freedom == "iso":
@@ -128,7 +128,7 @@ class Variables:
         return np.asarray((vectors * np.exp(values)) @ vectors.T)
 
     def structure(self, x: np.ndarray) -> Atoms:
-        """The structure of a vector."""
+        """Give the structure of a vector."""
         f = self.deformation(x)
         atoms = self._atoms.copy()
         atoms.set_cell(self._cell @ f)
@@ -182,7 +182,7 @@ class Variables:
         )
 
     def direction(self, step: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """A step with the fixed atoms left where they are, and of the symmetry."""
+        """Leave fixed atoms where they are, and average a step over the symmetry."""
         step = step.copy()
         of_atoms = step[: 3 * self.n_atoms].reshape(-1, 3)
         if self.symmetry is not None:
@@ -195,7 +195,7 @@ class Variables:
         return step
 
     def _moved(self, x: np.ndarray) -> np.ndarray:
-        return x[: 3 * self.n_atoms].reshape(-1, 3)
+        return np.asarray(x[: 3 * self.n_atoms].reshape(-1, 3))
 
     def _strain(self, x: np.ndarray) -> np.ndarray:
-        return np.einsum("k,kab->ab", x[3 * self.n_atoms :], self.basis)
+        return np.asarray(np.einsum("k,kab->ab", x[3 * self.n_atoms :], self.basis))
