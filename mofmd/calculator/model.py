@@ -14,15 +14,15 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from mofmd.calculator.operators import load_operators
 from mofmd.calculator.resident import Resident, Sums
 from mofmd.errors import InputError, MissingFileError, RunError
-from mofmd.models.dispersion import (
+from mofmd.models.dispersion.dispersion import (
     CUTOFF_A,
     Dispersion,
     DispersionChoice,
     choose_dispersion,
     parse_dispersion,
 )
-from mofmd.models.embedded import embedded_models, find_model
-from mofmd.models.model_file import read_model_file
+from mofmd.models.files.embedded import embedded_models, find_model
+from mofmd.models.files.model_file import read_model_file
 
 SKIN_A = 0.5
 CHARGED = 0.5  # elementary charges: less is rounding of partial charges
@@ -156,21 +156,24 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         Returns
         -------
         np.ndarray
-            (atoms, features): of NequIP and MACE the node features after the last layer that do not
-            change under rotation; of Allegro the atomic energy and a descriptor.
+            (atoms, features): the node features after the last layer that do not change under
+            rotation.
 
         Raises
         ------
         InputError
-            If the file offers none: it was compiled, or not written by ``mofmd deploy``.
+            If the file offers none: Allegro has none, layers of a compiled file cannot be reached,
+            and only files of ``mofmd deploy`` have them where they are looked for.
         """
-        from mofmd.learning.features import ModelFeatures
+        from mofmd.calculator.features import FileFeatures
 
         if self._features is None:
-            self._features = ModelFeatures(self.path)
+            self._features = FileFeatures(self.path)
+        if not self._features.has_layers:
+            raise InputError(f"{self.path.name}: Allegro has no layers with features of nodes")
         self._check(atoms)
         self._set_threads()
-        return np.asarray(self._features.table(atoms))
+        return np.asarray(self._features.nodes(atoms))
 
     _features: Any = None
 

@@ -7,25 +7,10 @@ from typing import TextIO
 import typer
 from rich.console import Console
 
-from mofmd.cli import (
-    analyse,
-    bench,
-    build,
-    defects,
-    demo,
-    deploy,
-    dispersion,
-    doctor,
-    ensemble,
-    env,
-    generate,
-    learn,
-    learn_cut,
-    models,
-    relax,
-    run,
-    verify,
-)
+from mofmd.cli import analyse, build, defects, demo, doctor
+from mofmd.cli.learn import cut, learn
+from mofmd.cli.models import bench, deploy, dispersion, env, models, verify
+from mofmd.cli.simulation import ensemble, generate, relax, run
 from mofmd.errors import InputWarning, MofmdError
 
 app = typer.Typer(
@@ -48,7 +33,7 @@ app.command(name="generate")(generate.generate)
 app.command(name="run")(run.run)
 app.command(name="relax")(relax.relax)
 app.add_typer(ensemble.app, name="ensemble")
-learn.app.command("cut")(learn_cut.cut)
+learn.app.command("cut")(cut.cut)
 app.add_typer(learn.app, name="learn")
 app.command(name="analyse")(analyse.analyse)
 app.command(name="report")(analyse.report)

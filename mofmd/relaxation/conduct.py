@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
 
-from mofmd.engine.files import write_atomic
+from mofmd.disk.atomic import write_atomic
 from mofmd.engine.structure_file import write_structure
 from mofmd.errors import InputError
 from mofmd.relaxation.options import RelaxOptions
@@ -89,7 +89,7 @@ def relax_in_folder(  # noqa: PLR0913 - two options
     task["calculator"] = [type(calculator).__name__, dict(calculator.parameters)]
     path = getattr(calculator, "path", None)
     if isinstance(path, Path):
-        from mofmd.simulation.deck import file_sha256
+        from mofmd.disk.digest import file_sha256
 
         task["model_sha256"] = file_sha256(path)
     store = Store(folder, task_digest(atoms, task))

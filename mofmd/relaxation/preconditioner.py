@@ -22,7 +22,7 @@ from scipy.sparse.linalg import splu
 
 from mofmd.relaxation.internal import Pairs, Rows, find_angles, find_torsions, near_pairs
 from mofmd.relaxation.variables import Variables
-from mofmd.structures.bonds import BOND_FACTOR, NON_METALS
+from mofmd.topology.bonds import BOND_FACTOR, NON_METALS
 from mofmd.units import BOHR_TO_A, HARTREE_TO_EV
 
 DENSE = 3000  # unknowns up to which a dense factorisation is quick

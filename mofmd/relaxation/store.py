@@ -12,7 +12,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mofmd.engine.files import write_atomic
+from mofmd.disk.atomic import write_atomic
 from mofmd.errors import InputError
 from mofmd.relaxation.lbfgs import Memory
 from mofmd.relaxation.relax import ROW, Evaluated, Relaxation, State

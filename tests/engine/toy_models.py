@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from mofmd.calculator.operators import load_operators
-from mofmd.models.deployed import SCHEMA, DeployedModel, read_deployed, write_with_manifest
+from mofmd.models.files.deployed import SCHEMA, DeployedModel, read_deployed, write_with_manifest
 
 TYPE_NAMES = "C H N Zn"
 ZN = 3

@@ -1,0 +1,83 @@
+"""What a training is told, and what it tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from mofmd.errors import InputError, MissingFileError
+from mofmd.models.files.model_file import Family
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train.
+
+    Parameters
+    ----------
+    family
+        ``allegro``, ``nequip`` or ``mace``.
+    size
+        One of the sizes in the configuration.
+    epochs
+        Passes through the training set; None for the configuration's.
+    seed
+        Of the weights and of the order of the frames.
+    start
+        Weights to go on from: a checkpoint (``.ckpt``), a package of nequip (``.nequip.zip``), or a
+        MACE ``.model``.
+    config
+        Configuration in place of the package's own.
+    settings
+        Changes of the configuration, ``key=value``.
+    stress
+        Learn stresses; without, frames need none, and pressures of the model are untaught.
+    device
+        ``cpu`` or ``cuda``.
+    threads
+        OMP_NUM_THREADS of the trainer.
+    """
+
+    family: Family
+    size: str = "s"
+    epochs: int | None = None
+    seed: int = 1
+    start: Path | None = None
+    config: Path | None = None
+    settings: tuple[str, ...] = ()
+    stress: bool = True
+    device: Literal["cpu", "cuda"] = "cpu"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained."""
+        if self.family not in get_args(Family):
+            raise InputError(f"family: {self.family!r}, expected {', '.join(get_args(Family))}")
+        for name in ("epochs", "threads"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(f"{name}: {value}, expected 1 or more")
+        if self.start is not None and not self.start.is_file():
+            raise MissingFileError(f"start: {self.start}: no such checkpoint or model")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """Errors on the validation set after an epoch, as the trainer tells them.
+
+    Parameters
+    ----------
+    epoch
+        Its number, from zero.
+    force_mae, force_rmse
+        [meV/Å].
+    energy_mae, energy_rmse
+        [meV/atom].
+    """
+
+    epoch: int
+    force_mae: float
+    force_rmse: float
+    energy_mae: float
+    energy_rmse: float
