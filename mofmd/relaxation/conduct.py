@@ -114,7 +114,7 @@ def relax_in_folder(  # noqa: PLR0913 - two options
 
 
 def _write_result(store: Store, relaxation: Relaxation, result: Relaxed) -> None:
-    from mofmd.report.figures import save_figure
+    from mofmd.report.style import save_figure
 
     folder = store.folder
     store.write_table(relaxation)

@@ -42,7 +42,7 @@ class Pairs:
     @property
     def lengths(self) -> np.ndarray:
         """(pairs,) lengths [Å]."""
-        return np.sqrt(np.einsum("pk,pk->p", self.vectors, self.vectors))
+        return np.asarray(np.sqrt(np.einsum("pk,pk->p", self.vectors, self.vectors)))
 
     def where(self, keep: np.ndarray) -> Pairs:
         """Those of a mask or of indices."""
@@ -54,7 +54,7 @@ class Pairs:
         sign = np.zeros(len(self.first))
         for axis in (2, 1, 0):  # of an atom and its own image: by the first image that is not zero
             sign = np.where(self.images[:, axis] != 0, self.images[:, axis], sign)
-        return forward | ((self.first == self.second) & (sign > 0))
+        return np.asarray(forward | ((self.first == self.second) & (sign > 0)))
 
 
 def near_pairs(atoms: Atoms, distance_A: float) -> Pairs:

@@ -61,7 +61,7 @@ class Stiffness:
     contact_eV_per_A2: float = 0.1
     contact_decay_A: float = 0.4
     contact_reach_A: float = 4.0
-    anchor_eV_per_A2: float = 0.02
+    anchor_eV_per_A2: float = 0.1
     modulus_eV_per_A3: float = 0.005
 
 

@@ -41,7 +41,7 @@ def strain_basis(freedom: CellFreedom) -> np.ndarray:
     if freedom == "aniso":
         return _DIAGONAL
     if freedom == "iso":
-        return np.eye(3)[None] / np.sqrt(3.0)
+        return np.asarray(np.eye(3)[None] / np.sqrt(3.0))
     if freedom == "volume":
         flat = np.array([np.diag([1.0, -1.0, 0.0]) / np.sqrt(2.0)])
         deep = np.array([np.diag([1.0, 1.0, -2.0]) / np.sqrt(6.0)])
