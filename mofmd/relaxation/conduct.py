@@ -130,7 +130,7 @@ def plot_convergence(relaxation: Relaxation) -> Figure:
     """Draw enthalpy above the last one, largest force and largest stress against force calls."""
     import numpy as np
 
-    from mofmd.report.plots import new_figure
+    from mofmd.report.style import new_figure
 
     rows = np.array(relaxation.state.rows)
     calls, enthalpy, force, stress = rows[:, 0], rows[:, 2], rows[:, 4], rows[:, 5]

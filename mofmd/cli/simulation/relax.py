@@ -54,8 +54,15 @@ def relax(
         bool, typer.Option("--overwrite", help="Begin anew, whatever is in the folder.")
     ] = False,
 ) -> None:
-    """Relax atoms and cell; run again, it goes on from the last step. Status 2: limits not kept."""
+    """Relax atoms and cell; run again, it goes on from the last step. Status 2: limits not kept.
+
+    Examples
+    --------
+    mofmd relax zif-4 --model zif4-mace-m -o zif4.cif --fmax 1e-5
+    mofmd relax my.cif --model model.pth -o relaxed --cell iso --pressure 0.5 --symmetry
+    """
     from mofmd.calculator import DeployedModel
+    from mofmd.cli.base.verbosity import quiet
     from mofmd.engine.structure_file import write_structure
     from mofmd.models.dispersion.dispersion import dispersion_hints, parse_dispersion
     from mofmd.reading.read import read_structure
@@ -91,6 +98,8 @@ def relax(
         from mofmd.relaxation.relax import Relaxation
 
         assert isinstance(relaxation, Relaxation)
+        if quiet():
+            return
         row = relaxation.state.rows[-1]
         typer.echo(
             f"calls {int(row[0]):5d}  enthalpy {row[2]:.6f} eV  volume {row[3]:.3f} Å³  "
