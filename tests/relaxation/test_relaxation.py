@@ -242,7 +242,8 @@ def test_restart_is_no_restart(tmp_path: Path) -> None:
     for calls in (3, 4, 9, 15, 1000):
         part = RelaxOptions(fmax_eV_per_A=1e-6, calls_max=calls)
         found = relax_in_folder(copper(), EMT(), part, tmp_path / "parts")
-        (tmp_path / "parts" / TRAJECTORY).open("a").write("a frame that was begun")
+        with (tmp_path / "parts" / TRAJECTORY).open("a") as file:
+            file.write("a frame that was begun")
     assert found.calls == whole.calls
     np.testing.assert_array_equal(found.atoms.positions, whole.atoms.positions)
     np.testing.assert_array_equal(found.atoms.cell.array, whole.atoms.cell.array)
@@ -275,11 +276,13 @@ def test_command_killed_and_run_again(tmp_path: Path) -> None:
     assert whole.returncode == 2, whole.stderr  # not relaxed in 9 calls, and it says so
     assert "NOT relaxed in 9 force calls" in whole.stdout
     process = subprocess.Popen(command(tmp_path / "killed", *limits), stdout=subprocess.PIPE)
-    table = tmp_path / "killed" / STATE
+    state = tmp_path / "killed" / STATE
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and process.poll() is None:
-        if table.exists() and int(np.load(table)["calls"]) >= 4:
-            break
+        if state.exists():
+            with np.load(state) as arrays:
+                if int(arrays["calls"]) >= 4:
+                    break
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
