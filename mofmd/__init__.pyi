@@ -63,6 +63,9 @@ from mofmd.models.files.embedded import (
     find_model as find_model,
 )
 from mofmd.reading.read import read_structure as read_structure
+from mofmd.relaxation.conduct import relax as relax, relax_in_folder as relax_in_folder
+from mofmd.relaxation.options import RelaxOptions as RelaxOptions
+from mofmd.relaxation.result import Relaxed as Relaxed
 from mofmd.report.page import write_page as write_page
 from mofmd.simulation.deck.deck import (
     Deck as Deck,

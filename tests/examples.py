@@ -134,6 +134,12 @@ PROTOCOLS: dict[str, Shown | Elsewhere] = {
     "--members 10": Shown((("--members 10", "--members 1"),), SHORT),
     "mofmd ensemble run glasses --workers 4": AS_IT_IS,
 }
+RELAX: dict[str, Shown | Elsewhere] = {
+    "mofmd relax zif-4 --model zif4-mace-m -o zif4.cif --fmax 1e-5": AS_IT_IS,
+    "mofmd relax my.cif --model model.pth -o relaxed --cell iso --pressure 0.5 --symmetry": (
+        Shown((("my.cif", "my-zif.cif"), ("model.pth", "my-model.mofmd.pth")), " --fmax 0.05")
+    ),
+}
 STRUCTURES: dict[str, Shown | Elsewhere] = {
     "mofmd generate nvt --structure two.cif#second --model zif4-nequip-s -o deck": AS_IT_IS,
     "mofmd analyse relaxation.extxyz#-1 --observables rings": (
@@ -146,6 +152,7 @@ PAGES: dict[str, dict[str, Shown | Elsewhere]] = {
     "docs/defects.md": DEFECTS,
     "docs/model_files.md": MODEL_FILES,
     "docs/protocols.md": PROTOCOLS,
+    "docs/relax.md": RELAX,
     "docs/structures.md": STRUCTURES,
 }
 LEARNING_PAGE = "docs/learning.md"  # all of its commands are run elsewhere: see LEARNING

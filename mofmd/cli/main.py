@@ -29,6 +29,7 @@ class Commands(LazyGroup):
             "generate": Lazy("simulation.generate", "generate", "Write a deck"),
             "run": Lazy("simulation.run", "run", "Run a deck, or resume it"),
             "ensemble": Lazy("simulation.ensemble", "app", "Many runs of one recipe"),
+            "relax": Lazy("simulation.relax", "relax", "Atoms and cell to a tight minimum"),
         },
         "Analyse": {
             "analyse": Lazy("analyse", "analyse", "Measure observables"),

@@ -1,7 +1,8 @@
-"""YAML files that hold a mapping."""
+"""YAML files that hold a mapping, and single values; numbers are what people write as numbers."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,44 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file")
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return parse_mapping(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
         raise InputError(f"{path}: cannot be read as YAML: {error}") from error
+
+
+def parse_mapping(text: str, name: str) -> dict[str, Any]:
+    """Read the text of such a file; ``name`` stands for it in messages."""
+    try:
+        values = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise InputError(f"{name}: cannot be read as YAML: {error}") from error
     if not isinstance(values, dict):
-        raise InputError(f"{path}: expected lines of the form key: value")
+        raise InputError(f"{name}: expected lines of the form key: value")
     return values
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML as usual, but a key that is given twice is refused."""
+def parse_value(text: str) -> Any:
+    """Read a single value.
+
+    Raises
+    ------
+    yaml.YAMLError
+        If it is none.
+
+    Examples
+    --------
+    >>> parse_value("1e-5"), parse_value("3e2"), parse_value("300"), parse_value("[2, 1e3]")
+    (1e-05, 300.0, 300, [2, 1000.0])
+    """
+    return yaml.load(text, Loader=_Loader)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as usual, but a key that is given twice is refused, and 1e-5 and 3e2 are numbers.
+
+    PyYAML knows version 1.1 of YAML, where a number with an exponent needs a point and a sign; in
+    version 1.2 it needs neither.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -35,3 +64,10 @@ class _UniqueKeys(yaml.SafeLoader):
                 raise yaml.YAMLError(f"{key_node.value}: given twice{key_node.start_mark}")
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+\Z"),
+    list("-+.0123456789"),
+)

@@ -17,6 +17,7 @@ from mofmd.disk.atomic import write_atomic
 from mofmd.engine.launch import Ended, Launch
 from mofmd.engine.plugin_path import (
     LIBRARY_NAME,
+    OPERATORS_NAME,
     RECORD_NAME,
     SOURCE_DIRECTORY,
     installed_versions,
@@ -170,7 +171,7 @@ def build_plugin(  # noqa: PLR0913 - where, how, and two that are told
     }
     with tempfile.TemporaryDirectory(prefix="mofmd-build-") as work:
         run_cmake(SOURCE_DIRECTORY, Path(work), definitions, jobs=jobs, progress=progress)
-        return _put_in_place(Path(work) / LIBRARY_NAME, directory, sanitize=sanitize, report=report)
+        return _put_in_place(Path(work), directory, sanitize=sanitize, report=report)
 
 
 def run_cmake(  # noqa: PLR0913 - what, where, how, and one that is told
@@ -216,8 +217,11 @@ def _follow(command: list[str], work: Path, progress: Progress | None) -> tuple[
         return "\n".join(lines).strip().splitlines(), Ended(launch.wait(), "")
 
 
-def _put_in_place(library: Path, directory: Path, *, sanitize: bool, report: Report) -> Path:
-    """Move library and record to ``directory``: each appears whole or not at all."""
+def _put_in_place(work: Path, directory: Path, *, sanitize: bool, report: Report) -> Path:
+    """Move libraries and record to ``directory``: each appears whole or not at all.
+
+    The record comes last: while the libraries are of two builds, there is none that fits.
+    """
     record = {
         "built_for": installed_versions(),
         "mofmd": __version__,
@@ -225,7 +229,9 @@ def _put_in_place(library: Path, directory: Path, *, sanitize: bool, report: Rep
         "sanitize": sanitize,
     }
     directory.mkdir(parents=True, exist_ok=True)
-    write_atomic(directory / LIBRARY_NAME, library.read_bytes())
+    (directory / RECORD_NAME).unlink(missing_ok=True)
+    for name in (OPERATORS_NAME, LIBRARY_NAME):
+        write_atomic(directory / name, (work / name).read_bytes())
     write_atomic(directory / RECORD_NAME, json.dumps(record, indent=2) + "\n")
     report(f"built {directory / LIBRARY_NAME}")
     return directory / LIBRARY_NAME

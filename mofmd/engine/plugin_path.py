@@ -17,6 +17,8 @@ from mofmd.engine.mpi_library import load_mpi_library
 
 SOURCE_DIRECTORY = Path(__file__).parents[1] / "plugin"
 LIBRARY_NAME = "mofmdplugin.so"
+OPERATORS_NAME = "mofmdoperators.so"
+"""What the plugin runs models with; Python programs load it by itself."""
 RECORD_NAME = "mofmdplugin.json"
 
 
@@ -49,7 +51,7 @@ def read_record(directory: Path | None = None) -> dict[str, Any] | None:
     """
     directory = directory or plugin_location()
     record = directory / RECORD_NAME
-    if not (directory / LIBRARY_NAME).exists() or not record.exists():
+    if not all((directory / name).exists() for name in (LIBRARY_NAME, OPERATORS_NAME, RECORD_NAME)):
         return None
     try:
         content: Any = json.loads(record.read_text(encoding="utf-8"))

@@ -445,11 +445,17 @@ run 0
 
 
 def test_stale_plugin_is_not_offered(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mofmd.engine.plugin_path import LIBRARY_NAME, RECORD_NAME, plugin_location
+    from mofmd.engine.plugin_path import (
+        LIBRARY_NAME,
+        OPERATORS_NAME,
+        RECORD_NAME,
+        plugin_location,
+    )
 
     copy = work / "plugin"
     copy.mkdir()
-    shutil.copy(plugin_location() / LIBRARY_NAME, copy)
+    for name in (LIBRARY_NAME, OPERATORS_NAME):
+        shutil.copy(plugin_location() / name, copy)
     record = (plugin_location() / RECORD_NAME).read_text()
     (copy / RECORD_NAME).write_text(record.replace('"torch": "', '"torch": "0.'))
     monkeypatch.delenv("MOFMD_TEST_SANITIZED_PLUGIN", raising=False)

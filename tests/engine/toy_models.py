@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from mofmd.models.export.operators import define_operators
+from mofmd.calculator.operators import load_operators
 from mofmd.models.files.deployed import SCHEMA, DeployedModel, read_deployed, write_with_manifest
 
 TYPE_NAMES = "C H N Zn"
@@ -68,7 +68,7 @@ class Throws(torch.nn.Module):
 
 def write_throws(path: Path, fault: str) -> Path:
     """Write `Throws` in edge-gradient form."""
-    define_operators()
+    load_operators()
     return write_model(Throws(fault), path, 4.0, mofmd_form="edge_gradients")
 
 
@@ -123,7 +123,7 @@ class Chain(torch.nn.Module):
 
 def write_chain(path: Path) -> Path:
     """Write the failing message-passing model as a deployed NequIP."""
-    define_operators()
+    load_operators()
     form = {"mofmd_family": "nequip", "mofmd_form": "edge_gradients", "mofmd_exchange_width": "3"}
     return write_model(Chain(), path, r_max=4.0, **form)
 
@@ -218,6 +218,6 @@ class Messages(torch.nn.Module):
 
 def write_messages(path: Path, r_max: float = 4.0, is_faulty: bool = False) -> Path:
     """Write `Messages` as a deployed NequIP."""
-    define_operators()
+    load_operators()
     form = {"mofmd_family": "nequip", "mofmd_form": "edge_gradients", "mofmd_exchange_width": "1"}
     return write_model(Messages(r_max, is_faulty), path, r_max, **form, mofmd_layers="2")

@@ -8,8 +8,15 @@ import pytest
 
 from mofmd.engine import build
 from mofmd.engine.build_lammps import LammpsBuild, build_lammps
-from mofmd.engine.plugin_path import LIBRARY_NAME, RECORD_NAME
+from mofmd.engine.plugin_path import LIBRARY_NAME, OPERATORS_NAME, RECORD_NAME
 from mofmd.errors import BuildError, MissingFileError
+
+
+def dynamic_entries(library: Path, *kinds: str) -> list[str]:
+    dynamic = subprocess.run(
+        ["readelf", "-d", library], capture_output=True, text=True, check=True
+    ).stdout
+    return re.findall(rf"\((?:{'|'.join(kinds)})\).*\[(.*)\]", dynamic)
 
 
 def test_plugin_that_fits_is_not_built_again() -> None:
@@ -25,11 +32,27 @@ def test_torch_brings_its_gpu_part_along() -> None:
     Without it no GPU is seen, whatever Python's torch says.
     """
     library = build.build_plugin(report=lambda _: None)
-    dynamic = subprocess.run(
-        ["readelf", "-d", library], capture_output=True, text=True, check=True
-    ).stdout
-    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic)
+    assert OPERATORS_NAME in dynamic_entries(library, "NEEDED")
+    needed = dynamic_entries(library.with_name(OPERATORS_NAME), "NEEDED")
     assert {"libtorch.so", "libtorch_cpu.so", "libc10.so"} <= set(needed)
+
+
+def test_operators_need_neither_lammps_nor_mpi() -> None:
+    library = build.build_plugin(report=lambda _: None).with_name(OPERATORS_NAME)
+    needed = dynamic_entries(library, "NEEDED")
+    assert not [name for name in needed if "lammps" in name or "mpi" in name]
+    symbols = subprocess.run(
+        ["nm", "-D", "--undefined-only", library], capture_output=True, text=True, check=True
+    ).stdout
+    assert not re.findall(r"LAMMPS_NS|MPI_", symbols)
+
+
+def test_libraries_are_found_beside_each_other_and_in_torch_alone() -> None:
+    """No folder of the build is left, where somebody else could put a library."""
+    library = build.build_plugin(report=lambda _: None)
+    for name in (LIBRARY_NAME, OPERATORS_NAME):
+        (path,) = dynamic_entries(library.with_name(name), "RUNPATH", "RPATH")
+        assert path.split(":") == ["$ORIGIN", str(build.find_torch().directory / "lib")]
 
 
 def test_failing_compiler_leaves_the_old_plugin(

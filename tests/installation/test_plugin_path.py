@@ -13,6 +13,7 @@ def location(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MOFMD_PLUGIN_DIR", str(tmp_path))
     monkeypatch.delenv("PMI_RANK", raising=False)
     (tmp_path / plugin_path.LIBRARY_NAME).touch()
+    (tmp_path / plugin_path.OPERATORS_NAME).touch()
     record = {"built_for": plugin_path.installed_versions(), "sanitize": False}
     (tmp_path / plugin_path.RECORD_NAME).write_text(json.dumps(record))
     return tmp_path
@@ -49,8 +50,9 @@ def test_stale_plugin(
     assert message.endswith("run `mofmd build`\n")
 
 
-def test_missing_plugin(location: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (location / plugin_path.LIBRARY_NAME).unlink()
+@pytest.mark.parametrize("name", [plugin_path.LIBRARY_NAME, plugin_path.OPERATORS_NAME])
+def test_missing_plugin(name: str, location: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (location / name).unlink()
     assert not list(Path(plugin_path.plugin_directory()).glob("*plugin.so"))
     assert "not built yet: run `mofmd build`" in capsys.readouterr().err
 

@@ -124,7 +124,10 @@ def test_commands_of_the_readme(installed: FreshInstall, work: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("page", ["docs/protocols.md", "docs/model_files.md", "docs/defects.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["docs/protocols.md", "docs/model_files.md", "docs/defects.md", "docs/relax.md"],
+)
 def test_commands_of_a_page(page: str, installed: FreshInstall, work: Path) -> None:
     run_page(installed, page, work)
 

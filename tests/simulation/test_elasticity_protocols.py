@@ -13,9 +13,11 @@ from mofmd.simulation.protocols import (
     Elastic,
     EnergyVolume,
     FiniteStrain,
+    Minimise,
     PressureGrid,
     StrainFluctuation,
 )
+from mofmd.simulation.run.minimised import read_minimised
 from mofmd.simulation.run.run import run_deck
 from mofmd.units import BAR_TO_GPA, BOLTZMANN_EV_PER_K, EV_PER_A3_TO_GPA
 from tests.lennard_jones import C11, C12, C44, EDGE_A, K_GPa, argon, argon_deck, bulk_modulus
@@ -46,6 +48,19 @@ def test_elastic_constants_at_rest(tmp_path: Path) -> None:
     exact[(3, 4, 5), (3, 4, 5)] = C44
     assert found.stiffness_GPa == pytest.approx(exact, abs=2e-3 * K_GPa)
     assert found.asymmetry_GPa < 2e-3 * K_GPa
+
+
+def test_minimise_says_what_it_has_reached(tmp_path: Path) -> None:
+    protocol = Minimise(supercell=(3, 3, 3), cell="iso", force_tolerance_eV_per_A=1e-6)
+    deck = argon_deck(protocol, tmp_path, 1.01 * EDGE_A)
+    run_deck(deck.directory)
+    found = read_minimised(deck.directory)
+    assert found is not None
+    assert found.reached
+    assert found.force_max_eV_per_A <= found.force_norm_eV_per_A <= 1e-6
+    assert found.volume_A3 == pytest.approx(27 * EDGE_A**3, rel=1e-4)
+    assert found.pressure_bar == pytest.approx(0.0, abs=2.0)
+    assert "asked: 1e-06 eV/Å, reached" in str(found)
 
 
 @pytest.mark.parametrize("shape", ["fixed", "free"])

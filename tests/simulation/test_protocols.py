@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mofmd.errors import InputError
-from mofmd.simulation.deck.protocol_file import known_protocols
-from mofmd.simulation.protocols import MeltQuench
+from mofmd.simulation.deck.protocol_file import known_protocols, parse_settings, read_protocol
+from mofmd.simulation.protocols import MeltQuench, Minimise
 from tests.reference import REPOSITORY
 
 
@@ -96,3 +96,28 @@ def test_stages_may_be_empty():
 def test_refusals(field, message):
     with pytest.raises(InputError, match=message):
         replace(MeltQuench(), **field)
+
+
+@pytest.mark.parametrize("text", ["1e-5", "1E-5", "1.e-5", ".1e-4", "+1.0e-05", "0.00001"])
+def test_numbers_of_yaml_are_numbers(text, tmp_path):
+    """PyYAML alone takes 1e-5 for a word."""
+    file = tmp_path / "my.yaml"
+    file.write_text(f"protocol: minimise\nforce_tolerance_eV_per_A: {text}\n")
+    assert read_protocol(file).force_tolerance_eV_per_A == 1e-5
+    assert parse_settings([f"force_tolerance_eV_per_A={text}"]) == {
+        "force_tolerance_eV_per_A": 1e-5
+    }
+
+
+def test_words_of_yaml_stay_words():
+    values = parse_settings(["a=3e2", "b=e2", "c=1e", "d=300", "e=[1e3, 2]", "f=zif-4", "g=0x1e2"])
+    assert values["a"] == 300.0
+    assert isinstance(values["a"], float)
+    assert (values["b"], values["c"], values["f"]) == ("e2", "1e", "zif-4")
+    assert values["d"] == 300
+    assert isinstance(values["d"], int)
+    assert values["e"] == [1000.0, 2]
+
+
+def test_minimise_takes_the_structure_as_it_is():
+    assert Minimise().supercell == (1, 1, 1)

@@ -38,6 +38,7 @@ def run(
     from mofmd.engine.launch import Resources
     from mofmd.errors import StoppedError
     from mofmd.processes.alive import own_age_s
+    from mofmd.simulation.run.minimised import read_minimised
     from mofmd.simulation.run.run import run_deck
 
     how: bool | Literal["from_stop"] = "from_stop" if from_stop else resume
@@ -55,3 +56,5 @@ def run(
         raise typer.Exit(STOPPED_STATUS) from stopped
     speed = f", {done.ms_per_step:.1f} ms/step" if done.ms_per_step else ""
     typer.echo(f"{deck}: finished, {done.steps} steps{speed}")
+    if (minimised := read_minimised(deck)) is not None:
+        typer.echo(f"{deck}: {minimised}")

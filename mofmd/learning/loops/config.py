@@ -9,10 +9,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
 from mofmd.disk.digest import file_sha256
-from mofmd.disk.yaml_file import read_mapping
+from mofmd.disk.yaml_file import parse_mapping, read_mapping
 from mofmd.errors import InputError, MissingFileError, choices
 from mofmd.learning.data.distort import Distortion
 from mofmd.learning.sample.sampling import SampleOptions
@@ -112,7 +110,7 @@ class DistilConfig:
     @property
     def digest(self) -> str:
         """Hash of what decides the outcome; the contents of the files that are named, too."""
-        values = {k: v for k, v in yaml.safe_load(self.text).items() if k not in FREE}
+        values = {k: v for k, v in parse_mapping(self.text, "distil.yaml").items() if k not in FREE}
         named = (*self.train_files, *self.val_files, *self.test_files, self.conditions)
         hashes = [file_sha256(path) for path in named]
         text = json.dumps([values, hashes], sort_keys=True, default=str)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from mofmd.disk.yaml_file import read_mapping
+from mofmd.disk.yaml_file import parse_value, read_mapping
 from mofmd.errors import InputError, did_you_mean
 from mofmd.models.files.model_file import Family
 
@@ -61,18 +60,9 @@ def change(config: dict[str, Any], settings: Sequence[str]) -> None:
         if not isinstance(place, dict):
             raise InputError(f"set {name}: {'.'.join(parents)} is no group of keys")
         try:
-            place[last] = _value(text)
+            place[last] = parse_value(text)
         except yaml.YAMLError as error:
             raise InputError(f"set {name}: {text!r} is not a YAML value") from error
-
-
-def _value(text: str) -> Any:
-    """Read a YAML value; 1e-3, which YAML takes for a word, is a number."""
-    value = yaml.safe_load(text)
-    if isinstance(value, str):
-        with contextlib.suppress(ValueError):
-            return float(value)
-    return value
 
 
 def _require(place: Any, key: str, name: str) -> None:

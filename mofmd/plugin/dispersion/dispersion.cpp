@@ -54,6 +54,11 @@ namespace {
 
 }    // namespace
 
+SumRange make_range(double cutoff, double width)
+{
+  return {cutoff, cutoff - width, width > 0.0 ? 1.0 / width : 0.0};
+}
+
 Dispersion::Dispersion(const DispersionParameters &parameters,
                        const std::vector<int> &element_of_type, const SumRange &energy_range,
                        const SumRange &coordination_range, const std::string &device) :

@@ -16,6 +16,11 @@
 
 namespace mofmd {
 
+// A sum that ends smoothly over the last `width` [Å]; as pair_style d3 has them where nothing else
+// is asked for.
+SumRange make_range(double cutoff, double width);
+constexpr double D3_CUTOFF = 15.0, D3_COORDINATION_CUTOFF = 10.0, D3_WIDTH = 2.0;    // Å
+
 class Dispersion {
 public:
   // `element_of_type`: of a LAMMPS type, its place in `parameters.elements`, or -1. `device`: cpu

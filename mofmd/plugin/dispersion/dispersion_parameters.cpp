@@ -20,10 +20,7 @@ namespace {
   // Lines of words, without comments (#) and empty lines.
   class Reader {
   public:
-    explicit Reader(const std::string &path) : path_(path), file_(path)
-    {
-      if (!file_) throw std::runtime_error("cannot read the file '" + path + "'");
-    }
+    Reader(const std::string &text, const std::string &name) : path_(name), file_(text) {}
 
     std::istringstream line()
     {
@@ -57,7 +54,7 @@ namespace {
 
   private:
     std::string path_;
-    std::ifstream file_;
+    std::istringstream file_;
     int number_ = 0;
   };
 
@@ -128,7 +125,16 @@ namespace {
 
 DispersionParameters read_dispersion_parameters(const std::string &path)
 {
-  Reader reader(path);
+  std::ifstream file(path);
+  if (!file) throw std::runtime_error("cannot read the file '" + path + "'");
+  std::ostringstream text;
+  text << file.rdbuf();
+  return parse_dispersion_parameters(text.str(), path);
+}
+
+DispersionParameters parse_dispersion_parameters(const std::string &text, const std::string &name)
+{
+  Reader reader(text, name);
   DispersionParameters parameters;
   std::istringstream format = reader.line();
   if (format.str().compare(0, std::string(FORMAT).size(), FORMAT) != 0)

@@ -27,6 +27,9 @@ struct DispersionParameters {
                                           // one, references of the other) [eV Å6]
 };
 
+// The same from the text of such a file; `name` stands for it in messages.
+DispersionParameters parse_dispersion_parameters(const std::string &text, const std::string &name);
+
 // Throws std::runtime_error that names the file and the line.
 DispersionParameters read_dispersion_parameters(const std::string &path);
 

@@ -16,10 +16,11 @@ namespace mofmd {
 
 namespace {
 
-  ExchangeScope *current_scope = nullptr;
+  // Of this thread: a program may evaluate one model in each of several.
+  thread_local ExchangeScope *current_scope = nullptr;
 
   // Atoms' rows on their way to other ranks; one buffer, reused.
-  std::vector<char> staging;
+  thread_local std::vector<char> staging;
 
 }    // namespace
 

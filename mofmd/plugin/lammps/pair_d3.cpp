@@ -29,12 +29,6 @@ namespace mofmd {
 namespace {
 
   const std::string STYLE = "pair_style d3";
-  constexpr double CUTOFF = 15.0, COORDINATION_CUTOFF = 10.0, WIDTH = 2.0;    // Å
-
-  SumRange make_range(double cutoff, double width)
-  {
-    return {cutoff, cutoff - width, width > 0.0 ? 1.0 / width : 0.0};
-  }
 
   // Adds the time of its life to a sum.
   class Timer {
@@ -54,8 +48,8 @@ namespace {
 
 PairD3::PairD3(LAMMPS *lmp) :
     Pair(lmp),
-    energy_range_(make_range(CUTOFF, WIDTH)),
-    coordination_range_(make_range(COORDINATION_CUTOFF, WIDTH))
+    energy_range_(make_range(D3_CUTOFF, D3_WIDTH)),
+    coordination_range_(make_range(D3_COORDINATION_CUTOFF, D3_WIDTH))
 {
   manybody_flag = 1;
   one_coeff = 1;
@@ -81,7 +75,7 @@ SumRange PairD3::read_range(int narg, char **arg, int &k)
   const std::string word = arg[k];
   if (k + 1 >= narg) error->all(FLERR, STYLE + ": " + word + " needs a distance");
   const double cutoff = utils::numeric(FLERR, arg[++k], false, lmp);
-  double width = std::min(WIDTH, 0.5 * cutoff);
+  double width = std::min(D3_WIDTH, 0.5 * cutoff);
   if (k + 1 < narg && utils::is_double(arg[k + 1]))
     width = utils::numeric(FLERR, arg[++k], false, lmp);
   if (!(cutoff > 0.0) || !(width >= 0.0) || width > cutoff)
@@ -93,8 +87,8 @@ SumRange PairD3::read_range(int narg, char **arg, int &k)
 
 void PairD3::settings(int narg, char **arg)
 {
-  energy_range_ = make_range(CUTOFF, WIDTH);
-  coordination_range_ = make_range(COORDINATION_CUTOFF, WIDTH);
+  energy_range_ = make_range(D3_CUTOFF, D3_WIDTH);
+  coordination_range_ = make_range(D3_COORDINATION_CUTOFF, D3_WIDTH);
   device_ = "cpu";
   for (int k = 0; k < narg; ++k) {
     const std::string word = arg[k];

@@ -27,8 +27,6 @@ namespace mofmd {
 
 namespace {
 
-  constexpr std::int64_t CPU_CHUNK = 1000;    // owned atoms
-
   std::string join(const std::vector<std::string> &words)
   {
     std::string text;
@@ -76,6 +74,7 @@ void PairMofmd::fail_together(const std::string &message)
 void PairMofmd::settings(int narg, char **arg)
 {
   device_ = DeviceRequest{};
+  dtype_.clear();
   chunking_ = Chunk::unset;
   chunk_ = 0;
   pairs_ = PairsFrom::automatic;
@@ -86,6 +85,10 @@ void PairMofmd::settings(int narg, char **arg)
       if (!is_device_name(device_.name))
         error->all(FLERR, style_ + ": device must be auto, cpu, cuda or cuda:N, not '" +
                               device_.name + "'");
+    } else if (word == "dtype" && k + 1 < narg) {
+      dtype_ = arg[++k];
+      if (dtype_ != "float32" && dtype_ != "float64")
+        error->all(FLERR, style_ + ": dtype must be float32 or float64, not '" + dtype_ + "'");
     } else if (word == "chunk" && k + 1 < narg) {
       const std::string size = arg[++k];
       chunking_ = size == "auto" ? Chunk::automatic : size == "none" ? Chunk::none : Chunk::fixed;
@@ -112,8 +115,8 @@ void PairMofmd::settings(int narg, char **arg)
       // The option of LAMMPS's own pair_style mace: what ours does on one rank anyway.
     } else
       error->all(FLERR, style_ + ": unknown option '" + word +
-                            "' (known: device auto|cpu|cuda[:N], chunk N|auto|none, graph "
-                            "auto|host|list|device|fixed)");
+                            "' (known: device auto|cpu|cuda[:N], dtype float32|float64, "
+                            "chunk N|auto|none, graph auto|host|list|device|fixed)");
   }
 }
 
@@ -148,7 +151,7 @@ void PairMofmd::coeff(int narg, char **arg)
   try {
     num_threads_ = set_threads_per_rank();
     device_.rank_on_node = rank_on_node(universe->me);
-    model_ = load_model(path, family_, device_);
+    model_ = load_model(path, family_, device_, dtype_);
   } catch (const std::exception &error) {
     failure = reason_of(error.what());
   }
@@ -253,7 +256,6 @@ void PairMofmd::init_style()
                            "chunks: only TorchScript files of `mofmd deploy` can; more ranks "
                            "divide its memory, too",
                            style_, info.path));
-  // On a CPU the parts of a strictly local model cost nothing, and stay nearer to the caches.
   if (chunking_ == Chunk::unset && info.strictly_local && info.device == "cpu") chunk_ = CPU_CHUNK;
   estimated_memory_ = false;
   size_communication();

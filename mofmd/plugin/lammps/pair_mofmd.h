@@ -56,6 +56,7 @@ private:
   const Family family_;
   const std::string style_;    // as in the input file: "pair_style allegro"
   DeviceRequest device_;
+  std::string dtype_;    // to run the model in, or empty: that of the file
   int num_threads_ = 1;
   enum class Chunk { unset, none, fixed, automatic } chunking_ = Chunk::unset;
   std::int64_t chunk_ = 0;      // owned atoms per evaluation

@@ -2,6 +2,7 @@
 
 #include "base/elements.h"
 #include "base/numbers.h"
+#include "model/scripted.h"
 #include "model/torch_model.h"
 
 #include <torch/script.h>
@@ -14,13 +15,15 @@ namespace {
 
   class MaceModel : public TorchModel {
   public:
-    explicit MaceModel(ModelInfo info) :
+    MaceModel(ModelInfo info, const std::string &dtype) :
         TorchModel(std::move(info)), module_(torch::jit::load(info_.path, device_))
     {
       module_.eval();
+      if (dtype == "float64") to_float64(module_);
       const torch::Tensor r_max = module_.attr("r_max").toTensor().to(torch::kCPU);
       dtype_ = r_max.scalar_type();
       info_.dtype = dtype_ == torch::kDouble ? "float64" : "float32";
+      check_dtype(info_, dtype);
       info_.r_max = r_max.to(torch::kDouble).item<double>();
       if (!std::isfinite(info_.r_max) || info_.r_max <= 0.0)
         throw ModelError("the model file '" + info_.path + "' has a cutoff (r_max) of " +
@@ -77,9 +80,9 @@ namespace {
 
 }    // namespace
 
-std::unique_ptr<Model> load_mace(ModelInfo info)
+std::unique_ptr<Model> load_mace(ModelInfo info, const std::string &dtype)
 {
-  return std::make_unique<MaceModel>(std::move(info));
+  return std::make_unique<MaceModel>(std::move(info), dtype);
 }
 
 }    // namespace mofmd

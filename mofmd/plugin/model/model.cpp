@@ -42,6 +42,21 @@ const char *family_name(Family family)
   }
 }
 
+Family family_of_name(const std::string &name)
+{
+  for (const Family family : {Family::nequip, Family::allegro, Family::mace})
+    if (name == family_name(family)) return family;
+  throw ModelError("there is no family of models '" + name + "': it is nequip, allegro or mace");
+}
+
+void check_dtype(const ModelInfo &info, const std::string &wanted)
+{
+  if (info.dtype == "float64" && wanted == "float32")
+    throw ModelError("the model file '" + info.path +
+                     "' is in float64 and cannot be run in float32: deploy it again with --dtype "
+                     "float32");
+}
+
 namespace {
 
   const char *citation(Family family)
@@ -232,13 +247,31 @@ namespace {
     info.cuts_layers = info.layers > 0 && !archive.is_aotinductor();
   }
 
+  // Runs a network in float64 that was deployed in float32. What the file says of its memory is of
+  // the latter.
+  void take_dtype(ModelInfo &info, const std::string &dtype, const Archive &archive)
+  {
+    if (dtype.empty() || dtype == info.dtype) return;
+    check_dtype(info, dtype);
+    if (archive.is_aotinductor())
+      throw ModelError("the model file '" + info.path + "' was compiled in " + info.dtype +
+                       " and cannot be run in " + dtype + ": deploy it again with --dtype " +
+                       dtype + ", or as TorchScript");
+    info.bytes_per_edge *= 2.0;
+    info.float32_inputs = false;
+    info.dtype = dtype;
+    info.converted = true;
+  }
+
   // Files in nequip's own format, and those of `mofmd deploy` for any family.
-  std::unique_ptr<Model> load_described(ModelInfo info, const Archive &archive)
+  std::unique_ptr<Model> load_described(ModelInfo info, const Archive &archive,
+                                        const std::string &dtype)
   {
     read_types_and_cutoffs(info, archive);
     read_dtype(info, archive);
     info.strictly_local = info.family == Family::allegro;
     if (archive.has("mofmd_form")) read_form(info, archive);
+    take_dtype(info, dtype, archive);
     if (!archive.is_aotinductor()) return load_torchscript(std::move(info));
     check_processor(archive, info.path);
     check_torch(archive, info.path);
@@ -405,7 +438,7 @@ int set_threads_per_rank()
 }
 
 std::unique_ptr<Model> load_model(const std::string &path, Family family,
-                                  const DeviceRequest &device)
+                                  const DeviceRequest &device, const std::string &dtype)
 {
   const Archive archive(path);
   check_family(archive, path, family);
@@ -418,15 +451,16 @@ std::unique_ptr<Model> load_model(const std::string &path, Family family,
   info.device = choose_device(device, archive, path);
   info.num_gpus = static_cast<int>(torch::cuda::device_count());
   std::unique_ptr<Model> model;
-  const auto cannot_run = [&path](const std::string &reason) {
+  const auto cannot_run = [&path, &dtype](const std::string &reason) {
     return ModelError(
-        "torch " + loaded_torch_version() + " cannot run the model file '" + path + "': " + reason +
+        "torch " + loaded_torch_version() + " cannot run the model file '" + path + "'" +
+        (dtype.empty() ? "" : " in " + dtype) + ": " + reason +
         " (if another version of torch wrote the file, deploy it again with this one)");
   };
   try {
     const bool is_upstream_mace = family == Family::mace && !archive.has("mofmd_form");
-    model =
-        is_upstream_mace ? load_mace(std::move(info)) : load_described(std::move(info), archive);
+    model = is_upstream_mace ? load_mace(std::move(info), dtype)
+                             : load_described(std::move(info), archive, dtype);
     try_out(*model);
   } catch (const ModelError &) {
     throw;

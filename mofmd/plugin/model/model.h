@@ -41,6 +41,7 @@ struct ModelInfo {
   double r_max = 0.0;             // A
   std::vector<double> cutoffs;    // (types^2) [centre][neighbour] in A, each <= r_max
   std::string dtype;              // "float32" or "float64": precision of the network
+  bool converted = false;         // the file is of another precision than dtype
   bool float32_inputs = false;    // files of nequip 0.5 and 0.6 take the dtype of the network
   std::string device;             // "cpu" or "cuda:1"
   int num_gpus = 0;               // that this process sees
@@ -64,6 +65,9 @@ struct Wanted {
   bool virial = false;
   bool node_virials = false;    // only files in mofmd's edge-gradient form have them
 };
+
+// On a CPU the parts of a strictly local model cost nothing, and stay nearer to the caches.
+constexpr std::int64_t CPU_CHUNK = 1000;    // owned atoms
 
 class Model {
 public:
@@ -103,10 +107,14 @@ struct DeviceMemory {
 };
 DeviceMemory peak_device_memory(const std::string &device);
 
+// The family of this name. Throws ModelError.
+Family family_of_name(const std::string &name);
+
 // Reads the file and checks that it is a model of this family that this build of torch can run.
-// Throws ModelError.
+// `dtype`: "float64" to run a model in float32 in that precision, empty for that of the file; both
+// may be named where the file is of it. Throws ModelError.
 std::unique_ptr<Model> load_model(const std::string &path, Family family,
-                                  const DeviceRequest &device);
+                                  const DeviceRequest &device, const std::string &dtype = "");
 
 // Version of the torch library that is loaded, as "2.13.0".
 std::string loaded_torch_version();

@@ -48,8 +48,11 @@ private:
   void check(const torch::Tensor &result, std::int64_t numel, const char *name) const;
 };
 
+// A network in float64 cannot be run in float32. Throws ModelError.
+void check_dtype(const ModelInfo &info, const std::string &wanted);
+
 std::unique_ptr<Model> load_torchscript(ModelInfo info);
-std::unique_ptr<Model> load_mace(ModelInfo info);
+std::unique_ptr<Model> load_mace(ModelInfo info, const std::string &dtype);
 std::unique_ptr<Model> load_aotinductor(ModelInfo info, const std::string &inputs,
                                         const std::string &outputs);
 

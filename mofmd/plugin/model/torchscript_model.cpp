@@ -1,6 +1,7 @@
 // NequIP and Allegro in TorchScript: nequip's own .nequip.pth, files deployed by nequip 0.5 and
 // 0.6, and mofmd's edge-gradient form.
 
+#include "model/scripted.h"
 #include "model/torch_model.h"
 
 #include <torch/csrc/jit/passes/inliner.h>
@@ -16,6 +17,7 @@ namespace {
         TorchModel(std::move(info)), loaded_(torch::jit::load(info_.path, device_))
     {
       loaded_.eval();
+      if (info_.converted) to_float64(loaded_);
       if (loaded_.hasattr("training")) {
         torch::jit::Inline(*loaded_.get_method("forward").graph());
         module_ = torch::jit::freeze(loaded_);

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from mofmd.disk.yaml_file import read_mapping
+from mofmd.disk.yaml_file import parse_value, read_mapping
 from mofmd.errors import InputError, choices
 from mofmd.simulation import protocols
 from mofmd.simulation.protocols.base.protocol import Protocol
@@ -104,7 +104,7 @@ def describe_protocols() -> str:
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """Parse ``key=value`` words; values are read as YAML does."""
+    """Parse ``key=value`` words; values are read as in a YAML file."""
     values: dict[str, Any] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -113,7 +113,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
         if key in values:
             raise InputError(f"--set {key}: given twice")
         try:
-            values[key] = yaml.safe_load(text)
+            values[key] = parse_value(text)
         except yaml.YAMLError as error:
             raise InputError(f"--set {setting}: the value cannot be read: {error}") from error
     return values

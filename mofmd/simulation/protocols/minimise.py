@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
-from mofmd.simulation.protocols.base.fields import choice, non_negative, number
+from mofmd.simulation.protocols.base.fields import choice, non_negative, number, wholes
 from mofmd.simulation.protocols.base.protocol import Variable
 from mofmd.simulation.protocols.base.relaxation import AtRest
 
@@ -16,8 +16,17 @@ Cell = Literal["fixed", "iso", "aniso", "tri"]
 class Minimise(AtRest):
     """Relax atoms, and the cell if asked, to the nearest minimum of energy or enthalpy.
 
+    Conjugate gradients of LAMMPS, which a flat minimum (a soft framework, a free cell) makes slow
+    or stops early: what was reached is in the log and is read by
+    ``mofmd.simulation.minimised.read_minimised``. ``mofmd relax`` goes to tight limits.
+
     Parameters
     ----------
+    supercell
+        The structure as it is: 1 × 1 × 1 (ours); a minimum is the same in any multiple.
+    force_tolerance_eV_per_A
+        Ends a relaxation: the norm of the vector of all 3N force components, 1e-4 eV/Å (ours). It
+        grows with the square root of the number of atoms; the largest component is below it.
     cell
         ``fixed``; or what of it is relaxed: ``iso`` its size, ``aniso`` its edges, ``tri`` all.
     pressure_bar
@@ -26,6 +35,7 @@ class Minimise(AtRest):
         Ends the relaxation too: relative change of the energy in a step; 0 never does (ours).
     """
 
+    supercell: tuple[int, int, int] = wholes((1, 1, 1))
     cell: Cell = choice("fixed", get_args(Cell))
     pressure_bar: float = number(0.0)
     energy_tolerance: float = non_negative(0.0)

@@ -1,0 +1,275 @@
+"""The ASE calculator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from mofmd.calculator.operators import load_operators
+from mofmd.calculator.resident import Resident, Sums
+from mofmd.errors import InputError, MissingFileError, RunError
+from mofmd.models.dispersion.dispersion import (
+    CUTOFF_A,
+    Dispersion,
+    DispersionChoice,
+    choose_dispersion,
+    parse_dispersion,
+)
+from mofmd.models.files.embedded import embedded_models, find_model
+from mofmd.models.files.model_file import read_model_file
+
+SKIN_A = 0.5
+CHARGED = 0.5  # elementary charges: less is rounding of partial charges
+
+
+class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
+    """A model file of any kind that a pair style of mofmd runs, with LAMMPS's numbers.
+
+    Gives ``energy``, ``free_energy`` (the same), ``energies`` of atoms, ``forces`` and, where all
+    three directions are periodic, ``stress``: eV, Å. Files, embedded models, checks, kernels and
+    operators are those of the pair styles.
+
+    Parameters
+    ----------
+    model
+        A file (TorchScript or AOTInductor), or the name of an embedded model.
+    dispersion
+        ``none``; ``d3bj:FUNCTIONAL`` and the like; or ``auto``: what the file says is missing.
+    device
+        ``cpu``, ``cuda``, ``cuda:N``, or ``auto``.
+    threads
+        Of torch in this process; None leaves them as they are.
+    dtype
+        ``float64``: to run the network in float64 though it was deployed in float32 (TorchScript
+        files); None: as deployed.
+    dispersion_cutoff_A
+        To which D3 sums over pairs [Å].
+    skin_A
+        See ``Resident``.
+
+    Raises
+    ------
+    InputError, MissingFileError
+        If the file cannot be used, or an option makes no sense.
+    BuildError
+        If ``mofmd build`` has not been run.
+    """
+
+    implemented_properties: ClassVar[list[str]] = [
+        "energy",
+        "free_energy",
+        "energies",
+        "forces",
+        "stress",
+    ]
+
+    def __init__(  # noqa: PLR0913 - one argument per option
+        self,
+        model: str | Path,
+        *,
+        dispersion: str | Dispersion = "none",
+        device: str = "cpu",
+        threads: int | None = None,
+        dtype: Literal["float32", "float64"] | None = None,
+        dispersion_cutoff_A: float = CUTOFF_A,
+        skin_A: float = SKIN_A,
+    ) -> None:
+        super().__init__()
+        if dtype not in (None, "float32", "float64"):
+            raise InputError(f"dtype: {dtype!r}, expected float32 or float64")
+        if threads is not None and threads < 1:
+            raise InputError(f"threads: {threads}, expected 1 or more")
+        if not skin_A >= 0.0:
+            raise InputError(f"skin_A: {skin_A}, expected a distance in Å")
+        self.path = _model_path(model)
+        self.threads = threads
+        choice: DispersionChoice = (
+            parse_dispersion(dispersion) if isinstance(dispersion, str) else dispersion
+        )
+        self.dispersion = choose_dispersion(choice, self.path)
+        self._engine = _open(self.path, device, dtype)
+        self.type_names: tuple[str, ...] = tuple(self._engine.type_names())
+        self.r_max_A = float(self._engine.r_max())
+        self.dtype = str(self._engine.dtype())
+        self.device = str(self._engine.device())
+        self._skin_A = skin_A
+        self._model = Resident(self._engine, self.r_max_A, skin_A)
+        self._dispersion_cutoff_A = dispersion_cutoff_A
+        self._d3: tuple[tuple[str, ...], Resident] | None = None
+        self.parameters.update(
+            model=str(model),
+            dispersion="none" if self.dispersion is None else str(self.dispersion),
+            device=self.device,
+            dtype=self.dtype,
+        )
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """Evaluate atoms; ASE calls this.
+
+        Raises
+        ------
+        InputError
+            If the atoms are not what the model can evaluate.
+        RunError
+            If the model gives something that is not a number, or fails.
+        """
+        super().calculate(atoms, properties, system_changes)
+        self._set_threads()
+        self.results = {}
+        atoms = self.atoms
+        self._check(atoms)
+        cell, pbc = atoms.cell.array, np.array(atoms.pbc)
+        names = self.type_names
+        kinds = np.array([names.index(symbol) for symbol in atoms.symbols], dtype=np.int64)
+        try:
+            sums = self._model.evaluate(atoms.positions, cell, pbc, kinds)
+            if self.dispersion is not None:
+                sums = _added(sums, self._dispersion_of(atoms))
+        except RuntimeError as error:
+            raise RunError(f"{self.path.name}: {_plain(error)}") from error
+        self._check_sums(atoms, sums)
+        energy = float(sums.energies.sum())
+        self.results = {
+            "energy": energy,
+            "free_energy": energy,
+            "energies": sums.energies,
+            "forces": sums.forces,
+        }
+        if sums.virial is not None and pbc.all():
+            stress = -0.5 * (sums.virial + sums.virial.T) / atoms.get_volume()
+            self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
+
+    def features(self, atoms: Atoms) -> np.ndarray:
+        """Features that the model makes of the surroundings of each atom, without dispersion.
+
+        Returns
+        -------
+        np.ndarray
+            (atoms, features): the node features after the last layer that do not change under
+            rotation.
+
+        Raises
+        ------
+        InputError
+            If the file offers none: Allegro has none, layers of a compiled file cannot be reached,
+            and only files of ``mofmd deploy`` have them where they are looked for.
+        """
+        from mofmd.calculator.features import FileFeatures
+
+        if self._features is None:
+            self._features = FileFeatures(self.path)
+        if not self._features.has_layers:
+            raise InputError(f"{self.path.name}: Allegro has no layers with features of nodes")
+        self._check(atoms)
+        self._set_threads()
+        return np.asarray(self._features.nodes(atoms))
+
+    _features: Any = None
+
+    def _set_threads(self) -> None:
+        import torch
+
+        if self.threads is not None and torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
+
+    def _dispersion_of(self, atoms: Atoms) -> Sums:
+        assert self.dispersion is not None
+        elements = tuple(sorted({str(symbol) for symbol in atoms.symbols}))
+        if self._d3 is None or self._d3[0] != elements:
+            import torch
+
+            engine = torch.classes.mofmd.Dispersion(
+                self.dispersion.coefficients(elements),
+                list(elements),
+                self._dispersion_cutoff_A,
+                self.device,
+            )
+            self._d3 = (elements, Resident(engine, float(engine.reach()), self._skin_A))
+        kinds = np.array([elements.index(symbol) for symbol in atoms.symbols], dtype=np.int64)
+        return self._d3[1].evaluate(atoms.positions, atoms.cell.array, np.array(atoms.pbc), kinds)
+
+    def _check(self, atoms: Atoms) -> None:
+        missing = sorted({str(symbol) for symbol in atoms.symbols} - set(self.type_names))
+        if missing:
+            raise InputError(
+                f"{self.path.name}: does not know {', '.join(missing)}; it knows "
+                f"{' '.join(self.type_names)}"
+            )
+        where = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+        if len(where):
+            raise InputError(
+                f"positions: that of atom {where[0]}, counted from zero, is not a number"
+            )
+        cell, pbc = atoms.cell.array, np.array(atoms.pbc)
+        if not np.isfinite(cell).all():
+            raise InputError("cell: holds something that is not a number")
+        if pbc.any() and np.linalg.matrix_rank(cell[pbc]) < pbc.sum():
+            raise InputError(
+                "cell: the vectors of the periodic directions span no volume; set the cell, or "
+                "pbc=False for a molecule"
+            )
+        charge = float(
+            atoms.info.get("charge", 0.0) or np.sum(atoms.get_initial_charges(), dtype=float)
+        )
+        if abs(charge) >= CHARGED:
+            raise InputError(
+                f"atoms: have a charge of {charge:+g} e, of which the model knows nothing: it "
+                "would give the energy of a neutral system; add what compensates it, or remove "
+                "the charges"
+            )
+
+    def _check_sums(self, atoms: Atoms, sums: Sums) -> None:
+        finite = np.isfinite(sums.energies) & np.isfinite(sums.forces).all(axis=1)
+        if finite.all():
+            return
+        atom = int(np.flatnonzero(~finite)[0])
+        x, y, z = atoms.positions[atom]
+        raise RunError(
+            f"{self.path.name}: gives an energy or force that is not a number at atom {atom}, "
+            f"counted from zero ({atoms.symbols[atom]} at {x:.4f} {y:.4f} {z:.4f} Å): the "
+            "structure has left what the model was trained for, or atoms overlap"
+        )
+
+
+def _model_path(model: str | Path) -> Path:
+    path = find_model(Path(model))
+    if not path.is_file():
+        raise MissingFileError(
+            f"model: {model}: no such file, and no embedded model ({', '.join(embedded_models())})"
+        )
+    return path.resolve()
+
+
+def _open(path: Path, device: str, dtype: str | None) -> Any:
+    """Load a file; what the compiled code says against it is for people already."""
+    import torch
+
+    family = read_model_file(path).family
+    load_operators()
+    try:
+        return torch.classes.mofmd.Model(str(path), family, device, dtype or "")
+    except RuntimeError as error:
+        raise InputError(_plain(error)) from error
+
+
+def _plain(error: RuntimeError) -> str:
+    """Take what was said, without torch's list of where it was said."""
+    return str(error).split("\nException raised from")[0].strip()
+
+
+def _added(first: Sums, second: Sums) -> Sums:
+    virial = None
+    if first.virial is not None and second.virial is not None:
+        virial = first.virial + second.virial
+    return Sums(first.energies + second.energies, first.forces + second.forces, virial)

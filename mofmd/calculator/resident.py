@@ -1,0 +1,93 @@
+"""A compiled evaluator that stays in memory, and the atoms that it holds."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mofmd.calculator.images import Images, find_images
+
+
+class Sums(NamedTuple):
+    """What an evaluator gives for N atoms.
+
+    Parameters
+    ----------
+    energies
+        (N,) [eV].
+    forces
+        (N, 3) [eV/Å].
+    virial
+        (3, 3) −dE/d(strain) [eV]; None where a model gives none.
+    """
+
+    energies: np.ndarray
+    forces: np.ndarray
+    virial: np.ndarray | None
+
+
+class Resident:
+    """``torch.classes.mofmd.Model`` or ``Dispersion`` over periodic images of atoms.
+
+    Parameters
+    ----------
+    engine
+        The compiled object.
+    reach_A
+        How far it looks [Å].
+    skin_A
+        Neighbours are looked for anew when two atoms may have come closer by this [Å]; 0: at each
+        evaluation, so that a result depends on nothing that came before.
+    """
+
+    def __init__(self, engine: Any, reach_A: float, skin_A: float) -> None:
+        self._engine = engine
+        self._reach_A = reach_A
+        self._skin_A = skin_A
+        self._images: Images | None = None
+        self._placed: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None
+
+    def evaluate(
+        self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, kinds: np.ndarray
+    ) -> Sums:
+        """Evaluate atoms.
+
+        Parameters
+        ----------
+        positions, cell, pbc
+            As of ``find_images``.
+        kinds
+            (atoms,) kind of each, as the evaluator counts them.
+        """
+        import torch
+
+        if self._images is None or self._have_changed(positions, cell, pbc, kinds):
+            self._images = find_images(positions, cell, pbc, self._reach_A + self._skin_A)
+            self._placed = None
+            owners = self._images.owners
+            self._engine.place(
+                torch.from_numpy(self._images.points(positions, cell)),
+                torch.from_numpy(kinds[owners]),
+                torch.from_numpy(owners),
+                len(positions),
+                self._skin_A,
+            )
+            self._placed = (positions.copy(), cell.copy(), np.array(pbc), kinds.copy())
+        points = torch.from_numpy(self._images.points(positions, cell))
+        energies, forces, virial = self._engine.evaluate(points)
+        return Sums(energies.numpy(), forces.numpy(), virial.numpy() if virial.numel() else None)
+
+    def _have_changed(
+        self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, kinds: np.ndarray
+    ) -> bool:
+        if self._images is None or self._placed is None or self._skin_A == 0.0:
+            return True
+        before, cell_before, pbc_before, kinds_before = self._placed
+        if not (np.array_equal(kinds, kinds_before) and np.array_equal(pbc, pbc_before)):
+            return True
+        moves = self._images.points(positions - before, cell - cell_before)
+        furthest = float(np.linalg.norm(moves, axis=1).max(initial=0.0))
+        # images one cell beyond those that were found might come in, too
+        beyond = float(np.linalg.norm(cell - cell_before, axis=1).sum())
+        return 2.0 * furthest + beyond > self._skin_A

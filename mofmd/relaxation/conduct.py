@@ -1,0 +1,172 @@
+"""A relaxation from structure to result, in memory or kept in a folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ase import Atoms
+
+from mofmd.disk.atomic import write_atomic
+from mofmd.engine.structure_file import write_structure
+from mofmd.errors import InputError
+from mofmd.relaxation.options import RelaxOptions
+from mofmd.relaxation.relax import Relaxation, run
+from mofmd.relaxation.result import Relaxed, result_of
+from mofmd.relaxation.store import RESULT, Store, frame_text, task_digest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+LIMITS = ("fmax_eV_per_A", "stress_GPa", "calls_max")  # may change when a relaxation goes on
+
+
+def relax(
+    atoms: Atoms,
+    calculator: Any,
+    options: RelaxOptions | None = None,
+    *,
+    on_step: Callable[[Relaxation], None] = lambda _: None,
+) -> Relaxed:
+    """Relax a structure in memory.
+
+    Parameters
+    ----------
+    atoms
+        The structure; it is not changed.
+    calculator
+        ASE calculator, such as ``mofmd.calculator.DeployedModel(name, dtype="float64")``.
+    options
+        Limits and freedoms.
+    on_step
+        Called after each step.
+
+    Raises
+    ------
+    InputError
+        If atoms, calculator and options do not go together.
+    RunError
+        If no step lowers the energy: forces that do not belong to it, or noise of float32.
+    """
+    return result_of(run(Relaxation(atoms, calculator, options or RelaxOptions()), on_step))
+
+
+def relax_in_folder(  # noqa: PLR0913 - two options
+    atoms: Atoms,
+    calculator: Any,
+    options: RelaxOptions,
+    folder: Path,
+    *,
+    overwrite: bool = False,
+    on_step: Callable[[Relaxation], None] = lambda _: None,
+) -> Relaxed:
+    """Relax a structure; a folder keeps the state, the trajectory, a table, a plot and the result.
+
+    Where the folder holds the state of the same task, the relaxation goes on from it, and its
+    result is that of one that was never interrupted, to the last bit (on the same machine, with as
+    many threads).
+
+    Parameters
+    ----------
+    atoms, calculator, options, on_step
+        As of ``relax``. The limits may be other ones than those that a relaxation began with.
+    folder
+        ``state.npz``, ``trajectory.extxyz``, ``convergence.csv``, ``convergence.png``,
+        ``relaxed.extxyz``, ``relaxed.cif``, ``relaxed.json``.
+    overwrite
+        Begin anew, whatever is in the folder.
+
+    Raises
+    ------
+    InputError
+        As ``relax``; or if the folder is of another task.
+    RunError
+        As ``relax``; what was reached is kept.
+    """
+    task = {name: value for name, value in options.as_dict().items() if name not in LIMITS}
+    task["calculator"] = [type(calculator).__name__, dict(calculator.parameters)]
+    path = getattr(calculator, "path", None)
+    if isinstance(path, Path):
+        from mofmd.disk.digest import file_sha256
+
+        task["model_sha256"] = file_sha256(path)
+    store = Store(folder, task_digest(atoms, task))
+    if overwrite:
+        store.clear()
+    if store.has_state:
+        relaxation = Relaxation(atoms, calculator, options, store.load())
+    else:
+        store.clear()
+        relaxation = Relaxation(atoms, calculator, options)
+        store.save(relaxation)
+    on_step(relaxation)
+
+    def keep(now: Relaxation) -> None:
+        store.save(now)
+        on_step(now)
+
+    run(relaxation, keep)
+    result = result_of(relaxation)
+    _write_result(store, relaxation, result)
+    return result
+
+
+def _write_result(store: Store, relaxation: Relaxation, result: Relaxed) -> None:
+    from mofmd.report.style import save_figure
+
+    folder = store.folder
+    store.write_table(relaxation)
+    save_figure(plot_convergence(relaxation), folder / "convergence")
+    write_atomic(folder / "relaxed.extxyz", frame_text(relaxation))
+    if result.volume_A3 is not None:
+        write_structure(folder / "relaxed.cif", result.atoms)
+    content = {**result.as_dict(), "asked": relaxation.options.as_dict()}
+    write_atomic(folder / RESULT, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def plot_convergence(relaxation: Relaxation) -> Figure:
+    """Draw enthalpy above the last one, largest force and largest stress against force calls."""
+    import numpy as np
+
+    from mofmd.report.style import new_figure
+
+    rows = np.array(relaxation.state.rows)
+    calls, enthalpy, force, stress = rows[:, 0], rows[:, 2], rows[:, 4], rows[:, 5]
+    has_cell = len(relaxation.variables.basis) > 0
+    figure, axes = new_figure((4.5, 5.0 if has_cell else 3.5), 3 if has_cell else 2)
+    above = 1e3 * (enthalpy - enthalpy[-1]) / relaxation.variables.n_atoms
+    curves: list[tuple[np.ndarray, str, float | None]]
+    curves = [(above[:-1], "Enthalpy above the last\n(meV/atom)", None)]
+    curves.append((force, "Largest force (eV/Å)", relaxation.options.fmax_eV_per_A))
+    if has_cell:
+        curves.append((stress, "Largest stress (GPa)", relaxation.options.stress_limit_GPa))
+    for panel, (values, label, limit) in zip(axes, curves, strict=True):
+        shown = np.where(values > 0.0, values, np.nan)
+        panel.plot(calls[: len(values)], shown, color="#2171b5")
+        panel.set_yscale("log")
+        panel.set_ylabel(label)
+        if limit is not None:
+            panel.axhline(limit, color="#7f7f7f", linewidth=0.7, linestyle="--")
+    axes[-1].set_xlabel("Force calls")
+    return figure
+
+
+def output_paths(output: Path) -> tuple[Path, Path | None]:
+    """Folder of a relaxation, and the structure file that was asked for beside it, if any.
+
+    Examples
+    --------
+    >>> output_paths(Path("zif/relaxed.cif"))
+    (PosixPath('zif/relaxed.relax'), PosixPath('zif/relaxed.cif'))
+    >>> output_paths(Path("zif/relaxed"))
+    (PosixPath('zif/relaxed'), None)
+    """
+    from mofmd.engine.structure_file import WRITERS
+
+    if output.suffix.lower() in WRITERS and not output.is_dir():
+        return output.with_suffix(".relax"), output
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output}: is a file, and of no format that structures are written in")
+    return output, None

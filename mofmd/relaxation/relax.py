@@ -1,0 +1,267 @@
+"""Atoms and cell to a minimum of the enthalpy, within tight limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.errors import InputError, RunError
+from mofmd.relaxation.lbfgs import Memory, Point, next_point
+from mofmd.relaxation.options import RelaxOptions
+from mofmd.relaxation.preconditioner import ModelHessian
+from mofmd.relaxation.symmetry import Symmetry, symmetrised
+from mofmd.relaxation.variables import Variables
+from mofmd.units import EV_PER_A3_TO_GPA
+
+MAX_STRAIN = 0.03  # of a step
+MOVED_A = 0.5  # by which an atom moves before the preconditioner is made anew
+ROUNDING = 4e-15  # of an energy, relative
+ROW = (
+    "calls",
+    "energy_eV",
+    "enthalpy_eV",
+    "volume_A3",
+    "force_max_eV_per_A",
+    "stress_max_GPa",
+)
+"""Columns of the table of steps."""
+
+
+@dataclass(frozen=True)
+class Evaluated(Point):
+    """A vector with all that is known of it.
+
+    Parameters
+    ----------
+    energy_eV
+        Potential energy.
+    volume_A3
+        Of the cell; not a number where there is none.
+    force_max_eV_per_A, stress_max_GPa
+        See ``Gradient``.
+    forces
+        (atoms, 3) of the model [eV/Å].
+    stress
+        (3, 3) of the model, tension positive [eV/Å³]; None where it gives none.
+    """
+
+    energy_eV: float
+    volume_A3: float
+    force_max_eV_per_A: float
+    stress_max_GPa: float
+    forces: np.ndarray
+    stress: np.ndarray | None
+
+
+@dataclass
+class State:
+    """Everything that the next step depends on.
+
+    Parameters
+    ----------
+    here
+        The present point.
+    calls
+        Force calls so far, those of steps that were tried and not taken among them.
+    memory
+        Of L-BFGS.
+    anchor
+        Vector that the preconditioner was made at.
+    rows
+        Of the table of steps, see ``ROW``.
+    """
+
+    here: Evaluated
+    calls: int
+    memory: Memory
+    anchor: np.ndarray
+    rows: list[tuple[float, ...]] = field(default_factory=list)
+
+
+class Relaxation:
+    """A relaxation under way.
+
+    Parameters
+    ----------
+    atoms
+        Where it begins.
+    calculator
+        ASE calculator that gives energy, forces and, where the cell moves, stress.
+    options
+        Limits and freedoms.
+    state
+        To go on from, of the same atoms, calculator and options; None to begin.
+
+    Raises
+    ------
+    InputError
+        If atoms and options do not go together.
+    """
+
+    def __init__(
+        self, atoms: Atoms, calculator: Any, options: RelaxOptions, state: State | None = None
+    ) -> None:
+        self.options = options
+        self.calculator = calculator
+        mask = np.zeros(len(atoms), dtype=bool)
+        for index in options.fixed:
+            if not 0 <= index < len(atoms):
+                raise InputError(
+                    f"fixed: {index}, but atoms are counted from 0 to {len(atoms) - 1}"
+                )
+            mask[index] = True
+        self.symmetry: Symmetry | None = None
+        if options.keep_symmetry:
+            if not np.all(atoms.pbc):
+                raise InputError("keep_symmetry: the structure is no crystal (it is not periodic)")
+            atoms = symmetrised(atoms, options.symmetry_tolerance_A)
+            self.symmetry = Symmetry(atoms)
+        self.variables = Variables(
+            atoms, options.cell, mask, options.pressure_eV_per_A3, self.symmetry
+        )
+        self._calls = 0
+        if state is None:
+            here = self._evaluate(self.variables.first)
+            state = State(here, self._calls, Memory(), here.x.copy())
+            state.rows.append(_row(self._calls, here))
+        self._calls = state.calls
+        self.state = state
+        self._model = self._model_hessian()
+
+    @property
+    def converged(self) -> bool:
+        """Whether both limits are kept."""
+        here, options = self.state.here, self.options
+        return (
+            here.force_max_eV_per_A < options.fmax_eV_per_A
+            and here.stress_max_GPa < options.stress_limit_GPa
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.converged or self.state.calls >= self.options.calls_max
+
+    def structure(self) -> Atoms:
+        """Give the present structure."""
+        return self.variables.structure(self.state.here.x)
+
+    def step(self) -> None:
+        """Take one step.
+
+        Raises
+        ------
+        RunError
+            If none is better than the present point.
+        """
+        state = self.state
+        if self._moved_from_anchor() > MOVED_A:
+            state.anchor = state.here.x.copy()
+            self._model = self._model_hessian()
+        there = self._try(state.memory)
+        state.memory.add(there.x - state.here.x, there.gradient - state.here.gradient)
+        state.here = there
+        state.calls = self._calls
+        state.rows.append(_row(self._calls, there))
+
+    def _try(self, memory: Memory) -> Evaluated:
+        here = self.state.here
+        noise = ROUNDING * max(1.0, abs(here.energy_eV)) * np.sqrt(self.variables.n_atoms)
+        direction = self._direction(memory)
+        if here.gradient @ direction >= 0.0:
+            memory.clear()
+            direction = self._direction(memory)
+        try:
+            return self._next(direction, noise)
+        except RunError:
+            if not memory.steps:
+                raise
+            memory.clear()
+            return self._next(self._direction(memory), noise)
+
+    def _next(self, direction: np.ndarray, noise_eV: float) -> Evaluated:
+        found = next_point(self.state.here, direction, self._evaluate, noise_eV)
+        assert isinstance(found, Evaluated)
+        return found
+
+    def _direction(self, memory: Memory) -> np.ndarray:
+        here = self.state.here
+        raw = memory.direction(here.gradient, self._model.solve)
+        direction = self.variables.direction(raw, here.x)
+        moves = direction[: 3 * self.variables.n_atoms].reshape(-1, 3)
+        longest = float(np.sqrt((moves**2).sum(axis=1).max(initial=0.0)))
+        strain = float(np.abs(direction[3 * self.variables.n_atoms :]).max(initial=0.0))
+        over = max(longest / self.options.max_move_A, strain / MAX_STRAIN)
+        return direction / over if over > 1.0 else direction
+
+    def _moved_from_anchor(self) -> float:
+        moves = (self.state.here.x - self.state.anchor)[: 3 * self.variables.n_atoms]
+        return float(np.sqrt((moves.reshape(-1, 3) ** 2).sum(axis=1).max(initial=0.0)))
+
+    def _model_hessian(self) -> ModelHessian:
+        return ModelHessian(self.variables.structure(self.state.anchor), self.variables)
+
+    def _evaluate(self, x: np.ndarray) -> Evaluated:
+        atoms = self.variables.structure(x)
+        atoms.calc = self.calculator
+        energy = float(atoms.get_potential_energy())
+        forces = np.array(atoms.get_forces(apply_constraint=False))
+        self._calls += 1
+        periodic = bool(np.all(atoms.pbc))
+        volume = float(atoms.get_volume()) if periodic else float("nan")
+        moves_cell = len(self.variables.basis) > 0
+        stress = None
+        if periodic and (moves_cell or "stress" in self.calculator.implemented_properties):
+            stress = _stress(atoms, needed=moves_cell)
+        gradient = self.variables.gradient(x, forces, stress, volume)
+        pressure = self.variables.pressure_eV_per_A3
+        return Evaluated(
+            x=x,
+            value=energy + (pressure * volume if pressure else 0.0),
+            gradient=gradient.vector,
+            energy_eV=energy,
+            volume_A3=volume,
+            force_max_eV_per_A=gradient.force_max_eV_per_A,
+            stress_max_GPa=gradient.stress_max_eV_per_A3 * EV_PER_A3_TO_GPA,
+            forces=forces,
+            stress=stress,
+        )
+
+
+def _stress(atoms: Atoms, needed: bool) -> np.ndarray | None:
+    from ase.calculators.calculator import PropertyNotImplementedError
+
+    try:
+        return np.array(atoms.get_stress(voigt=False, apply_constraint=False))
+    except PropertyNotImplementedError as error:
+        if not needed:
+            return None
+        raise InputError(
+            "the model gives no stress, so that the cell cannot be relaxed: use --cell fixed, or a "
+            "model with stress"
+        ) from error
+
+
+def _row(calls: int, point: Evaluated) -> tuple[float, ...]:
+    return (
+        float(calls),
+        point.energy_eV,
+        point.value,
+        point.volume_A3,
+        point.force_max_eV_per_A,
+        point.stress_max_GPa,
+    )
+
+
+def run(
+    relaxation: Relaxation, on_step: Callable[[Relaxation], None] = lambda _: None
+) -> Relaxation:
+    """Take steps until the limits are kept, or the calls are used up; ``on_step`` after each."""
+    while not relaxation.ended:
+        relaxation.step()
+        on_step(relaxation)
+    return relaxation

@@ -1,0 +1,77 @@
+"""The space group of a structure, kept while it is relaxed."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase import Atoms
+from ase.spacegroup.symmetrize import (
+    check_symmetry,
+    prep_symmetry,
+    refine_symmetry,
+    symmetrize_rank1,
+    symmetrize_rank2,
+)
+
+from mofmd.errors import InputError
+
+TOLERANCE_A = 1e-3
+
+
+class Symmetry:
+    """Operations of a space group, found by spglib.
+
+    Parameters
+    ----------
+    atoms
+        A structure that has the symmetry, see ``symmetrised``.
+    tolerance_A
+        Within which atoms coincide [Å].
+    """
+
+    def __init__(self, atoms: Atoms, tolerance_A: float = TOLERANCE_A) -> None:
+        found = check_symmetry(atoms, tolerance_A)
+        self.symbol = str(found.international)
+        self.number = int(found.number)
+        self._rotations, self._translations, self._maps = prep_symmetry(atoms, tolerance_A)[:3]
+
+    @property
+    def order(self) -> int:
+        """Number of operations of the cell."""
+        return len(self._rotations)
+
+    def of_vectors(self, vectors: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """(atoms, 3) vectors of atoms, averaged over the operations."""
+        return np.asarray(
+            symmetrize_rank1(
+                cell, np.linalg.inv(cell), vectors, self._rotations, self._translations, self._maps
+            )
+        )
+
+    def of_tensor(self, tensor: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        """(3, 3) tensor, averaged over the operations."""
+        return np.asarray(symmetrize_rank2(cell, np.linalg.inv(cell), tensor, self._rotations))
+
+    def check_mask(self, mask: np.ndarray) -> None:
+        """Refuse a choice of atoms that an operation takes to others.
+
+        Raises
+        ------
+        InputError
+            Naming such an atom.
+        """
+        for images in self._maps:
+            wrong = np.flatnonzero(mask & ~mask[np.asarray(images)])
+            if len(wrong):
+                raise InputError(
+                    f"fixed atoms: {wrong[0]} is one and its symmetry image "
+                    f"{np.asarray(images)[wrong[0]]} is not (counted from zero): fix both, or do "
+                    "not keep the symmetry"
+                )
+
+
+def symmetrised(atoms: Atoms, tolerance_A: float) -> Atoms:
+    """Move atoms and cell to where the space group within the tolerance has them exactly."""
+    exact = atoms.copy()
+    exact.calc = None
+    refine_symmetry(exact, tolerance_A)
+    return exact
