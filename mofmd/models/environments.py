@@ -15,7 +15,7 @@ from mofmd.engine.files import write_atomic
 from mofmd.engine.launch import Ended, run_to_end
 from mofmd.errors import EnvironmentSetupError
 
-Framework = Literal["nequip", "mace"]
+Framework = Literal["nequip", "mace", "sevennet"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
 LIMIT_S = 3600.0
 _MARK = "mofmd-requirements.txt"
@@ -34,6 +34,13 @@ def requirements_file(framework: Framework) -> Path:
         if (folder / f"{framework}.txt").exists():
             return folder / f"{framework}.txt"
     raise EnvironmentSetupError(f"the requirements of {framework} are missing: reinstall mofmd")
+
+
+def package_pins(framework: Framework) -> dict[str, str]:
+    """Return the version of each pinned package but torch, whose build may be another one's."""
+    lines = requirements_file(framework).read_text().splitlines()
+    pins = [line.split("==") for line in lines if "==" in line and not line.startswith("#")]
+    return {name: version for name, version in pins if name != "torch"}
 
 
 def run_in_environment(

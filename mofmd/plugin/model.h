@@ -9,6 +9,7 @@
 #include "resident_graph.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@ public:
   using ModelError::ModelError;
 };
 
-enum class Family { nequip, allegro, mace };
+enum class Family { nequip, allegro, mace, sevennet };
 
 const char *family_name(Family family);
 
@@ -109,9 +110,9 @@ struct DeviceMemory {
 };
 DeviceMemory peak_device_memory(const std::string &device);
 
-// Reads the file and checks that it is a model of this family that this build of torch can run.
-// Throws ModelError.
-std::unique_ptr<Model> load_model(const std::string &path, Family family,
+// Reads the file and checks that it is a model of this family that this build of torch can run;
+// without one it is of any family, and written by `mofmd deploy`. Throws ModelError.
+std::unique_ptr<Model> load_model(const std::string &path, std::optional<Family> family,
                                   const DeviceRequest &device);
 
 // Version of the torch library that is loaded, as "2.13.0".
