@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from mofmd.errors import InputError
-from mofmd.models.model_file import Family
+from mofmd.learning.training_types import Family
 from mofmd.yaml_file import read_mapping
 
 CONFIGS = Path(__file__).parent / "configs"

@@ -31,12 +31,11 @@ from mofmd.learning import train_mace, train_nequip
 from mofmd.learning.dataset import bare, labels_of, read_frames, without_stress
 from mofmd.learning.split import trajectory_of
 from mofmd.learning.train_config import chosen_size, read_template
-from mofmd.learning.training_types import Epoch, TrainOptions
+from mofmd.learning.training_types import Epoch, Family, TrainOptions
 from mofmd.learning.validation import Expectation, check_frames
 from mofmd.models.deploy import Audience, Options, deploy
 from mofmd.models.deployed import DeployedModel, read_deployed
 from mofmd.models.environments import Framework, create_environment
-from mofmd.models.model_file import Family
 from mofmd.simulation import record as records
 from mofmd.simulation.deck import file_sha256
 from mofmd.simulation.lock import lock_folder

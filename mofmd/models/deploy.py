@@ -279,6 +279,11 @@ def export(
     """
     options = options or Options()
     universal = find_universal(source)
+    if universal is None and not source.exists() and not source.suffix:
+        raise MissingFileError(
+            f"{source}: no such file, and no universal model of this name: there are "
+            f"{', '.join(MODELS)}"
+        )
     framework = universal.framework if universal else _ENVIRONMENTS[source_kind(source)]
     _check_options(options)
     python = environment_python(framework) or create_environment(framework, report)

@@ -81,6 +81,12 @@ def mace_models() -> Path:
 
 
 @pytest.fixture(scope="session")
+def sevennet_models() -> Path:
+    """Folder of tiny SevenNet checkpoints: NAME.pth."""
+    return _cached_models("sevennet", "make_sevennet.py")
+
+
+@pytest.fixture(scope="session")
 def trained_models() -> Path:
     """Folder of tiny trained models as users have them: NAME.ckpt, NAME.nequip.zip."""
     return _cached_models("nequip", "train_nequip.py")
@@ -101,7 +107,12 @@ class DeployedModels:
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, name: str, **options: Any) -> Path:
-        """Return the file of a model; its name begins with its family."""
+        """Return the file of a model; its name begins with its family.
+
+        SevenNet's checkpoints are float32, always: without another word they are taken to float64.
+        """
+        if name.startswith("sevennet"):
+            options = {"dtype": "float64", **options}
         settings = Options(**options)
         marks = "".join(f"-{value}" for value in options.values())
         path = self._folder / f"{name}{marks}{SUFFIXES[settings.format]}"
@@ -112,10 +123,11 @@ class DeployedModels:
 
 
 @pytest.fixture(scope="session")
-def deployed(trained_models: Path, mace_models: Path) -> DeployedModels:
+def deployed(trained_models: Path, mace_models: Path, sevennet_models: Path) -> DeployedModels:
     """Return the exported model of a name."""
     sources = {file.name.partition(".")[0]: file for file in trained_models.glob("*.ckpt")}
     sources |= {file.stem: file for file in mace_models.glob("*.model")}
+    sources |= {file.stem: file for file in sevennet_models.glob("*.pth")}
     sources["nequip-package"] = next(trained_models.glob("*.nequip.zip"))
     return DeployedModels(sources)
 
@@ -141,17 +153,19 @@ class References:
 
 
 @pytest.fixture(scope="session")
-def references(nequip_models: Path, mace_models: Path) -> References:
+def references(nequip_models: Path, mace_models: Path, sevennet_models: Path) -> References:
     """Evaluate all systems with all models in the frameworks' own environments, once."""
     systems = [build() for build in SYSTEMS.values()]
     script = SCRIPTS / "reference.py"
-    content = script.read_bytes() + f"{nequip_models.name} {mace_models.name}".encode()
+    content = script.read_bytes()
+    content += f"{nequip_models.name} {mace_models.name} {sevennet_models.name}".encode()
     for atoms in systems:
         arrays = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
         content += b"".join(array.tobytes() for array in arrays)
     models = {
         "nequip": sorted(nequip_models.glob("*.nequip.pth")),
         "mace": [file for file in sorted(mace_models.glob("*.model")) if "heads" not in file.name],
+        "sevennet": sorted(sevennet_models.glob("*.pth")),
     }
 
     def make(folder: Path) -> None:

@@ -56,7 +56,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "lmax": 1,
         "is_parity": True,
         "irreps_manual": False,
-        "num_convolution_layer": 2,
+        "num_convolution_layer": 4,  # the third has odd scalars
         "self_connection_type": "nequip",
         "use_bias_in_linear": True,
         "readout_as_fcn": True,

@@ -21,23 +21,20 @@ class IrrepProduct(torch.nn.Module):
 
     Parameters
     ----------
-    start
-        First column of the irrep in the input.
     dimension
         2l + 1.
     matrix
         (channels, channels of the result).
     """
 
-    def __init__(self, start: int, dimension: int, matrix: torch.Tensor) -> None:
+    def __init__(self, dimension: int, matrix: torch.Tensor) -> None:
         super().__init__()
-        self.start, self.dimension = start, dimension
+        self.dimension = dimension
         self.channels, self.out_channels = matrix.shape
         self.register_buffer("matrix", matrix.contiguous())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the columns (N, channels of the result times 2l + 1)."""
-        x = x[:, self.start : self.start + self.channels * self.dimension]
         if self.dimension == 1:
             return torch.mm(x, self.matrix)
         x = x.reshape(-1, self.channels, self.dimension).transpose(1, 2)
@@ -87,26 +84,26 @@ class PlainLinear(torch.nn.Module):
         with torch.no_grad():
             offset = linear(torch.zeros((1, width), dtype=torch.float64))
             whole = linear(torch.eye(width, dtype=torch.float64)) - offset
-        starts: dict[tuple[int, int], tuple[int, int]] = {}
-        column = 0
-        for channels, ir in merged_in:
-            starts[ir] = (column, channels)
-            column += channels * (2 * ir[0] + 1)
+        numbers = {ir: k for k, (_, ir) in enumerate(merged_in)}
+        self.widths = [channels * (2 * ir[0] + 1) for channels, ir in merged_in]
         parts: list[torch.nn.Module] = []
+        sources: list[int] = []
         column = 0
         for out_channels, ir in merged_out:
             dimension = 2 * ir[0] + 1
             out_width = out_channels * dimension
-            if ir in starts:
-                start, channels = starts[ir]
+            if ir in numbers:
+                start = sum(self.widths[: numbers[ir]])
                 block = whole[
-                    start : start + channels * dimension : dimension,
+                    start : start + self.widths[numbers[ir]] : dimension,
                     column : column + out_width : dimension,
                 ]
-                parts.append(IrrepProduct(start, dimension, (scale * block).to(dtype)))
+                parts.append(IrrepProduct(dimension, (scale * block).to(dtype)))
             else:
                 parts.append(Zeros(out_width))
+            sources.append(numbers.get(ir, 0))
             column += out_width
+        self.sources = sources
         self.parts = torch.nn.ModuleList(parts)
         self.has_bias = bool((offset != 0.0).any())
         self.register_buffer("bias", offset.to(dtype))
@@ -114,9 +111,11 @@ class PlainLinear(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the result (N, out) for features (N, in)."""
+        # torch.split, as the gradient of a slice is filled up with zeros, that of a split is not
+        irreps = torch.split(x, self.widths, 1)
         columns: list[torch.Tensor] = []
-        for part in self.parts:
-            columns.append(part(x))
+        for k, part in enumerate(self.parts):
+            columns.append(part(irreps[self.sources[k]]))
         out = columns[0] if len(columns) == 1 else torch.cat(columns, 1)
         if self.has_bias:
             out = out + self.bias
@@ -124,32 +123,20 @@ class PlainLinear(torch.nn.Module):
 
 
 class GatedIrrep(torch.nn.Module):
-    """One irrep's part of a gate: its columns times a gate for each channel.
+    """One irrep's part of a gate: its columns times a gate for each channel."""
 
-    Parameters
-    ----------
-    start
-        First column of the irrep in the features.
-    channels, dimension
-        Of the irrep, 2l + 1 numbers for each channel.
-    gate
-        First column of its gates among all gates.
-    """
-
-    def __init__(self, start: int, channels: int, dimension: int, gate: int) -> None:
+    def __init__(self, channels: int, dimension: int) -> None:
         super().__init__()
-        self.start, self.channels, self.dimension, self.gate = start, channels, dimension, gate
+        self.channels, self.dimension = channels, dimension
 
     def forward(self, x: torch.Tensor, gates: torch.Tensor) -> torch.Tensor:
         """Return the gated columns (N, channels times 2l + 1)."""
-        width = self.channels * self.dimension
-        x = x[:, self.start : self.start + width].reshape(-1, self.channels, self.dimension)
-        gates = gates[:, self.gate : self.gate + self.channels].unsqueeze(2)
-        return (x * gates).reshape(-1, width)
+        gated = x.reshape(-1, self.channels, self.dimension) * gates.unsqueeze(2)
+        return gated.reshape(-1, self.channels * self.dimension)
 
 
 class PlainGate(torch.nn.Module):
-    """A gate of e3nn whose scalars have one activation, and its gates one.
+    """A gate of e3nn.
 
     Parameters
     ----------
@@ -162,29 +149,37 @@ class PlainGate(torch.nn.Module):
     def __init__(self, gate: Any, dtype: torch.dtype) -> None:
         super().__init__()
         width = gate.irreps_in.dim
-        columns = torch.arange(width, dtype=torch.float64).unsqueeze(0)
-        scalars, gates, gated = (
-            [round(column) for column in part[0].tolist()] for part in gate.sc(columns)
+        gated = list(gate.irreps_gated)
+        scalars = [channels for channels, _ in gate.act_scalars.irreps_in]
+        gates = [channels for channels, _ in gate.act_gates.irreps_in]
+        if gates != [channels for channels, _ in gated]:
+            raise ExportError("a gate whose irreps share gates is not supported")
+        wide = [channels * (2 * degree + 1) for channels, (degree, _) in gated]
+        columns = torch.cat(gate.sc(torch.arange(width, dtype=torch.float64).unsqueeze(0)), 1)
+        # the blocks of the features: scalars, gates and what is gated, in whatever order
+        blocks = [int(part[0]) for part in columns[0].split([*scalars, *gates, *wide])]
+        order = sorted(blocks)
+        self.widths = [later - first for first, later in zip(order, [*order[1:], width])]  # noqa: B905
+        places = [order.index(first) for first in blocks]
+        self.scalars = places[: len(scalars)]
+        self.gates = places[len(scalars) : len(scalars) + len(gates)]
+        self.gated = places[len(scalars) + len(gates) :]
+        self.act_scalars = torch.nn.ModuleList(gate.act_scalars.acts)
+        self.act_gates = torch.nn.ModuleList(gate.act_gates.acts)
+        self.parts = torch.nn.ModuleList(
+            [GatedIrrep(channels, 2 * degree + 1) for channels, (degree, _) in gated]
         )
-        self.scalars, self.gates = _range(scalars), _range(gates)
-        self.act_scalars = _only(gate.act_scalars)
-        self.act_gates = _only(gate.act_gates) if gates else self.act_scalars
-        parts = []
-        start, first = _range(gated)[0], 0
-        for channels, (degree, _) in gate.irreps_gated:
-            parts.append(GatedIrrep(start, channels, 2 * degree + 1, first))
-            start += channels * (2 * degree + 1)
-            first += channels
-        self.parts = torch.nn.ModuleList(parts)
         check_same(self, gate, width, dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the gated features (N, out)."""
-        columns = [self.act_scalars(x[:, self.scalars[0] : self.scalars[1]])]
-        gates = self.act_gates(x[:, self.gates[0] : self.gates[1]])
-        for part in self.parts:
-            columns.append(part(x, gates))
-        return torch.cat(columns, 1)
+        blocks = torch.split(x, self.widths, 1)
+        columns: list[torch.Tensor] = []
+        for k, act in enumerate(self.act_scalars):
+            columns.append(act(blocks[self.scalars[k]]))
+        for k, (act, part) in enumerate(zip(self.act_gates, self.parts)):  # noqa: B905 - TorchScript
+            columns.append(part(blocks[self.gated[k]], act(blocks[self.gates[k]])))
+        return columns[0] if len(columns) == 1 else torch.cat(columns, 1)
 
 
 class RadialNetwork(torch.nn.Module):
@@ -205,7 +200,7 @@ class RadialNetwork(torch.nn.Module):
         with torch.no_grad():
             matrices = [layer.weight / (layer.h_in * layer.var_in) ** 0.5 for layer in layers]
         self.products = torch.nn.ModuleList(
-            [IrrepProduct(0, 1, matrix.to(dtype)) for matrix in matrices]
+            [IrrepProduct(1, matrix.to(dtype)) for matrix in matrices]
         )
         check_same(self, network, network.hs[0], dtype)
 
@@ -257,19 +252,3 @@ def check_same(
         found = made(x).double()
     if (found - expected).abs().max() > 100 * torch.finfo(dtype).eps * expected.abs().max():
         raise ExportError(f"{type(made).__name__} is not the layer of e3nn that it replaces")
-
-
-def _range(columns: list[int]) -> list[int]:
-    """Return the first of some columns and one past the last."""
-    first = columns[0] if columns else 0
-    if columns != list(range(first, first + len(columns))):
-        raise ExportError("the columns of a gate do not follow each other")
-    return [first, first + len(columns)]
-
-
-def _only(activation: Any) -> torch.nn.Module:
-    """Return the function of an ``e3nn.nn.Activation`` that has the same for all its scalars."""
-    acts = list(activation.acts)
-    if any(act is None or act.f is not acts[0].f for act in acts):
-        raise ExportError("the scalars of a gate have several activations")
-    return acts[0]
