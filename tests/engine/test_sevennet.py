@@ -29,11 +29,13 @@ pytestmark = pytest.mark.frameworks
 PERIODIC = ["tilted", "very_tilted", "thin", "one_atom", "far_apart"]
 OPEN = ["slab", "cluster"]
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
-    ("sevennet-universal", {}),
-    ("sevennet-universal", {"accelerate": "none"}),
-    ("sevennet-l3", {}),
-    ("sevennet-modal", {"modality": "PBE"}),
-    ("sevennet-defaults", {}),
+    ("sevennet-universal", {"dtype": "float64"}),
+    ("sevennet-universal", {"dtype": "float32"}),
+    ("sevennet-universal", {"dtype": "float64", "accelerate": "none"}),
+    ("sevennet-l3", {"dtype": "float64"}),
+    ("sevennet-l3", {"dtype": "float32"}),
+    ("sevennet-modal", {"dtype": "float64", "modality": "PBE"}),
+    ("sevennet-defaults", {"dtype": "float64"}),
 ]
 
 
@@ -47,22 +49,20 @@ def compare(found: Result, expected: Result, relative: float) -> None:
 
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
-@pytest.mark.parametrize(("dtype", "relative"), [("float64", 1e-8), ("float32", 1e-5)])
 def test_its_own_calculator_agrees(
     name: str,
     options: dict[str, Any],
-    dtype: str,
-    relative: float,
     deployed: DeployedModels,
     references: References,
     tmp_path: Path,
 ) -> None:
-    model = deployed(name, dtype=dtype, **options)
+    model = deployed(name, **options)
     assert read_deployed(model).manifest["accelerate"] == options.get("accelerate", "fused")
-    systems = [*PERIODIC, *OPEN] if dtype == "float64" else ["tilted", "thin"]
+    is_exact = options["dtype"] == "float64"
+    systems = [*PERIODIC, *OPEN] if is_exact else ["tilted", "thin"]
     results = evaluate([SYSTEMS[each]() for each in systems], tmp_path, pair_lines(model))
     for found, system in zip(results, systems, strict=True):
-        compare(found, references("sevennet", f"{name}.pth", system), relative)
+        compare(found, references("sevennet", f"{name}.pth", system), 1e-8 if is_exact else 1e-5)
 
 
 def test_chunks_of_layers(deployed: DeployedModels, tmp_path: Path) -> None:
