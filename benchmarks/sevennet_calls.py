@@ -23,7 +23,7 @@ from sevenn.calculator import SevenNetCalculator
 from sevenn.scripts.deploy import deploy
 from sevenn.train.dataload import unlabeled_atoms_to_graph
 
-CALLS = 3
+CALLS = 2
 
 
 def calculator(checkpoint: str, modality: str | None, atoms: Atoms) -> Callable[[], None]:

@@ -135,12 +135,15 @@ def deployed(trained_models: Path, mace_models: Path, sevennet_models: Path) -> 
 class References:
     """Results of the frameworks' own calculators for every model and system."""
 
-    def __init__(self, files: dict[str, Path]) -> None:
-        self._arrays = {name: np.load(path) for name, path in files.items()}
+    def __init__(self, files: Callable[[Framework], Path]) -> None:
+        self._files = files
+        self._arrays: dict[Framework, Any] = {}
         self._numbers = {system: number for number, system in enumerate(SYSTEMS)}
 
     def __call__(self, framework: Framework, model: str, system: str) -> Result:
         """Return the reference of one model and system; stress is NaN without periodicity."""
+        if framework not in self._arrays:
+            self._arrays[framework] = np.load(self._files(framework))
         arrays = self._arrays[framework]
         key = f"{model}/{self._numbers[system]}"
         stress = f"{key}/stress"
@@ -153,33 +156,31 @@ class References:
 
 
 @pytest.fixture(scope="session")
-def references(nequip_models: Path, mace_models: Path, sevennet_models: Path) -> References:
-    """Evaluate all systems with all models in the frameworks' own environments, once."""
+def references(request: pytest.FixtureRequest) -> References:
+    """Evaluate all systems with the models of a framework, in its environment, once."""
     systems = [build() for build in SYSTEMS.values()]
     script = SCRIPTS / "reference.py"
-    content = script.read_bytes()
-    content += f"{nequip_models.name} {mace_models.name} {sevennet_models.name}".encode()
-    for atoms in systems:
-        arrays = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
-        content += b"".join(array.tobytes() for array in arrays)
-    models = {
-        "nequip": sorted(nequip_models.glob("*.nequip.pth")),
-        "mace": [file for file in sorted(mace_models.glob("*.model")) if "heads" not in file.name],
-        "sevennet": sorted(sevennet_models.glob("*.pth")),
-    }
+    patterns = {"nequip": "*.nequip.pth", "mace": "*.model", "sevennet": "*.pth"}
 
-    def make(folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        write(folder / "systems.traj", systems)
-        for framework, files in models.items():
-            paths = (
-                script,
-                framework,
-                folder / "systems.traj",
-                folder / f"{framework}.npz",
-                *files,
-            )
+    def file_of(framework: Framework) -> Path:
+        models: Path = request.getfixturevalue(f"{framework}_models")
+        content = script.read_bytes() + models.name.encode()
+        for atoms in systems:
+            arrays = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
+            content += b"".join(array.tobytes() for array in arrays)
+
+        def make(folder: Path) -> None:
+            folder.mkdir(exist_ok=True)
+            write(folder / "systems.traj", systems)
+            files = [
+                file
+                for file in sorted(models.glob(patterns[framework]))
+                if "heads" not in file.name
+            ]
+            paths = (script, framework, folder / "systems.traj", folder / "results.npz", *files)
             _run([str(_framework_python(framework)), *map(str, paths)])
 
-    folder = _made_once(f"references-{hashlib.sha256(content).hexdigest()[:16]}", make)
-    return References({framework: folder / f"{framework}.npz" for framework in models})
+        name = f"references-{framework}-{hashlib.sha256(content).hexdigest()[:16]}"
+        return _made_once(name, make) / "results.npz"
+
+    return References(file_of)

@@ -7,6 +7,7 @@ import os
 
 os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # e3nn 0.4.4 on torch >= 2.6
 
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,9 @@ def exact_sevennet(model: str) -> Any:
     import torch
     from sevenn.calculator import SevenNetCalculator
 
-    convert = sevenn.util.dtype_correct
-    sevenn.util.dtype_correct = lambda value: convert(value, float_dtype=torch.float64)
+    sevenn.util.dtype_correct = functools.partial(
+        sevenn.util.dtype_correct, float_dtype=torch.float64
+    )
     torch.Tensor.float = torch.Tensor.double  # the one-hot types
     modality = "PBE" if "modal" in Path(model).name else None
     found = SevenNetCalculator(model, device="cpu", modal=modality)
