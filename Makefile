@@ -24,9 +24,10 @@ $(VENV)/.built: $(VENV)/.installed $(PLUGIN_SOURCES)
 	touch $@
 
 # The isolated environments of the model frameworks, which the parity tests compare with.
-$(VENV)/.frameworks: $(VENV)/.installed deploy/environments/nequip.txt deploy/environments/mace.txt
+$(VENV)/.frameworks: $(VENV)/.installed $(wildcard deploy/environments/*.txt)
 	$(BIN)/mofmd env nequip
 	$(BIN)/mofmd env mace
+	$(BIN)/mofmd env sevennet
 	touch $@
 
 # Debian's Chromium, in which the tests look at the report; where it cannot be had they skip, and say so.

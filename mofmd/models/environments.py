@@ -16,7 +16,7 @@ from mofmd.disk.package_files import packaged_file
 from mofmd.engine.launch import Ended, run_to_end
 from mofmd.errors import EnvironmentSetupError
 
-Framework = Literal["nequip", "mace"]
+Framework = Literal["nequip", "mace", "sevennet"]
 FRAMEWORKS: tuple[Framework, ...] = get_args(Framework)
 LIMIT_S = 3600.0
 _MARK = "mofmd-requirements.txt"
@@ -31,6 +31,13 @@ def environments_location() -> Path:
 def requirements_file(framework: Framework) -> Path:
     """Return the pinned requirements of a framework."""
     return packaged_file("environments", "deploy/environments", f"{framework}.txt")
+
+
+def package_pins(framework: Framework) -> dict[str, str]:
+    """Return the version of each pinned package but torch, whose build may be another one's."""
+    lines = requirements_file(framework).read_text().splitlines()
+    pins = [line.split("==") for line in lines if "==" in line and not line.startswith("#")]
+    return {name: version for name, version in pins if name != "torch"}
 
 
 def run_in_environment(

@@ -81,6 +81,12 @@ def mace_models() -> Path:
 
 
 @pytest.fixture(scope="session")
+def sevennet_models() -> Path:
+    """Folder of tiny SevenNet checkpoints: NAME.pth."""
+    return _cached_models("sevennet", "make_sevennet.py")
+
+
+@pytest.fixture(scope="session")
 def trained_models() -> Path:
     """Folder of tiny trained models as users have them: NAME.ckpt, NAME.nequip.zip."""
     return _cached_models("nequip", "train_nequip.py")
@@ -101,7 +107,12 @@ class DeployedModels:
         self._folder.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, name: str, **options: Any) -> Path:
-        """Return the file of a model; its name begins with its family."""
+        """Return the file of a model; its name begins with its family.
+
+        SevenNet's checkpoints are float32, always: without another word they are taken to float64.
+        """
+        if name.startswith("sevennet"):
+            options = {"dtype": "float64", **options}
         settings = Options(**options)
         marks = "".join(f"-{value}" for value in options.values())
         path = self._folder / f"{name}{marks}{SUFFIXES[settings.format]}"
@@ -112,10 +123,11 @@ class DeployedModels:
 
 
 @pytest.fixture(scope="session")
-def deployed(trained_models: Path, mace_models: Path) -> DeployedModels:
+def deployed(trained_models: Path, mace_models: Path, sevennet_models: Path) -> DeployedModels:
     """Return the exported model of a name."""
     sources = {file.name.partition(".")[0]: file for file in trained_models.glob("*.ckpt")}
     sources |= {file.stem: file for file in mace_models.glob("*.model")}
+    sources |= {file.stem: file for file in sevennet_models.glob("*.pth")}
     sources["nequip-package"] = next(trained_models.glob("*.nequip.zip"))
     return DeployedModels(sources)
 
@@ -123,12 +135,15 @@ def deployed(trained_models: Path, mace_models: Path) -> DeployedModels:
 class References:
     """Results of the frameworks' own calculators for every model and system."""
 
-    def __init__(self, files: dict[str, Path]) -> None:
-        self._arrays = {name: np.load(path) for name, path in files.items()}
+    def __init__(self, files: Callable[[Framework], Path]) -> None:
+        self._files = files
+        self._arrays: dict[Framework, Any] = {}
         self._numbers = {system: number for number, system in enumerate(SYSTEMS)}
 
     def __call__(self, framework: Framework, model: str, system: str) -> Result:
         """Return the reference of one model and system; stress is NaN without periodicity."""
+        if framework not in self._arrays:
+            self._arrays[framework] = np.load(self._files(framework))
         arrays = self._arrays[framework]
         key = f"{model}/{self._numbers[system]}"
         stress = f"{key}/stress"
@@ -141,31 +156,31 @@ class References:
 
 
 @pytest.fixture(scope="session")
-def references(nequip_models: Path, mace_models: Path) -> References:
-    """Evaluate all systems with all models in the frameworks' own environments, once."""
+def references(request: pytest.FixtureRequest) -> References:
+    """Evaluate all systems with the models of a framework, in its environment, once."""
     systems = [build() for build in SYSTEMS.values()]
     script = SCRIPTS / "reference.py"
-    content = script.read_bytes() + f"{nequip_models.name} {mace_models.name}".encode()
-    for atoms in systems:
-        arrays = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
-        content += b"".join(array.tobytes() for array in arrays)
-    models = {
-        "nequip": sorted(nequip_models.glob("*.nequip.pth")),
-        "mace": [file for file in sorted(mace_models.glob("*.model")) if "heads" not in file.name],
-    }
+    patterns = {"nequip": "*.nequip.pth", "mace": "*.model", "sevennet": "*.pth"}
 
-    def make(folder: Path) -> None:
-        folder.mkdir(exist_ok=True)
-        write(folder / "systems.traj", systems)
-        for framework, files in models.items():
-            paths = (
-                script,
-                framework,
-                folder / "systems.traj",
-                folder / f"{framework}.npz",
-                *files,
-            )
+    def file_of(framework: Framework) -> Path:
+        models: Path = request.getfixturevalue(f"{framework}_models")
+        content = script.read_bytes() + models.name.encode()
+        for atoms in systems:
+            arrays = (atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
+            content += b"".join(array.tobytes() for array in arrays)
+
+        def make(folder: Path) -> None:
+            folder.mkdir(exist_ok=True)
+            write(folder / "systems.traj", systems)
+            files = [
+                file
+                for file in sorted(models.glob(patterns[framework]))
+                if "heads" not in file.name
+            ]
+            paths = (script, framework, folder / "systems.traj", folder / "results.npz", *files)
             _run([str(_framework_python(framework)), *map(str, paths)])
 
-    folder = _made_once(f"references-{hashlib.sha256(content).hexdigest()[:16]}", make)
-    return References({framework: folder / f"{framework}.npz" for framework in models})
+        name = f"references-{framework}-{hashlib.sha256(content).hexdigest()[:16]}"
+        return _made_once(name, make) / "results.npz"
+
+    return References(file_of)

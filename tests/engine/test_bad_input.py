@@ -75,7 +75,9 @@ def test_archive_without_a_model(work: Path) -> None:
         archive.writestr("other/data.pkl", b"")
         archive.writestr("other/version", b"3\n")
     output = refused(work, script(pair("other.pth")))
-    assert "other.pth' holds no NequIP, Allegro or MACE model deployed for LAMMPS" in output
+    assert (
+        "other.pth' holds no NequIP, Allegro, MACE or SevenNet model deployed for LAMMPS" in output
+    )
 
 
 def test_other_family(work: Path) -> None:

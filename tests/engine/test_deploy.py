@@ -42,11 +42,23 @@ def test_kinds_of_source(names: list[str], file: str, kind: str, tmp_path: Path)
     assert source_kind(archive(tmp_path / file, *names)) == kind
 
 
+def test_checkpoint_of_sevennet_is_known_by_its_pickle(tmp_path: Path) -> None:
+    checkpoint = archive(tmp_path / "x.pth", "m/data.pkl", "m/data/0", content="model_state_dict")
+    assert source_kind(checkpoint) == "sevennet"
+    with pytest.raises(InputError, match=r"what is it\? .* sevennet-0"):
+        source_kind(archive(tmp_path / "y.pth", "m/data.pkl", "m/data/0"))
+
+
 @pytest.mark.parametrize(
     ("names", "file", "message"),
     [
         (["m/data.pkl"], "x.pt", "what is it?"),
         (["m/code/__torch__/a.py"], "x.nequip.pth", "runs as it is"),
+        (
+            ["m/code/__torch__/sevenn/a.py", "m/extra/chemical_symbols_to_index"],
+            "x.pt",
+            "deployed by SevenNet for its own pair style e3gnn",
+        ),
         (["m/data/aotinductor/model/a.so"], "x.nequip.pt2", "is compiled already"),
         (["m/code/a.py", "m/extra/mofmd.json"], "x.pth", "is deployed already"),
     ],

@@ -33,12 +33,15 @@ FEW_GRIDS = [GRIDS[0], GRIDS[5]]
 CASES = [
     ("nequip-f64", FEW_GRIDS, "on"),
     ("mace-f64", FEW_GRIDS, "off"),
+    ("sevennet-universal", FEW_GRIDS, "on"),
 ]
 LONG_CASES = [
     ("nequip-f64", GRIDS, "off"),
     ("nequip-l2-f64", GRIDS, "off"),
     ("mace-f64", GRIDS, "on"),
     ("mace-r8", GRIDS, "on"),
+    ("sevennet-universal", GRIDS, "off"),
+    ("sevennet-defaults", GRIDS, "on"),
     ("allegro-f64", GRIDS, "on"),
 ]
 
@@ -59,7 +62,7 @@ def test_ranks_and_grids(
     check_grids(structures, pair_lines(deployed(name)), grids, newton, tmp_path)
 
 
-ONE_LAYER = ["nequip-l1-f64", "mace-l1-f64"]
+ONE_LAYER = ["nequip-l1-f64", "mace-l1-f64", "sevennet-one-layer"]
 
 
 @pytest.mark.parametrize("name", ONE_LAYER)
@@ -249,7 +252,9 @@ def test_teacher_on_ranks(dtype: str, tolerance: float, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["nequip-f64", "mace-f64", "allegro-f64", *ONE_LAYER])
+@pytest.mark.parametrize(
+    "name", ["nequip-f64", "mace-f64", "allegro-f64", "sevennet-universal", *ONE_LAYER]
+)
 def test_aotinductor(name: str, deployed: DeployedModels, tmp_path: Path) -> None:
     """Compiled ahead of time, the same numbers as TorchScript, on any number of ranks."""
     structures = [with_vacuum(), SYSTEMS["tilted"](), SYSTEMS["one_atom"]()]

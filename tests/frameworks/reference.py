@@ -1,12 +1,13 @@
 """Evaluate structures with a framework's own calculator (runs in its environment).
 
-Usage: python reference.py nequip|mace STRUCTURES.traj OUTPUT.npz MODEL [MODEL ...]
+Usage: python reference.py nequip|mace|sevennet STRUCTURES.traj OUTPUT.npz MODEL [MODEL ...]
 """
 
 import os
 
 os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # e3nn 0.4.4 on torch >= 2.6
 
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,28 @@ def calculator(framework: str, model: str) -> Any:
         return NequIPCalculator.from_compiled_model(
             model, device="cpu", chemical_species_to_atom_type_map={n: n for n in names}
         )
+    if framework == "sevennet":
+        return exact_sevennet(model)
     from mace.calculators import MACECalculator
 
     dtype = "float32" if "f32" in Path(model).name else "float64"
     return MACECalculator(model_paths=model, device="cpu", default_dtype=dtype)
+
+
+def exact_sevennet(model: str) -> Any:
+    """Return SevenNetCalculator in float64; it converts what it is given to float32, always."""
+    import sevenn.util
+    import torch
+    from sevenn.calculator import SevenNetCalculator
+
+    sevenn.util.dtype_correct = functools.partial(
+        sevenn.util.dtype_correct, float_dtype=torch.float64
+    )
+    torch.Tensor.float = torch.Tensor.double  # the one-hot types
+    modality = "PBE" if "modal" in Path(model).name else None
+    found = SevenNetCalculator(model, device="cpu", modal=modality)
+    found.model.double()
+    return found
 
 
 def main() -> None:

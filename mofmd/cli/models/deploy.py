@@ -12,7 +12,8 @@ def deploy(
     source: Annotated[
         Path,
         typer.Argument(
-            help="NequIP/Allegro .ckpt or .nequip.zip, MACE .model, or a .pth of nequip 0.5/0.6"
+            help="NequIP/Allegro .ckpt or .nequip.zip, MACE .model, SevenNet .pth, a .pth of "
+            "nequip 0.5/0.6, or a universal model: sevennet-0, sevennet-l3i5, sevennet-mf-0"
         ),
     ],
     output: Annotated[
@@ -27,12 +28,13 @@ def deploy(
         Literal["float32", "float64"] | None, typer.Option(help="default: that of the source")
     ] = None,
     head: Annotated[str | None, typer.Option(help="of a MACE model with several")] = None,
+    modality: Annotated[str | None, typer.Option(help="of a SevenNet model with several")] = None,
     species: Annotated[
         str | None, typer.Option(help='elements the file shall know, as "C H N Zn"; default: all')
     ] = None,
     accelerate: Annotated[
         Literal["none", "auto", "fused", "openequivariance", "cuequivariance", "triton"],
-        typer.Option(help="faster kernels; fused: mofmd's own, for NequIP and MACE"),
+        typer.Option(help="faster kernels; fused: mofmd's own, for NequIP, MACE and SevenNet"),
     ] = "auto",
     structure: Annotated[
         Path | None,
@@ -70,6 +72,7 @@ def deploy(
         device=device,
         dtype=dtype,
         head=head,
+        modality=modality,
         species=tuple(species.split()) if species else None,
         accelerate=accelerate,
         structures=read_structures(structure),

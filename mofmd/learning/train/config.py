@@ -10,7 +10,7 @@ import yaml
 
 from mofmd.disk.yaml_file import parse_value, read_mapping
 from mofmd.errors import InputError, did_you_mean
-from mofmd.models.files.model_file import Family
+from mofmd.learning.train.options import Family
 
 CONFIGS = Path(__file__).parent / "configs"
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mofmd.errors import InputError, MissingFileError
-from mofmd.models.files.model_file import Family
+
+Family = Literal["allegro", "nequip", "mace"]  # that can be trained
 
 
 @dataclass(frozen=True)

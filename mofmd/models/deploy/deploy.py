@@ -25,10 +25,11 @@ from mofmd.models.environments import (
     create_environment,
     environment_python,
     last_words,
+    package_pins,
     run_in_environment,
 )
 from mofmd.models.export.structures import awry
-from mofmd.models.files.archive import open_archive
+from mofmd.models.files.archive import open_archive, records
 from mofmd.models.files.deployed import (
     SCHEMA,
     DeployedModel,
@@ -38,11 +39,12 @@ from mofmd.models.files.deployed import (
 )
 from mofmd.models.gate.engine import GateEngine, Progress, measure_bytes_per_edge, no_progress
 from mofmd.models.gate.gate import Check, Origin, Reference, Subject, check_physics, summary
+from mofmd.models.universal import MODELS, UniversalModel, find_universal
 from mofmd.processes.signals import SignalHandlers
 from mofmd.structures.crystals.crystal_data import build_crystal
 from mofmd.topology.check import check_structure
 
-Kind = Literal["nequip", "legacy_nequip", "mace"]
+Kind = Literal["nequip", "legacy_nequip", "mace", "sevennet"]
 Format = Literal["torchscript", "aotinductor"]
 Device = Literal["cpu", "cuda"]
 Dtype = Literal["float32", "float64"]
@@ -52,6 +54,7 @@ _ENVIRONMENTS: dict[Kind, Framework] = {
     "nequip": "nequip",
     "legacy_nequip": "nequip",
     "mace": "mace",
+    "sevennet": "sevennet",
 }
 _ACCELERATORS = {
     "openequivariance": "openequivariance",
@@ -64,6 +67,9 @@ _CITATIONS = {
     "nequip": ["S. Batzner et al., Nat. Commun. 13, 2453 (2022), doi:10.1038/s41467-022-29939-5"],
     "allegro": ["A. Musaelian et al., Nat. Commun. 14, 579 (2023), doi:10.1038/s41467-023-36329-y"],
     "mace": ["I. Batatia et al., Adv. Neural Inf. Process. Syst. 35, 11423 (2022)"],
+    "sevennet": [
+        "Y. Park et al., J. Chem. Theory Comput. 20, 4857 (2024), doi:10.1021/acs.jctc.4c00190"
+    ],
 }
 
 
@@ -82,12 +88,14 @@ class Options:
         ``float32``, ``float64`` or None for the precision of the source.
     head
         Head of a MACE model with several.
+    modality
+        Modality of a SevenNet model with several.
     species
         Elements that the file shall know, in this order; None for all of the source.
     accelerate
-        Faster kernels. ``fused``: each convolution of NequIP and MACE is one operator, with kernels
-        of the plugin's own for CPUs and NVIDIA's GPUs; ``auto``: that, where the model has
-        convolutions of the kind. The others are kernels of other packages, for GPUs.
+        Faster kernels. ``fused``: each convolution of NequIP, MACE and SevenNet is one operator,
+        with kernels of the plugin's own for CPUs and NVIDIA's GPUs; ``auto``: that, where the model
+        has convolutions of the kind. The others are kernels of other packages, for GPUs.
     structures
         Structures for the physics gate, the first near rest; None takes the model's own example,
         or a crystal of the package whose elements the model knows.
@@ -102,6 +110,7 @@ class Options:
     device: Device = "cpu"
     dtype: Dtype | None = None
     head: str | None = None
+    modality: str | None = None
     species: tuple[str, ...] | None = None
     accelerate: Accelerate = "auto"
     structures: tuple[Atoms, ...] | None = None
@@ -122,6 +131,14 @@ def source_kind(path: Path) -> Kind:
     with open_archive(path) as archive:
         names = [name.partition("/")[2] for name in archive.namelist()]
         broken = archive.testzip()
+        # a checkpoint says in its pickle what it holds
+        pickled = (
+            b""
+            if broken
+            else b"".join(
+                archive.read(info) for name, info in records(archive) if name == "data.pkl"
+            )
+        )
     if broken:
         raise InputError(f"{path}: damaged inside ({broken}): copy it again")
     if "extra/mofmd.json" in names:
@@ -133,6 +150,11 @@ def source_kind(path: Path) -> Kind:
     if any(name.startswith("code/") for name in names):
         if "extra/nequip_version" in names:
             return "legacy_nequip"
+        if "extra/chemical_symbols_to_index" in names:
+            raise InputError(
+                f"{path}: was deployed by SevenNet for its own pair style e3gnn: deploy the "
+                "checkpoint (.pth) instead"
+            )
         raise InputError(
             f"{path}: is a TorchScript file made for LAMMPS, which runs as it is; for a file "
             "that runs on any number of ranks deploy the checkpoint, package or .model instead"
@@ -141,9 +163,12 @@ def source_kind(path: Path) -> Kind:
         return "nequip"
     if path.suffix == ".model":
         return "mace"
+    if path.suffix == ".pth" and b"model_state_dict" in pickled:
+        return "sevennet"
     raise InputError(
         f"{path}: what is it? Known: NequIP and Allegro checkpoints (.ckpt) and packages "
-        "(.nequip.zip), MACE models (.model), files deployed by nequip 0.5 and 0.6 (.pth)"
+        "(.nequip.zip), MACE models (.model), SevenNet checkpoints (.pth), files deployed by "
+        f"nequip 0.5 and 0.6 (.pth), and the universal models {', '.join(MODELS)}"
     )
 
 
@@ -177,7 +202,8 @@ def deploy(
     Parameters
     ----------
     source
-        NequIP or Allegro checkpoint or package, MACE ``.model``, or legacy deployed NequIP file.
+        NequIP or Allegro checkpoint or package, MACE ``.model``, SevenNet checkpoint, legacy
+        deployed NequIP file, or the name of a universal model (``universal.MODELS``).
     output
         File to write, ``*.mofmd.pth`` (TorchScript) or ``*.mofmd.pt2`` (AOTInductor).
     options
@@ -252,17 +278,25 @@ def export(
         As ``deploy``.
     """
     options = options or Options()
-    kind = source_kind(source)
+    universal = find_universal(source)
+    if universal is None and not source.exists() and not source.suffix:
+        raise MissingFileError(
+            f"{source}: no such file, and no universal model of this name: there are "
+            f"{', '.join(MODELS)}"
+        )
+    framework = universal.framework if universal else _ENVIRONMENTS[source_kind(source)]
     _check_options(options)
-    framework = _ENVIRONMENTS[kind]
     python = environment_python(framework) or create_environment(framework, report)
+    checkpoint = universal.find(python) if universal else source
     _check_accelerator(options, framework, python)
     with tempfile.TemporaryDirectory(prefix="mofmd-export-") as folder:
         work = Path(folder)
         report(f"exporting {source} ({options.format}) with {framework}")
-        facts, raw = _run_exporter(source, kind, python, options, work)
+        facts, raw = _run_exporter(checkpoint, framework, python, options, work)
         subject = _read_reference(work, facts["structure_origin"])
-        manifest = _manifest(source, facts, options, subject)
+        manifest = _manifest(checkpoint, facts, options, subject)
+        if universal:
+            manifest |= _description(universal, options)
         manifest["payload_sha256"] = payload_sha256(raw)
         write_with_manifest(raw, manifest, output)
     return Exported(read_deployed(output), subject)
@@ -352,7 +386,7 @@ def _check_accelerator(options: Options, framework: Framework, python: Path) -> 
 
 
 def _run_exporter(
-    source: Path, kind: Kind, python: Path, options: Options, work: Path
+    source: Path, framework: Framework, python: Path, options: Options, work: Path
 ) -> tuple[dict[str, Any], Path]:
     """Run the exporter in the framework's environment; return its facts and the raw file."""
     exported = work / ("model.pt2" if options.format == "aotinductor" else "model.pth")
@@ -363,12 +397,14 @@ def _run_exporter(
     write(work / "crystals.extxyz", [build_crystal(name, primitive=True) for name in CRYSTALS])
     request = {
         "source": str(source.resolve()),
-        "kind": kind,
+        "kind": source_kind(source),
+        "pins": package_pins(framework),
         "output": str(exported),
         "format": options.format,
         "device": options.device,
         "dtype": options.dtype,
         "head": options.head,
+        "modality": options.modality,
         "accelerate": options.accelerate,
         "species": options.species and list(options.species),
         "structures": structures,
@@ -391,6 +427,24 @@ def _run_exporter(
             f"version of it, perhaps? {python} runs the pinned one):\n{last_words(done)}"
         )
     return json.loads((work / "answer.json").read_text()), exported
+
+
+def _description(universal: UniversalModel, options: Options) -> dict[str, Any]:
+    """Return what the manifest says of a universal model."""
+    return {
+        "name": options.name or universal.name,
+        "licence": options.licence or universal.licence,
+        "citations": [
+            *options.citations,
+            *universal.citations,
+            *_CITATIONS[universal.framework],
+        ],
+        "training_data": universal.training_data,
+        "level_of_theory": {
+            "functional": universal.functionals[options.modality or ""],
+            "dispersion": "none",
+        },
+    }
 
 
 def _plain(atoms: Atoms) -> Atoms:
@@ -436,6 +490,7 @@ def _manifest(
         "dtype": facts["dtype"],
         "source_dtype": facts["source_dtype"],
         "head": options.head,
+        "modality": options.modality,
         "units": {"length": "angstrom", "energy": "eV"},
         "torch_version": facts["torch_version"],
         "framework_versions": facts["framework_versions"],

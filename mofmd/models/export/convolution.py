@@ -13,13 +13,15 @@ with torch's own operators, for tracing and for the numbers that a deployed file
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from e3nn.o3 import wigner_3j
 from edge_gradients import ExportError
+from operators import FIELDS
 
 Irreps = tuple[tuple[int, tuple[int, int]], ...]  # channels, (degree l, parity); as e3nn's own
+Product = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def _offsets(irreps: Irreps) -> list[int]:
@@ -35,36 +37,57 @@ class Convolution(torch.nn.Module):
 
     Parameters
     ----------
-    irreps_x, irreps_y, irreps_out
+    irreps
         Of the features, the spherical harmonics and the result.
     paths
-        ``(i_x, i_y, i_out, weight)`` for every path in the order of their weights: the positions of
-        its irreps and e3nn's normalisation.
+        ``(i_x, i_y, i_out)`` for every path in the order of their weights: the positions of its
+        irreps.
+    product
+        The tensor product (rows of features, of spherical harmonics, of weights), from which the
+        couplings are read.
+    dtype
+        Of the product.
     """
 
     def __init__(
         self,
-        irreps_x: Irreps,
-        irreps_y: Irreps,
-        irreps_out: Irreps,
-        paths: list[tuple[int, int, int, float]],
+        irreps: tuple[Irreps, Irreps, Irreps],
+        paths: list[tuple[int, int, int]],
+        product: Product,
+        dtype: torch.dtype,
     ) -> None:
         super().__init__()
-        starts = [_offsets(irreps) for irreps in (irreps_x, irreps_y, irreps_out)]
+        irreps_x, irreps_y, irreps_out = irreps
+        starts = [_offsets(each) for each in irreps]
         fields: list[int] = []
-        couplings = [torch.empty(0, dtype=torch.float64)]
         weights = 0
-        for i_x, i_y, i_out, weight in paths:
+        for i_x, i_y, i_out in paths:
             channels = irreps_x[i_x][0]
             l1, l2, l3 = irreps_x[i_x][1][0], irreps_y[i_y][1][0], irreps_out[i_out][1][0]
             fields += [starts[0][i_x], 2 * l1 + 1, starts[1][i_y], 2 * l2 + 1]
             fields += [starts[2][i_out], 2 * l3 + 1, weights, channels]
             weights += channels
-            couplings.append(weight * wigner_3j(l1, l2, l3, dtype=torch.float64).flatten())
         self.paths = fields
         self.widths = (starts[0][-1], starts[1][-1], weights)  # of x, y and w
         self.out_width = starts[2][-1]
-        self.register_buffer("couplings", torch.cat(couplings))
+        self.register_buffer("couplings", self._couplings(product, dtype))
+
+    def _couplings(self, product: Product, dtype: torch.dtype) -> torch.Tensor:
+        """Return C[m1, m2, m3] of all paths, of their first channels, one after the other.
+
+        They are the product of unit vectors: not Wigner's symbols in their own precision, but those
+        that the model was trained with.
+        """
+        couplings = [torch.empty(0, dtype=dtype)]
+        for k in range(0, len(self.paths), FIELDS):
+            x0, d1, y0, d2, out0, d3, w0, _ = self.paths[k : k + FIELDS]
+            x, y, w = (torch.zeros((d1 * d2, width), dtype=dtype) for width in self.widths)
+            rows = torch.arange(d1 * d2)
+            x[rows, x0 + rows // d2] = 1.0
+            y[rows, y0 + rows % d2] = 1.0
+            w[:, w0] = 1.0
+            couplings.append(product(x, y, w)[:, out0 : out0 + d3].detach().flatten())
+        return torch.cat(couplings)
 
     def forward(
         self,
@@ -80,6 +103,33 @@ class Convolution(torch.nn.Module):
         )
 
 
+class Scatter(torch.nn.Module):
+    """A convolution as the frameworks have it: all messages, and then their sums.
+
+    Parameters
+    ----------
+    product
+        e3nn's tensor product, scripted or not.
+    """
+
+    def __init__(self, product: Any) -> None:
+        super().__init__()
+        self.product = product
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        w: torch.Tensor,
+        centres: torch.Tensor,
+        neighbours: torch.Tensor,
+    ) -> torch.Tensor:
+        """Return the sums (N, out) of messages from the neighbours to the centres of all edges."""
+        messages = self.product(x.index_select(0, neighbours), y, w)
+        total = torch.zeros((x.size(0), messages.size(1)), dtype=x.dtype, device=x.device)
+        return total.index_add(0, centres, messages)
+
+
 def fused(product: Any, dtype: torch.dtype) -> Convolution:
     """Return the convolution of an e3nn ``TensorProduct``, scripted or not.
 
@@ -90,13 +140,12 @@ def fused(product: Any, dtype: torch.dtype) -> Convolution:
         two differ on random numbers.
     """
     paths = []
-    for i_x, i_y, i_out, mode, has_weight, weight, _ in product.instructions:
+    for i_x, i_y, i_out, mode, has_weight, *_ in product.instructions:
         if mode != "uvu" or not has_weight or product.irreps_in2[i_y][0] != 1:
             raise ExportError(f"the convolution has a path of the kind {mode}, not uvu")
-        paths.append((i_x, i_y, i_out, float(weight)))
-    convolution = Convolution(product.irreps_in1, product.irreps_in2, product.irreps_out, paths).to(
-        dtype
-    )
+        paths.append((i_x, i_y, i_out))
+    irreps = product.irreps_in1, product.irreps_in2, product.irreps_out
+    convolution = Convolution(irreps, paths, product, dtype)
 
     # one edge per node, so that nothing is summed
     generator = torch.Generator().manual_seed(0)

@@ -58,12 +58,12 @@ class EdgeGradientModel(torch.nn.Module):
     def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Evaluate the model; see the module's docstring for the keys."""
         edge_vectors = data["edge_vectors"].detach().requires_grad_(True)
-        local_types = torch.index_select(self.model_types, 0, data["local_types"])
+        local_types = self.model_types.index_select(0, data["local_types"])
         out = self.energy(
             {
                 "edge_vectors": edge_vectors,
                 "edge_index": data["edge_index"],
-                "atom_types": torch.index_select(self.model_types, 0, data["atom_types"]),
+                "atom_types": self.model_types.index_select(0, data["atom_types"]),
                 "local_types": local_types,
             }
         )

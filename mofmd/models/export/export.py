@@ -10,7 +10,7 @@ import argparse
 import json
 import os
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,12 @@ from structures import choose_structures
 def open_source(request: dict[str, Any]) -> Source:
     """Load the model of the request with its family's own code."""
     path, dtype, head = Path(request["source"]), request["dtype"], request["head"]
+    if request["kind"] == "sevennet":
+        import sevennet_source
+
+        return sevennet_source.open_source(path, dtype, head, request["modality"])
+    if request["modality"] is not None:
+        raise ExportError("--modality is for SevenNet models")
     if request["kind"] == "mace":
         import mace_source
 
@@ -41,6 +47,26 @@ def open_source(request: dict[str, Any]) -> Source:
     import nequip_source
 
     return nequip_source.open_source(path, dtype, head)
+
+
+def check_packages(pins: dict[str, str], environment: str) -> None:
+    """Refuse an environment that is not the one that was made.
+
+    Raises
+    ------
+    ExportError
+        If a package is absent or of another version; the text says how to mend it.
+    """
+    for name, pinned in pins.items():
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            found = "absent"
+        if found != pinned:
+            raise ExportError(
+                f"{name} in the environment {sys.prefix} is {found}, this version of mofmd needs "
+                f"{pinned}: remove that folder, and `mofmd env {environment}` makes it again"
+            )
 
 
 def choose_types(source: Source, species: list[str] | None) -> list[int]:
@@ -111,6 +137,7 @@ def export(request: dict[str, Any]) -> dict[str, Any]:
         # Scripted functions of the frameworks (e3nn's) would be specialised after their first call,
         # and the traced graph with them.
         torch._C._set_graph_executor_optimize(False)
+    check_packages(request["pins"], Path(sys.prefix).name)
     source = open_source(request)
     types = choose_types(source, request["species"])
     names = [source.type_names[k] for k in types]

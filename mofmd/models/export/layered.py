@@ -45,8 +45,8 @@ class LayeredGradientModel(torch.nn.Module):
         """Evaluate the model, in chunks where asked to."""
         edge_vectors = data["edge_vectors"].detach()
         edge_index = data["edge_index"]
-        types = torch.index_select(self.model_types, 0, data["atom_types"])
-        local_types = torch.index_select(self.model_types, 0, data["local_types"])
+        types = self.model_types.index_select(0, data["atom_types"])
+        local_types = self.model_types.index_select(0, data["local_types"])
         if "chunk" in data:
             energy, gradient = self.in_chunks(
                 edge_vectors, edge_index, types, local_types, int(data["chunk"].item())

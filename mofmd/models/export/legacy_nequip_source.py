@@ -12,34 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from ase import Atoms
-from convolution import Convolution, fused
+from convolution import Convolution, Scatter, fused
 from edge_gradients import ExportError
 from matscipy.neighbours import neighbour_list
 from source import Source
 
 LAYER_CHILDREN = ("conv", "equivariant_nonlin")
 CONVOLUTION_CHILDREN = ("fc", "tp", "linear_1", "linear_2", "sc")
-
-
-class Scatter(torch.nn.Module):
-    """The convolution as the file has it: all messages, and then their sums."""
-
-    def __init__(self, product: torch.jit.ScriptModule) -> None:
-        super().__init__()
-        self.product = product
-
-    def forward(
-        self,
-        x: torch.Tensor,
-        y: torch.Tensor,
-        w: torch.Tensor,
-        centres: torch.Tensor,
-        neighbours: torch.Tensor,
-    ) -> torch.Tensor:
-        """Return the sums (N, out) of messages from the neighbours to the centres of all edges."""
-        messages = self.product(torch.index_select(x, 0, neighbours), y, w)
-        total = torch.zeros((x.size(0), messages.size(1)), dtype=x.dtype, device=x.device)
-        return total.index_add(0, centres, messages)
 
 
 class LegacyLayer(torch.nn.Module):

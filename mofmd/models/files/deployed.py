@@ -43,7 +43,7 @@ class DeployedModel:
 
     @property
     def family(self) -> str:
-        """``nequip``, ``allegro`` or ``mace``: the pair style that runs it."""
+        """``nequip``, ``allegro``, ``mace`` or ``sevennet``: the pair style that runs it."""
         return str(self.manifest["family"])
 
     @property

@@ -13,7 +13,7 @@ from typing import Literal, cast, get_args
 from mofmd.errors import InputError
 from mofmd.models.files.archive import open_archive
 
-Family = Literal["nequip", "allegro", "mace"]
+Family = Literal["nequip", "allegro", "mace", "sevennet"]
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,16 @@ inline const char *const MACE_CITATION =
     " booktitle = {Advances in Neural Information Processing Systems}, year = 2022, volume = 35\n"
     "}\n\n";
 
+inline const char *const SEVENNET_CITATION =
+    "pair_style sevennet: doi:10.1021/acs.jctc.4c00190\n\n"
+    "@Article{Park2024,\n"
+    " author = {Y. Park and J. Kim and S. Hwang and S. Han},\n"
+    " title = {Scalable Parallel Algorithm for Graph Neural Network Interatomic Potentials in\n"
+    "   Molecular Dynamics Simulations},\n"
+    " journal = {Journal of Chemical Theory and Computation}, year = 2024, volume = 20,\n"
+    " pages = {4857}\n"
+    "}\n\n";
+
 inline const char *const D3_CITATION =
     "pair_style d3: doi:10.1063/1.3382344, doi:10.1002/jcc.21759\n\n"
     "@Article{Grimme2010,\n"

@@ -36,8 +36,10 @@ namespace {
 
 }    // namespace
 
-PairMofmd::PairMofmd(LAMMPS *lmp, Family family) :
-    Pair(lmp), family_(family), style_(std::string("pair_style ") + family_name(family))
+PairMofmd::PairMofmd(LAMMPS *lmp, std::optional<Family> family) :
+    Pair(lmp),
+    family_(family),
+    style_(std::string("pair_style ") + (family ? family_name(*family) : "mofmd"))
 {
   manybody_flag = 1;
   one_coeff = 1;

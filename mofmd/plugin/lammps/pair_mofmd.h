@@ -1,4 +1,5 @@
-// The LAMMPS side: pair styles nequip, allegro and mace are this one class with another family.
+// The LAMMPS side: pair styles nequip, allegro, mace and sevennet are this one class with another
+// family, pair_style mofmd is it with any.
 
 #ifndef MOFMD_PAIR_MOFMD_H
 #define MOFMD_PAIR_MOFMD_H
@@ -11,6 +12,7 @@
 #include "pair.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +20,7 @@ namespace mofmd {
 
 class PairMofmd : public LAMMPS_NS::Pair, private AtomCommunicator {
 public:
-  PairMofmd(LAMMPS_NS::LAMMPS *lmp, Family family);
+  PairMofmd(LAMMPS_NS::LAMMPS *lmp, std::optional<Family> family);
   ~PairMofmd() override;
 
   void settings(int narg, char **arg) override;
@@ -53,8 +55,8 @@ private:
     void add(const Timings &step);
   };
 
-  const Family family_;
-  const std::string style_;    // as in the input file: "pair_style allegro"
+  const std::optional<Family> family_;    // of the style; none takes files of any
+  const std::string style_;               // as in the input file: "pair_style allegro"
   DeviceRequest device_;
   std::string dtype_;    // to run the model in, or empty: that of the file
   int num_threads_ = 1;

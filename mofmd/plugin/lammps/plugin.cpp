@@ -7,6 +7,7 @@
 #include "lammps.h"
 #include "library.h"
 
+#include <optional>
 #include <string>
 
 // LAMMPS's plugin interface: a plain C contract, documented in its developer guide ("Writing
@@ -52,11 +53,21 @@ void check_versions(LAMMPS *lmp)
                                torch_found + ": run `mofmd build`");
 }
 
-template <mofmd::Family family> void *create(void *handle)
+void *create_for(void *handle, std::optional<mofmd::Family> family)
 {
   auto *const lmp = static_cast<LAMMPS *>(handle);
   check_versions(lmp);
   return static_cast<LAMMPS_NS::Pair *>(new mofmd::PairMofmd(lmp, family));    // LAMMPS deletes it
+}
+
+template <mofmd::Family family> void *create(void *handle)
+{
+  return create_for(handle, family);
+}
+
+void *create_for_any(void *handle)
+{
+  return create_for(handle, std::nullopt);
 }
 
 void *create_d3(void *handle)
@@ -74,10 +85,13 @@ extern "C" __attribute__((visibility("default"))) void lammpsplugin_init(void *l
   const struct {
     const char *name, *info;
     lammpsplugin_factory1 *create;
-  } styles[] = {{mofmd::family_name(mofmd::Family::nequip), MODEL, create<mofmd::Family::nequip>},
-                {mofmd::family_name(mofmd::Family::allegro), MODEL, create<mofmd::Family::allegro>},
-                {mofmd::family_name(mofmd::Family::mace), MODEL, create<mofmd::Family::mace>},
-                {"d3", "mofmd " MOFMD_VERSION ": D3 dispersion", create_d3}};
+  } styles[] = {
+      {mofmd::family_name(mofmd::Family::nequip), MODEL, create<mofmd::Family::nequip>},
+      {mofmd::family_name(mofmd::Family::allegro), MODEL, create<mofmd::Family::allegro>},
+      {mofmd::family_name(mofmd::Family::mace), MODEL, create<mofmd::Family::mace>},
+      {mofmd::family_name(mofmd::Family::sevennet), MODEL, create<mofmd::Family::sevennet>},
+      {"mofmd", MODEL, create_for_any},
+      {"d3", "mofmd " MOFMD_VERSION ": D3 dispersion", create_d3}};
   for (const auto &style : styles) {
     lammpsplugin_t plugin{};
     plugin.version = static_cast<LAMMPS *>(lmp)->version;

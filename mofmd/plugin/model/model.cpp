@@ -38,15 +38,20 @@ const char *family_name(Family family)
   switch (family) {
   case Family::nequip: return "nequip";
   case Family::allegro: return "allegro";
-  default: return "mace";
+  case Family::mace: return "mace";
+  default: return "sevennet";
   }
 }
 
+static constexpr Family all_families[] = {Family::nequip, Family::allegro, Family::mace,
+                                          Family::sevennet};
+
 Family family_of_name(const std::string &name)
 {
-  for (const Family family : {Family::nequip, Family::allegro, Family::mace})
+  for (const Family family : all_families)
     if (name == family_name(family)) return family;
-  throw ModelError("there is no family of models '" + name + "': it is nequip, allegro or mace");
+  throw ModelError("there is no family of models '" + name +
+                   "': it is nequip, allegro, mace or sevennet");
 }
 
 void check_dtype(const ModelInfo &info, const std::string &wanted)
@@ -64,7 +69,8 @@ namespace {
     switch (family) {
     case Family::nequip: return NEQUIP_CITATION;
     case Family::allegro: return ALLEGRO_CITATION;
-    default: return MACE_CITATION;
+    case Family::mace: return MACE_CITATION;
+    default: return SEVENNET_CITATION;
     }
   }
 
@@ -96,7 +102,7 @@ namespace {
   {
     if (archive.has("mofmd_family")) {
       const std::string name = archive.get("mofmd_family");
-      for (const Family family : {Family::nequip, Family::allegro, Family::mace})
+      for (const Family family : all_families)
         if (name == family_name(family)) return family;
       throw ModelError("the model file '" + path + "' is of the family '" + name +
                        "', which this version of mofmd does not know: update mofmd");
@@ -111,18 +117,27 @@ namespace {
     if (archive.has_code_of("mace")) return Family::mace;
     if (archive.has_code_of("allegro")) return Family::allegro;
     if (archive.has_code_of("nequip")) return Family::nequip;
+    if (archive.has_code_of("sevenn"))
+      throw ModelError("the model file '" + path +
+                       "' was deployed by SevenNet for its own pair style e3gnn: give its "
+                       "checkpoint to `mofmd deploy`");
     throw ModelError("the model file '" + path +
-                     "' holds no NequIP, Allegro or MACE model deployed for LAMMPS (a "
+                     "' holds no NequIP, Allegro, MACE or SevenNet model deployed for LAMMPS (a "
                      "checkpoint or a training file must be deployed first)");
   }
 
-  void check_family(const Archive &archive, const std::string &path, Family style)
+  // The family of a file for a pair style of one family, or of all.
+  Family check_family(const Archive &archive, const std::string &path, std::optional<Family> style)
   {
     const Family found = file_family(archive, path);
-    if (found == style) return;
+    if (!style && !archive.has("mofmd_family"))
+      throw ModelError("the model file '" + path +
+                       "' was not written by `mofmd deploy`: use pair_style " + family_name(found) +
+                       ", or deploy the model that it was made from");
+    if (!style || found == *style) return found;
     throw ModelError("the model file '" + path + "' is of the family " + family_name(found) +
                      (archive.is_aotinductor() ? " (as compiled)" : "") + ": use pair_style " +
-                     family_name(found) + ", not pair_style " + family_name(style));
+                     family_name(found) + ", not pair_style " + family_name(*style));
   }
 
   std::string choose_device(const DeviceRequest &request, const Archive &archive,
@@ -437,11 +452,11 @@ int set_threads_per_rank()
   return threads;
 }
 
-std::unique_ptr<Model> load_model(const std::string &path, Family family,
+std::unique_ptr<Model> load_model(const std::string &path, std::optional<Family> style,
                                   const DeviceRequest &device, const std::string &dtype)
 {
   const Archive archive(path);
-  check_family(archive, path, family);
+  const Family family = check_family(archive, path, style);
   ModelInfo info;
   info.path = path;
   info.family = family;

@@ -9,12 +9,13 @@
 #include "graph/resident_graph.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace mofmd {
 
-enum class Family { nequip, allegro, mace };
+enum class Family { nequip, allegro, mace, sevennet };
 
 const char *family_name(Family family);
 
@@ -110,10 +111,11 @@ DeviceMemory peak_device_memory(const std::string &device);
 // The family of this name. Throws ModelError.
 Family family_of_name(const std::string &name);
 
-// Reads the file and checks that it is a model of this family that this build of torch can run.
-// `dtype`: "float64" to run a model in float32 in that precision, empty for that of the file; both
-// may be named where the file is of it. Throws ModelError.
-std::unique_ptr<Model> load_model(const std::string &path, Family family,
+// Reads the file and checks that it is a model of this family that this build of torch can run;
+// without one it is of any family, and written by `mofmd deploy`. `dtype`: "float64" to run a model
+// in float32 in that precision, empty for that of the file; both may be named where the file is of
+// it. Throws ModelError.
+std::unique_ptr<Model> load_model(const std::string &path, std::optional<Family> family,
                                   const DeviceRequest &device, const std::string &dtype = "");
 
 // Version of the torch library that is loaded, as "2.13.0".
