@@ -249,7 +249,7 @@ def train(
         list[str] | None, typer.Option("--set", help="key=value of the configuration; repeatable.")
     ] = None,
     stress: Annotated[
-        bool, typer.Option(help="Learn stresses; without, pressures are untaught.")
+        bool, typer.Option(help="Learn stresses; without, the model's pressures are not trained.")
     ] = True,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Threads of the trainer.")] = 1,

@@ -206,7 +206,7 @@ def label_frames(
 def _no_stress(labeller: Labeller) -> str:
     return (
         f"labeller {labeller.word}: gives no stress; take one that does, or allow its lack "
-        "(--no-stress), knowing that pressures of the model will be untaught"
+        "(--no-stress), in which case the model's pressures are not trained"
     )
 
 
