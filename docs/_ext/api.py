@@ -17,7 +17,9 @@ FRONT = "front_door"
 
 def pages() -> dict[str, str]:
     """Name and reStructuredText of each page."""
-    rooms = [each.name for each in pkgutil.iter_modules(mofmd.__path__) if each.name not in LEFT_OUT]
+    rooms = [
+        each.name for each in pkgutil.iter_modules(mofmd.__path__) if each.name not in LEFT_OUT
+    ]
     found = {}
     if names := getattr(mofmd, "__all__", ()):
         found[FRONT] = _front_page(sorted(names))

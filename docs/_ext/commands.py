@@ -52,7 +52,9 @@ def _section(name: str, command: Any) -> str:
     usage = " ".join([PROGRAM, name, "[OPTIONS]", *(_usage(each) for each in arguments)])
     parts = [f"({_anchor(name)})=\n{head}{text.markdown(command.help or '').strip()}"]
     parts.append(f"```console\n$ {usage}\n```")
-    rows = [(text.code(each.name), _accepts(command, each), "", _meaning(each)) for each in arguments]
+    rows = [
+        (text.code(each.name), _accepts(command, each), "", _meaning(each)) for each in arguments
+    ]
     rows += [
         (_names(each), _accepts(command, each), _default(each), _meaning(each))
         for each in options

@@ -61,7 +61,9 @@ def distil_page() -> str:
     elsewhere = {"training": {"stress"}}
     for name, kind in groups.items():
         keys = {each.name for each in fields(kind)} - elsewhere.get(name, set())
-        parts.append(f"(distil-{name})=\n### {name}\n\n{text.prose(kind)}\n\n{_table(kind, {}, keys)}")
+        parts.append(
+            f"(distil-{name})=\n### {name}\n\n{text.prose(kind)}\n\n{_table(kind, {}, keys)}"
+        )
     return "\n\n".join(parts)
 
 

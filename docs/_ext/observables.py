@@ -51,10 +51,16 @@ class Rattled:
 
 def page() -> str:
     """Reference of all observables."""
-    return "\n\n".join(_section(*each) for each in CATALOGUE.items())
+    return "\n\n".join(section(name, CATALOGUE[name]) for name in names())
 
 
-def _section(name: str, entry: Entry) -> str:
+def names() -> list[str]:
+    """Observables of the reference, in order."""
+    return list(CATALOGUE)
+
+
+def section(name: str, entry: Entry) -> str:
+    """Reference of one observable, with what a measurement of it gives."""
     trajectory = Rattled()
     options: dict[str, dict[str, Any]] = {name: {}}
     if name == "pores":  # coarse: only names and units are of interest
@@ -64,7 +70,9 @@ def _section(name: str, entry: Entry) -> str:
     kind = type(made[0])
     by_default = " Measured by default." if name in DEFAULT else ""
     parts = [f"(observable-{name})=\n## {name}", f"{text.prose(kind)}{by_default}"]
-    parts.append(f"Python: {{py:class}}`~{kind.__module__}.{kind.__qualname__}`. {_interval(entry)}")
+    parts.append(
+        f"Python: {{py:class}}`~{kind.__module__}.{kind.__qualname__}`. {_interval(entry)}"
+    )
     if entry.options:
         parts.append(_settings(name, entry, made[0]))
     trajectory.frames = trajectory.frames[: FRAMES if name in ("vacf", "msd", "elasticity") else 2]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
+from text import headings
 
 LINK = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+[^)#]*)(?:#([^)]*))?\)")
 
@@ -34,12 +35,6 @@ def replace_links(app: Sphinx, docname: str, source: list[str]) -> None:
         return words if str(path) in words else f"{words} (`{path}`)"
 
     source[0] = LINK.sub(replaced, source[0])
-
-
-def headings(text: str) -> list[str]:
-    """Anchors of the headings of a Markdown file, as GitHub makes them."""
-    found = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
-    return [re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in found]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -59,6 +59,13 @@ def parameters(kind: type) -> dict[str, str]:
     return found
 
 
+def headings(source: str) -> list[str]:
+    """Anchors of the headings of a Markdown file, as GitHub makes them."""
+    blocks = re.sub(r"```.*?```", "", source, flags=re.DOTALL)
+    found = re.findall(r"^#+ (.+)$", blocks, flags=re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in found]
+
+
 def markdown(text: str) -> str:
     """Turn the little markup of docstrings into Markdown."""
     return text.replace("``", "`")

@@ -8,6 +8,6 @@ mofmd generate minimise --structure my-zif.cif --model zif4-nequip-s --supercell
 mofmd run relaxed
 mofmd analyse relaxed -o relaxed-analysis
 mofmd generate npt --structure relaxed/final.data --model zif4-nequip-s --set timestep_fs=2 -o hot
-mofmd generate npt --structure relaxed/final.data --model zif4-nequip-s --supercell 1x1x1 --set time_ps=2 --set frame_interval_fs=20 --set minimise_steps_max=0 -o npt
+mofmd generate npt --structure relaxed/final.data --model zif4-nequip-s --supercell 1x1x1 --set time_ps=1 --set frame_interval_fs=10 --set minimise_steps_max=0 -o npt
 mofmd run npt
 mofmd report npt -o npt-report --observables rdf,angles,density,integrity
