@@ -7,6 +7,7 @@
 #include "gpu/recorder.h"
 #include "graph/fixed_graph.h"
 #include "graph/tensors.h"
+#include "model/model.h"
 
 #include <string>
 
