@@ -19,7 +19,7 @@ from mofmd.processes.alive import find_process, is_alive
 INTERVAL_S = 0.5
 
 
-def put_on_leash(pid: int) -> subprocess.Popen[bytes]:
+def end_with_this_process(pid: int) -> subprocess.Popen[bytes]:
     """Let a process end when this one does, however that comes about.
 
     Parameters
@@ -30,7 +30,7 @@ def put_on_leash(pid: int) -> subprocess.Popen[bytes]:
     Returns
     -------
     Popen
-        The leash, in a session of its own; it ends by itself with either of the two.
+        The process that watches, in a session of its own; it ends by itself with either of the two.
     """
     command = [sys.executable, "-m", "mofmd.processes.end_with_parent", str(os.getpid()), str(pid)]
     return subprocess.Popen(command, start_new_session=True)

@@ -378,7 +378,7 @@ def test_nothing_is_left_of_a_labelling_that_ends(number: signal.Signals) -> Non
     token = Token()
     frames = [marked(0, 0), marked(1, 5), *(marked(seed, 0) for seed in range(2, 200))]
     process = labelling(token, frames, "argon_calculators:fails_on_some")
-    token.wait_for("label_worker", count=2)
+    token.wait_for("label.worker", count=2)
     end = time.monotonic() + 60
     while len(list(Path("labels").glob("*/*/*.npz"))) < 3 and time.monotonic() < end:
         time.sleep(0.1)
@@ -406,11 +406,11 @@ def test_a_worker_killed_from_outside_costs_one_frame() -> None:
     token = Token()
     frames = [marked(0, 0), marked(1, 5), *(marked(seed, 0) for seed in range(2, 6))]
     process = labelling(token, frames, "argon_calculators:fails_on_some")
-    token.wait_for("label_worker", count=2)
+    token.wait_for("label.worker", count=2)
     end = time.monotonic() + 60
     while len(list(Path("labels").glob("*/*/*.npz"))) < 5 and time.monotonic() < end:
         time.sleep(0.1)
-    (hanging,) = token.holders("label_worker")
+    (hanging,) = token.holders("label.worker")
     os.kill(hanging, signal.SIGKILL)
     _, told = process.communicate(timeout=30)
     assert process.returncode == 1

@@ -147,7 +147,7 @@ def test_traceback_of_the_worker_is_kept(deck: Deck) -> None:
         run_deck(deck.directory)
     output = (deck.directory / "output.txt").read_text()
     assert "Traceback (most recent call last)" in output
-    assert "conduct.py" in output
+    assert "rank.py" in output
 
 
 def test_no_room_for_the_output(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from mofmd.disk.package_files import packaged_file
 from mofmd.disk.stop_request import ask_to_stop, take_back_request
 from mofmd.engine.launch import Resources, find_program
 from mofmd.errors import InputError, RunError, StoppedError
-from mofmd.processes.end_with_parent import put_on_leash
+from mofmd.processes.end_with_parent import end_with_this_process
 from mofmd.simulation.ensemble.ensemble import MISSING, Ensemble, Member
 from mofmd.simulation.ensemble.member import Slot, Task, run_in_slot, run_member
 from mofmd.simulation.run.status import GOING_ON, read_status
@@ -196,7 +196,7 @@ def _pool(ensemble: Ensemble, workers: Workers) -> Iterator[Callable[[Task], Fut
 
     config = parsl_config(ensemble.directory, workers)
     with DataFlowKernel(config) as kernel:
-        put_on_leash(config.executors[0].interchange_proc.pid)
+        end_with_this_process(config.executors[0].interchange_proc.pid)
         yield python_app(run_member, data_flow_kernel=kernel)
 
 

@@ -1,4 +1,4 @@
-"""A process on a leash ends when its holder does."""
+"""A process ends with the one that holds it."""
 
 import os
 import signal
@@ -11,12 +11,12 @@ import pytest
 
 HOLDER = """
 import subprocess, sys, time
-from mofmd.processes.end_with_parent import put_on_leash
+from mofmd.processes.end_with_parent import end_with_this_process
 other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
-leash = put_on_leash(other.pid)
-print(other.pid, leash.pid, flush=True)
+watcher = end_with_this_process(other.pid)
+print(other.pid, watcher.pid, flush=True)
 if "end" in sys.argv:
-    other.kill(); other.wait(); leash.wait(); print("alone", flush=True)
+    other.kill(); other.wait(); watcher.wait(); print("alone", flush=True)
 time.sleep(100)
 """
 
@@ -49,7 +49,7 @@ def test_ends_with_its_holder(tmp_path: Path, number: signal.Signals, kernel: st
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         pids = [int(word) for word in holder.stdout.readline().split()]
-        time.sleep(2)  # the leash takes hold
+        time.sleep(2)  # the watcher starts
         assert all(map(is_running, pids))
         os.kill(holder.pid, number)
     end = time.monotonic() + 30
@@ -58,7 +58,7 @@ def test_ends_with_its_holder(tmp_path: Path, number: signal.Signals, kernel: st
     assert not any(map(is_running, pids))
 
 
-def test_leash_ends_with_what_it_holds() -> None:
+def test_watcher_ends_with_what_it_watches() -> None:
     command = [sys.executable, "-c", HOLDER, "end"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
