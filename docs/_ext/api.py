@@ -12,7 +12,7 @@ import mofmd
 
 # rooms that are no interface: the command line has a reference of its own, the rest is internal
 LEFT_OUT = ("cli", "plugin", "demo", "data", "processes", "__main__", "models.export")
-FRONT = "front_door"
+FRONT = "a_front_door"  # first by its name
 
 
 def pages() -> dict[str, str]:
@@ -38,7 +38,10 @@ def _front_page(names: list[str]) -> str:
     rows = []
     for name in names:
         thing = getattr(mofmd, name)
-        path = f"{thing.__module__}.{getattr(thing, '__qualname__', name)}"
+        module = getattr(thing, "__module__", "")
+        if name.startswith("_") or not module.startswith("mofmd"):
+            continue
+        path = f"{module}.{getattr(thing, '__qualname__', name)}"
         rows.append(f"* - :py:obj:`mofmd.{name} <{path}>`\n  - {_first_line(thing)}\n")
     lines = "".join("   " + line + "\n" for row in rows for line in row.splitlines())
     return (

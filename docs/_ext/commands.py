@@ -22,7 +22,7 @@ def commands() -> dict[str, Any]:
 
 
 def page() -> str:
-    """Reference of all commands, as Markdown."""
+    """Write the reference of all commands, as Markdown."""
     found = commands()
     listed = [(f"[`{PROGRAM} {name}`](#{_anchor(name)})", _help(found[name])) for name in found]
     parts = [text.table(("command", "what it does"), listed)]
@@ -36,12 +36,20 @@ def page() -> str:
 
 
 def _walk(command: Any, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    children = getattr(command, "commands", None)
-    if children is None or getattr(command, "invoke_without_command", False):
+    found = children(command)
+    if not found or (names and getattr(command, "invoke_without_command", False)):
         yield " ".join(names), command
-    for name, child in (children or {}).items():
+    for name, child in found.items():
         if not child.hidden:
             yield from _walk(child, (*names, name))
+
+
+def children(command: Any) -> dict[str, Any]:
+    """Commands of a group by name; none of a command that is no group."""
+    if not hasattr(command, "list_commands"):
+        return {}
+    context = typer.Context(command)
+    return {name: command.get_command(context, name) for name in command.list_commands(context)}
 
 
 def _section(name: str, command: Any) -> str:
@@ -62,6 +70,8 @@ def _section(name: str, command: Any) -> str:
     ]
     if rows:
         parts.append(text.table(("argument or option", "takes", "default", "meaning"), rows))
+    if examples := getattr(command, "examples", ()):
+        parts.append("\n".join(["```console", *(f"$ {line}" for line in examples), "```"]))
     return "\n\n".join(parts)
 
 
@@ -83,7 +93,7 @@ def _names(option: Any) -> str:
 
 
 def _accepts(command: Any, parameter: Any) -> str:
-    """What a parameter takes, by the annotation of the function behind the command."""
+    """Say what a parameter takes, by the annotation of the function behind the command."""
     kind = _kind(command, parameter)
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     if choices:

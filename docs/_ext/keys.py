@@ -24,7 +24,7 @@ _WORDS = {str: "text", Path: "file", int: "whole number", float: "number", bool:
 
 
 def protocols_page() -> str:
-    """Reference of all protocols."""
+    """Write the reference of all protocols."""
     kinds = known_protocols()
     shared = {each.name for each in fields(Protocol)}
     rows = [(f"[`{name}`](#protocol-{name})", text.summary(kind)) for name, kind in kinds.items()]
@@ -46,13 +46,13 @@ def protocols_page() -> str:
 
 
 def sampling_page() -> str:
-    """Defaults of sampling runs that differ from the protocols'."""
+    """Write the defaults of sampling runs that differ from the protocols'."""
     rows = [(text.code(name), text.unit_of(name), text.code(DEFAULTS[name])) for name in DEFAULTS]
     return text.table(("field", "unit", "default of a sampling run"), rows)
 
 
 def distil_page() -> str:
-    """Reference of a distillation's file."""
+    """Write the reference of a distillation's file."""
     groups = {"training": TrainOptions, "sampling": SampleOptions, "distortion": Distortion}
     own = {each.name for each in fields(DistilConfig)} - {"text"}
     given = {name: f"[keys below](#distil-{name})" for name in groups}
@@ -100,7 +100,7 @@ def _default(each: Field[Any]) -> str:
 
 
 def _takes(kind: Any) -> str:
-    """What a key takes, by the type of the field."""
+    """Say what a key takes, by the type of the field."""
     if get_origin(kind) in (Union, UnionType):
         some = [each for each in get_args(kind) if each is not NoneType]
         return " or ".join([*map(_takes, some), "null"])

@@ -42,6 +42,7 @@ class Rattled:
         ]
 
     def __iter__(self) -> Iterator[Frame]:
+        """Go through the frames."""
         return iter(self.frames)
 
     def raw_frames(self) -> Iterator[ParsedFrame]:
@@ -50,7 +51,7 @@ class Rattled:
 
 
 def page() -> str:
-    """Reference of all observables."""
+    """Write the reference of all observables."""
     return "\n\n".join(section(name, CATALOGUE[name]) for name in names())
 
 
@@ -60,7 +61,7 @@ def names() -> list[str]:
 
 
 def section(name: str, entry: Entry) -> str:
-    """Reference of one observable, with what a measurement of it gives."""
+    """Write the reference of one observable, with what a measurement of it gives."""
     trajectory = Rattled()
     options: dict[str, dict[str, Any]] = {name: {}}
     if name == "pores":  # coarse: only names and units are of interest

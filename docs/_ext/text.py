@@ -25,7 +25,7 @@ UNITS = {
 
 
 def unit_of(name: str) -> str:
-    """Unit at the end of a name; empty where there is none."""
+    """Give the unit at the end of a name; empty where there is none."""
     return next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
 
 

@@ -121,7 +121,9 @@ def command_lines() -> Iterator[tuple[str, str]]:
                 yield str(script.relative_to(REPOSITORY)), line
 
 
+@pytest.mark.usefixtures("extension")
 def test_commands_of_the_pages_are_commands() -> None:
+    children = load("commands").children
     lines = list(command_lines())
     assert len(lines) > 50
     for where, line in lines:
@@ -130,10 +132,9 @@ def test_commands_of_the_pages_are_commands() -> None:
         words = words[: words.index("&&")] if "&&" in words else words
         command, context = typer.main.get_command(app), None
         try:
-            while hasattr(command, "commands") and words and words[0] in command.commands:
-                name, *words = words
-                context = command.make_context("mofmd", [name, *words], parent=context)
-                command = command.commands[name]
+            while words and words[0] in (found := children(command)):
+                context = command.make_context("mofmd", words, parent=context)
+                command = found[words.pop(0)]
             command.make_context("mofmd", words, parent=context)
         except Exception as error:
             pytest.fail(f"{where}: {line}\n{getattr(error, 'message', None) or error!r}")

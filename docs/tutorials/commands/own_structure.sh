@@ -4,10 +4,11 @@ sed 's/^Zn2 Zn .*/& 0.5/; s/_atom_site_fract_z/&\n_atom_site_occupancy/; /^[A-Z]
 mofmd generate minimise --structure disordered.cif --model zif4-nequip-s -o relaxed
 grep -v '^H' my-zif.cif > no-hydrogen.cif
 mofmd generate minimise --structure no-hydrogen.cif --model zif4-nequip-s -o no-hydrogen
-mofmd generate minimise --structure my-zif.cif --model zif4-nequip-s --supercell 1x1x1 --set cell=tri -o relaxed
+mofmd generate npt --structure my-zif.cif --model zif4-nequip-s --set timestep_fs=2 -o too-fast
+mofmd generate minimise --structure uio-66 --model zif4-nequip-s -o other-elements
+mofmd generate minimise --structure my-zif.cif --model zif4-nequip-s --supercell 1x1x1 --set minimise_steps_max=60 -o relaxed
 mofmd run relaxed
 mofmd analyse relaxed -o relaxed-analysis
-mofmd generate npt --structure relaxed/final.data --model zif4-nequip-s --set timestep_fs=2 -o hot
-mofmd generate npt --structure relaxed/final.data --model zif4-nequip-s --supercell 1x1x1 --set time_ps=1 --set frame_interval_fs=10 --set minimise_steps_max=0 -o npt
+mofmd generate npt --structure relaxed/final.data --model zif4-nequip-s --supercell 1x1x1 --set time_ps=0.05 --set frame_interval_fs=2.5 --set thermo_interval_fs=2.5 --set minimise_steps_max=0 -o npt
 mofmd run npt
 mofmd report npt -o npt-report --observables rdf,angles,density,integrity
