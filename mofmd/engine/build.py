@@ -148,7 +148,7 @@ def build_plugin(
     """
     directory = directory or plugin_location()
     record = read_record(directory)
-    if record and not force and not mismatches(record) and record["sanitize"] == sanitize:
+    if record and not force and not mismatches(record) and record.get("sanitize") == sanitize:
         report(f"the plugin fits what is installed: {directory / LIBRARY_NAME}")
         return directory / LIBRARY_NAME
     torch = find_torch()

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from mofmd.demo.demo import DemoSettings, run_demo
 from mofmd.engine.launch import Resources
 from mofmd.engine.plugin_path import mismatches, read_record
 from mofmd.errors import InputError
-from mofmd.models.files.embedded import embedded_model
+from mofmd.models.files.embedded import DEFAULT_MODEL, embedded_model
 from mofmd.simulation.protocols import MeltQuench
 from tests import melt_quench_runs
 from tests.melt_quench_runs import PROTOCOL, pretended_run
@@ -43,6 +44,27 @@ def test_command(tmp_path):
     assert "200 steps in 2 s, 10.0 ms/step" in found.output
     assert str(tmp_path / "out") in found.output.replace("\n", "")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
+
+
+def test_help_names_the_default():
+    app = typer.Typer()
+    app.command()(demo)
+    told = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
+    (line,) = [line for line in told.splitlines() if "--model" in line]
+    assert f"[default: {DEFAULT_MODEL}]" in line
+    assert not re.search("allegro|mace", told, re.IGNORECASE)
+
+
+@pytest.mark.usefixtures("pretended")
+@pytest.mark.parametrize("words", [[], ["--model", "zif4-mace-s"]])
+def test_models_of_the_package_by_name(words, tmp_path):
+    app = typer.Typer()
+    app.command()(demo)
+    found = CliRunner().invoke(app, ["--output", str(tmp_path / "out"), *words])
+    assert found.exit_code == 0
+    manifest = json.loads((tmp_path / "out" / "deck" / "manifest.json").read_text())
+    name = words[1] if words else DEFAULT_MODEL
+    assert embedded_model(name).name in manifest["files"]
 
 
 @pytest.mark.usefixtures("pretended")

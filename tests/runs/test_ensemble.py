@@ -197,6 +197,13 @@ def test_slurm_workers_are_described_to_parsl(tmp_path: Path) -> None:
     assert executor.max_workers_per_node == 4
 
 
+def test_without_parsl_only_slurm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "parsl", None)  # as where it is not installed
+    assert Workers(count=2).where == "local"
+    with pytest.raises(InputError, match=r"Parsl, which is not installed: pip .*'mofmd\[slurm\]'"):
+        Workers(where="slurm")
+
+
 def descendants(pid: int) -> list[int]:
     found = []
     path = Path(f"/proc/{pid}/task/{pid}/children")

@@ -60,7 +60,9 @@ def run(
     ranks: Ranks = 1,
     threads: Threads = 1,
     gpus: Annotated[str, typer.Option(help="GPUs to deal out, one a worker: 0,1.")] = "",
-    slurm: Annotated[bool, typer.Option("--slurm", help="In SLURM jobs, through Parsl.")] = False,
+    slurm: Annotated[
+        bool, typer.Option("--slurm", help="In SLURM jobs, through Parsl (mofmd[slurm]).")
+    ] = False,
     slurm_array: Annotated[
         bool, typer.Option("--slurm-array", help="Write a script for sbatch instead of running.")
     ] = False,

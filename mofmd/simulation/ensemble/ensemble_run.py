@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import queue
 import shlex
@@ -61,7 +62,13 @@ class Workers:
     options: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse counts below one."""
+        """Refuse counts below one, and SLURM jobs without Parsl."""
+        if self.where == "slurm" and importlib.util.find_spec("parsl") is None:
+            raise InputError(
+                "SLURM jobs are submitted through Parsl, which is not installed: "
+                "pip install 'mofmd[slurm]', or have a script for sbatch written, which does "
+                "without it (--slurm-array)"
+            )
         if self.count < 1:
             raise InputError(f"workers: {self.count}, expected a whole number of at least 1")
         if self.gpus and len(self.gpus) < self.count:
