@@ -85,8 +85,8 @@ def _interval(entry: Entry) -> str:
     if not entry.interval_ps:
         return "Every frame is measured."
     return (
-        f"A frame is measured each {entry.interval_ps:g} ps, or more often: at least {entry.frames} "
-        "frames of a trajectory that has so many."
+        f"A frame is measured each {entry.interval_ps:g} ps, or more often: at least "
+        f"{entry.frames} frames of a trajectory that has so many."
     )
 
 
