@@ -60,6 +60,9 @@ README: dict[str, Shown | Elsewhere] = {
     "pip install .": Elsewhere(INSTALL),
     "mofmd build": AS_IT_IS,
     "mofmd doctor": AS_IT_IS,
+    "mofmd --install-completion": Elsewhere(
+        "changes files of the user's shell; tests/installation/test_command_line.py completes"
+    ),
     "mofmd deploy my-model.ckpt -o my-model.mofmd.pth": Elsewhere(
         "takes minutes and an environment of nequip; tests/engine/test_deploy.py deploys"
     ),

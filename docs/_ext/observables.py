@@ -10,8 +10,9 @@ import numpy as np
 import text
 
 from mofmd.analysis.base.observable import Observable
+from mofmd.analysis.base.registry import Entry, Subject, known_observables
 from mofmd.analysis.base.result import Result
-from mofmd.analysis.catalogue import CATALOGUE, DEFAULT, Entry, Subject, make_observables
+from mofmd.analysis.catalogue import make_observables
 from mofmd.analysis.one_pass import analyse
 from mofmd.structures.crystals.zif import zif4
 from mofmd.structures.frame import Frame
@@ -52,12 +53,7 @@ class Rattled:
 
 def page() -> str:
     """Write the reference of all observables."""
-    return "\n\n".join(section(name, CATALOGUE[name]) for name in names())
-
-
-def names() -> list[str]:
-    """Observables of the reference, in order."""
-    return list(CATALOGUE)
+    return "\n\n".join(section(name, entry) for name, entry in known_observables().items())
 
 
 def section(name: str, entry: Entry) -> str:
@@ -69,7 +65,7 @@ def section(name: str, entry: Entry) -> str:
     subject = Subject(trajectory.frames[0], temperature_K=300.0, options=options)
     made = make_observables([name], subject)
     kind = type(made[0])
-    by_default = " Measured by default." if name in DEFAULT else ""
+    by_default = " Measured by default." if entry.by_default else ""
     parts = [f"(observable-{name})=\n## {name}", f"{text.prose(kind)}{by_default}"]
     parts.append(
         f"Python: {{py:class}}`~{kind.__module__}.{kind.__qualname__}`. {_interval(entry)}"

@@ -82,7 +82,7 @@ def test_broken_linkers_are_called_by_their_name(tmp_path, monkeypatch):
 def test_again_in_the_same_folder(tmp_path):
     model = embedded_model("zif4-mace-s")
     for seed in (1, 2):
-        done = run_demo(DemoSettings(tmp_path / "out", model_file=model, seed=seed))
+        done = run_demo(DemoSettings(tmp_path / "out", model=model, seed=seed))
         assert done.run.deck.manifest["protocol"]["seed"] == seed
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
 
@@ -113,6 +113,6 @@ def test_short_demonstration_with_the_embedded_model(tmp_path, monkeypatch, rank
     done = run_demo(DemoSettings(tmp_path, resources=Resources(ranks=ranks)))
     assert done.run.steps == 200
     # a tenth of a picosecond below 600 K: nothing can have broken yet
-    assert done.results.integrity.intact.tolist() == [32] * 21
+    assert done.results.intact.tolist() == [32] * 21
     assert done.results.states["crystal"].coordination > 3.8
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES

@@ -81,16 +81,17 @@ def test_worked_example(installed: FreshInstall, work: Path) -> None:
     installed.shell("mofmd build", work)  # the plugin is there: nothing is compiled
     (example,) = blocks("README.md", "python")
     short = "equilibration_ps=0.01, anneal_ps=0.02, frame_interval_fs=5, minimise_steps_max=2"
+    short += ", supercell=(1, 1, 1)"
+    assert len([line for line in example.splitlines() if line]) < 12
     for old, new in (
-        ("rate_K_per_ps=20, plateau_ps=50", "rate_K_per_ps=1e5, plateau_ps=0.02"),
-        ("supercell=", f"{short}, supercell="),
+        ("rate_K_per_ps=20, plateau_ps=50", f"rate_K_per_ps=1e5, plateau_ps=0.02, {short}"),
         ("threads=2", "threads=1"),  # other tests run beside this one
     ):
         assert old in example
         example = example.replace(old, new)
     (work / "example.py").write_text(example)
     installed.shell("python example.py", work)
-    for name in ("in.lammps", "summary.json", "rdf.csv", "timeseries.csv", "figure.png"):
+    for name in ("in.lammps", "analysis/results.json", "analysis/report.html"):
         assert (work / "glass" / name).stat().st_size > 0
     (analysis,) = blocks("docs/analysis.md", "python")
     small = analysis.replace("temperature_K=300)", "temperature_K=300, r_max_A=7)")  # half a cell

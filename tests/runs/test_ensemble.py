@@ -271,8 +271,16 @@ def test_killed_twenty_times(request_: Request) -> None:
 @LEAVES_SOCKETS
 def test_run_in_this_process(request_: Request) -> None:
     made = new_ensemble(request_, [1, 2], {})
-    ended = []
-    run_ensemble(made, Workers(count=2), lambda member: ended.append(member.name))
+    ended: list[str] = []
+    seen: list[tuple[int, int]] = []
+    run_ensemble(
+        made,
+        Workers(count=2),
+        lambda member: ended.append(member.name),
+        progress=lambda *counts: seen.append(counts),
+    )
+    assert seen[0] == (0, 2)
+    assert sorted(seen) == seen
     assert sorted(ended) == ["000", "001"]
     assert count_states(made) == {"finished": 2}
     assert products(made)[0] != products(made)[1]

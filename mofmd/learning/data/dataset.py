@@ -22,7 +22,7 @@ from ase.data import chemical_symbols
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.npz import read_arrays
 from mofmd.errors import InputError, MissingFileError
-from mofmd.reading.read import is_structure, read_structure, split_choice
+from mofmd.reading.read import BUILDERS, is_structure, read_structure, split_choice
 from mofmd.reading.reading import choose_index
 
 INFO = ("trajectory", "origin", "phase", "temperature_K", "source")
@@ -166,7 +166,7 @@ def read_frames(path: Path) -> list[Atoms]:
     MissingFileError, InputError
         If there is no such file or it cannot be read.
     """
-    if not split_choice(path)[0].is_file():
+    if not split_choice(path)[0].is_file() and str(path) not in BUILDERS:
         raise MissingFileError(f"{path}: no such file of frames")
     if path.suffix == ".npz":
         return read_npz(path)

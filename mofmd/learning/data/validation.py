@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import short_vectors
 from mofmd.geometry.neighbours import find_pairs
 from mofmd.learning.data.dataset import Labels, labels_of, not_a_number, unusable
 from mofmd.structures.molecules import box_of, is_molecule
@@ -259,8 +260,7 @@ def _energy_steps(
             continue
         moves = b.positions - a.positions
         if not is_molecule(a):
-            fractions = moves @ np.linalg.inv(a.cell.array)
-            moves = (fractions - np.round(fractions)) @ a.cell.array
+            moves = short_vectors(moves, a.cell.array)
         if np.abs(moves).max() > LARGEST_MOVE_A:
             continue
         mean_force = 0.5 * (labels[k].forces_eV_per_A + labels[k + 1].forces_eV_per_A)

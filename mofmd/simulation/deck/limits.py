@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 from mofmd.arrays import freeze
 from mofmd.disk.record import read_record
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import short_vectors
 from mofmd.geometry.neighbours import cell_heights
 from mofmd.topology.building_units import find_linkers
 
@@ -192,8 +193,7 @@ def _broken_linker(limits: Limits, atoms: LocalAtoms, n_atoms: int) -> Violation
     first, second = index[limits.bonds[:, 0]], index[limits.bonds[:, 1]]
     mine = (first >= 0) & (first < atoms.n_own)
     vectors = atoms.positions[second[mine]] - atoms.positions[first[mine]]
-    fractions = vectors @ np.linalg.inv(atoms.cell)
-    lengths = np.linalg.norm((fractions - np.round(fractions)) @ atoms.cell, axis=1)
+    lengths = np.linalg.norm(short_vectors(vectors, atoms.cell), axis=1)
     # an atom beyond the reach of the ghosts is farther than any bond
     lengths[second[mine] < 0] = np.inf
     broken = np.flatnonzero(lengths >= limits.bond_limits_A[mine])
