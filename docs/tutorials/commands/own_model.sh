@@ -5,5 +5,6 @@ mofmd learn label picked.extxyz --labeller "$(python -c 'from mofmd.models.files
 mofmd learn check labelled.extxyz
 mofmd learn split labelled.extxyz -o data
 mofmd learn train --family nequip --size xs --data data --epochs 10 -o training
-mofmd learn evaluate training/model.mofmd.pth --frames data/test.extxyz -o evaluation
-mofmd models show training/model.mofmd.pth
+mofmd learn train --family nequip --size s --data data --epochs 2 --set lr=0.001 --start deploy/models/zif4/sources/zif4-nequip-s.nequip.zip -o tuned
+mofmd learn evaluate tuned/model.mofmd.pth zif4-nequip-s --frames data/test.extxyz -o evaluation
+mofmd models show tuned/model.mofmd.pth

@@ -8,7 +8,7 @@ mofmd generate npt --structure my-zif.cif --model zif4-nequip-s --set timestep_f
 mofmd generate minimise --structure uio-66 --model zif4-nequip-s -o other-elements
 mofmd generate minimise --structure my-zif.cif --model zif4-nequip-s --supercell 1x1x1 --set minimise_steps_max=60 -o relaxed
 mofmd run relaxed
-mofmd analyse relaxed -o relaxed-analysis
+mofmd analyse relaxed/final.data -o relaxed-analysis --observables density,coordination,rings
 mofmd generate npt --structure relaxed/final.data --model zif4-nequip-s --supercell 1x1x1 --set time_ps=0.05 --set frame_interval_fs=2.5 --set thermo_interval_fs=2.5 --set minimise_steps_max=0 -o npt
 mofmd run npt
 mofmd report npt -o npt-report --observables rdf,angles,density,integrity
