@@ -24,6 +24,7 @@ from mofmd.trajectory.raw_frame import ParsedFrame
 
 FRAMES = 24
 SEED = 1
+CHOSEN = "what is measured; by default the metals of the structure and the donors bonded to them"
 # two frames show all that these find
 CHEAP = (
     "rdf",
@@ -131,7 +132,7 @@ def _settings(name: str, entry: Entry, observable: Observable) -> str:
             text.code(f"{name}.{option}"),
             text.summary(parser).removeprefix("Read "),
             _default(defaults.get(option)),
-            meanings.get(option, ""),
+            meanings.get(option, CHOSEN),
         )
         for option, parser in entry.options.items()
     ]

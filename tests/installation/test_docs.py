@@ -3,6 +3,7 @@
 import importlib
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import fields
@@ -164,6 +165,28 @@ def test_messages_of_the_errors_page_are_messages() -> None:
             continue
         for piece in message.replace("manifest.json", "{MANIFEST}").split("…"):
             assert piece.strip() in source, message
+
+
+@pytest.mark.parametrize("name", ["own_structure", "analysis"])
+def test_python_of_the_tutorials(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (DOCS / "tutorials" / f"{name}.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    exec(compile(example, f"{name}.md", "exec"), {})
+    told = capsys.readouterr().out
+    assert {"own_structure": "C96H96N64Zn16", "analysis": "\n4"}[name] in told
+
+
+@pytest.mark.long
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-b", "html"]
+    done = subprocess.run(
+        [*command, "-d", str(tmp_path / "trees"), str(DOCS), str(tmp_path / "html")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "html" / "index.html").is_file()
 
 
 def test_figures_of_the_pages_are_small() -> None:
