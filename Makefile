@@ -9,14 +9,14 @@ TEST_WORKERS ?= 2
 PLUGIN_SOURCES := $(shell find mofmd/plugin -type f)
 CPP_FILES := $(shell find mofmd/plugin tests/cpp -name '*.cpp' -o -name '*.h')
 
-.PHONY: env browser demo test test-long lint tidy format bench sanitize coverage clean
+.PHONY: env browser demo test test-long lint tidy format bench sanitize coverage docs docs-links clean
 
 env: $(VENV)/.built
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet "$(TORCH)"
-	$(BIN)/pip install --quiet --editable ".[dev]"
+	$(BIN)/pip install --quiet --editable ".[dev,docs]"
 	touch $@
 
 $(VENV)/.built: $(VENV)/.installed $(PLUGIN_SOURCES)
@@ -82,5 +82,13 @@ bench: env
 	$(BIN)/python benchmarks/analysis.py --output build/analysis.json
 	$(BIN)/python benchmarks/watch.py --output build/watch.json
 
+# Works without a network. Links within the site, and to files of the repository, are checked.
+docs: $(VENV)/.installed
+	$(BIN)/sphinx-build -W --keep-going -j 2 -b html -d docs/_build/trees docs docs/_build/html
+
+# External links: needs a network.
+docs-links: $(VENV)/.installed
+	$(BIN)/sphinx-build -W --keep-going -b linkcheck -d docs/_build/trees docs docs/_build/links
+
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) build docs/_build docs/_generated

@@ -28,7 +28,7 @@ SEGMENTS = 4
 
 
 def mean_square_displacement(positions: np.ndarray) -> np.ndarray:
-    """Average |r(t + lag) − r(t)|² over atoms and over all origins t.
+    """Average ``|r(t + lag) − r(t)|²`` over atoms and over all origins t.
 
     Parameters
     ----------

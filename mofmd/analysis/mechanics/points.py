@@ -27,7 +27,7 @@ class Stiffness:
         (6, 6) C_ij = ∂σ_i/∂ε_j, rows and columns xx yy zz yz xz xy, shears as engineering strains,
         in LAMMPS's axes (a along x, b in the xy plane).
     asymmetry_GPa
-        Largest |C_ij − C_ji| before the matrix was made symmetric: an estimate of its error.
+        Largest ``|C_ij − C_ji|`` before the matrix was made symmetric: an estimate of its error.
     """
 
     stiffness_GPa: np.ndarray

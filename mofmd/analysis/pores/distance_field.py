@@ -1,6 +1,7 @@
 """Distance to the nearest atom's surface on a grid.
 
-D(r) = min over atoms of |r − r_atom| − R_atom: a sphere of radius D(r) around r overlaps no atom.
+``D(r) = min over atoms of |r − r_atom| − R_atom``: a sphere of radius D(r) around r overlaps no
+atom.
 """
 
 from __future__ import annotations

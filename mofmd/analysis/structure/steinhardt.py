@@ -1,8 +1,8 @@
 """Steinhardt's bond-orientational order of the net of nodes.
 
-q_l(i) = (4π/(2l+1) Σ_m |q_lm(i)|²)^½, q_lm(i) the mean of Y_lm over the directions to the nodes
-that linkers join to node i (Steinhardt et al., Phys. Rev. B 1983, 28, 784); averaged over a node
-and those it is joined to, q̄_l (Lechner and Dellago, J. Chem. Phys. 2008, 129, 114707).
+``q_l(i) = (4π/(2l+1) Σ_m |q_lm(i)|²)^½``, q_lm(i) the mean of Y_lm over the directions to the
+nodes that linkers join to node i (Steinhardt et al., Phys. Rev. B 1983, 28, 784); averaged over a
+node and those it is joined to, q̄_l (Lechner and Dellago, J. Chem. Phys. 2008, 129, 114707).
 """
 
 from __future__ import annotations

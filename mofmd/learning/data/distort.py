@@ -24,16 +24,24 @@ class Distortion:
 
     Parameters
     ----------
-    kick_share, kick_A
-        Share of the atoms that are displaced, and the standard deviation along an axis [Å].
-    terminal_share, terminal_range
-        Bonds to an atom with no other bond (C-H): their new length over the sum of the covalent
-        radii is drawn from this range. The direction changes by about nine degrees.
-    bond_share, bond_range
-        Other bonds within linkers (rings, chains): the same; atoms bonded to the two ends only move
-        along.
-    contact_share, contact_range_A
-        Pairs of hydrogens of different linkers or ends within 2.6 Å: new distance [Å].
+    kick_share
+        Share of the atoms that are displaced.
+    kick_A
+        Standard deviation of a displacement along each axis [Å].
+    terminal_share
+        Share of the bonds to an atom with no other bond (C-H) that get a new length; their
+        direction changes by about nine degrees.
+    terminal_range
+        Range of the new length, divided by the sum of the covalent radii.
+    bond_share
+        Share of the other bonds within linkers (rings, chains) that get a new length; atoms bonded
+        only to one of the two ends move with it.
+    bond_range
+        Range of the new length, divided by the sum of the covalent radii.
+    contact_share
+        Share of the pairs of hydrogens of different linkers or ends within 2.6 Å that are moved.
+    contact_range_A
+        Range of the new distance [Å].
     """
 
     kick_share: float = 0.0

@@ -234,7 +234,7 @@ def _lacks_stress(frame: Atoms, stress: object, options: LabelOptions) -> bool:
 def _no_stress(labeller: Labeller) -> str:
     return (
         f"labeller {labeller.word}: gives no stress; take one that does, or allow its lack "
-        "(--no-stress), knowing that pressures of the model will be untaught"
+        "(--no-stress), in which case the model's pressures are not trained"
     )
 
 

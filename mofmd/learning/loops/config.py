@@ -32,8 +32,12 @@ class DistilConfig:
         Of the YAML file.
     labeller
         Reference method: a model file, ``package.module:factory`` or ``gfn1-xtb``.
-    train_files, val_files, test_files
-        Labelled frames to begin with.
+    train_files
+        Labelled frames that the first model is trained on.
+    val_files
+        Labelled frames on which the trainer chooses its weights.
+    test_files
+        Labelled frames on which each round's model is evaluated; they are never trained on.
     conditions
         YAML file with the sampling runs.
     training
@@ -52,21 +56,31 @@ class DistilConfig:
     distorted_per_round
         So many of them are labelled a second time, distorted.
     stress
-        Learn stresses; without, frames need none, and pressures of the models are untaught.
-    licence, cite
-        Of the models: what their files and LAMMPS's citation log say (the reference's, as a rule).
-    continue_weights, later_epochs, later_settings
-        Whether later rounds go on from the weights of the one before, with these epochs and
-        settings.
+        Learn stresses; without them frames need none, and the model's pressures are not trained.
+    licence
+        Licence of the models, for their files (as a rule that of the reference).
+    cite
+        Publications to cite, for the models' files and LAMMPS's citation log.
+    continue_weights
+        Whether later rounds start from the weights of the round before.
+    later_epochs
+        Epochs of later rounds; null takes those of ``training``.
+    later_settings
+        Settings of later rounds, ``key=value``, added to those of ``training``.
     target_force_mae
         The loop ends when no run breaks and the test error is this at most [meV/Å].
     largest_force
         Labels with a force component above it are left out [eV/Å].
-    sampling, distortion
-        Frames kept of runs and what a run may use, and what distortion does.
-    label_workers, label_time_limit_s, threads
-        Labellers at a time, wall time of a label past which the frame is left out [s] (null: none),
-        threads of each.
+    sampling
+        Which frames of a run are kept, and the processes and threads of a run.
+    distortion
+        How frames are distorted.
+    label_workers
+        Labellers at a time.
+    label_time_limit_s
+        Wall time of a label after which the frame is left out [s]; null sets no limit.
+    threads
+        Threads of each labeller.
     """
 
     text: str

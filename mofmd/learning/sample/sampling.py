@@ -39,8 +39,10 @@ class SampleOptions:
         One frame of the trajectory in so many.
     before_break
         Of a run that broke, so many of the last frames that are still whole.
-    ranks, threads
-        MPI processes of a run, and threads of each.
+    ranks
+        MPI processes of a run.
+    threads
+        Threads of each process.
     """
 
     every: int = 50

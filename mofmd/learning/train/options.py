@@ -31,9 +31,9 @@ class TrainOptions:
     config
         Configuration in place of the package's own.
     settings
-        Changes of the configuration, ``key=value``.
+        Changed keys of the configuration, ``key=value``.
     stress
-        Learn stresses; without, frames need none, and pressures of the model are untaught.
+        Learn stresses; without them frames need none, and the model's pressures are not trained.
     device
         ``cpu`` or ``cuda``.
     threads

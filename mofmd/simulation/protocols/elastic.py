@@ -14,8 +14,8 @@ from mofmd.simulation.protocols.base.relaxation import AtRest
 class Elastic(AtRest):
     """Elastic constants at 0 K: six strains, both signs, atoms relaxed in each strained cell.
 
-    The stresses stand in ``points.csv``; ``mofmd.simulation.elastic`` makes the stiffness matrix
-    of them.
+    The stresses stand in ``points.csv``; `mofmd.analysis.mechanics.points.read_stiffness` makes
+    the stiffness matrix of them.
 
     Parameters
     ----------
