@@ -1,10 +1,10 @@
 // Models and dispersion for programs without LAMMPS, as classes of torch (torch.classes.mofmd.*):
 // atoms of one process, with their periodic images as ghosts. What LAMMPS does on one rank.
 
+#include "base/reason.h"
 #include "dispersion/dispersion.h"
 #include "exchange/exchange.h"
 #include "model/model.h"
-#include "base/reason.h"
 
 #include <torch/custom_class.h>
 #include <torch/library.h>
