@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
-from mofmd.engine.bench import processor
 
 from mofmd.engine.launch import Resources
 from mofmd.errors import InputError
@@ -22,6 +21,7 @@ from mofmd.learning.evaluate.evaluation import (
 from mofmd.learning.evaluate.figures import plot_curves, write_figures
 from mofmd.learning.select.selection import energies_per_atom
 from mofmd.models.files.embedded import embedded_model
+from mofmd.models.step_cost import processor
 from mofmd.structures.crystals.zif import zif4
 from mofmd.units import EV_PER_A3_TO_GPA
 
