@@ -13,7 +13,7 @@ from mofmd.disk.atomic import write_atomic
 from mofmd.engine.structure_file import write_structure
 from mofmd.errors import InputError
 from mofmd.relaxation.options import RelaxOptions
-from mofmd.relaxation.relax import Relaxation, run
+from mofmd.relaxation.relaxation import Relaxation, run
 from mofmd.relaxation.result import Relaxed, result_of
 from mofmd.relaxation.store import RESULT, Store, frame_text, task_digest
 

@@ -10,7 +10,7 @@ from ase import Atoms
 
 import mofmd
 from mofmd.arrays import freeze
-from mofmd.relaxation.relax import Relaxation
+from mofmd.relaxation.relaxation import Relaxation
 from mofmd.units import EV_PER_A3_TO_GPA
 
 

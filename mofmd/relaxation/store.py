@@ -15,7 +15,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from mofmd.disk.atomic import write_atomic
 from mofmd.errors import InputError
 from mofmd.relaxation.lbfgs import Memory
-from mofmd.relaxation.relax import ROW, Evaluated, Relaxation, State
+from mofmd.relaxation.relaxation import ROW, Evaluated, Relaxation, State
 
 STATE = "state.npz"
 TRAJECTORY = "trajectory.extxyz"

@@ -95,7 +95,7 @@ def relax(
         typer.echo(hint)
 
     def show(relaxation: object) -> None:
-        from mofmd.relaxation.relax import Relaxation
+        from mofmd.relaxation.relaxation import Relaxation
 
         assert isinstance(relaxation, Relaxation)
         if quiet():
