@@ -30,9 +30,9 @@ from mofmd.analysis.structure.rdf import Rdf
 from mofmd.analysis.structure.rings import Rings
 from mofmd.geometry.neighbours import cell_heights
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
 from mofmd.topology.building_units import find_units
-from mofmd.trajectory.file import TrajectoryFile
+from mofmd.trajectory.frame import Frame
+from mofmd.trajectory.trajectory import TrajectoryFile
 
 CUTOFFS = {("Zn", "N"): 2.5}
 

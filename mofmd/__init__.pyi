@@ -62,7 +62,7 @@ from mofmd.models.files.embedded import (
     embedded_models as embedded_models,
     find_model as find_model,
 )
-from mofmd.reading.read import read_structure as read_structure
+from mofmd.structures.read import read_structure as read_structure
 from mofmd.relaxation.conduct import relax as relax, relax_in_folder as relax_in_folder
 from mofmd.relaxation.options import RelaxOptions as RelaxOptions
 from mofmd.relaxation.result import Relaxed as Relaxed
@@ -109,7 +109,7 @@ from mofmd.simulation.protocols import (
 from mofmd.simulation.run.run import Run as Run, run_deck as run_deck
 from mofmd.structures.crystals.carboxylate import mof5 as mof5, uio66 as uio66
 from mofmd.structures.crystals.zif import zif4 as zif4, zif8 as zif8
-from mofmd.structures.frame import Frame as Frame
+from mofmd.trajectory.frame import Frame as Frame
 from mofmd.structures.supercell import (
     matrix_supercell as matrix_supercell,
     repeat as repeat,
@@ -130,7 +130,7 @@ from mofmd.topology.building_units import (
 from mofmd.topology.check import check_structure as check_structure
 from mofmd.topology.guests import remove_guests as remove_guests
 from mofmd.topology.metal_donors import metal_donors as metal_donors
-from mofmd.trajectory.file import TrajectoryFile as TrajectoryFile, Unwrapped as Unwrapped
+from mofmd.trajectory.trajectory import TrajectoryFile as TrajectoryFile, Unwrapped as Unwrapped
 from mofmd.trajectory.in_memory import Trajectory as Trajectory, read_dump as read_dump
 
 __all__: list[str]

@@ -19,7 +19,7 @@ from mofmd.analysis.catalogue import make_observables
 from mofmd.analysis.one_pass import analyse
 from mofmd.errors import InputError
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.raw_frame import ParsedFrame
 
 FRAMES = 24

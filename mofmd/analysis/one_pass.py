@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from mofmd.analysis.base.observable import Observable, Stamp
 from mofmd.analysis.base.result import Result
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
-from mofmd.trajectory.file import FrameSource, RawFrame
+from mofmd.trajectory.frame import Frame
+from mofmd.trajectory.trajectory import FrameSource, RawFrame
 
 T = TypeVar("T")
 Measured = tuple[Stamp, list[tuple[int, Any]]]  # observables by number

@@ -3,7 +3,7 @@
 Examples
 --------
 >>> from mofmd.calculator import DeployedModel
->>> from mofmd.reading.read import read_structure
+>>> from mofmd.structures.read import read_structure
 >>> atoms = read_structure("zif-4")
 >>> atoms.calc = DeployedModel("zif4-allegro-s")
 >>> round(atoms.get_potential_energy() / len(atoms), 1)  # eV per atom

@@ -262,7 +262,7 @@ def characterise(
     from mofmd.builders.defects.characterise import characterise as character_of
     from mofmd.builders.defects.characterise import count_pristine
     from mofmd.disk.atomic import write_atomic
-    from mofmd.reading.read import read_structure
+    from mofmd.structures.read import read_structure
     from mofmd.structures.supercell import repeat
 
     if supercell is not None and pristine is None:
@@ -318,7 +318,7 @@ class _Work:
         from mofmd.builders.blocks.blocks import find_blocks
         from mofmd.builders.blocks.caps import find_cap
         from mofmd.builders.defects.characterise import count_pristine
-        from mofmd.reading.read import read_structure
+        from mofmd.structures.read import read_structure
         from mofmd.structures.supercell import repeat
 
         atoms = read_structure(structure)

@@ -24,9 +24,9 @@ from mofmd.disk.atomic import write_atomic
 from mofmd.engine.lammps_log import ThermoTable, join_stages
 from mofmd.errors import InputError
 from mofmd.simulation.run.run import Run
-from mofmd.structures.frame import Frame
 from mofmd.topology.building_units import find_linkers
 from mofmd.topology.metal_donors import metal_donors
+from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.in_memory import Trajectory, read_dump
 
 SCHEMA = "mofmd-melt-quench-1"

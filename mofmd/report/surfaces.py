@@ -13,7 +13,7 @@ from mofmd.analysis.pores.radii import atom_radii
 from mofmd.analysis.structure.density import cell_parameters
 from mofmd.geometry.neighbours import cell_heights
 from mofmd.report.style import COLOURS, RED, STYLE, empty_figure, new_figure
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

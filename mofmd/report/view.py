@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mofmd.structures.frame import Frame
 from mofmd.topology.building_units import BuildingUnits, find_units
+from mofmd.trajectory.frame import Frame
 
 ATOMS_SHOWN = 8000
 PALE = 205  # an element whose colours are all paler is drawn in this grey: white is no colour here

@@ -1,1 +1,1 @@
-"""Structures: builders, reading and checking."""
+"""Structures: built-in crystals, files of every format, supercells."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mofmd.analysis.structure.linkers import broken_linkers
-from mofmd.reading.read import read_structure
-from mofmd.structures.frame import Frame
+from mofmd.structures.read import read_structure
 from mofmd.study.sources import Run
 from mofmd.topology.building_units import Linkers, find_linkers
+from mofmd.trajectory.frame import Frame
 
 STRUCTURE = "structure.data"
 

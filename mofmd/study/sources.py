@@ -13,12 +13,12 @@ from typing import Any
 
 from mofmd.engine.lammps_log import LogParser, ThermoTable, parse_log
 from mofmd.errors import InputError, MissingFileError, did_you_mean
-from mofmd.reading.read import BUILDERS, split_choice
 from mofmd.simulation.deck.deck import INTEGRITY, MANIFEST
 from mofmd.simulation.deck.potential import POTENTIAL_SCRIPT
 from mofmd.simulation.ensemble.ensemble import MEMBERS, RECORD
 from mofmd.simulation.run.run import join_parts
 from mofmd.simulation.run.status import STATUS, read_status, run_state
+from mofmd.structures.read import BUILDERS, split_choice
 from mofmd.study.run_results import POINTS
 
 DUMP = "trajectory.dump"

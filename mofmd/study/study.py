@@ -19,8 +19,7 @@ from mofmd.analysis.span import Span
 from mofmd.analysis.structure.linkers import Integrity
 from mofmd.engine.lammps_log import ThermoTable
 from mofmd.errors import InputError
-from mofmd.reading.read import is_structure, read_structure
-from mofmd.structures.frame import Frame
+from mofmd.structures.read import is_structure, read_structure
 from mofmd.study.averaging import average_members
 from mofmd.study.beside import Beside, check_names
 from mofmd.study.linkers import LinkerCount, count_linkers, starting_linkers
@@ -28,8 +27,9 @@ from mofmd.study.reference import Reference, check_observables, compare
 from mofmd.study.run_results import RunOutput, run_results
 from mofmd.study.sources import Run, Window, find_runs, group_runs, is_ensemble
 from mofmd.topology.check import refuse_overlaps
-from mofmd.trajectory.file import FrameSource, RawFrame, TrajectoryFile, Unwrapped
+from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.in_memory import Trajectory
+from mofmd.trajectory.trajectory import FrameSource, RawFrame, TrajectoryFile, Unwrapped
 
 TEMPERATURE_MARGIN = 0.05  # between the mean of a stage and the temperature it is held at
 

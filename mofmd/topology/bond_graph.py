@@ -11,8 +11,8 @@ from mofmd.arrays import freeze
 from mofmd.compiled import compiled
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import find_pairs
-from mofmd.structures.frame import Frame, Species
 from mofmd.topology.bonds import BOND_FACTOR, NON_METALS
+from mofmd.trajectory.frame import Frame, Species
 
 Edges = tuple[np.ndarray, np.ndarray, np.ndarray]  # first atoms, second atoms, images of these
 

@@ -13,7 +13,6 @@ from ase import Atoms
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.geometry.minimum_image import nearest_images
-from mofmd.structures.frame import Frame, Species
 from mofmd.topology.bond_graph import (
     BondGraph,
     Parts,
@@ -21,6 +20,7 @@ from mofmd.topology.bond_graph import (
     find_bonds,
 )
 from mofmd.topology.bonds import BOND_FACTOR, NON_METALS, Bonds
+from mofmd.trajectory.frame import Frame, Species
 
 Cutoffs = Mapping[tuple[str, str], float]
 BROKEN_FACTOR = 1.4  # times the sum of the covalent radii: from there on a bond is broken

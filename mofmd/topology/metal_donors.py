@@ -10,9 +10,9 @@ import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
 from mofmd.topology.bond_graph import find_bonds
 from mofmd.topology.bonds import BOND_FACTOR
+from mofmd.trajectory.frame import Frame
 
 # First minimum of the Zn-N potential of mean force: Castel et al., Digital Discovery 2024, 3, 355.
 ZN_N_CUTOFF_A = 2.5
@@ -72,7 +72,7 @@ def metal_donors(frame: Frame) -> list[MetalDonor]:
 
     Examples
     --------
-    >>> from mofmd.reading.read import read_structure
+    >>> from mofmd.structures.read import read_structure
     >>> found = metal_donors(Frame.from_ase(read_structure("uio-66")))
     >>> [(pair.metal, pair.donor, pair.bonds) for pair in found]
     [('Zr', 'O', 192)]

@@ -9,9 +9,9 @@ import numpy as np
 
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
 from mofmd.topology.bonds import NON_METALS
 from mofmd.topology.building_units import BuildingUnits, Cutoffs, find_net, put_together
+from mofmd.trajectory.frame import Frame
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.raw_frame import FileFrame, First, ParsedFrame, species_of, whole_number
 from mofmd.trajectory.streams import Window
 from mofmd.trajectory.text.table import NAME, SKIP, parse_table, unpack_name

@@ -12,9 +12,9 @@ from ase import Atoms
 
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame, Species
-from mofmd.trajectory.file import RawFrame, TrajectoryFile
+from mofmd.trajectory.frame import Frame, Species
 from mofmd.trajectory.raw_frame import ParsedFrame
+from mofmd.trajectory.trajectory import RawFrame, TrajectoryFile
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from mofmd.errors import InputError
 from mofmd.geometry.minimum_image import nearest_images
 from mofmd.geometry.neighbours import cell_heights
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
 from mofmd.topology.building_units import find_linkers, find_net, find_units
+from mofmd.trajectory.frame import Frame
 from tests.analysis.test_rdf import FILES
 from tests.reference import reference_path
 from tests.trajectories import trajectory_of

@@ -21,14 +21,14 @@ from mofmd.analysis.structure.density import Density
 from mofmd.analysis.structure.rdf import Rdf
 from mofmd.cli.main import app
 from mofmd.errors import InputError
-from mofmd.reading.read import read_structure
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
+from mofmd.structures.read import read_structure
 from mofmd.study.notes import left_out, notes_of
 from mofmd.study.study import AnalysisSettings, run_analysis
 from mofmd.topology.metal_donors import longest_bond_A, metal_donors
-from mofmd.trajectory.file import TrajectoryFile
+from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.in_memory import Trajectory
+from mofmd.trajectory.trajectory import TrajectoryFile
 from tests.frameworks_made import CYANIDE_EDGE_A, cyanide, shaken
 from tests.reference import reference_path
 from tests.trajectories import trajectory_of

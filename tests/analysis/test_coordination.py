@@ -8,7 +8,7 @@ from mofmd.analysis.one_pass import analyse
 from mofmd.analysis.structure.coordination import CoordinationNumber, neighbours_of_each
 from mofmd.errors import InputError
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 from tests.analysis.test_rdf import FILES
 from tests.reference import reference_path
 from tests.trajectories import trajectory_of

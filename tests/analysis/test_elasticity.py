@@ -23,7 +23,7 @@ from mofmd.analysis.mechanics.strain_fluctuation import (
 )
 from mofmd.analysis.one_pass import analyse
 from mofmd.errors import InputError
-from mofmd.structures.frame import Species
+from mofmd.trajectory.frame import Species
 from mofmd.trajectory.in_memory import Trajectory
 from mofmd.units import BAR_TO_GPA, BOLTZMANN_EV_PER_K, EV_PER_A3_TO_GPA
 from tests.reference import reference_path

@@ -8,8 +8,8 @@ from ase import Atoms
 from mofmd.analysis.one_pass import analyse
 from mofmd.analysis.structure.guest_density import GuestDensity, gaussian_density
 from mofmd.errors import InputError
-from mofmd.reading.read import read_structure
 from mofmd.structures.crystals.zif import zif4
+from mofmd.structures.read import read_structure
 from mofmd.trajectory.in_memory import Trajectory
 
 SHAPE = (30, 33, 36)

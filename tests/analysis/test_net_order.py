@@ -13,11 +13,11 @@ from mofmd.analysis.one_pass import analyse
 from mofmd.analysis.structure.steinhardt import Steinhardt, bond_order
 from mofmd.analysis.structure.voronoi import Voronoi, voronoi_cells
 from mofmd.errors import InputError
-from mofmd.reading.read import read_structure
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
+from mofmd.structures.read import read_structure
 from mofmd.topology.building_units import find_units
 from mofmd.topology.node_net import NodeNet, find_node_net
+from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.in_memory import Trajectory
 from tests.reference import reference_path
 

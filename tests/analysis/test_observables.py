@@ -20,9 +20,9 @@ from mofmd.analysis.structure.density import Density, cell_parameters, thermal_e
 from mofmd.analysis.structure.rdf import Rdf
 from mofmd.errors import InputError
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame, Species
-from mofmd.trajectory.file import Unwrapped
+from mofmd.trajectory.frame import Frame, Species
 from mofmd.trajectory.in_memory import Trajectory
+from mofmd.trajectory.trajectory import Unwrapped
 from mofmd.units import BOLTZMANN_EV_PER_K, EV_TO_KJ_PER_MOL
 from tests.analysis.test_rdf import FILES
 from tests.reference import reference_path
@@ -370,7 +370,7 @@ def test_refusals_of_analyse():
 
     class Source:
         def raw_frames(self):
-            from mofmd.trajectory.file import ParsedFrame
+            from mofmd.trajectory.trajectory import ParsedFrame
 
             yield ParsedFrame(frame)
 

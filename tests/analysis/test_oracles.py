@@ -11,8 +11,8 @@ from mofmd.analysis.pores.pores import find_pores
 from mofmd.analysis.pores.radii import RADII_A
 from mofmd.analysis.structure.rings import primitive_rings
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
 from mofmd.topology.building_units import find_net, find_units
+from mofmd.trajectory.frame import Frame
 from tests.analysis.test_rings import load
 
 

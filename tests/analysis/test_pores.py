@@ -13,7 +13,7 @@ from mofmd.analysis.pores.pores import PoreStatistics, find_pores, pore_volume_A
 from mofmd.analysis.pores.radii import atom_radii
 from mofmd.errors import InputError
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame, Species
+from mofmd.trajectory.frame import Frame, Species
 from tests.analysis.test_rings import STRUCTURES, load
 from tests.reference import reference_path
 from tests.trajectories import trajectory_of

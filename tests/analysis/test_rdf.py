@@ -10,7 +10,7 @@ from mofmd.analysis.structure.scattering import Scattering
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import cell_heights
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 from tests.reference import reference_path
 from tests.trajectories import trajectory_of
 

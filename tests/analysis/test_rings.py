@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from mofmd.analysis.one_pass import analyse
 from mofmd.analysis.structure.rings import Rings, graph_rings, king_rings, primitive_rings
 from mofmd.errors import InputError
-from mofmd.reading.read import read_structure
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
+from mofmd.structures.read import read_structure
 from mofmd.topology.building_units import Net, find_net, find_units
+from mofmd.trajectory.frame import Frame
 from tests.analysis.test_observables import structure
 from tests.reference import reference_path
 from tests.trajectories import trajectory_of

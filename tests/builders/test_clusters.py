@@ -16,10 +16,10 @@ from mofmd.builders.nets.fcu import find_fcu, reo
 from mofmd.errors import InputError, MissingFileError
 from mofmd.learning.clusters.blueprints import Blueprint, Blueprints
 from mofmd.learning.clusters.clusters import Cluster, ClusterCutter, CutOptions
-from mofmd.reading.read import read_structure
 from mofmd.structures.crystals.carboxylate import mof5, uio66
-from mofmd.structures.frame import Frame
+from mofmd.structures.read import read_structure
 from mofmd.topology.bond_graph import find_bonds
+from mofmd.trajectory.frame import Frame
 from tests.reference import reference_path
 
 CRYSTAL = uio66()

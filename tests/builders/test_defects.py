@@ -27,11 +27,11 @@ from mofmd.builders.nets.block_net import find_block_net
 from mofmd.builders.nets.fcu import bcu, find_fcu, reo, scu
 from mofmd.builders.nets.orbits import distinct_choices, find_symmetry
 from mofmd.errors import InputError
-from mofmd.reading.read import read_structure
 from mofmd.structures.crystals.carboxylate import mof5, uio66
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
+from mofmd.structures.read import read_structure
 from mofmd.topology.check import check_structure
+from mofmd.trajectory.frame import Frame
 from tests.reference import reference_path
 
 CRYSTAL = uio66()

@@ -13,9 +13,9 @@ from ase.io import read, write
 
 from mofmd.builders.defects.characterise import characterise
 from mofmd.cli import main as cli
-from mofmd.reading.read import read_structure
 from mofmd.structures.crystals.carboxylate import uio66
 from mofmd.structures.crystals.zif import zif4
+from mofmd.structures.read import read_structure
 from tests.reference import REPOSITORY, reference_path
 
 

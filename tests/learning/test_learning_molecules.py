@@ -21,7 +21,7 @@ from mofmd.models.dispersion.dispersion import parse_d3
 from mofmd.models.files.embedded import embedded_model
 from mofmd.structures.crystals.carboxylate import uio66
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 from tests.learning_sets import argon, write_calculators
 
 BOHR, HARTREE = 0.529177210903, 27.211386245988  # Å and eV, CODATA 2018

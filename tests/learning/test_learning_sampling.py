@@ -28,8 +28,8 @@ from mofmd.simulation.deck.limits import find_limits
 from mofmd.simulation.deck.timestep import check_timesteps
 from mofmd.simulation.run.status import read_status, write_status
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
-from mofmd.trajectory.file import TrajectoryFile
+from mofmd.trajectory.frame import Frame
+from mofmd.trajectory.trajectory import TrajectoryFile
 from tests.learning_sets import frame
 
 

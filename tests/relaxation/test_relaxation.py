@@ -16,12 +16,12 @@ from ase.spacegroup.symmetrize import check_symmetry
 
 from mofmd.calculator import DeployedModel
 from mofmd.errors import InputError, RunError
-from mofmd.reading.read import read_structure
 from mofmd.relaxation import RelaxOptions, relax, relax_in_folder
 from mofmd.relaxation.internal import Rows, find_angles, find_torsions, near_pairs
 from mofmd.relaxation.preconditioner import ModelHessian, Stiffness, internal_coordinates
 from mofmd.relaxation.store import STATE, TRAJECTORY
 from mofmd.relaxation.variables import CellFreedom, Variables
+from mofmd.structures.read import read_structure
 from mofmd.units import EV_PER_A3_TO_GPA
 
 COPPER_A = 3.5899  # lattice constant of EMT's copper

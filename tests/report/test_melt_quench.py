@@ -8,10 +8,10 @@ import pytest
 from mofmd.demo.figure import plot_melt_quench
 from mofmd.demo.melt_quench import analyse_melt_quench, write_results
 from mofmd.errors import InputError
-from mofmd.reading.read import read_structure
 from mofmd.simulation.deck.deck import Potential, write_deck
 from mofmd.simulation.run.run import Run
 from mofmd.structures.crystals.zif import zif4
+from mofmd.structures.read import read_structure
 from tests.melt_quench_runs import MINIMUM_EV, PROTOCOL, STAGES, fill
 
 

@@ -16,7 +16,7 @@ from mofmd.report.stages import plot_temperature
 from mofmd.report.surfaces import plot_elastic_surfaces, plot_pore_map
 from mofmd.report.svg import colour_variables, figure_svg
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 from mofmd.units import BAR_TO_GPA
 
 

@@ -11,11 +11,11 @@ from mofmd.analysis.base.statistics import Estimate
 from mofmd.engine.lammps_log import ThermoTable
 from mofmd.simulation.run.status import write_status
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame
 from mofmd.study.key_numbers import key_numbers
 from mofmd.study.linkers import LinkerCount
 from mofmd.study.study import Analysis, AnalysisSettings, Member, run_analysis
 from mofmd.study.verdict import equilibrated, finished, intact, verdicts
+from mofmd.trajectory.frame import Frame
 from tests.melt_quench_runs import MELT_STEPS
 
 FRAME = Frame.from_ase(zif4())

@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
 from mofmd.errors import InputError, InputWarning
-from mofmd.reading.read import read_structure
+from mofmd.structures.read import read_structure
 
 COLUMNS = ("label", "type_symbol", "fract_x", "fract_y", "fract_z")
 CUBE = (10.0, 11.0, 12.0, 90.0, 90.0, 90.0)

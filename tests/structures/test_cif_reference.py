@@ -9,7 +9,7 @@ import gemmi
 import pytest
 
 from mofmd.errors import InputError, InputWarning
-from mofmd.reading.read import read_structure
+from mofmd.structures.read import read_structure
 from mofmd.topology.check import check_structure
 from tests.reference import reference_path
 

@@ -14,7 +14,7 @@ from ase.build import bulk
 from ase.io import write
 
 from mofmd.errors import InputError, InputWarning
-from mofmd.reading.read import read_structure
+from mofmd.structures.read import read_structure
 
 BOX = "0 9 xlo xhi\n0 8 ylo yhi\n0 10 zlo zhi"
 MASSES = "1 65.38\n2 14.007"

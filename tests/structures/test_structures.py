@@ -11,9 +11,9 @@ from ase.io import read, write
 from ase.neighborlist import neighbor_list
 
 from mofmd.engine.lammps_data import lammps_rotation, render_data, write_data
-from mofmd.reading.read import BUILDERS, read_structure
 from mofmd.structures.crystals.crystal_data import read_crystal_data
 from mofmd.structures.crystals.zif import zif4
+from mofmd.structures.read import BUILDERS, read_structure
 from mofmd.structures.supercell import matrix_supercell, parse_supercell, supercell_for_atoms
 from mofmd.topology.building_units import find_linkers
 from mofmd.topology.check import check_structure

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from mofmd.errors import InputError, MissingFileError
 from mofmd.structures.crystals.zif import zif4
-from mofmd.structures.frame import Frame, Species
 from mofmd.trajectory.columns import order_of
-from mofmd.trajectory.file import TrajectoryFile, Unwrapped
+from mofmd.trajectory.frame import Frame, Species
 from mofmd.trajectory.in_memory import Trajectory, read_dump
 from mofmd.trajectory.text.table import parse_table
+from mofmd.trajectory.trajectory import TrajectoryFile, Unwrapped
 from tests.structures.test_dump import HEADER, TWO, frame
 
 # a gas in a tilted box: atoms cross the boundaries, and the same frames go to every format

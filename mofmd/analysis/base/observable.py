@@ -12,7 +12,7 @@ import numpy as np
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import BlockAverage, Sampling, sample
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 
 
 @dataclass(frozen=True)
@@ -176,5 +176,5 @@ def require_unwrapped(frame: Frame, name: str) -> None:
     if not frame.unwrapped:
         raise InputError(
             f"{name}: positions are wrapped and lack image flags; dump xu yu zu, or unwrap by "
-            "continuity (mofmd.trajectory.file.Unwrapped, --unwrap) if frames are close"
+            "continuity (mofmd.trajectory.trajectory.Unwrapped, --unwrap) if frames are close"
         )

@@ -22,8 +22,8 @@ from mofmd.analysis.base.observable import Observable
 from mofmd.analysis.option_text import Parser
 from mofmd.analysis.span import Span
 from mofmd.errors import InputError, choices
-from mofmd.structures.frame import Frame
 from mofmd.topology.metal_donors import MetalDonor, metal_donors
+from mofmd.trajectory.frame import Frame
 
 Options = Mapping[str, Any]
 Made = TypeVar("Made", bound=Callable[..., Any])

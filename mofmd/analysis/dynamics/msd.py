@@ -20,7 +20,7 @@ from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import Estimate
 from mofmd.analysis.option_text import number, two_numbers, words
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 from mofmd.units import A2_PER_PS_TO_M2_PER_S
 
 ATOMS_AT_ONCE = 2000

@@ -11,7 +11,7 @@ from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.option_text import number
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 
 ATOMS_AT_ONCE = 2000
 

@@ -13,7 +13,7 @@ from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import Estimate, Sampling
 from mofmd.analysis.mechanics.elastic_tensor import VOIGT, ElasticTensor
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 from mofmd.units import BOLTZMANN_EV_PER_K, EV_PER_A3_TO_GPA
 
 FRAMES_MIN = 8

@@ -25,7 +25,7 @@ from mofmd.analysis.pores.network import PoreNetwork, build_network
 from mofmd.analysis.pores.radii import atom_radii, element_radii
 from mofmd.analysis.pores.surface import surface_points
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 from mofmd.units import A3_TO_CM3_PER_MOL, G_TO_KG
 
 HELIUM_RADIUS_A = 1.2  # Castel et al., Digital Discovery 2024, 3, 355, "Structural properties"

@@ -13,7 +13,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from mofmd.errors import InputError
-from mofmd.structures.frame import Species
+from mofmd.trajectory.frame import Species
 
 UNKNOWN_RADIUS_A = 2.00
 # fmt: off

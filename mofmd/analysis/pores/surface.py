@@ -7,7 +7,7 @@ import numpy as np
 from mofmd.analysis.pores.distance_field import OpenVoxels
 from mofmd.compiled import compiled, grown
 from mofmd.geometry.neighbours import Grid, bin_at, image_origin
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 
 POINTS_PER_ATOM = 500
 NEAR_FIRST = 1024  # room for neighbours, at first

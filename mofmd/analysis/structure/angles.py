@@ -16,8 +16,8 @@ from mofmd.analysis.structure.rdf import pmf_table
 from mofmd.compiled import compiled
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import find_pairs, refuse_coincident
-from mofmd.structures.frame import Frame
 from mofmd.topology.metal_donors import longest_bond_A
+from mofmd.trajectory.frame import Frame
 
 
 def bond_angles(frame: Frame, triple: tuple[str, str, str], cutoff_A: float) -> np.ndarray:

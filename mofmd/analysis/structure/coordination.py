@@ -14,8 +14,8 @@ from mofmd.analysis.base.statistics import mean_of_series
 from mofmd.analysis.option_text import limit_of, limits, pairs
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import find_pairs
-from mofmd.structures.frame import Frame
 from mofmd.topology.metal_donors import longest_bond_A
+from mofmd.trajectory.frame import Frame
 
 NUMBERS = 33  # coordination numbers told apart: 0 to 32
 

@@ -12,7 +12,7 @@ from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result
 from mofmd.analysis.base.statistics import Estimate, mean_of_series
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 from mofmd.units import G_PER_MOL_A3_TO_G_PER_CM3
 
 CELL = {

@@ -13,9 +13,9 @@ from mofmd.analysis.base.statistics import BlockAverage, Estimate, mean_of_serie
 from mofmd.analysis.option_text import number
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import find_pairs
-from mofmd.structures.frame import Frame
 from mofmd.topology.bond_graph import connected_parts, find_bonds
 from mofmd.topology.guests import guest_atoms
+from mofmd.trajectory.frame import Frame
 from mofmd.units import G_PER_MOL_A3_TO_G_PER_CM3
 
 VOXELS_MAX = 250_000  # 64 blocks of these are kept

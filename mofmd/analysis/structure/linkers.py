@@ -13,8 +13,8 @@ from mofmd.analysis.base.statistics import Estimate
 from mofmd.analysis.option_text import number
 from mofmd.errors import InputError
 from mofmd.geometry.minimum_image import nearest_images
-from mofmd.structures.frame import Frame
 from mofmd.topology.building_units import BROKEN_FACTOR, Linkers, find_linkers
+from mofmd.trajectory.frame import Frame
 
 
 def broken_linkers(

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
 from mofmd.topology.bonds import NON_METALS
 from mofmd.topology.building_units import BuildingUnits, Cutoffs, find_units
 from mofmd.topology.node_net import node_centres
+from mofmd.trajectory.frame import Frame
 
 Of = Literal["nodes", "metals"]
 

@@ -15,7 +15,7 @@ from mofmd.analysis.base.statistics import Estimate, Sampling
 from mofmd.analysis.option_text import flag, number, pairs
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import cell_heights, count_pairs
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 from mofmd.units import BOLTZMANN_EV_PER_K, EV_TO_KJ_PER_MOL
 
 GAP_DEPTH = 0.5  # two shells are told apart by a g(r) below this between them

@@ -24,7 +24,6 @@ from mofmd.analysis.base.statistics import mean_of_series
 from mofmd.analysis.option_text import Parser, numbers_by_pair, whole_number
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
 from mofmd.topology.bond_graph import adjacency
 from mofmd.topology.building_units import Cutoffs, Net, find_net, find_units
 from mofmd.topology.king_search import search_king_rings
@@ -36,6 +35,7 @@ from mofmd.topology.ring_search import (
     is_bipartite,
     search_rings,
 )
+from mofmd.trajectory.frame import Frame
 
 Kind = Literal["primitive", "king"]
 TITLES: dict[Kind, str] = {"primitive": "Primitive", "king": "King's"}

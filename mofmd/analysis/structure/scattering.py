@@ -22,7 +22,7 @@ from mofmd.analysis.option_text import number
 from mofmd.analysis.structure.rdf import bin_edges, normalised
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import cell_heights, count_pairs
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 
 Q_SHOWN_PER_A = 0.4
 Radiation = Literal["xray", "neutron"]

@@ -19,10 +19,10 @@ from mofmd.analysis.base.statistics import mean_of_series
 from mofmd.analysis.option_text import numbers_by_pair, whole_numbers
 from mofmd.analysis.structure.freud_system import one_thread
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
 from mofmd.topology.building_units import Cutoffs, find_units
 from mofmd.topology.metal_donors import CUTOFFS_A
 from mofmd.topology.node_net import NodeNet, find_node_net
+from mofmd.trajectory.frame import Frame
 
 DEGREE_MAX = 12
 BIN_WIDTH = 0.02

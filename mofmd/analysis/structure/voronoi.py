@@ -14,7 +14,7 @@ from mofmd.analysis.option_text import number, word
 from mofmd.analysis.structure.freud_system import freud_system, one_thread
 from mofmd.analysis.structure.net_points import NetPoints, Of
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 
 NEIGHBOURS = 65  # numbers of neighbours told apart: 0 to 64
 RATIO_MAX = 3.0  # of a local volume to the mean one; larger ones are counted in the last bin

@@ -12,9 +12,9 @@ from ase import Atoms
 from mofmd.errors import InputError
 from mofmd.geometry.minimum_image import rounded_images
 from mofmd.geometry.periodic_union import PeriodicUnion
-from mofmd.structures.frame import Frame, Species
 from mofmd.topology.bond_graph import BondGraph, Parts, connected_parts, find_bonds
 from mofmd.topology.bonds import NON_METALS
+from mofmd.trajectory.frame import Frame, Species
 
 BRICK, SPACER, GUEST = 0, 1, 2
 # times the sum of the covalent radii: a bond of the reference that is longer in a frame is none

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mofmd.builders.blocks.blocks import Blocks
     from mofmd.learning.clusters.clusters import Refusal
-    from mofmd.structures.frame import Frame
+    from mofmd.trajectory.frame import Frame
 
 TOLD = 5
 
@@ -71,8 +71,8 @@ def cut(
     from mofmd.learning.clusters.blueprints import Blueprints
     from mofmd.learning.clusters.clusters import ClusterCutter, CutOptions, write_clusters
     from mofmd.learning.data.validation import frame_name
-    from mofmd.reading.read import read_structure
-    from mofmd.structures.frame import Frame
+    from mofmd.structures.read import read_structure
+    from mofmd.trajectory.frame import Frame
 
     found = read_all(frames)
     known = (

@@ -131,7 +131,7 @@ def evaluate(
         write_evaluation,
     )
     from mofmd.learning.evaluate.figures import write_figures
-    from mofmd.reading.read import read_structure
+    from mofmd.structures.read import read_structure
 
     found = read_all(frames)
     check_frames(found, Expectation(needs_stress=stress))

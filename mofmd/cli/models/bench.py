@@ -55,7 +55,7 @@ def bench(
         hardware,
         median_cost,
     )
-    from mofmd.reading.read import read_structure
+    from mofmd.structures.read import read_structure
     from mofmd.structures.supercell import repeat
 
     deployed = read_deployed(find_model(model))

@@ -79,7 +79,7 @@ def read_structures(path: Path | None) -> tuple[Atoms, ...] | None:
     from ase.io import read
 
     from mofmd.errors import InputError
-    from mofmd.reading.read import BUILDERS, is_structure, read_structure
+    from mofmd.structures.read import BUILDERS, is_structure, read_structure
 
     if path is None:
         return None

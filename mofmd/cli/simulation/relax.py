@@ -65,9 +65,9 @@ def relax(
     from mofmd.cli.base.verbosity import quiet
     from mofmd.engine.structure_file import write_structure
     from mofmd.models.dispersion.dispersion import dispersion_hints, parse_dispersion
-    from mofmd.reading.read import read_structure
     from mofmd.relaxation.conduct import output_paths, relax_in_folder
     from mofmd.relaxation.options import RelaxOptions
+    from mofmd.structures.read import read_structure
 
     folder, file = output_paths(output)
     atoms = read_structure(structure)

@@ -25,7 +25,7 @@ from mofmd.learning.clusters.environments import (
     signature,
 )
 from mofmd.learning.clusters.roles import Role
-from mofmd.structures.frame import Frame
+from mofmd.trajectory.frame import Frame
 
 CARBON_HYDROGEN_A = 1.087  # C-H of the aromatic rings of UiO-66, relaxed by DFT (see builders.caps)
 LARGEST = 220  # atoms; the first shell around a brick of UiO-66 makes 186

@@ -22,8 +22,8 @@ from ase.data import chemical_symbols
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.npz import read_arrays
 from mofmd.errors import InputError, MissingFileError
-from mofmd.reading.read import BUILDERS, is_structure, read_structure, split_choice
-from mofmd.reading.reading import choose_index
+from mofmd.structures.read import BUILDERS, is_structure, read_structure, split_choice
+from mofmd.structures.reading import choose_index
 
 INFO = ("trajectory", "origin", "phase", "temperature_K", "source")
 # of molecules cut out of a framework (mofmd.learning.clusters)

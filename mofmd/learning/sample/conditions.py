@@ -13,9 +13,9 @@ from ase import Atoms
 
 from mofmd.disk.yaml_file import read_mapping
 from mofmd.errors import InputError
-from mofmd.reading.read import read_structure, split_choice
 from mofmd.simulation.deck.protocol_file import make_protocol
 from mofmd.simulation.protocols.base.protocol import Protocol
+from mofmd.structures.read import read_structure, split_choice
 
 # sampling wants one cell, frames close enough to see a linker break, and no rest at the minimum
 DEFAULTS: dict[str, Any] = {

@@ -22,8 +22,8 @@ from mofmd.simulation.protocols.base.protocol import Dynamics
 from mofmd.simulation.run.restart import LATEST, PREVIOUS, STOPPED
 from mofmd.simulation.run.run import run_deck
 from mofmd.simulation.run.status import read_status
-from mofmd.structures.frame import Frame
-from mofmd.trajectory.file import TrajectoryFile
+from mofmd.trajectory.frame import Frame
+from mofmd.trajectory.trajectory import TrajectoryFile
 from mofmd.units import FS_TO_PS
 
 SKIN_A = 4.0  # periodic images this far outside the cell are looked at: any bond or contact

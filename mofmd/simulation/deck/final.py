@@ -8,8 +8,8 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import MissingFileError
-from mofmd.reading.read import read_structure
 from mofmd.simulation.deck.deck import read_deck
+from mofmd.structures.read import read_structure
 
 
 def read_final(directory: Path) -> Atoms:

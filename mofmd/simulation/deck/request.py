@@ -18,7 +18,6 @@ from mofmd.models.dispersion.dispersion import (
 )
 from mofmd.models.files.embedded import embedded_models, find_model
 from mofmd.models.files.validity import validity_hint
-from mofmd.reading.read import read_structure
 from mofmd.simulation.deck.atom_types import framework_and_guest_types
 from mofmd.simulation.deck.deck import Deck, write_deck
 from mofmd.simulation.deck.potential import (
@@ -35,6 +34,7 @@ from mofmd.simulation.deck.protocol_file import (
     read_protocol,
 )
 from mofmd.simulation.protocols.base.protocol import Protocol
+from mofmd.structures.read import read_structure
 from mofmd.structures.supercell import matrix_supercell, parse_supercell, supercell_for_atoms
 from mofmd.topology.check import check_structure
 from mofmd.topology.guests import remove_guests

@@ -10,12 +10,12 @@ from pathlib import Path
 from ase import Atoms
 
 from mofmd.errors import InputError
-from mofmd.reading.elements import DEUTERIUM, deuterium_note, is_element
-from mofmd.reading.reading import Reading, choose_index
-from mofmd.structures.frame import Frame
+from mofmd.structures.elements import DEUTERIUM, deuterium_note, is_element
+from mofmd.structures.reading import Reading, choose_index
 from mofmd.trajectory.extxyz import XyzFrame
-from mofmd.trajectory.file import TrajectoryFile
+from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.text_dump import TextFrame
+from mofmd.trajectory.trajectory import TrajectoryFile
 
 
 def read_frame(path: Path, choice: str | None = None) -> Reading:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.geometry.minimum_image import shorten_fractions
-from mofmd.reading.cif.sites import Sites
-from mofmd.reading.cif.symmetry import Setting
+from mofmd.structures.cif.sites import Sites
+from mofmd.structures.cif.symmetry import Setting
 
 # Images of a site nearer to each other are one atom on a special position: coordinates of three
 # digits are off by 0.04 Å in a cell of 40 Å. Farther ones are two atoms, too close to each other.

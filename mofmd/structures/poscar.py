@@ -10,8 +10,8 @@ from pathlib import Path
 from ase import Atoms
 
 from mofmd.errors import InputError
-from mofmd.reading.elements import DEUTERIUM, deuterium_note, is_element
-from mofmd.reading.reading import Reading, choose_index
+from mofmd.structures.elements import DEUTERIUM, deuterium_note, is_element
+from mofmd.structures.reading import Reading, choose_index
 
 SYMBOLS_LINE = 5  # of a structure, from zero; VASP 4 has the numbers of atoms there
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from ase import Atoms
 
 from mofmd.errors import InputError, InputWarning, MissingFileError, did_you_mean
-from mofmd.reading.cif.cif import read_cif
-from mofmd.reading.frames import read_frame
-from mofmd.reading.lammps_data import read_lammps_data
-from mofmd.reading.poscar import read_poscar
-from mofmd.reading.reading import Reading
+from mofmd.structures.cif.cif import read_cif
 from mofmd.structures.crystals.carboxylate import mof5, uio66
 from mofmd.structures.crystals.zif import zif4, zif8
+from mofmd.structures.frames import read_frame
+from mofmd.structures.lammps_data import read_lammps_data
+from mofmd.structures.poscar import read_poscar
+from mofmd.structures.reading import Reading
 from mofmd.trajectory.streams import plain_suffix
 
 BUILDERS: dict[str, Callable[[], Atoms]] = {

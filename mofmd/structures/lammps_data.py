@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError
-from mofmd.reading.elements import (
+from mofmd.structures.elements import (
     DEUTERIUM,
     deuterium_note,
     element_of_mass,
@@ -19,7 +19,7 @@ from mofmd.reading.elements import (
     has_mass,
     is_element,
 )
-from mofmd.reading.reading import Reading
+from mofmd.structures.reading import Reading
 
 # atom style: columns with the type and with x; y, z and image flags follow
 STYLES = {

@@ -15,7 +15,7 @@ import gemmi
 import numpy as np
 
 from mofmd.errors import InputError
-from mofmd.reading.cif.text import CifBlock, plain
+from mofmd.structures.cif.text import CifBlock, plain
 
 OPERATIONS = ("_space_group_symop_operation_xyz", "_symmetry_equiv_pos_as_xyz")
 HALL = ("_space_group_name_hall", "_symmetry_space_group_name_hall")

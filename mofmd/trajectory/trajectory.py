@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 
 from mofmd.errors import InputError
-from mofmd.structures.frame import Frame
 from mofmd.trajectory.binary_dump import binary_frames
 from mofmd.trajectory.extxyz import xyz_frames
+from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.raw_frame import ParsedFrame
 from mofmd.trajectory.streams import Window, open_stream, plain_suffix
 from mofmd.trajectory.text_dump import text_frames

@@ -10,10 +10,10 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError
-from mofmd.reading.cif.cell import CellAtoms
-from mofmd.reading.cif.sites import Sites
-from mofmd.reading.cif.text import CifBlock
-from mofmd.reading.elements import DEUTERIUM, is_element
+from mofmd.structures.cif.cell import CellAtoms
+from mofmd.structures.cif.sites import Sites
+from mofmd.structures.cif.text import CifBlock
+from mofmd.structures.elements import DEUTERIUM, is_element
 from mofmd.topology.bonds import NON_METALS
 
 VOLUME_TOLERANCE = 0.01  # relative; volumes are rounded, and lengths too

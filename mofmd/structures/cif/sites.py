@@ -10,14 +10,14 @@ import gemmi
 import numpy as np
 
 from mofmd.errors import InputError
-from mofmd.reading.cif.text import CifBlock, plain
-from mofmd.reading.elements import (
+from mofmd.structures.cif.text import CifBlock, plain
+from mofmd.structures.elements import (
     DEUTERIUM,
     deuterium_note,
     element_of_type_symbol,
     elements_of_label,
 )
-from mofmd.reading.reading import listed
+from mofmd.structures.reading import listed
 
 FRACTIONS = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
 CARTESIAN = ("_atom_site_cartn_x", "_atom_site_cartn_y", "_atom_site_cartn_z")

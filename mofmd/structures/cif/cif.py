@@ -12,17 +12,17 @@ from ase.geometry import cellpar_to_cell
 
 from mofmd.errors import InputError
 from mofmd.geometry.minimum_image import shorten_fractions
-from mofmd.reading.cif.cell import CellAtoms, fill_cell
-from mofmd.reading.cif.checks import (
+from mofmd.structures.cif.cell import CellAtoms, fill_cell
+from mofmd.structures.cif.checks import (
     check_volume,
     composition_faults,
     multiplicity_fault,
     read_formula,
 )
-from mofmd.reading.cif.sites import Sites, read_sites
-from mofmd.reading.cif.symmetry import WRITE_OPERATIONS, Setting, find_settings
-from mofmd.reading.cif.text import CifBlock, choose_block, read_blocks
-from mofmd.reading.reading import Reading
+from mofmd.structures.cif.sites import Sites, read_sites
+from mofmd.structures.cif.symmetry import WRITE_OPERATIONS, Setting, find_settings
+from mofmd.structures.cif.text import CifBlock, choose_block, read_blocks
+from mofmd.structures.reading import Reading
 from mofmd.topology.check import closest_contact
 
 LENGTHS = ("_cell_length_a", "_cell_length_b", "_cell_length_c")

@@ -1,1 +1,0 @@
-"""Structures from files: CIF, LAMMPS data, POSCAR, frames of trajectories."""
