@@ -20,19 +20,19 @@ from pathlib import Path
 
 import numpy as np
 
-from mofmd.analysis.analyse import analyse
-from mofmd.analysis.angles import BondAngles
-from mofmd.analysis.building_units import find_units
-from mofmd.analysis.coordination import CoordinationNumber
-from mofmd.analysis.integrity import Integrity
-from mofmd.analysis.msd import Msd
-from mofmd.analysis.neighbours import cell_heights
-from mofmd.analysis.pores import PoreStatistics, find_pores, pore_volume_A3
-from mofmd.analysis.rdf import Rdf
-from mofmd.analysis.rings import Rings
-from mofmd.structures.zif import zif4
-from mofmd.trajectory.frame import Frame
-from mofmd.trajectory.trajectory import TrajectoryFile
+from mofmd.analysis.dynamics.msd import Msd
+from mofmd.analysis.one_pass import analyse
+from mofmd.analysis.pores.pores import PoreStatistics, find_pores, pore_volume_A3
+from mofmd.analysis.structure.angles import BondAngles
+from mofmd.analysis.structure.coordination import CoordinationNumber
+from mofmd.analysis.structure.linkers import Integrity
+from mofmd.analysis.structure.rdf import Rdf
+from mofmd.analysis.structure.rings import Rings
+from mofmd.geometry.neighbours import cell_heights
+from mofmd.structures.crystals.zif import zif4
+from mofmd.structures.frame import Frame
+from mofmd.topology.building_units import find_units
+from mofmd.trajectory.file import TrajectoryFile
 
 CUTOFFS = {("Zn", "N"): 2.5}
 

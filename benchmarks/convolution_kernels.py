@@ -33,8 +33,8 @@ from rich.table import Table
 from step_against_model import mean_ms
 
 import mofmd
-from mofmd.engine.bench import hardware
-from mofmd.structures.zif import zif4
+from mofmd.models.step_cost import hardware
+from mofmd.structures.crystals.zif import zif4
 
 sys.path.insert(0, str(Path(mofmd.__file__).parent / "models" / "export"))
 # name, channels, largest l of features, of harmonics and of the result, cutoff in Å

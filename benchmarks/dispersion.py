@@ -17,12 +17,12 @@ from ase import Atoms
 from rich.console import Console
 from rich.table import Table
 
-from mofmd.engine.bench import processor
 from mofmd.engine.script import run_script
-from mofmd.models.deployed import read_deployed
-from mofmd.models.dispersion import Dispersion
-from mofmd.models.embedded import embedded_model
-from mofmd.structures.zif import zif4
+from mofmd.models.dispersion.dispersion import Dispersion
+from mofmd.models.files.deployed import read_deployed
+from mofmd.models.files.embedded import embedded_model
+from mofmd.models.step_cost import processor
+from mofmd.structures.crystals.zif import zif4
 
 NAMES = ("C", "H", "N", "Zn")
 SYSTEMS = {"272 atoms": (1, 1, 1), "2176 atoms": (2, 2, 2)}

@@ -41,15 +41,15 @@ from rich.console import Console
 from rich.table import Table
 from step_against_model import BareModel
 
-from mofmd.engine.bench import Setting, hardware, median_cost
 from mofmd.engine.lammps_data import write_data
 from mofmd.engine.lammps_log import ThermoTable, read_log
 from mofmd.engine.launch import Resources, environment, find_program, lammps_command
 from mofmd.engine.script import run_script
 from mofmd.errors import MofmdError
-from mofmd.models.deployed import DeployedModel, read_deployed
-from mofmd.models.embedded import find_model
-from mofmd.structures.zif import zif4
+from mofmd.models.files.deployed import DeployedModel, read_deployed
+from mofmd.models.files.embedded import find_model
+from mofmd.models.step_cost import Setting, hardware, median_cost
+from mofmd.structures.crystals.zif import zif4
 
 SECONDS = 0.7  # of each of three runs
 RECORDED = ("graph auto", "graph device")  # what a GPU takes by itself, and that without recording

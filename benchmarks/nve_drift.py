@@ -11,9 +11,9 @@ import numpy as np
 
 from mofmd.engine.launch import Resources
 from mofmd.engine.script import run_script
-from mofmd.models.deployed import DeployedModel, read_deployed
-from mofmd.models.embedded import embedded_models, find_model
-from mofmd.structures.zif import zif4
+from mofmd.models.files.deployed import DeployedModel, read_deployed
+from mofmd.models.files.embedded import embedded_models, find_model
+from mofmd.structures.crystals.zif import zif4
 from mofmd.units import FS_TO_PS
 
 SCRIPT = """\

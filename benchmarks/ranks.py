@@ -18,10 +18,10 @@ from ase import Atoms
 from rich.console import Console
 from rich.table import Table
 
-from mofmd.engine.bench import Setting, StepCost, median, processor, step_cost
 from mofmd.engine.launch import Resources
-from mofmd.models.deployed import read_deployed
-from mofmd.structures.zif import zif4
+from mofmd.models.files.deployed import read_deployed
+from mofmd.models.step_cost import Setting, StepCost, median, processor, step_cost
+from mofmd.structures.crystals.zif import zif4
 
 
 def extended_ghost_nodes(atoms: Atoms, ranks: int, r_max: float, layers: int) -> float:

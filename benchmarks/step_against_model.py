@@ -22,11 +22,11 @@ from ase import Atoms
 from rich.console import Console
 from rich.table import Table
 
-from mofmd.engine.bench import processor
 from mofmd.engine.launch import Resources
 from mofmd.engine.script import run_script
-from mofmd.models.embedded import embedded_model
-from mofmd.structures.zif import zif4
+from mofmd.models.files.embedded import embedded_model
+from mofmd.models.step_cost import processor
+from mofmd.structures.crystals.zif import zif4
 
 SYSTEMS = {"272 atoms": (1, 1, 1), "2176 atoms": (2, 2, 2)}
 STEPS = {"272 atoms": 100, "2176 atoms": 20}

@@ -19,13 +19,13 @@ from ase.io import write
 from rich.console import Console
 from rich.table import Table
 
-from mofmd.engine.bench import processor
 from mofmd.engine.script import run_script
-from mofmd.models.deploy import SUFFIXES, Options, export
-from mofmd.models.deployed import DeployedModel
+from mofmd.models.deploy.deploy import SUFFIXES, Options, export
 from mofmd.models.environments import create_environment, last_words, run_in_environment
+from mofmd.models.files.deployed import DeployedModel
+from mofmd.models.step_cost import processor
 from mofmd.models.universal import MODELS
-from mofmd.structures.crystal_data import build_crystal
+from mofmd.structures.crystals.crystal_data import build_crystal
 
 # atoms -> primitive cell or not, repeated
 CELLS = {

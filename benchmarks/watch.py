@@ -16,12 +16,12 @@ from pathlib import Path
 
 from mofmd.engine.lammps_log import read_log
 from mofmd.engine.launch import Resources, environment, lammps_command
-from mofmd.models.embedded import embedded_model
-from mofmd.simulation.deck import write_deck
-from mofmd.simulation.potential import model_potential
+from mofmd.models.files.embedded import embedded_model
+from mofmd.simulation.deck.deck import write_deck
+from mofmd.simulation.deck.potential import model_potential
 from mofmd.simulation.protocols import NVT
-from mofmd.simulation.run import run_deck
-from mofmd.structures.zif import zif4
+from mofmd.simulation.run.run import run_deck
+from mofmd.structures.crystals.zif import zif4
 
 
 def ms_per_step(directory: Path, resources: Resources, steps: int, *, watched: bool) -> float:

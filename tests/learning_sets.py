@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.lj import LennardJones
 
-from mofmd.learning.dataset import Labels, labelled
+from mofmd.learning.data.dataset import Labels, labelled
 
 CALCULATOR = """
 import os

@@ -8,9 +8,9 @@ from ase import Atoms
 from ase.build import bulk
 from scipy.optimize import brentq
 
-from mofmd.simulation.deck import Deck, PotentialScript, write_deck
+from mofmd.simulation.deck.deck import Deck, PotentialScript, write_deck
 from mofmd.simulation.protocols import Protocol
-from mofmd.simulation.run import Run
+from mofmd.simulation.run.run import Run
 from mofmd.units import BAR_TO_GPA, EV_PER_A3_TO_GPA
 
 EPSILON_EV, SIGMA_A = 0.0104, 3.4

@@ -8,10 +8,10 @@ from ase import Atoms
 
 from mofmd.engine.lammps_data import render_data
 from mofmd.engine.lammps_log import parse_log
-from mofmd.simulation.deck import Deck, read_deck
+from mofmd.simulation.deck.deck import Deck, read_deck
 from mofmd.simulation.protocols import MeltQuench
-from mofmd.simulation.run import Run
-from mofmd.structures.zif import zif4
+from mofmd.simulation.run.run import Run
+from mofmd.structures.crystals.zif import zif4
 
 # 40 steps a stage, a line and a frame every 10: temperatures at the ends of the stages
 PROTOCOL = replace(

@@ -5,7 +5,7 @@ from pathlib import Path
 from ase import Atoms
 from ase.build import bulk
 
-from mofmd.simulation.deck import Deck, PotentialScript, write_deck
+from mofmd.simulation.deck.deck import Deck, PotentialScript, write_deck
 from mofmd.simulation.protocols import Protocol
 
 # Stillinger and Weber, Phys. Rev. B 31, 5262 (1985), as LAMMPS's sw style takes it

@@ -3,7 +3,7 @@
 import numpy as np
 from ase import Atoms
 
-from mofmd.trajectory.dump import Trajectory
+from mofmd.trajectory.in_memory import Trajectory
 
 
 def trajectory_of(*frames: Atoms) -> Trajectory:

@@ -14,14 +14,11 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from mofmd.analysis.analyse import Refused
-from mofmd.analysis.angles import BondAngles
-from mofmd.analysis.coordination import CoordinationNumber
-from mofmd.analysis.density import Density
-from mofmd.analysis.integrity import Integrity
-from mofmd.analysis.metal_donors import MetalDonor, longest_bond_A, metal_donors
-from mofmd.analysis.msd import Msd
-from mofmd.analysis.observable import Observable
+from mofmd.analysis.base.observable import Observable
+from mofmd.analysis.dynamics.msd import Msd
+from mofmd.analysis.dynamics.vacf import Vacf
+from mofmd.analysis.mechanics.strain_fluctuation import StrainFluctuation
+from mofmd.analysis.one_pass import Refused
 from mofmd.analysis.option_text import (
     Parser,
     flag,
@@ -35,15 +32,18 @@ from mofmd.analysis.option_text import (
     whole_number,
     words,
 )
-from mofmd.analysis.pores import PoreStatistics
-from mofmd.analysis.rdf import Rdf
-from mofmd.analysis.rings import Rings
-from mofmd.analysis.scattering import Scattering
+from mofmd.analysis.pores.pores import PoreStatistics
 from mofmd.analysis.span import Span
-from mofmd.analysis.strain_fluctuation import StrainFluctuation
-from mofmd.analysis.vacf import Vacf
+from mofmd.analysis.structure.angles import BondAngles
+from mofmd.analysis.structure.coordination import CoordinationNumber
+from mofmd.analysis.structure.density import Density
+from mofmd.analysis.structure.linkers import Integrity
+from mofmd.analysis.structure.rdf import Rdf
+from mofmd.analysis.structure.rings import Rings
+from mofmd.analysis.structure.scattering import Scattering
 from mofmd.errors import InputError
-from mofmd.trajectory.frame import Frame
+from mofmd.structures.frame import Frame
+from mofmd.topology.metal_donors import MetalDonor, longest_bond_A, metal_donors
 
 RDF_MAX_A = 10.0
 RDF_BIN_A = 0.05

@@ -7,8 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from mofmd.errors import InputError
-from mofmd.trajectory.frame import Frame
-from mofmd.trajectory.trajectory import FrameSource, RawFrame
+from mofmd.structures.frame import Frame
+from mofmd.trajectory.file import FrameSource, RawFrame
 
 
 @dataclass(frozen=True)

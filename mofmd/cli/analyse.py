@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mofmd.report.analysis import Analysis, AnalysisSettings
+    from mofmd.study.study import Analysis, AnalysisSettings
 
 Source = Annotated[
     Path,
@@ -100,10 +100,10 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
         stage: Stage = None,
     ) -> None:
         from mofmd.analysis.catalogue import read_intervals, read_options
-        from mofmd.report.analysis import AnalysisSettings
-        from mofmd.report.beside import read_beside
         from mofmd.report.page import write_page
-        from mofmd.report.reference import read_reference
+        from mofmd.study.beside import read_beside
+        from mofmd.study.reference import read_reference
+        from mofmd.study.study import AnalysisSettings
 
         settings = AnalysisSettings(
             source,
@@ -150,9 +150,9 @@ def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, dict[Path, 
     """Analyse, write the results and show them; return the analyses by their folders."""
     from rich.console import Console
 
-    from mofmd.analysis.result import file_stem
-    from mofmd.report.analysis import run_analyses, write_analysis
-    from mofmd.report.output import refuse_file
+    from mofmd.analysis.base.result import file_stem
+    from mofmd.disk.output import refuse_file
+    from mofmd.study.study import run_analyses, write_analysis
 
     refuse_file(output)
     console = Console()
@@ -178,7 +178,7 @@ def _show(analysis: Analysis, console: Console) -> None:
     """Print the numbers, and what a reader of them must know."""
     from rich.table import Table
 
-    from mofmd.report.notes import left_out, members_left_out, notes_of
+    from mofmd.study.notes import left_out, members_left_out, notes_of
 
     beside = analysis.settings.beside
     table = Table(title=analysis.group or str(analysis.settings.source))

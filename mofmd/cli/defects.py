@@ -13,10 +13,10 @@ from mofmd.errors import InputError
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from mofmd.builders.blocks import Blocks
-    from mofmd.builders.characterise import Character
-    from mofmd.builders.defect_files import Variant
-    from mofmd.builders.defects import Defects, Loss
+    from mofmd.builders.blocks.blocks import Blocks
+    from mofmd.builders.defects.characterise import Character
+    from mofmd.builders.defects.defect_files import Variant
+    from mofmd.builders.defects.defects import Defects, Loss
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -68,7 +68,7 @@ def ld(
     overwrite: Overwrite = False,
 ) -> None:
     """Take out one linker, or several: each choice that symmetry does not make alike."""
-    from mofmd.builders.defects import distinct_linker_defects
+    from mofmd.builders.defects.defects import distinct_linker_defects
 
     work = _Work(structure, supercell, cap)
     choices = distinct_linker_defects(work.blocks, count)
@@ -103,7 +103,7 @@ def hf(
     overwrite: Overwrite = False,
 ) -> None:
     """Substitute one metal atom, or several: each choice that symmetry does not make alike."""
-    from mofmd.builders.defects import distinct_substitutions
+    from mofmd.builders.defects.defects import distinct_substitutions
 
     work = _Work(structure, supercell, "formate", charge)
     choices = distinct_substitutions(work.blocks, metal, count, charges=work.charges)
@@ -182,7 +182,7 @@ def random(
     charge: ChargeOptions = None,
 ) -> None:
     """Draw missing linkers, missing nodes and substituted metals at random."""
-    from mofmd.builders.random_defects import RandomDefects, draw_defects, parse_amount
+    from mofmd.builders.defects.random_defects import RandomDefects, draw_defects, parse_amount
 
     metals = {
         element: parse_amount(amount, f"metal {element}")
@@ -216,10 +216,10 @@ def characterise(
     """Say what frameworks are: missing and substituted parts, caps, coordination, density."""
     import json
 
-    from mofmd.builders.characterise import characterise as character_of
-    from mofmd.builders.characterise import count_pristine
-    from mofmd.engine.files import write_atomic
-    from mofmd.structures.read import read_structure
+    from mofmd.builders.defects.characterise import characterise as character_of
+    from mofmd.builders.defects.characterise import count_pristine
+    from mofmd.disk.atomic import write_atomic
+    from mofmd.reading.read import read_structure
     from mofmd.structures.supercell import repeat
 
     if supercell is not None and pristine is None:
@@ -272,10 +272,10 @@ class _Work:
         cap: str,
         charges: Sequence[str] | None = None,
     ) -> None:
-        from mofmd.builders.blocks import find_blocks
-        from mofmd.builders.caps import find_cap
-        from mofmd.builders.characterise import count_pristine
-        from mofmd.structures.read import read_structure
+        from mofmd.builders.blocks.blocks import find_blocks
+        from mofmd.builders.blocks.caps import find_cap
+        from mofmd.builders.defects.characterise import count_pristine
+        from mofmd.reading.read import read_structure
         from mofmd.structures.supercell import repeat
 
         atoms = read_structure(structure)
@@ -300,7 +300,7 @@ class _Work:
         overwrite: bool = False,
     ) -> None:
         """Write one framework of each class of defects, and tell what they are."""
-        from mofmd.builders.defect_files import write_variants
+        from mofmd.builders.defects.defect_files import write_variants
 
         variants = [
             self._variant(name if len(choices) == 1 else f"{name}-{k}", *choice)
@@ -317,10 +317,10 @@ class _Work:
                 typer.echo(told)
 
     def _variant(self, name: str, defects: Defects, multiplicity: int) -> Variant:
-        from mofmd.builders.characterise import characterise as character_of
-        from mofmd.builders.defect_files import Variant
-        from mofmd.builders.defects import make_defects
-        from mofmd.structures.check import refuse_overlaps
+        from mofmd.builders.defects.characterise import characterise as character_of
+        from mofmd.builders.defects.defect_files import Variant
+        from mofmd.builders.defects.defects import make_defects
+        from mofmd.topology.check import refuse_overlaps
 
         framework = make_defects(self.structure, self.blocks, defects, self.cap, self.charges)
         refuse_overlaps(framework.atoms)

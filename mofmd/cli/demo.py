@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from mofmd.report.demo import Demo
+    from mofmd.demo.demo import Demo
 
 
 def demo(
@@ -28,8 +28,8 @@ def demo(
     """Melt and quench ZIF-4 with the model in the package, analyse the glass and draw it."""
     from rich.console import Console
 
+    from mofmd.demo.demo import DemoSettings, run_demo
     from mofmd.engine.launch import Resources
-    from mofmd.report.demo import DemoSettings, run_demo
 
     console = Console()
     settings = DemoSettings(output, schedule, Resources(ranks, threads), model)

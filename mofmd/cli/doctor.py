@@ -10,7 +10,7 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="findings as JSON")] = False,
 ) -> None:
     """Examine the installation; exit status 0 only when a model runs."""
-    from mofmd.models.doctor import as_json, examine
+    from mofmd.doctor import as_json, examine
 
     console = Console(highlight=False, soft_wrap=True)
     marks = {"ok": "[green]ok   [/]", "note": "[yellow]note [/]", "error": "[red]ERROR[/]"}

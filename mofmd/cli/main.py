@@ -7,24 +7,10 @@ from typing import TextIO
 import typer
 from rich.console import Console
 
-from mofmd.cli import (
-    analyse,
-    bench,
-    build,
-    defects,
-    demo,
-    deploy,
-    dispersion,
-    doctor,
-    ensemble,
-    env,
-    generate,
-    learn,
-    learn_cut,
-    models,
-    run,
-    verify,
-)
+from mofmd.cli import analyse, build, defects, demo, doctor
+from mofmd.cli.learn import cut, learn
+from mofmd.cli.models import bench, deploy, dispersion, env, models, verify
+from mofmd.cli.simulation import ensemble, generate, run
 from mofmd.errors import InputWarning, MofmdError
 
 app = typer.Typer(
@@ -46,7 +32,7 @@ app.command(name="dispersion")(dispersion.dispersion)
 app.command(name="generate")(generate.generate)
 app.command(name="run")(run.run)
 app.add_typer(ensemble.app, name="ensemble")
-learn.app.command("cut")(learn_cut.cut)
+learn.app.command("cut")(cut.cut)
 app.add_typer(learn.app, name="learn")
 app.command(name="analyse")(analyse.analyse)
 app.command(name="report")(analyse.report)

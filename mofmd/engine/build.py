@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 from mofmd import __version__
-from mofmd.engine.files import write_atomic
+from mofmd.disk.atomic import write_atomic
 from mofmd.engine.launch import run_to_end
 from mofmd.engine.plugin_path import (
     LIBRARY_NAME,

@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_masses, atomic_numbers
 
-from mofmd.engine.files import write_atomic
+from mofmd.disk.atomic import write_atomic
 from mofmd.errors import InputError
 
 

@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mofmd.engine import reaper
-from mofmd.engine.signals import SignalHandlers
 from mofmd.errors import InputError, MissingFileError, StoppedError
+from mofmd.processes import reaper
+from mofmd.processes.signals import SignalHandlers
 
 GRACE_SECONDS = 5.0
 ORDERLY_SECONDS = 20.0
@@ -107,7 +107,7 @@ class Launch:
     Leaving the block early, by an exception, Ctrl-C, SIGTERM or SIGHUP, ends the whole group:
     first politely (SIGTERM), after a few seconds by force. With ``on_signal``, a first signal calls
     that instead, and the block goes on; a second one ends it. When this very process is killed, a
-    small process beside the launched one does the same (``mofmd.engine.reaper``).
+    small process beside the launched one does the same (``mofmd.processes.reaper``).
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ase import Atoms
 
-from mofmd.engine.files import write_atomic
+from mofmd.disk.atomic import write_atomic
 from mofmd.engine.lammps_data import render_data
 from mofmd.errors import InputError
 

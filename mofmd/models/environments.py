@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, get_args
 
-from mofmd.engine.files import write_atomic
+from mofmd.disk.atomic import write_atomic
+from mofmd.disk.package_files import packaged_file
 from mofmd.engine.launch import Ended, run_to_end
 from mofmd.errors import EnvironmentSetupError
 
@@ -29,11 +30,7 @@ def environments_location() -> Path:
 
 def requirements_file(framework: Framework) -> Path:
     """Return the pinned requirements of a framework."""
-    package = Path(__file__).parents[1]
-    for folder in (package / "environments", package.parent / "deploy" / "environments"):
-        if (folder / f"{framework}.txt").exists():
-            return folder / f"{framework}.txt"
-    raise EnvironmentSetupError(f"the requirements of {framework} are missing: reinstall mofmd")
+    return packaged_file("environments", "deploy/environments", f"{framework}.txt")
 
 
 def package_pins(framework: Framework) -> dict[str, str]:

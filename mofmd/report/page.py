@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mofmd
-from mofmd.analysis.elastic_tensor import ElasticTensor
-from mofmd.analysis.result import Result, Table, file_stem
-from mofmd.engine.files import write_atomic
-from mofmd.report.analysis import Analysis, Member
-from mofmd.report.figures import save_figure
-from mofmd.report.notes import left_out, members_left_out, notes_of
+from mofmd.analysis.base.result import Result, Table, file_stem
+from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
+from mofmd.disk.atomic import write_atomic
 from mofmd.report.plots import (
     figure_svg,
     is_dynamics,
@@ -25,8 +22,11 @@ from mofmd.report.plots import (
     plot_table,
     plot_temperature,
 )
+from mofmd.report.style import save_figure
 from mofmd.report.tables import numbers_table, tensor_tables
 from mofmd.report.view import view
+from mofmd.study.notes import left_out, members_left_out, notes_of
+from mofmd.study.study import Analysis, Member
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from mofmd.analysis.density import cell_parameters
-from mofmd.analysis.distance_field import distance_field
-from mofmd.analysis.elastic_tensor import ElasticTensor
-from mofmd.analysis.equation_of_state import EquationOfState
-from mofmd.analysis.radii import atom_radii
-from mofmd.analysis.result import Column, Table, header
-from mofmd.analysis.statistics import Estimate
+from mofmd.analysis.base.result import Column, Table, header
+from mofmd.analysis.base.statistics import Estimate
+from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
+from mofmd.analysis.mechanics.equation_of_state import EquationOfState
+from mofmd.analysis.pores.distance_field import distance_field
+from mofmd.analysis.pores.radii import atom_radii
+from mofmd.analysis.structure.density import cell_parameters
 from mofmd.engine.lammps_log import ThermoTable
-from mofmd.report.figures import INK, STAGE_COLOURS, STYLE, moving_average
-from mofmd.trajectory.frame import Frame
+from mofmd.report.style import INK, STAGE_COLOURS, STYLE, moving_average
+from mofmd.structures.frame import Frame
 from mofmd.units import BAR_TO_GPA
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def plot_elastic_surfaces(tensor: ElasticTensor) -> Figure:
     from matplotlib import rc_context
     from matplotlib.ticker import MaxNLocator
 
-    from mofmd.analysis.elastic_tensor import unit_vectors
+    from mofmd.analysis.mechanics.elastic_tensor import unit_vectors
 
     with rc_context(STYLE):
         figure = empty_figure((7.0, 2.8))

@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 
-from mofmd.analysis.elastic_tensor import ElasticTensor, Extreme
-from mofmd.report.analysis import Analysis, Member
+from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor, Extreme
+from mofmd.study.study import Analysis, Member
 
 
 def numbers_table(analysis: Analysis) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mofmd.analysis.bond_graph import find_bonds
-from mofmd.trajectory.frame import Frame
+from mofmd.structures.frame import Frame
+from mofmd.topology.bond_graph import find_bonds
 
 ATOMS_SHOWN = 8000
 

@@ -58,7 +58,7 @@ def supercell_for_atoms(structure: Atoms, n_atoms: int) -> tuple[int, int, int]:
 
     Examples
     --------
-    >>> from mofmd.structures.zif import zif4
+    >>> from mofmd.structures.crystals.zif import zif4
     >>> supercell_for_atoms(zif4(), 34000)
     (5, 5, 5)
     """

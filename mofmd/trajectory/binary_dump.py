@@ -16,7 +16,7 @@ from mofmd.errors import InputError
 from mofmd.trajectory.columns import Columns, Header, RawDump
 from mofmd.trajectory.raw_frame import First, ParsedFrame
 from mofmd.trajectory.streams import TruncatedError, Window
-from mofmd.trajectory.table import Rows
+from mofmd.trajectory.text.table import Rows
 
 MAGIC_LENGTH = 64
 ENDIAN, REVISION = 1, 2

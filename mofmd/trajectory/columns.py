@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mofmd.errors import InputError
-from mofmd.trajectory.frame import Frame
+from mofmd.structures.frame import Frame
 from mofmd.trajectory.raw_frame import FileFrame, First, species_of
-from mofmd.trajectory.table import Rows, unpack_name
+from mofmd.trajectory.text.table import Rows, unpack_name
 from mofmd.units import FS_TO_PS
 
 POSITIONS = ("xu", "yu", "zu")

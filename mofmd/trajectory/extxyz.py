@@ -11,10 +11,10 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from mofmd.errors import InputError
-from mofmd.trajectory.frame import Frame
+from mofmd.structures.frame import Frame
 from mofmd.trajectory.raw_frame import FileFrame, First, ParsedFrame, species_of, whole_number
 from mofmd.trajectory.streams import Window
-from mofmd.trajectory.table import NAME, SKIP, parse_table, unpack_name
+from mofmd.trajectory.text.table import NAME, SKIP, parse_table, unpack_name
 
 # key=value, the value a word, or in quotes, braces or brackets, which may hold brackets
 KEY = re.compile(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.errors import InputError
-from mofmd.trajectory.frame import Frame, Species
+from mofmd.structures.frame import Frame, Species
 
 NAMES_MAX = 128
 

@@ -11,7 +11,7 @@ from mofmd.errors import InputError
 from mofmd.trajectory.columns import Columns, Header, RawDump
 from mofmd.trajectory.raw_frame import First, ParsedFrame, whole_number
 from mofmd.trajectory.streams import TruncatedError, Window
-from mofmd.trajectory.table import ID, NAME, SKIP, Rows, parse_table
+from mofmd.trajectory.text.table import ID, NAME, SKIP, Rows, parse_table
 
 ATOMS = b"ITEM: ATOMS"
 

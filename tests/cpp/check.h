@@ -1,5 +1,6 @@
 // Tests of the plugin's parts that know neither LAMMPS nor torch. A file of them is a program that
-// runs the test which its argument names; tests/test_plugin_parts.py compiles and runs them all.
+// runs the test which its argument names; tests/installation/test_plugin_parts.py compiles and runs
+// them all.
 
 #ifndef MOFMD_TESTS_CHECK_H
 #define MOFMD_TESTS_CHECK_H

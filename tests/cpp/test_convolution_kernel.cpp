@@ -1,8 +1,8 @@
-// sources: convolution_kernel.cpp convolution_shape.cpp
+// sources: kernels/convolution_kernel.cpp kernels/convolution_shape.cpp
 // sanitizer: thread
 #include "check.h"
 
-#include "convolution_kernel.h"
+#include "kernels/convolution_kernel.h"
 
 #include <ATen/Parallel.h>
 

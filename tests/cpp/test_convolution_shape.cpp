@@ -1,8 +1,8 @@
-// sources: convolution_shape.cpp
+// sources: kernels/convolution_shape.cpp
 #include "check.h"
 
-#include "convolution_shape.h"
-#include "model_error.h"
+#include "base/model_error.h"
+#include "kernels/convolution_shape.h"
 
 #include <vector>
 

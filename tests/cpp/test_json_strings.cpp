@@ -1,7 +1,7 @@
-// sources: json_strings.cpp
+// sources: base/json_strings.cpp
 #include "check.h"
 
-#include "json_strings.h"
+#include "base/json_strings.h"
 
 #include <stdexcept>
 

@@ -2,7 +2,7 @@
 // sanitizer: thread
 #include "check.h"
 
-#include "made_once.h"
+#include "base/made_once.h"
 
 #include <string>
 #include <thread>

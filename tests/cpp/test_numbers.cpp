@@ -1,7 +1,7 @@
 // sources: none
 #include "check.h"
 
-#include "numbers.h"
+#include "base/numbers.h"
 
 #include <clocale>
 #include <cmath>

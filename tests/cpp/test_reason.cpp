@@ -1,7 +1,7 @@
-// sources: reason.cpp
+// sources: base/reason.cpp
 #include "check.h"
 
-#include "reason.h"
+#include "base/reason.h"
 
 using mofmd::is_out_of_memory;
 using mofmd::reason_of;

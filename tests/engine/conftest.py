@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from ase.io import write
 
-from mofmd.models import deploy as export_module
-from mofmd.models.deploy import SUFFIXES, Options, export
+from mofmd.models.deploy.deploy import SUFFIXES, Options, export
+from mofmd.models.deploy.deploy import deploy as export_module
 from mofmd.models.environments import Framework, environment_python, requirements_file
 from tests.engine.lammps import Result
 from tests.engine.systems import SYSTEMS

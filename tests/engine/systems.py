@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
-from mofmd.structures.zif import zif4
+from mofmd.structures.crystals.zif import zif4
 
 SPECIES = ("C", "H", "N", "Zn")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mofmd.errors import InputError
-from mofmd.models.embedded import embedded_model
-from mofmd.models.model_file import read_model_file
+from mofmd.models.files.embedded import embedded_model
+from mofmd.models.files.model_file import read_model_file
 from tests.engine.lammps import checked, engine_environment, run_lammps, write_structure
 from tests.engine.systems import SYSTEMS, cluster
 from tests.engine.toy_models import NoVirial, write_model, write_springs, write_throws

@@ -9,7 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mofmd.engine.bench import (
+from mofmd.engine.launch import Resources
+from mofmd.errors import InputError, RunError
+from mofmd.models.files.deployed import read_deployed
+from mofmd.models.files.embedded import embedded_model
+from mofmd.models.step_cost import (
     PARTS,
     Setting,
     atoms_that_fit,
@@ -18,11 +22,7 @@ from mofmd.engine.bench import (
     read_cost,
     step_cost,
 )
-from mofmd.engine.launch import Resources
-from mofmd.errors import InputError, RunError
-from mofmd.models.deployed import read_deployed
-from mofmd.models.embedded import embedded_model
-from mofmd.structures.zif import zif4
+from mofmd.structures.crystals.zif import zif4
 
 OUTPUT = """\
 Loop time of 1.5 on 2 procs for 3 steps with 272 atoms

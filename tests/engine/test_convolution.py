@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mofmd.errors import InputError
-from mofmd.models.deploy import Options, export
-from mofmd.models.deployed import read_deployed
+from mofmd.models.deploy.deploy import Options, export
+from mofmd.models.files.deployed import read_deployed
 from tests.engine.conftest import DeployedModels
 from tests.engine.lammps import (
     engine_environment,

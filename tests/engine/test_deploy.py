@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from mofmd.errors import InputError, MissingFileError, MofmdError
-from mofmd.models.deploy import Audience, Options, deploy, source_kind
-from mofmd.models.deployed import (
+from mofmd.models.deploy.deploy import Audience, Options, deploy, source_kind
+from mofmd.models.files.deployed import (
     MANIFEST,
     payload_sha256,
     read_deployed,
     read_manifest,
     write_with_manifest,
 )
-from mofmd.models.embedded import embedded_model
+from mofmd.models.files.embedded import embedded_model
 
 
 def archive(path: Path, *names: str, content: str = "x") -> Path:
@@ -140,7 +140,8 @@ def model(tmp_path: Path) -> Path:
 
 def test_manifest_is_read_without_torch(model: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from mofmd.models.deployed import read_deployed\n"
+        "import sys; from pathlib import Path\n"
+        "from mofmd.models.files.deployed import read_deployed\n"
         f"print(read_deployed(Path({str(model)!r})).family, 'torch' in sys.modules)"
     )
     done = subprocess.run(

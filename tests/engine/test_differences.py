@@ -13,7 +13,7 @@ import pytest
 from ase import Atoms
 
 from mofmd.engine.evaluate import evaluate as mofmd_evaluate
-from mofmd.structures.zif import zif4
+from mofmd.structures.crystals.zif import zif4
 from tests.engine.conftest import DeployedModels
 from tests.engine.lammps import checked, pair_lines, run_lammps, write_structure
 from tests.engine.systems import SYSTEMS

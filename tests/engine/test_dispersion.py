@@ -20,10 +20,10 @@ from dftd3.interface import (
 from mofmd.engine.evaluate import Evaluation
 from mofmd.engine.evaluate import evaluate as evaluate_any
 from mofmd.engine.launch import Resources
-from mofmd.models.d3 import Damping, coefficient_file
-from mofmd.models.deployed import read_deployed
-from mofmd.models.dispersion import Dispersion
-from mofmd.models.embedded import embedded_model
+from mofmd.models.dispersion.coefficients import Damping, coefficient_file
+from mofmd.models.dispersion.dispersion import Dispersion
+from mofmd.models.files.deployed import read_deployed
+from mofmd.models.files.embedded import embedded_model
 from tests.engine.lammps import checked, evaluate, run_lammps, write_structure
 from tests.engine.systems import SPECIES, SYSTEMS, crystal, tilted, with_elements
 from tests.engine.test_ranks import GRIDS, same, with_vacuum

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mofmd.models.d3 import Damping, coefficient_file
+from mofmd.models.dispersion.coefficients import Damping, coefficient_file
 from tests.engine.gpu_kernels import compile_for_host
 from tests.engine.lammps import engine_environment, sanitizer_preload
 from tests.engine.systems import cluster

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mofmd.learning.features import ModelFeatures
-from mofmd.models.deploy import SUFFIXES, Options, deploy, export
-from mofmd.models.deployed import read_deployed
-from mofmd.structures.zif import zif4
+from mofmd.learning.select.features import ModelFeatures
+from mofmd.models.deploy.deploy import SUFFIXES, Options, deploy, export
+from mofmd.models.files.deployed import read_deployed
+from mofmd.structures.crystals.zif import zif4
 from tests.engine.conftest import DeployedModels, References
 from tests.engine.lammps import checked, evaluate, pair_lines, run_lammps, write_structure
 from tests.engine.systems import SYSTEMS, crystal

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mofmd.models.deploy import Options, export
-from mofmd.models.deployed import read_deployed
-from mofmd.models.embedded import embedded_model, embedded_models
-from mofmd.structures.zif import zif4
+from mofmd.models.deploy.deploy import Options, export
+from mofmd.models.files.deployed import read_deployed
+from mofmd.models.files.embedded import embedded_model, embedded_models
+from mofmd.structures.crystals.zif import zif4
 from tests.engine.lammps import evaluate
 from tests.engine.systems import SPECIES, crystal
 

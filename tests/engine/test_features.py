@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mofmd.models.embedded import embedded_model
+from mofmd.models.files.embedded import embedded_model
 from tests.engine.lammps import (
     BIN,
     checked,

@@ -14,7 +14,8 @@ from ase.io import write
 from typer.testing import CliRunner
 
 from mofmd.cli.main import app
-from mofmd.models.deployed import (
+from mofmd.models.export.structures import awry, choose_structures, is_physical, packing
+from mofmd.models.files.deployed import (
     VERDICT,
     DeployedModel,
     payload_sha256,
@@ -22,12 +23,11 @@ from mofmd.models.deployed import (
     read_manifest,
     write_with_manifest,
 )
-from mofmd.models.embedded import embedded_model
-from mofmd.models.export.structures import awry, choose_structures, is_physical, packing
-from mofmd.models.gate import Check, Reference, Subject, check_physics, summary
-from mofmd.models.gate_engine import GateEngine
-from mofmd.models.gate_work import NODES, SLOPE
-from mofmd.structures.crystal_data import build_crystal
+from mofmd.models.files.embedded import embedded_model
+from mofmd.models.gate.engine import GateEngine
+from mofmd.models.gate.gate import Check, Reference, Subject, check_physics, summary
+from mofmd.models.gate.work import NODES, SLOPE
+from mofmd.structures.crystals.crystal_data import build_crystal
 from tests.engine.systems import tilted
 from tests.engine.toy_models import Bumps, write_deployed
 

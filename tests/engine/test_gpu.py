@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mofmd.models.d3 import Damping
-from mofmd.models.embedded import embedded_model, embedded_models
+from mofmd.models.dispersion.coefficients import Damping
+from mofmd.models.files.embedded import embedded_model, embedded_models
 from tests.engine.conftest import DeployedModels
 from tests.engine.lammps import (
     checked,

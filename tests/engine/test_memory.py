@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mofmd.models.deployed import read_manifest, write_with_manifest
-from mofmd.models.embedded import embedded_model
+from mofmd.models.files.deployed import read_manifest, write_with_manifest
+from mofmd.models.files.embedded import embedded_model
 from tests.engine.conftest import DeployedModels
 from tests.engine.lammps import checked, evaluate, pair_lines, run_lammps, write_structure
 from tests.engine.systems import SPECIES, SYSTEMS, crystal

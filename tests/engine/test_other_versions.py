@@ -12,7 +12,7 @@ from mofmd.engine.plugin_path import (
     SOURCE_DIRECTORY,
     installed_versions,
 )
-from mofmd.models.embedded import embedded_model
+from mofmd.models.files.embedded import embedded_model
 from tests.engine.lammps import run_lammps, write_structure
 from tests.engine.systems import SPECIES, crystal
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mofmd.models.embedded import embedded_model
+from mofmd.models.files.embedded import embedded_model
 from tests.engine.lammps import checked, evaluate, pair_lines, run_lammps, write_structure
 from tests.engine.systems import SPECIES, SYSTEMS, crystal
 

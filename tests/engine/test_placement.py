@@ -9,7 +9,7 @@ import pytest
 import mofmd
 
 PROGRAM = """\
-#include "placement.h"
+#include "gpu/placement.h"
 #include <cstdio>
 int main(int, char **arg)
 {

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from mofmd.errors import MissingFileError, MofmdError
-from mofmd.models import deploy as deploy_module
-from mofmd.models.deploy import Audience, Options, deploy
-from mofmd.models.deployed import read_deployed
+from mofmd.models.deploy import deploy as deploy_module
+from mofmd.models.deploy.deploy import Audience, Options, deploy
+from mofmd.models.files.deployed import read_deployed
 from mofmd.models.universal import MODELS
-from mofmd.structures.crystal_data import build_crystal
+from mofmd.structures.crystals.crystal_data import build_crystal
 from tests.engine.conftest import DeployedModels, References
 from tests.engine.lammps import (
     Result,

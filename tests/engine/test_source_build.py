@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mofmd.models.embedded import embedded_model
+from mofmd.models.files.embedded import embedded_model
 from mofmd.units import BAR_TO_EV_PER_A3
 from tests.engine.lammps import BIN, checked, engine_environment, write_structure
 from tests.engine.systems import SPECIES, crystal

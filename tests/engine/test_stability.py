@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mofmd.demo.demo import TYPE_NAMES, DemoSettings, run_demo
+from mofmd.demo.melt_quench import MeltQuenchResults, analyse_melt_quench
 from mofmd.engine.launch import Resources
-from mofmd.models.embedded import embedded_model
-from mofmd.report.demo import TYPE_NAMES, DemoSettings, run_demo
-from mofmd.report.melt_quench import MeltQuenchResults, analyse_melt_quench
-from mofmd.simulation.deck import write_deck
-from mofmd.simulation.potential import model_potential
+from mofmd.models.files.embedded import embedded_model
+from mofmd.simulation.deck.deck import write_deck
+from mofmd.simulation.deck.potential import model_potential
 from mofmd.simulation.protocols import MeltQuench
-from mofmd.simulation.run import run_deck
-from mofmd.structures.zif import zif4
+from mofmd.simulation.run.run import run_deck
+from mofmd.structures.crystals.zif import zif4
 
 pytestmark = pytest.mark.long
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-from mofmd.models.deployed import SCHEMA, DeployedModel, read_deployed, write_with_manifest
 from mofmd.models.export.operators import define_operators
+from mofmd.models.files.deployed import SCHEMA, DeployedModel, read_deployed, write_with_manifest
 
 TYPE_NAMES = "C H N Zn"
 ZN = 3

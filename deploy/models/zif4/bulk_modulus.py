@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms, units
 
-from mofmd.learning.prediction import predict
-from mofmd.structures.read import read_structure
+from mofmd.learning.evaluate.prediction import predict
+from mofmd.reading.read import read_structure
 
 STRAIN = 0.005
 FORCE_TOLERANCE = 0.003  # eV/Å, largest component

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy.spatial import cKDTree
 
-from mofmd.builders.blocks import SPACER, Blocks, hill_formula
+from mofmd.builders.blocks.blocks import SPACER, Blocks, hill_formula
 from mofmd.errors import InputError
 
 TOLERANCE = 1e-5  # of barycentric coordinates, exact but for the solver's rounding

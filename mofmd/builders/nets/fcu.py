@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from mofmd.builders.blocks import Blocks
-from mofmd.builders.defects import Defects
+from mofmd.builders.blocks.blocks import Blocks
+from mofmd.builders.defects.defects import Defects
 from mofmd.builders.nets.block_net import BlockNet, find_block_net
 from mofmd.errors import InputError
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from mofmd.engine.files import write_atomic
+from mofmd.disk.atomic import write_atomic
 from mofmd.errors import InputError, MissingFileError
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from mofmd.builders.blocks import BRICK, GUEST, Blocks
-from mofmd.builders.caps import cut_vectors
-from mofmd.builders.charges import block_charges, electrons
-from mofmd.engine.files import write_atomic
+from mofmd.builders.blocks.blocks import BRICK, GUEST, Blocks
+from mofmd.builders.blocks.caps import cut_vectors
+from mofmd.builders.blocks.charges import block_charges, electrons
+from mofmd.disk.atomic import write_atomic
 from mofmd.errors import InputError
 from mofmd.learning.clusters.blueprints import Blueprints
 from mofmd.learning.clusters.environments import (
@@ -25,7 +25,7 @@ from mofmd.learning.clusters.environments import (
     signature,
 )
 from mofmd.learning.clusters.roles import Role
-from mofmd.trajectory.frame import Frame
+from mofmd.structures.frame import Frame
 
 CARBON_HYDROGEN_A = 1.087  # C-H of the aromatic rings of UiO-66, relaxed by DFT (see builders.caps)
 LARGEST = 220  # atoms; the first shell around a brick of UiO-66 makes 186

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mofmd.analysis.bond_graph import adjacency
-from mofmd.builders.blocks import Blocks
+from mofmd.builders.blocks.blocks import Blocks
 from mofmd.errors import InputError
+from mofmd.topology.bond_graph import adjacency
 
 Image = tuple[int, int, int]
 Key = tuple[int, Image]  # a block in one of its images

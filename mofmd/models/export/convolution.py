@@ -6,9 +6,9 @@ NequIP and MACE sum messages over the edges (i, j) of every centre i,
 
 with a path for every pair of an irrep of the features and spherical harmonics that couple to a
 third. e3nn writes the messages of all edges to memory, path by path. The operator does not: the
-kernel of the LAMMPS plugin (``mofmd/plugin/convolution_kernel.h``) keeps them in registers, and
-neither it nor its derivative needs more memory than its inputs and outputs. Here it is defined with
-torch's own operators, for tracing and for the numbers that a deployed file is compared with.
+kernel of the LAMMPS plugin (``mofmd/plugin/kernels/convolution_kernel.h``) keeps them in registers,
+and neither it nor its derivative needs more memory than its inputs and outputs. Here it is defined
+with torch's own operators, for tracing and for the numbers that a deployed file is compared with.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ derivative of the sum of the atomic energies with respect to ``edge_vectors``, e
 A message-passing model computes the features of owned atoms only. Before each layer but the first
 it calls the operator ``mofmd::exchange``, which appends the rows of the ghosts; its backward pass
 adds the gradients of the ghosts' rows to those of their owners. LAMMPS's communication stands
-behind the operator in the plugin (``mofmd/plugin/exchange.cpp``); here, in one process, there are
-no ghosts.
+behind the operator in the plugin (``mofmd/plugin/exchange/exchange.cpp``); here, in one process,
+there are no ghosts.
 
 These modules run in the isolated environments of the model frameworks and import nothing of mofmd.
 """

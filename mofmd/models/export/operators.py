@@ -75,7 +75,7 @@ def _split(paths: list[int]) -> list[tuple[int, ...]]:
 
 
 def _check_paths(paths: list[int], widths: dict[str, int], num_couplings: int) -> None:
-    """Refuse what the plugin's kernels refuse (``mofmd/plugin/convolution_shape.cpp``).
+    """Refuse what the plugin's kernels refuse (``mofmd/plugin/kernels/convolution_shape.cpp``).
 
     Raises
     ------

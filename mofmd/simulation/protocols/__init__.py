@@ -4,7 +4,7 @@ A new protocol is one module in this folder, with a class derived from ``Protoco
 script of the same name in ``lammps_inputs/``; ``mofmd generate`` finds it by itself.
 """
 
-from mofmd.simulation.protocols.base import Protocol
+from mofmd.simulation.protocols.base.protocol import Protocol
 from mofmd.simulation.protocols.elastic import Elastic
 from mofmd.simulation.protocols.energy_volume import EnergyVolume
 from mofmd.simulation.protocols.finite_strain import FiniteStrain

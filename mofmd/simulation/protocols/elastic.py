@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from mofmd.simulation.protocols.at_rest import AtRest
-from mofmd.simulation.protocols.base import Variable
-from mofmd.simulation.protocols.fields import positive
+from mofmd.simulation.protocols.base.fields import positive
+from mofmd.simulation.protocols.base.protocol import Variable
+from mofmd.simulation.protocols.base.relaxation import AtRest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
-from mofmd.simulation.protocols.at_rest import AtRest
-from mofmd.simulation.protocols.base import Variable
-from mofmd.simulation.protocols.fields import choice, non_negative, number_list
+from mofmd.simulation.protocols.base.fields import choice, non_negative, number_list
+from mofmd.simulation.protocols.base.protocol import Variable
+from mofmd.simulation.protocols.base.relaxation import AtRest
 from mofmd.units import BAR_TO_GPA
 
 Shape = Literal["fixed", "free"]

@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from mofmd.simulation.protocols.base import Variable
-from mofmd.simulation.protocols.fields import non_negative, number_list, positive
-from mofmd.simulation.protocols.table import Isothermal, Row
+from mofmd.simulation.protocols.base.fields import non_negative, number_list, positive
+from mofmd.simulation.protocols.base.protocol import Variable
+from mofmd.simulation.protocols.base.table import Isothermal, Row
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from mofmd.errors import InputError
-from mofmd.simulation.protocols.base import Variable, nearest_steps
-from mofmd.simulation.protocols.coupled import Thermostatted
-from mofmd.simulation.protocols.fields import non_negative, positive
+from mofmd.simulation.protocols.base.couplings import Thermostatted
+from mofmd.simulation.protocols.base.fields import non_negative, positive
+from mofmd.simulation.protocols.base.protocol import Variable, nearest_steps
 from mofmd.units import FS_TO_PS
 
 

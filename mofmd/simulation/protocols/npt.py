@@ -5,9 +5,9 @@ from typing import ClassVar, Literal, get_args
 
 import numpy as np
 
-from mofmd.simulation.protocols.base import Variable
-from mofmd.simulation.protocols.coupled import Barostatted
-from mofmd.simulation.protocols.fields import choice, number
+from mofmd.simulation.protocols.base.couplings import Barostatted
+from mofmd.simulation.protocols.base.fields import choice, number
+from mofmd.simulation.protocols.base.protocol import Variable
 from mofmd.simulation.protocols.nvt import NVT
 
 Coupling = Literal["iso", "aniso", "tri"]

@@ -5,9 +5,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from mofmd.simulation.protocols.base import Variable
-from mofmd.simulation.protocols.coupled import Barostatted
-from mofmd.simulation.protocols.fields import numbers
+from mofmd.simulation.protocols.base.couplings import Barostatted
+from mofmd.simulation.protocols.base.fields import numbers
+from mofmd.simulation.protocols.base.protocol import Variable
 from mofmd.simulation.protocols.nvt import NVT
 from mofmd.units import BAR_TO_GPA
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mofmd.simulation.protocols.base import Dynamics
+from mofmd.simulation.protocols.base.protocol import Dynamics
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from mofmd.simulation.protocols.base import Dynamics, Variable
-from mofmd.simulation.protocols.coupled import Thermostatted
+from mofmd.simulation.protocols.base.couplings import Thermostatted
+from mofmd.simulation.protocols.base.protocol import Dynamics, Variable
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from mofmd.simulation.protocols.base import Variable
-from mofmd.simulation.protocols.coupled import Barostatted
-from mofmd.simulation.protocols.fields import choice, non_negative, number_list, positive
-from mofmd.simulation.protocols.table import Isothermal, Row
+from mofmd.simulation.protocols.base.couplings import Barostatted
+from mofmd.simulation.protocols.base.fields import choice, non_negative, number_list, positive
+from mofmd.simulation.protocols.base.protocol import Variable
+from mofmd.simulation.protocols.base.table import Isothermal, Row
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from mofmd.simulation.protocols.base import Variable
-from mofmd.simulation.protocols.fields import non_negative, positive
+from mofmd.simulation.protocols.base.fields import non_negative, positive
+from mofmd.simulation.protocols.base.protocol import Variable
+from mofmd.simulation.protocols.base.table import Row, Tabulated
 from mofmd.simulation.protocols.nst import NST
-from mofmd.simulation.protocols.table import Row, Tabulated
 
 
 @dataclass(frozen=True, kw_only=True)

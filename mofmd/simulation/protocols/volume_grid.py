@@ -6,10 +6,10 @@ from typing import ClassVar
 import numpy as np
 
 from mofmd.errors import InputError
-from mofmd.simulation.protocols.base import Variable
-from mofmd.simulation.protocols.fields import positive
+from mofmd.simulation.protocols.base.fields import positive
+from mofmd.simulation.protocols.base.protocol import Variable
+from mofmd.simulation.protocols.base.table import Row
 from mofmd.simulation.protocols.finite_strain import FiniteStrain
-from mofmd.simulation.protocols.table import Row
 from mofmd.units import BAR_TO_GPA, FS_TO_PS
 
 SHAPE_STEPS_LEAST = 50

@@ -1,0 +1,1 @@
+"""What all observables share: their interface, results and statistics."""

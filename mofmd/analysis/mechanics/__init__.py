@@ -1,0 +1,1 @@
+"""Elastic tensors and equations of state."""

@@ -1,0 +1,1 @@
+"""Pores: volume, surface, and the spheres that fit and pass."""

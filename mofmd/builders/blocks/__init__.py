@@ -1,0 +1,1 @@
+"""Building blocks of a framework, their caps and their charges."""

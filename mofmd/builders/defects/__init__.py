@@ -1,0 +1,1 @@
+"""Frameworks with missing linkers, missing nodes and mixed metals."""

@@ -1,0 +1,1 @@
+"""The `mofmd learn` commands."""

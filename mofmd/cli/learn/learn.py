@@ -1,0 +1,395 @@
+"""``mofmd learn``: from a reference method to a model for LAMMPS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mofmd.models.files.embedded import find_model
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Models from a reference method: sample, label, train, evaluate, distil.",
+)
+
+Frames = Annotated[list[Path], typer.Argument(help="Frames: extended XYZ, npz, or a structure.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="File or folder to write.")]
+Seed = Annotated[int, typer.Option(help="Of random choices.")]
+Family = Literal["allegro", "nequip", "mace"]
+
+
+def read_all(files: list[Path]) -> list[Atoms]:
+    """Read the frames of all files."""
+    from mofmd.learning.data.dataset import read_frames
+
+    return [frame for file in files for frame in read_frames(file)]
+
+
+@app.command()
+def check(
+    frames: Frames,
+    species: Annotated[str | None, typer.Option(help='Elements allowed: "C H N Zn".')] = None,
+    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+    labeller: Annotated[
+        str | None,
+        typer.Option(help="Label a few frames again with this: finds a wrong sign of the stress."),
+    ] = None,
+    again: Annotated[int, typer.Option(help="So many frames, evenly spread.")] = 3,
+) -> None:
+    """Check labelled frames: numbers, units, elements, shapes, energies against forces."""
+    from mofmd.learning.data.split import trajectory_of
+    from mofmd.learning.data.validation import Expectation, check_frames
+    from mofmd.learning.label.labeller_check import compare_labels_with
+    from mofmd.learning.label.labellers import find_labeller
+
+    found = read_all(frames)
+    allowed = tuple(species.split()) if species else None
+    check_frames(found, Expectation(allowed, stress))
+    names = {trajectory_of(frame) for frame in found}
+    if labeller is not None:
+        few = found[:: max(1, len(found) // max(1, again))][:again]
+        with find_labeller(labeller).session() as label:
+            ratios = compare_labels_with(few, label, needs_stress=stress)
+        typer.echo(
+            f"{labeller} / stored labels: forces {ratios.force:.4f}, normal stress "
+            f"{ratios.stress_normal:.4f}, shear {ratios.stress_shear:.4f}"
+        )
+    typer.echo(f"{len(found)} frames of {len(names)} trajectories are fit for training")
+
+
+@app.command("import")
+def import_(
+    frames: Frames,
+    output: Output,
+    origins: Annotated[
+        str | None, typer.Option(help="Names of the starts of an npz file: crystal,glass01,...")
+    ] = None,
+    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+) -> None:
+    """Write labelled frames of any kind as extended XYZ, checked."""
+    from mofmd.learning.data.dataset import read_frames, read_npz, write_frames
+    from mofmd.learning.data.validation import Expectation, check_frames
+
+    names = origins.split(",") if origins else []
+    found = []
+    for path in frames:
+        found += read_npz(path, names) if path.suffix == ".npz" else read_frames(path)
+    check_frames(found, Expectation(needs_stress=stress))
+    write_frames(output, found)
+    typer.echo(f"{output}: {len(found)} frames")
+
+
+@app.command()
+def split(
+    frames: Frames,
+    output: Output,
+    val: Annotated[float, typer.Option(help="Share of each phase for validation.")] = 0.1,
+    test: Annotated[float, typer.Option(help="Share of each phase for the test.")] = 0.1,
+    hold_out: Annotated[
+        list[str] | None, typer.Option(help="Origin for the test only; repeatable.")
+    ] = None,
+    val_trajectory: Annotated[list[str] | None, typer.Option(help="By name; repeatable.")] = None,
+    test_trajectory: Annotated[list[str] | None, typer.Option(help="By name; repeatable.")] = None,
+    largest_force: Annotated[
+        float, typer.Option(help="Leave out frames with a force component above, eV/Å.")
+    ] = 60.0,
+    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+    seed: Seed = 0,
+) -> None:
+    """Deal frames out by whole trajectories: train, val and test.extxyz."""
+    from mofmd.learning.data.dataset import labels_of, write_frames
+    from mofmd.learning.data.split import SplitOptions, split_frames, trajectory_of
+    from mofmd.learning.data.validation import Expectation, check_frames
+
+    found = read_all(frames)
+    check_frames(found, Expectation(needs_stress=stress))
+    kept = [f for f in found if abs(labels_of(f).forces_eV_per_A).max() <= largest_force]
+    if len(kept) < len(found):
+        typer.echo(f"{len(found) - len(kept)} frames left out: forces above {largest_force} eV/Å")
+    options = SplitOptions(
+        val_share=val,
+        test_share=test,
+        held_out_origins=tuple(hold_out or ()),
+        val_trajectories=tuple(val_trajectory or ()),
+        test_trajectories=tuple(test_trajectory or ()),
+        seed=seed,
+    )
+    for part, members in split_frames(kept, options).items():
+        write_frames(output / f"{part}.extxyz", members)
+        names = {trajectory_of(frame) for frame in members}
+        typer.echo(f"{part}: {len(members)} frames of {len(names)} trajectories")
+
+
+@app.command()
+def sample(
+    conditions: Annotated[Path, typer.Argument(help="YAML file of runs.")],
+    model: Annotated[
+        Path, typer.Option(help="Model file, or one in the package: moves the atoms.")
+    ],
+    output: Output,
+    every: Annotated[int, typer.Option(help="Keep one frame of the trajectory in so many.")] = 50,
+    before_break: Annotated[int, typer.Option(help="Last whole frames kept of a break.")] = 6,
+    ranks: Annotated[int, typer.Option(help="MPI processes of a run.")] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of each process.")] = 1,
+) -> None:
+    """Run dynamics under many conditions and keep frames: OUTPUT/frames.extxyz."""
+    from mofmd.learning.data.dataset import write_frames
+    from mofmd.learning.sample.conditions import read_conditions
+    from mofmd.learning.sample.sampling import SampleOptions
+    from mofmd.learning.sample.sampling import sample as run_all
+
+    options = SampleOptions(every, before_break, ranks, threads)
+    found = run_all(
+        read_conditions(conditions), find_model(model), output / "runs", options, typer.echo
+    )
+    frames = [frame for each in found for frame in (*each.frames, *each.last_frames)]
+    write_frames(output / "frames.extxyz", frames)
+    broken = sum(bool(each.broken) for each in found)
+    typer.echo(f"{output / 'frames.extxyz'}: {len(frames)} frames; {broken} runs broke")
+
+
+@app.command()
+def distort(
+    frames: Frames,
+    output: Output,
+    kick_share: Annotated[float, typer.Option(help="Share of atoms displaced.")] = 0.0,
+    terminal_share: Annotated[float, typer.Option(help="Share of bonds to end atoms.")] = 0.05,
+    bond_share: Annotated[float, typer.Option(help="Share of other linker bonds.")] = 0.1,
+    contact_share: Annotated[float, typer.Option(help="Share of H-H contacts.")] = 0.15,
+    seed: Seed = 0,
+) -> None:
+    """Stretch bonds of the linkers and press hydrogens together, each frame once."""
+    from mofmd.learning.data.dataset import write_frames
+    from mofmd.learning.data.distort import Distortion, distort_frames
+
+    distortion = Distortion(
+        kick_share=kick_share,
+        terminal_share=terminal_share,
+        bond_share=bond_share,
+        contact_share=contact_share,
+    )
+    made = distort_frames(read_all(frames), distortion, seed)
+    write_frames(output, made)
+    typer.echo(f"{output}: {len(made)} frames")
+
+
+@app.command()
+def pick(
+    frames: Frames,
+    output: Output,
+    count: Annotated[int, typer.Option(help="Frames wanted.")],
+    method: Annotated[
+        Literal["flat", "fps", "random"],
+        typer.Option(help="flat histogram in energy, farthest points in features, or random"),
+    ] = "fps",
+    model: Annotated[
+        Path | None, typer.Option(help="Gives energies and features; a file or a name.")
+    ] = None,
+    known: Annotated[list[Path] | None, typer.Option(help="Frames already labelled.")] = None,
+    seed: Seed = 0,
+) -> None:
+    """Pick the frames that are worth a label."""
+    from mofmd.learning.data.dataset import write_frames
+    from mofmd.learning.select.selection import Selection, select_frames
+
+    found = read_all(frames)
+    selection = Selection(method, count, model and find_model(model), seed)
+    chosen = select_frames(found, selection, read_all(known or []))
+    write_frames(output, chosen)
+    typer.echo(f"{output}: {len(chosen)} of {len(found)} frames")
+
+
+@app.command()
+def label(
+    frames: Frames,
+    labeller: Annotated[
+        str, typer.Option(help="Model file, package.module:factory (ASE), or gfn1-xtb.")
+    ],
+    output: Output,
+    cache: Annotated[Path, typer.Option(help="Folder of labels.")] = Path("labels"),
+    workers: Annotated[int, typer.Option(help="Labellers at a time.")] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of each.")] = 1,
+    stress: Annotated[bool, typer.Option(help="Refuse a labeller without stress.")] = True,
+    leave_out_failed: Annotated[
+        bool, typer.Option("--leave-out-failed", help="Go on without frames that fail.")
+    ] = False,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds after which a frame has failed; default: none.")
+    ] = None,
+) -> None:
+    """Label frames with a reference method; run it again after whatever happened."""
+    from mofmd.learning.data.dataset import write_frames
+    from mofmd.learning.label.labellers import find_labeller
+    from mofmd.learning.label.labelling import LabelOptions, label_frames
+
+    options = LabelOptions(workers, stress, leave_out_failed, time_limit)
+    method = find_labeller(labeller, threads)
+    made = label_frames(read_all(frames), method, cache, options, typer.echo)
+    write_frames(output, made)
+    typer.echo(f"{output}: {len(made)} labelled frames")
+
+
+@app.command()
+def train(
+    output: Output,
+    family: Annotated[Family | None, typer.Option(help="Needed for a new training.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with train.extxyz and val.extxyz.")
+    ] = None,
+    size: Annotated[str, typer.Option(help="One of the sizes in the configuration.")] = "s",
+    epochs: Annotated[int | None, typer.Option(help="Passes through the data.")] = None,
+    start: Annotated[Path | None, typer.Option(help="Weights to go on from.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Your own configuration.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value of the configuration; repeatable.")
+    ] = None,
+    stress: Annotated[
+        bool, typer.Option(help="Learn stresses; without, pressures are untaught.")
+    ] = True,
+    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cpu",
+    threads: Annotated[int, typer.Option(help="Threads of the trainer.")] = 1,
+    seed: Seed = 1,
+    structure: Annotated[
+        Path | None, typer.Option(help="Structure for the physics gate; default: a small one.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="For the manifest.")] = None,
+    licence: Annotated[str | None, typer.Option(help="For the manifest.")] = None,
+    cite: Annotated[list[str] | None, typer.Option(help="For the manifest; repeatable.")] = None,
+) -> None:
+    """Train with the framework itself; a folder that holds a training is resumed."""
+    from mofmd.cli.models.verify import read_structures
+    from mofmd.errors import InputError
+    from mofmd.learning.data.dataset import read_frames
+    from mofmd.learning.train.options import TrainOptions
+    from mofmd.learning.train.training import (
+        RECORD,
+        deploy_training,
+        prepare_training,
+        read_record,
+        run_training,
+    )
+    from mofmd.models.deploy.deploy import Options
+
+    if not (output / RECORD).exists():
+        if family is None or data is None:
+            raise InputError(f"{output}: holds no training yet: give --family and --data")
+        options = TrainOptions(
+            family=family,
+            size=size,
+            epochs=epochs,
+            seed=seed,
+            start=start,
+            config=config,
+            settings=tuple(settings or ()),
+            stress=stress,
+            device=device,
+            threads=threads,
+        )
+        train_frames, val_frames = (
+            read_frames(data / f"{part}.extxyz") for part in ("train", "val")
+        )
+        prepare_training(output, train_frames, val_frames, options)
+    else:
+        begun = read_record(output)["options"]["family"]
+        if family not in (None, begun):
+            raise InputError(f"{output}: holds a training of {begun}; take another folder")
+        typer.echo(f"{output}: goes on with the options that it was begun with")
+    run_training(output, typer.echo)
+    made = deploy_training(
+        output,
+        Options(
+            name=name,
+            licence=licence,
+            citations=tuple(cite or ()),
+            structures=read_structures(structure),
+        ),
+        typer.echo,
+    )
+    typer.echo(f"{made.path}: passed the physics gate; see it with `mofmd models show {made.path}`")
+
+
+@app.command()
+def evaluate(
+    models: Annotated[
+        list[Path], typer.Argument(help="Model files, or names of those in the package.")
+    ],
+    frames: Annotated[list[Path], typer.Option(help="Labelled frames; repeatable.")],
+    output: Output,
+    threads: Annotated[int, typer.Option(help="Threads.")] = 1,
+    time_on: Annotated[
+        str | None, typer.Option(help="Measure ms/step on this structure, such as zif-4.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Of each of three timing runs.")] = 10.0,
+    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+) -> None:
+    """Compare models with labels: tables, parity plots, front of speed and accuracy."""
+    from dataclasses import replace
+
+    from mofmd.engine.launch import Resources
+    from mofmd.learning.data.validation import Expectation, check_frames
+    from mofmd.learning.evaluate.evaluation import (
+        evaluate_model,
+        markdown,
+        model_names,
+        table_rows,
+        time_model,
+        write_evaluation,
+    )
+    from mofmd.learning.evaluate.figures import write_figures
+    from mofmd.reading.read import read_structure
+
+    found = read_all(frames)
+    check_frames(found, Expectation(needs_stress=stress))
+    results = []
+    files = [find_model(model) for model in models]
+    for model, name in zip(files, model_names(files), strict=True):
+        result = replace(evaluate_model(model, found, threads), name=name)
+        if time_on is not None:
+            resources = Resources(threads=threads)
+            ms, how = time_model(model, read_structure(time_on), resources, seconds)
+            result = replace(result, ms_per_step=ms, timing=how)
+        results.append(result)
+        typer.echo(f"{result.name}: force MAE {result.errors.force_mae:.1f} meV/Å")
+    dataset = ", ".join(file.name for file in frames)
+    write_evaluation(results, output, dataset)
+    write_figures(results, [len(frame) for frame in found], output)
+    typer.echo(markdown(table_rows(results)) + f"written: {output}")
+
+
+@app.command()
+def curves(
+    trainings: Annotated[list[Path], typer.Argument(help="Folders of trainings.")],
+    output: Output,
+    test: Annotated[
+        list[Path] | None, typer.Option(help="Labelled frames, for errors against training size.")
+    ] = None,
+) -> None:
+    """Draw learning curves: against epochs, with --test also against training frames."""
+    from mofmd.learning.evaluate.curves import write_curves
+
+    for path in write_curves(trainings, read_all(test or []), output):
+        typer.echo(str(path))
+
+
+@app.command()
+def distil(
+    config: Annotated[Path, typer.Argument(help="YAML file.")],
+    output: Output,
+) -> None:
+    """Train, run, find where the model fails, label that, train again; resumable at each stage."""
+    from mofmd.learning.loops.config import read_distil_config
+    from mofmd.learning.loops.distil import Distillation
+
+    work = Distillation(output, read_distil_config(config), typer.echo)
+    work.run()
+    for entry in work.state["history"]:
+        typer.echo(
+            f"round {entry['round']}: {entry['training_frames']} frames, force MAE "
+            f"{entry['force_mae']:.1f} meV/Å, {entry.get('broken', '?')} of "
+            f"{entry.get('runs', '?')} runs broke"
+        )

@@ -1,0 +1,1 @@
+"""Commands about models: deploy, verify, bench, models, env, dispersion."""

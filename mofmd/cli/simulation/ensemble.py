@@ -1,0 +1,155 @@
+"""``mofmd ensemble``: many members of one recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mofmd.cli.simulation import deck_options as options
+
+if TYPE_CHECKING:
+    from mofmd.simulation.ensemble.ensemble import Ensemble
+
+app = typer.Typer(no_args_is_help=True, help="Many runs of one recipe: new, run, status, collect.")
+
+Folder = Annotated[Path, typer.Argument(help="Folder of the ensemble.")]
+Ranks = Annotated[int, typer.Option(help="MPI processes of each member.")]
+Threads = Annotated[int, typer.Option(help="Threads of each process.")]
+
+
+@app.command()
+def new(
+    directory: Folder,
+    protocol: Annotated[str, typer.Argument(help="Protocol by name, or a YAML file with one.")],
+    structure: Annotated[str, typer.Option(help="Structure file (or FILE#WHICH), or built-in.")],
+    members: Annotated[int, typer.Option(help="Seeds for each combination of varied fields.")] = 8,
+    first_seed: Annotated[int, typer.Option(help="Seeds count up from here.")] = 1,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(help="A field and its values: rate_K_per_ps=10,20; repeatable."),
+    ] = None,
+    model: options.Model = None,
+    potential_script: options.PotentialScript = None,
+    potential_file: options.PotentialFiles = None,
+    dispersion: options.Dispersion = None,
+    settings: options.Settings = None,
+    supercell: options.Supercell = None,
+    atoms: options.AtomCount = None,
+    keep_guests: options.KeepGuests = True,
+    guest_types: options.GuestTypes = False,
+) -> None:
+    """Write the decks of an ensemble."""
+    from mofmd.simulation.ensemble.ensemble import new_ensemble
+
+    potential = (model, potential_script, potential_file, dispersion)
+    size, guests = (supercell, atoms), (keep_guests, guest_types)
+    request = options.deck_request(
+        protocol, structure, directory, potential, settings, size, guests
+    )
+    seeds = range(first_seed, first_seed + members)
+    made = new_ensemble(request, seeds, _varied(vary or []))
+    typer.echo(f"{directory}: {len(made.members)} members; run it: mofmd ensemble run {directory}")
+
+
+@app.command()
+def run(
+    directory: Folder,
+    workers: Annotated[int, typer.Option(help="Members at a time.")] = 1,
+    ranks: Ranks = 1,
+    threads: Threads = 1,
+    gpus: Annotated[str, typer.Option(help="GPUs to deal out, one a worker: 0,1.")] = "",
+    slurm: Annotated[bool, typer.Option("--slurm", help="In SLURM jobs, through Parsl.")] = False,
+    slurm_array: Annotated[
+        bool, typer.Option("--slurm-array", help="Write a script for sbatch instead of running.")
+    ] = False,
+    slurm_options: Annotated[str, typer.Option(help="Further #SBATCH lines.")] = "",
+    walltime: Annotated[str, typer.Option(help="Time limit of a SLURM job.")] = "24:00:00",
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run failed members again.")
+    ] = False,
+) -> None:
+    """Run all members that are not finished; run it again after whatever happened."""
+    from mofmd.disk.stop_request import STOPPED_STATUS
+    from mofmd.engine.launch import Resources
+    from mofmd.errors import InputError, RunError, StoppedError
+    from mofmd.simulation.ensemble.ensemble import count_states, read_ensemble
+    from mofmd.simulation.ensemble.ensemble_run import Workers, run_ensemble, write_slurm_array
+
+    ensemble = read_ensemble(directory)
+    resources = Resources(ranks, threads)
+    if slurm_array:
+        if gpus:
+            raise InputError(
+                "gpus: SLURM deals them out to the tasks of an array; ask it for them: "
+                "--slurm-options '#SBATCH --gpus-per-task=1'"
+            )
+        script = write_slurm_array(ensemble, resources, walltime, slurm_options)
+        typer.echo(f"submit it with: sbatch {script}")
+        return
+    chosen = Workers(
+        count=workers,
+        resources=resources,
+        gpus=tuple(gpus.split(",")) if gpus else (),
+        where="slurm" if slurm else "local",
+        walltime=walltime,
+        options=slurm_options,
+    )
+
+    def report(member: Any) -> None:
+        typer.echo(f"{member.name}: {member.state} {member.reason}".rstrip())
+
+    try:
+        run_ensemble(ensemble, chosen, report, retry_failed=retry_failed)
+    except StoppedError as stopped:
+        typer.echo(str(stopped))
+        raise typer.Exit(STOPPED_STATUS) from stopped
+    except RunError:
+        _list_unfinished(ensemble)
+        raise
+    if count_states(ensemble) != {"finished": len(ensemble.members)}:
+        _list_unfinished(ensemble)
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(directory: Folder) -> None:
+    """Count the members in each state; say how far those are that run, and why others failed."""
+    from mofmd.simulation.ensemble.ensemble import count_states, read_ensemble
+
+    ensemble = read_ensemble(directory)
+    for state, count in count_states(ensemble).items():
+        typer.echo(f"{state:12}{count:5}")
+    for member in ensemble.members:
+        if member.state == "running":
+            typer.echo(f"{member.name}: running: {member.progress}")
+    _list_unfinished(ensemble)
+
+
+@app.command()
+def collect(directory: Folder) -> None:
+    """Write one table of all members: results.csv."""
+    from mofmd.simulation.ensemble.ensemble import collect, read_ensemble
+
+    typer.echo(str(collect(read_ensemble(directory))))
+
+
+def _list_unfinished(ensemble: Ensemble) -> None:
+    for member in ensemble.members:
+        state = member.state
+        if state in ("failed", "interrupted", "stopped", "missing"):
+            typer.echo(f"{member.name}: {state}: {member.reason}".removesuffix(": "))
+
+
+def _varied(words: list[str]) -> dict[str, list[Any]]:
+    from mofmd.errors import InputError
+    from mofmd.simulation.deck.protocol_file import parse_settings
+
+    varied = {}
+    for name, value in parse_settings(words).items():
+        if value is None:
+            raise InputError(f"vary {name}: no values; write {name}=first,second")
+        text = str(next(word for word in words if word.startswith(f"{name}="))).partition("=")[2]
+        varied[name] = [parse_settings([f"{name}={each}"])[name] for each in text.split(",")]
+    return varied

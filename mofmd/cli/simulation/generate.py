@@ -1,0 +1,56 @@
+"""``mofmd generate``: a deck from a protocol, a structure and a potential."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mofmd.cli.simulation import deck_options as options
+
+
+def generate(
+    protocol: Annotated[
+        str, typer.Argument(help="Protocol by name (see --list), or a YAML file with one.")
+    ] = "",
+    structure: Annotated[
+        str | None,
+        typer.Option(
+            help="CIF, extxyz, POSCAR, LAMMPS data or dump (FILE#WHICH: one of several), or a "
+            "built-in: zif-4, ..."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the deck.")
+    ] = None,
+    model: options.Model = None,
+    potential_script: options.PotentialScript = None,
+    potential_file: options.PotentialFiles = None,
+    dispersion: options.Dispersion = None,
+    settings: options.Settings = None,
+    supercell: options.Supercell = None,
+    atoms: options.AtomCount = None,
+    keep_guests: options.KeepGuests = True,
+    guest_types: options.GuestTypes = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a deck.")] = False,
+    list_protocols: Annotated[bool, typer.Option("--list", help="List the protocols.")] = False,
+) -> None:
+    """Write a deck: all that a simulation needs; run it with `mofmd run` or with plain LAMMPS."""
+    from mofmd.simulation.deck.protocol_file import describe_protocols
+    from mofmd.simulation.deck.request import generate_deck
+
+    if list_protocols:
+        typer.echo(describe_protocols())
+        return
+    potential = (model, potential_script, potential_file, dispersion)
+    size, guests = (supercell, atoms), (keep_guests, guest_types)
+    request = options.deck_request(protocol, structure, output, potential, settings, size, guests)
+    deck = generate_deck(replace(request, overwrite=overwrite))
+    manifest = deck.manifest
+    typer.echo(
+        f"{deck.directory}: {manifest['protocol']['name']}, {manifest['structure']['formula']}, "
+        f"{manifest['structure']['n_atoms']} atoms, {manifest['total_steps']} steps\n"
+        f"run it with: mofmd run {deck.directory}"
+    )

@@ -1,0 +1,52 @@
+"""``mofmd run``: execute a deck, with progress, and resume it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def run(
+    deck: Annotated[Path, typer.Argument(help="Folder that `mofmd generate` wrote.")],
+    ranks: Annotated[int, typer.Option(help="MPI processes.")] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of each process.")] = 1,
+    gpus: Annotated[
+        str | None, typer.Option(help="GPUs to share among the ranks, such as 0,1.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the last restart file, if any.")
+    ] = False,
+    from_stop: Annotated[
+        bool,
+        typer.Option("--from-stop", help="Continue from where the run was asked to stop."),
+    ] = False,
+    allow_edited: Annotated[
+        bool, typer.Option("--allow-edited", help="Run a deck that was changed by hand.")
+    ] = False,
+) -> None:
+    """Run a deck to its end. SIGTERM or Ctrl-C saves the state and exits with status 75."""
+    from rich.console import Console
+
+    from mofmd.disk.stop_request import STOPPED_STATUS
+    from mofmd.engine.launch import Resources
+    from mofmd.errors import StoppedError
+    from mofmd.processes.alive import own_age_s
+    from mofmd.simulation.run.run import run_deck
+
+    how: bool | Literal["from_stop"] = "from_stop" if from_stop else resume
+    try:
+        done = run_deck(
+            deck,
+            Resources(ranks, threads, gpus),
+            Console(),
+            allow_edited=allow_edited,
+            resume=how,
+            begun_s_ago=own_age_s(),
+        )
+    except StoppedError as stopped:
+        typer.echo(str(stopped))
+        raise typer.Exit(STOPPED_STATUS) from stopped
+    speed = f", {done.ms_per_step:.1f} ms/step" if done.ms_per_step else ""
+    typer.echo(f"{deck}: finished, {done.steps} steps{speed}")

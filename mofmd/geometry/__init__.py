@@ -1,0 +1,1 @@
+"""Pairs of atoms and connected sets in periodic cells."""

@@ -1,0 +1,1 @@
+"""Labelled frames: files, checks, splits, distortions."""

@@ -1,0 +1,139 @@
+"""Training, validation and test sets: whole trajectories, from every phase, whole origins apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.errors import InputError
+from mofmd.learning.data.distort import DISTORTED
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """How frames are dealt out.
+
+    Parameters
+    ----------
+    val_share, test_share
+        Of the frames of each phase, reached with whole trajectories.
+    held_out_origins
+        Origins whose every trajectory goes to the test set.
+    val_trajectories, test_trajectories
+        Trajectories by name that go to these sets.
+    seed
+        Of the choice of trajectories.
+    """
+
+    val_share: float = 0.1
+    test_share: float = 0.1
+    held_out_origins: tuple[str, ...] = ()
+    val_trajectories: tuple[str, ...] = ()
+    test_trajectories: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse shares that leave nothing to train on."""
+        for name in ("val_share", "test_share"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name}: {getattr(self, name)}, expected 0 to below 1")
+        if self.val_share + self.test_share >= 1:
+            raise InputError("val_share and test_share leave no frames for training")
+
+
+def split_frames(frames: Sequence[Atoms], options: SplitOptions) -> dict[str, list[Atoms]]:
+    """Deal out frames by whole trajectories: ``train``, ``val`` and ``test``.
+
+    In each phase with three trajectories or more each share that is not zero gets at least one;
+    phases with fewer stay in the training set, unless trajectories are named.
+
+    Raises
+    ------
+    InputError
+        If a named origin or trajectory does not exist, or nothing is left for training.
+    """
+    part_of = _named(frames, options)
+    rng = np.random.default_rng(options.seed)
+    phases: dict[str, dict[str, int]] = {}
+    for frame in frames:
+        trajectory = trajectory_of(frame)
+        if trajectory not in part_of:
+            counts = phases.setdefault(str(frame.info.get("phase", "")), {})
+            counts[trajectory] = counts.get(trajectory, 0) + 1
+    for phase in sorted(phases):
+        part_of.update(_deal(phases[phase], options, rng))
+    parts: dict[str, list[Atoms]] = {name: [] for name in PARTS}
+    for frame in frames:
+        parts[part_of[trajectory_of(frame)]].append(frame)
+    if not parts["train"]:
+        raise InputError("split: nothing is left for training; hold out less")
+    return parts
+
+
+def trajectory_of(frame: Atoms) -> str:
+    """Name of the trajectory that a frame belongs to; a distorted copy belongs to its original's.
+
+    Most atoms of such a copy are where they are in the original.
+    """
+    return _original(str(frame.info.get("trajectory", "")))
+
+
+def _original(trajectory: str) -> str:
+    return trajectory.partition(DISTORTED)[0]
+
+
+def _named(frames: Sequence[Atoms], options: SplitOptions) -> dict[str, str]:
+    """Part of each trajectory that the options name."""
+    trajectories = {trajectory_of(frame) for frame in frames}
+    origins = {str(frame.info.get("origin", "")) for frame in frames}
+    _refuse_unknown("origin", options.held_out_origins, origins)
+    part_of: dict[str, str] = {}
+    val, test = (
+        {_original(name) for name in names}
+        for names in (options.val_trajectories, options.test_trajectories)
+    )
+    for part, names in (("val", val), ("test", test)):
+        _refuse_unknown("trajectory", names, trajectories)
+        part_of.update(dict.fromkeys(names, part))
+    both = val & test
+    if both:
+        raise InputError(f"trajectory {sorted(both)[0]!r} is named for both val and test")
+    for frame in frames:
+        if str(frame.info.get("origin", "")) in options.held_out_origins:
+            part_of[trajectory_of(frame)] = "test"
+    return part_of
+
+
+def _refuse_unknown(kind: str, names: Iterable[str], known: set[str]) -> None:
+    unknown = sorted(set(names) - known)
+    if unknown:
+        there = ", ".join(sorted(known)[:12])
+        raise InputError(f"{kind} {unknown[0]!r}: no frame is of it; there are {there}")
+
+
+def _deal(
+    counts: dict[str, int], options: SplitOptions, rng: np.random.Generator
+) -> dict[str, str]:
+    """Part of each trajectory of one phase."""
+    names = sorted(counts)
+    order = [names[k] for k in rng.permutation(len(names))]
+    part_of = dict.fromkeys(names, "train")
+    if len(names) < len(PARTS):
+        return part_of
+    total = sum(counts.values())
+    for part, share in (("val", options.val_share), ("test", options.test_share)):
+        taken = 0
+        while taken < share * total and len(order) > 1:
+            name = order.pop()
+            # the first is always taken, further ones only if that comes closer to the share
+            if taken and taken + counts[name] / 2 > share * total:
+                order.append(name)
+                break
+            part_of[name] = part
+            taken += counts[name]
+    return part_of

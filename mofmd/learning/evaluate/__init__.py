@@ -1,0 +1,1 @@
+"""Models against reference labels: predictions, errors, tables, figures."""

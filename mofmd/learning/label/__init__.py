@@ -1,0 +1,1 @@
+"""Reference methods, and the labels they give."""

@@ -1,0 +1,356 @@
+"""Labelling frames: in parallel, cached by content, after a check of the labeller itself."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.disk.atomic import write_atomic
+from mofmd.engine.evaluate import Patience
+from mofmd.errors import InputError, MofmdError, RunError
+from mofmd.learning.data.dataset import Labels, labelled, unusable
+from mofmd.learning.data.validation import check_structure_of_frame, frame_name
+from mofmd.learning.label.labeller_check import DerivativeCheck, check_derivatives
+from mofmd.learning.label.labellers import Label, Labeller
+from mofmd.processes.signals import SignalHandlers
+
+DIGITS = 8  # of positions and cell [Å] that make up a structure's hash
+CHECK_FILE = "check.json"
+FAILURES_FILE = "failures.log"
+ROUNDED = 0.01  # of a ratio; what is worth telling
+GIVE_UP_AFTER = 5  # failures in a row
+TOLD = 3  # failures that a message names
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """How to label.
+
+    Parameters
+    ----------
+    workers
+        Labellers at a time, a process each.
+    needs_stress
+        Refuse a labeller that gives no stress.
+    leave_out_failed
+        Go on without the frames that could not be labelled, instead of ending with an error.
+    time_limit_s
+        Wall time of a label, past which the frame has failed [s]; None for no limit.
+    """
+
+    workers: int = 1
+    needs_stress: bool = True
+    leave_out_failed: bool = False
+    time_limit_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers of workers below one, and no time at all."""
+        if self.workers < 1:
+            raise InputError(f"workers: {self.workers}, expected 1 or more")
+        if self.time_limit_s is not None and not self.time_limit_s > 0:
+            raise InputError(f"time_limit_s: {self.time_limit_s}, expected seconds above 0")
+
+
+class LabelCache:
+    """Labels on disk: a folder for each labeller, a file for each structure.
+
+    Parameters
+    ----------
+    folder
+        Where the cache is; made when first written to.
+    labeller
+        Whose labels.
+    """
+
+    def __init__(self, folder: Path, labeller: Labeller) -> None:
+        self.folder = folder / labeller.identity
+        self.labeller = labeller
+
+    def path(self, atoms: Atoms) -> Path:
+        """File of a structure."""
+        key = structure_hash(atoms)
+        return self.folder / key[:2] / f"{key}.npz"
+
+    def get(self, atoms: Atoms) -> Labels | None:
+        """Labels of a structure, or None where it has none that can be used."""
+        path = self.path(atoms)
+        if not path.exists():
+            return None
+        with np.load(path) as file:
+            labels = Labels(float(file["energy"]), file["forces"], file.get("stress", None))
+        return None if unusable(atoms, labels) else labels
+
+    def put(self, atoms: Atoms, labels: Labels) -> None:
+        """Keep labels.
+
+        Raises
+        ------
+        RunError
+            If they are of the wrong shape or not numbers.
+        """
+        reason = unusable(atoms, labels)
+        if reason:
+            raise RunError(f"labeller {self.labeller.word}: {reason}")
+        arrays: dict[str, Any] = {"energy": labels.energy_eV, "forces": labels.forces_eV_per_A}
+        if labels.stress_eV_per_A3 is not None:
+            arrays["stress"] = labels.stress_eV_per_A3
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        path = self.path(atoms)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, buffer.getvalue())
+
+    def note_failure(self, name: str, error: RunError) -> None:
+        """Write down that a frame failed, with all that the labeller said of it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / FAILURES_FILE).open("a", encoding="utf-8") as file:
+            file.write("\n".join([f"{name}: {error}", *getattr(error, "__notes__", []), "", ""]))
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether the labeller passed its check."""
+        return (self.folder / CHECK_FILE).exists()
+
+    def keep_check(self, check: DerivativeCheck) -> None:
+        """Remember that the labeller passed, and with what figures."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        record = {"labeller": self.labeller.word, **check.as_dict()}
+        write_atomic(self.folder / CHECK_FILE, json.dumps(record, indent=1) + "\n")
+
+
+def structure_hash(atoms: Atoms) -> str:
+    """Hash of elements, positions, cell and periodicity, to 1e-8 Å; of nothing else."""
+    digest = hashlib.sha256()
+    digest.update(np.asarray(atoms.numbers, dtype="<i4").tobytes())
+    for values in (atoms.positions, atoms.cell.array):
+        digest.update(np.rint(np.asarray(values) * 10**DIGITS).astype("<i8").tobytes())
+    digest.update(np.asarray(atoms.pbc, dtype=bool).tobytes())
+    return digest.hexdigest()
+
+
+def label_frames(
+    frames: Sequence[Atoms],
+    labeller: Labeller,
+    cache: Path,
+    options: LabelOptions | None = None,
+    report: Callable[[str], None] = print,
+) -> list[Atoms]:
+    """Label frames; those that are in the cache are not computed again.
+
+    Before a labeller is first used its forces and stress are held against its energy. Each label is
+    in the cache as soon as it is known: run it again after whatever happened.
+
+    Parameters
+    ----------
+    frames
+        Periodic structures.
+    labeller
+        The reference method.
+    cache
+        Folder of the cache.
+    options
+        Workers, and what is demanded.
+    report
+        Is told how far it is.
+
+    Returns
+    -------
+    list of Atoms
+        The frames in order, with labels, and the labeller as ``source`` in their info; fewer where
+        failed ones are left out.
+
+    Raises
+    ------
+    InputError
+        If a frame or the labeller is not fit for use.
+    RunError
+        If some frames could not be labelled, naming them; all others are in the cache.
+    """
+    options = options or LabelOptions()
+    for k, frame in enumerate(frames):
+        try:
+            check_structure_of_frame(frame)
+        except InputError as error:
+            raise InputError(f"{frame_name(frames, k)}: {error}") from error
+    store = LabelCache(cache, labeller)
+    todo = [k for k, frame in enumerate(frames) if store.get(frame) is None]
+    report(f"{len(frames)} frames, {len(frames) - len(todo)} labelled already")
+    if todo and not store.is_checked:
+        _check_labeller(frames[todo[0]], store, options, report)
+    failed = _Labelling(frames, todo, store, report).run(options)
+    if failed:
+        _tell_failures(frames, failed, options, report, store)
+    result = []
+    for k, frame in enumerate(frames):
+        if k in failed:
+            continue
+        labels = store.get(frame)
+        assert labels is not None  # all others are labelled
+        if labels.stress_eV_per_A3 is None and options.needs_stress:
+            raise InputError(_no_stress(labeller))
+        result.append(labelled(frame, labels))
+        result[-1].info["source"] = labeller.word
+    return result
+
+
+def _no_stress(labeller: Labeller) -> str:
+    return (
+        f"labeller {labeller.word}: gives no stress; take one that does, or allow its lack "
+        "(--no-stress), knowing that pressures of the model will be untaught"
+    )
+
+
+def _check_labeller(
+    frame: Atoms, store: LabelCache, options: LabelOptions, report: Callable[[str], None]
+) -> None:
+    labeller = store.labeller
+    report(f"checking {labeller.word}: forces and stress against its energy (7 labels)")
+    with labeller.session(Patience(limit_s=options.time_limit_s)) as label:
+        check = check_derivatives(frame, label, labeller.word)
+    if np.isnan(check.stress_normal) and options.needs_stress:
+        raise InputError(_no_stress(labeller))
+    store.keep_check(check)
+    report(
+        f"energy differences / labels: force {check.force:.3f}, normal stress "
+        f"{check.stress_normal:.3f}, shear {check.stress_shear:.3f}"
+        + (f"; +- {check.rounding:.2f} by rounded energies" if check.rounding > ROUNDED else "")
+    )
+
+
+def _tell_failures(
+    frames: Sequence[Atoms],
+    failed: Mapping[int, str],
+    options: LabelOptions,
+    report: Callable[[str], None],
+    store: LabelCache,
+) -> None:
+    told = [f"{frame_name(frames, k)}: {failed[k]}" for k in sorted(failed)]
+    if not options.leave_out_failed:
+        more = f"; and {len(told) - TOLD} more" if len(told) > TOLD else ""
+        raise RunError(
+            f"{len(failed)} of {len(frames)} frames could not be labelled, the others are in the "
+            f"cache: {'; '.join(told[:TOLD])}{more}. Mend that and label again, or leave them out "
+            f"(--leave-out-failed). All that was said is in {store.folder / FAILURES_FILE}"
+        )
+    for line in told:
+        report(f"left out, {line}")
+    if len(failed) == len(frames):
+        raise RunError(f"no frame could be labelled: {told[0]}")
+
+
+class _Labelling:
+    """Frames being labelled, by one thread for each worker process.
+
+    A frame that fails is noted and the others go on, in a new process: the old one may be gone.
+    When many fail in a row nothing is to be expected of the rest.
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[Atoms],
+        todo: Sequence[int],
+        store: LabelCache,
+        report: Callable[[str], None],
+    ) -> None:
+        self.frames, self.todo, self.store, self.report = frames, todo, store, report
+        self.failed: dict[int, str] = {}
+        self._batches: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
+        self._stop = threading.Event()  # no further frame is begun
+        self._end_now = threading.Event()  # those that are being labelled are given up
+        self._patience = Patience(stop=self._end_now)
+        self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._done = 0
+        self._failed_in_a_row = 0
+
+    def run(self, options: LabelOptions) -> dict[int, str]:
+        """Label what is to be labelled; return why frames failed, by number."""
+        workers = options.workers
+        self._patience = Patience(limit_s=options.time_limit_s, stop=self._end_now)
+        size = max(1, min(self.store.labeller.batch, -(-len(self.todo) // workers)))
+        pieces = [self.todo[k : k + size] for k in range(0, len(self.todo), size)]
+        for piece in pieces:
+            self._batches.put(piece)
+        threads = [threading.Thread(target=self._work) for _ in range(min(workers, len(pieces)))]
+        with SignalHandlers():
+            self._run_threads(threads)
+        if isinstance(self._error, MofmdError):
+            raise self._error
+        if self._error is not None:
+            raise RuntimeError(f"labelling failed: {self._error}") from self._error
+        return self.failed
+
+    def _run_threads(self, threads: Sequence[threading.Thread]) -> None:
+        """Run them to their end; nothing of them is left, however this is interrupted."""
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt:
+            self._stop.set()
+            self.report("finishing the frames that are being labelled; Ctrl-C again gives them up")
+            for thread in threads:
+                thread.join()
+            raise
+        finally:
+            self._stop.set()
+            self._end_now.set()
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
+
+    def _work(self) -> None:
+        try:
+            while not self._stop.is_set():
+                with self.store.labeller.session(self._patience) as label:
+                    if not self._work_through(label):
+                        return
+        except BaseException as error:
+            self._error = self._error or error
+            self._stop.set()
+
+    def _work_through(self, label: Label) -> bool:
+        """Label until nothing is left, or until something fails: then True."""
+        while not self._stop.is_set():
+            try:
+                piece = self._batches.get_nowait()
+            except queue.Empty:
+                return False
+            try:
+                found = label([self.frames[k] for k in piece])
+                for k, labels in zip(piece, found, strict=True):
+                    self.store.put(self.frames[k], labels)
+            except RunError as error:
+                self._note(piece, error)
+                return True
+            with self._lock:
+                self._failed_in_a_row = 0
+                self._done += len(piece)
+                self.report(f"labelled {self._done} of {len(self.todo)}")
+        return False
+
+    def _note(self, piece: Sequence[int], error: RunError) -> None:
+        if len(piece) > 1:  # which one it was is found out one by one
+            for k in piece:
+                self._batches.put([k])
+            return
+        with self._lock:
+            self.failed[piece[0]] = str(error)
+            self.store.note_failure(frame_name(self.frames, piece[0]), error)
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= GIVE_UP_AFTER:
+                raise RunError(
+                    f"{GIVE_UP_AFTER} frames in a row could not be labelled, the last one is "
+                    f"{frame_name(self.frames, piece[0])}: {error}"
+                ) from error

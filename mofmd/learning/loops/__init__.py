@@ -1,0 +1,1 @@
+"""Loops that train, find where a model fails, label and train again."""

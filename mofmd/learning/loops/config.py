@@ -1,0 +1,189 @@
+"""What a distillation is asked to do, from a YAML file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import yaml
+
+from mofmd.disk.digest import file_sha256
+from mofmd.disk.yaml_file import read_mapping
+from mofmd.errors import InputError, MissingFileError
+from mofmd.learning.data.distort import Distortion
+from mofmd.learning.sample.sampling import SampleOptions
+from mofmd.learning.train.options import TrainOptions
+
+Find = Literal["features", "committee", "flat", "random"]
+# changing these does not change what comes out
+FREE = ("rounds", "label_workers", "label_time_limit_s", "threads")
+_REQUIRED = ("labeller", "train_files", "val_files", "test_files", "conditions", "training")
+
+
+@dataclass(frozen=True)
+class DistilConfig:
+    """A distillation.
+
+    Parameters
+    ----------
+    text
+        Of the YAML file.
+    labeller
+        Reference method: a model file, ``package.module:factory`` or ``gfn1-xtb``.
+    train_files, val_files, test_files
+        Labelled frames to begin with.
+    conditions
+        YAML file with the sampling runs.
+    training
+        Family, size, epochs and so on.
+    name
+        Of the models.
+    rounds
+        Times that frames are added; the model is trained once more than that.
+    committee
+        Models trained in each round, with different seeds.
+    find
+        Where the model is least sure: ``features`` (far from the training frames), ``committee``
+        (disagreement), or ``flat`` or ``random`` for comparison.
+    frames_per_round
+        Labelled in each round; up to half of them are the last ones before breaks.
+    distorted_per_round
+        So many of them are labelled a second time, distorted.
+    stress
+        Learn stresses; without, frames need none, and pressures of the models are untaught.
+    licence, cite
+        Of the models: what their files and LAMMPS's citation log say (the reference's, as a rule).
+    continue_weights, later_epochs, later_settings
+        Whether later rounds go on from the weights of the one before, with these epochs and
+        settings.
+    target_force_mae
+        The loop ends when no run breaks and the test error is this at most [meV/Å].
+    largest_force
+        Labels with a force component above it are left out [eV/Å].
+    sampling, distortion
+        Frames kept of runs and what a run may use, and what distortion does.
+    label_workers, label_time_limit_s, threads
+        Labellers at a time, wall time of a label past which the frame is left out [s] (null: none),
+        threads of each.
+    """
+
+    text: str
+    labeller: str
+    train_files: tuple[Path, ...]
+    val_files: tuple[Path, ...]
+    test_files: tuple[Path, ...]
+    conditions: Path
+    training: TrainOptions
+    name: str = "model"
+    rounds: int = 3
+    committee: int = 1
+    find: Find = "features"
+    frames_per_round: int = 40
+    distorted_per_round: int = 0
+    continue_weights: bool = True
+    later_epochs: int | None = None
+    later_settings: tuple[str, ...] = ()
+    target_force_mae: float | None = None
+    largest_force: float = 60.0
+    stress: bool = True
+    licence: str | None = None
+    cite: tuple[str, ...] = ()
+    sampling: SampleOptions = field(default_factory=SampleOptions)
+    distortion: Distortion = field(default_factory=Distortion)
+    label_workers: int = 1
+    label_time_limit_s: float | None = None
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done."""
+        if self.find not in get_args(Find):
+            raise InputError(f"find: {self.find!r}, expected {', '.join(get_args(Find))}")
+        for name, least in (("rounds", 0), ("committee", 1), ("frames_per_round", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise InputError(f"{name}: {value!r}, expected a whole number of at least {least}")
+        if self.find == "committee" and self.committee < 2:
+            raise InputError("find: committee needs committee: 2 or more models")
+
+    @property
+    def digest(self) -> str:
+        """Hash of what decides the outcome; the contents of the files that are named, too."""
+        values = {k: v for k, v in yaml.safe_load(self.text).items() if k not in FREE}
+        named = (*self.train_files, *self.val_files, *self.test_files, self.conditions)
+        hashes = [file_sha256(path) for path in named]
+        text = json.dumps([values, hashes], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_distil_config(path: Path) -> DistilConfig:
+    """Read a YAML file; file names in it are relative to its folder.
+
+    Raises
+    ------
+    MissingFileError, InputError
+        If a file does not exist, or a key or value means nothing.
+    """
+    values = read_mapping(path)
+    text = path.read_text(encoding="utf-8")
+    try:
+        return make_distil_config(values, text, path.resolve().parent)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except TypeError as error:  # an unknown key of a group, by name
+        raise InputError(f"{path}: {error}") from error
+
+
+def make_distil_config(values: Mapping[str, Any], text: str, folder: Path) -> DistilConfig:
+    """Make a configuration of the values of a YAML file."""
+    known = [each.name for each in fields(DistilConfig) if each.name != "text"]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise InputError(f"{unknown[0]}: unknown key; keys are {', '.join(known)}")
+    missing = [name for name in _REQUIRED if name not in values]
+    if missing:
+        raise InputError(f"{missing[0]}: missing")
+    given = dict(values)
+    for name in ("train_files", "val_files", "test_files"):
+        names = given[name] if isinstance(given[name], list) else [given[name]]
+        given[name] = tuple(_existing(folder / str(each)) for each in names)
+    given["conditions"] = _existing(folder / str(given["conditions"]))
+    if (folder / str(given["labeller"])).is_file():
+        given["labeller"] = str(folder / str(given["labeller"]))
+    training = dict(given["training"])
+    for name in ("start", "config"):
+        if training.get(name) is not None:
+            training[name] = _existing(folder / str(training[name]))
+    training["settings"] = _words(training.get("settings"))
+    training["stress"] = given.get("stress", True)
+    given["training"] = TrainOptions(**training)
+    given["later_settings"] = _words(given.get("later_settings"))
+    if "sampling" in given:
+        given["sampling"] = SampleOptions(**given["sampling"])
+    given["cite"] = _words(given.get("cite"))
+    if given.get("distortion") is None:
+        given.pop("distortion", None)
+    else:
+        ranges: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in given["distortion"].items()
+        }
+        given["distortion"] = Distortion(**ranges)
+    return DistilConfig(text=text, **given)
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    """Words of a list; one that stands alone is a list of one."""
+    if isinstance(value, str):
+        return (value,)
+    if value is not None and not isinstance(value, list):
+        raise InputError(f"{value!r}, expected a list of words")
+    return tuple(str(each) for each in value or ())
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise MissingFileError(f"{path}: no such file")
+    return path

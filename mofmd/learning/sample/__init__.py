@@ -1,0 +1,1 @@
+"""Frames from dynamics under many conditions."""

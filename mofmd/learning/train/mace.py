@@ -1,0 +1,102 @@
+"""Training with mace_run_train."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+
+from mofmd.disk.atomic import write_atomic
+from mofmd.learning.data.dataset import bare, labels_of
+from mofmd.learning.train.config import change, chosen_size
+from mofmd.learning.train.options import Epoch, TrainOptions
+
+RUN = "run"
+NAME = "model"
+EV_TO_MEV = 1e3
+LAST_LR_SHARE = 0.1  # an exponential to less spends most epochs at rates that teach nothing
+_FIELDS = {
+    "force_mae": "mae_f",
+    "force_rmse": "rmse_f",
+    "energy_mae": "mae_e_per_atom",
+    "energy_rmse": "rmse_e_per_atom",
+}
+
+
+def write_data(folder: Path, train: Sequence[Atoms], val: Sequence[Atoms]) -> None:
+    """Write the frames with labels under the names that the configuration says."""
+    from ase.io import write
+
+    for name, frames in (("train", train), ("val", val)):
+        rows = []
+        for frame in frames:
+            labels, row = labels_of(frame), bare(frame)
+            row.info["REF_energy"] = labels.energy_eV
+            row.arrays["REF_forces"] = labels.forces_eV_per_A
+            if labels.stress_eV_per_A3 is not None:
+                row.info["REF_stress"] = labels.stress_eV_per_A3.ravel()
+            rows.append(row)
+        buffer = io.StringIO()
+        write(buffer, rows, format="extxyz")
+        write_atomic(folder / f"{name}.extxyz", buffer.getvalue())
+
+
+def make_config(
+    folder: Path, template: dict[str, Any], options: TrainOptions, train: Sequence[Atoms]
+) -> dict[str, Any]:
+    """Fill in a configuration; all options on one level, as mace_run_train reads them."""
+    size = chosen_size(template, options.size)
+    config = {key: value for key, value in template.items() if key != "sizes"} | size
+    config |= {
+        "name": NAME,
+        "seed": options.seed,
+        "train_file": str((folder / "train.extxyz").resolve()),
+        "valid_file": str((folder / "val.extxyz").resolve()),
+        "work_dir": RUN,
+        "device": options.device,
+        "atomic_numbers": str(sorted({int(z) for frame in train for z in frame.numbers})),
+        "restart_latest": True,
+    }
+    if options.epochs is not None:
+        config["max_num_epochs"] = options.epochs
+    if options.start is not None:
+        config["foundation_model"] = str(options.start.resolve())
+        config["multiheads_finetuning"] = False
+    if not options.stress:  # energies and forces alone
+        config |= {"loss": "weighted", "compute_stress": False, "error_table": "PerAtomRMSE"}
+        config = {k: v for k, v in config.items() if k not in ("stress_weight", "stress_key")}
+    change(config, [word if word.startswith("+") else f"+{word}" for word in options.settings])
+    if config.get("lr_scheduler_gamma") == "auto":
+        config["lr_scheduler_gamma"] = LAST_LR_SHARE ** (1.0 / int(config["max_num_epochs"]))
+    return {key: value for key, value in config.items() if value is not None}
+
+
+def command(folder: Path, python: Path) -> list[str]:
+    """Command line; ``restart_latest`` goes on from the last checkpoint where there is one."""
+    del folder
+    return [str(python.parent / "mace_run_train"), "--config", "config.yaml"]
+
+
+def weights(folder: Path) -> Path:
+    """Return the model to deploy: the one of the lowest validation loss."""
+    return folder / RUN / f"{NAME}.model"
+
+
+def progress(folder: Path) -> list[Epoch]:
+    """Read what the trainer logged: validation errors of each epoch."""
+    epochs: dict[int, Epoch] = {}
+    for path in sorted((folder / RUN / "results").glob("*_train.txt")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:  # the line is being written
+                continue
+            if row.get("mode") != "eval" or row.get("epoch") is None:
+                continue
+            values = {key: EV_TO_MEV * float(row[name]) for key, name in _FIELDS.items()}
+            epochs[int(row["epoch"])] = Epoch(epoch=int(row["epoch"]), **values)
+    return [epochs[number] for number in sorted(epochs)]

@@ -1,0 +1,157 @@
+"""Training with nequip-train: NequIP and Allegro."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+
+import mofmd
+from mofmd.errors import InputError
+from mofmd.learning.data.dataset import write_frames
+from mofmd.learning.train.config import change
+from mofmd.learning.train.options import Epoch, TrainOptions
+from mofmd.models.environments import create_environment, last_words, run_in_environment
+
+RUN = "run"
+CHECKPOINT = f"{RUN}/last.ckpt"
+_COLUMNS = {
+    "force_mae": "val0_epoch/forces_mae",
+    "force_rmse": "val0_epoch/forces_rmse",
+    "energy_mae": "val0_epoch/per_atom_energy_mae",
+    "energy_rmse": "val0_epoch/per_atom_energy_rmse",
+}
+EV_TO_MEV = 1e3
+
+
+def write_data(folder: Path, train: Sequence[Atoms], val: Sequence[Atoms]) -> None:
+    """Write the frames as nequip reads them."""
+    write_frames(folder / "train.extxyz", train)
+    write_frames(folder / "val.extxyz", val)
+
+
+def make_config(
+    folder: Path, template: dict[str, Any], options: TrainOptions, train: Sequence[Atoms]
+) -> dict[str, Any]:
+    """Fill in a configuration.
+
+    Raises
+    ------
+    InputError
+        If a setting does not fit.
+    """
+    config = dict(template)
+    config["size"] = options.size
+    config["data_dir"] = str(folder.resolve())
+    config["model_type_names"] = sorted({str(s) for frame in train for s in frame.symbols})
+    config["accelerator"] = "gpu" if options.device == "cuda" else "cpu"
+    config["seed"] = options.seed
+    if options.epochs is not None:
+        config["max_epochs"] = options.epochs
+    if options.start is None:
+        change(config, options.settings)
+    else:
+        config["start"] = "packaged" if options.start.suffix == ".zip" else "trained"
+        config["checkpoint"] = str(options.start.resolve())
+        facts = _describe(options.start)
+        _take_over(config, facts, options.start)
+        change(config, options.settings)
+        if _cutoffs(config) != facts["cutoffs"]:
+            raise InputError(
+                f"cutoff_radius, per_edge_type_cutoff: {options.start} has its own cutoffs, which "
+                "cannot change: leave these settings out"
+            )
+    if not options.stress:
+        _leave_out_stress(config)
+    if config.get("compile_mode") == "compile" and int(config.get("batch_size", 2)) < 2:
+        raise InputError("compile_mode=compile: nequip compiles batches only; set batch_size=2")
+    if "batch_size" in config:  # a configuration of the user's own may count its steps itself
+        config["steps_per_epoch"] = -(-len(train) // int(config["batch_size"]))
+    return config
+
+
+def _describe(start: Path) -> dict[str, Any]:
+    """Types and cutoffs of a checkpoint or package, read in nequip's environment."""
+    python = create_environment("nequip", lambda _: None)
+    script = Path(mofmd.__file__).parent / "models" / "export" / "describe.py"
+    with tempfile.TemporaryDirectory(prefix="mofmd-describe-") as folder:
+        answer = Path(folder) / "facts.json"
+        done = run_in_environment(python, script, start.resolve(), answer, directory=Path(folder))
+        if done.status != 0:
+            raise InputError(f"start: {start}: nequip cannot load it:\n{last_words(done)}")
+        facts: dict[str, Any] = json.loads(answer.read_text())
+    return facts
+
+
+def _take_over(config: dict[str, Any], facts: dict[str, Any], start: Path) -> None:
+    """Give the data the types and edges of the model that is trained on.
+
+    Neither is compared by nequip: other types would be other elements, other cutoffs other edges.
+    """
+    missing = sorted(set(config["model_type_names"]) - set(facts["type_names"]))
+    if missing:
+        raise InputError(
+            f"start: {start} knows {' '.join(facts['type_names'])}, the frames hold {missing[0]}"
+        )
+    config["model_type_names"] = facts["type_names"]
+    config["cutoff_radius"] = facts["r_max"]
+    config["per_edge_type_cutoff"] = copy.deepcopy(facts["cutoffs"])
+
+
+def _cutoffs(config: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Cutoffs by centre and neighbour [Å] that a configuration asks for."""
+    given = config["per_edge_type_cutoff"] or {}
+    names, r_max = config["model_type_names"], float(config["cutoff_radius"])
+    full: dict[str, dict[str, float]] = {}
+    for centre in names:
+        row = given.get(centre, {})
+        full[centre] = {
+            name: float(row.get(name, r_max) if isinstance(row, dict) else row) for name in names
+        }
+    return full
+
+
+def _leave_out_stress(config: dict[str, Any]) -> None:
+    """Train on energies and forces alone, with nequip's own losses for them."""
+    module = config["training_module"]
+    for name, target in (("loss", "EnergyForceLoss"), ("val_metrics", "EnergyForceMetrics")):
+        module[name]["_target_"] = f"nequip.train.{target}"
+        coefficients = module[name]["coeffs"]
+        module[name]["coeffs"] = {k: v for k, v in coefficients.items() if "stress" not in k}
+
+
+def command(folder: Path, python: Path) -> list[str]:
+    """Command line; goes on from the last checkpoint where there is one."""
+    words = [
+        str(python.parent / "nequip-train"),
+        *("-cp", str(folder.resolve()), "-cn", "config"),
+        f"hydra.run.dir={RUN}",
+    ]
+    if (folder / CHECKPOINT).exists():
+        words.append(f"++ckpt_path={CHECKPOINT}")
+    return words
+
+
+def weights(folder: Path) -> Path:
+    """Return the checkpoint to deploy: the last one, moving averages of the end of the schedule."""
+    return folder / CHECKPOINT
+
+
+def progress(folder: Path) -> list[Epoch]:
+    """Read what the trainer logged: validation errors of each epoch."""
+    epochs: dict[int, Epoch] = {}
+    versions = (folder / RUN / "lightning_logs").glob("version_*/metrics.csv")
+    for path in sorted(versions, key=lambda each: int(each.parent.name.partition("_")[2])):
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                if not row.get(_COLUMNS["force_mae"]):
+                    continue  # a step of training, or half a line
+                values = {key: EV_TO_MEV * float(row[name]) for key, name in _COLUMNS.items()}
+                epochs[int(row["epoch"])] = Epoch(epoch=int(row["epoch"]), **values)
+    return [epochs[number] for number in sorted(epochs)]

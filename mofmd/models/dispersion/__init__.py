@@ -1,0 +1,1 @@
+"""D3 dispersion: which form a run uses, and its coefficients."""

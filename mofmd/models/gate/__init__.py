@@ -1,0 +1,1 @@
+"""The physics gate: what must hold before a deployed model is trusted."""

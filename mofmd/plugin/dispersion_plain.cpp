@@ -1,9 +1,0 @@
-#define LANES 2
-#include "dispersion_kernel_body.h"
-
-namespace mofmd {
-
-const DispersionKernels plain_dispersion = {count_neighbours, weigh_references, sum_pairs,
-                                            add_chain_forces};
-
-}    // namespace mofmd

@@ -1,0 +1,1 @@
+"""Processes of this machine: whether they live, and how they end."""

@@ -1,0 +1,1 @@
+"""Structures from files: CIF, LAMMPS data, POSCAR, frames of trajectories."""

@@ -1,0 +1,1 @@
+"""Decks: folders that hold all a simulation needs."""

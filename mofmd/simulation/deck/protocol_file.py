@@ -1,0 +1,126 @@
+"""Protocols from files and from words on the command line."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mofmd.disk.yaml_file import read_mapping
+from mofmd.errors import InputError
+from mofmd.simulation import protocols
+from mofmd.simulation.protocols.base.protocol import Protocol
+
+DISPERSION = "dispersion"
+
+
+def known_protocols() -> dict[str, type[Protocol]]:
+    """Protocols by name: every module of ``mofmd.simulation.protocols``."""
+    found: dict[str, type[Protocol]] = {}
+    for module in pkgutil.iter_modules(protocols.__path__, f"{protocols.__name__}."):
+        for _, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if (
+                issubclass(kind, Protocol)
+                and not inspect.isabstract(kind)
+                and hasattr(kind, "NAME")
+            ):
+                found[kind.NAME] = kind
+    return dict(sorted(found.items()))
+
+
+def make_protocol(name: str, values: Mapping[str, Any]) -> Protocol:
+    """Make a protocol from its name and the values of some of its fields.
+
+    Raises
+    ------
+    InputError
+        If there is no such protocol, or a key or a value that it cannot take, by name.
+
+    Examples
+    --------
+    >>> make_protocol("nvt", {"temperature_K": 400}).temperature_K
+    400.0
+    """
+    kinds = known_protocols()
+    key = str(name).replace("-", "_")
+    if key not in kinds:
+        raise InputError(f"protocol: {name!r} is unknown{_hint(key, list(kinds))}")
+    names = [each.name for each in fields(kinds[key])]
+    for given in values:
+        if given not in names:
+            raise InputError(f"{given}: unknown key of protocol {key}{_hint(str(given), names)}")
+    return kinds[key](**values)
+
+
+def read_protocol(path: Path, changes: Mapping[str, Any] | None = None) -> Protocol:
+    """Read a YAML file: ``protocol: NAME``, then fields with the units in their keys.
+
+    Its key ``dispersion`` is for `file_dispersion`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    changes
+        Values that take the place of the file's.
+
+    Raises
+    ------
+    InputError
+        If it is no YAML mapping, or a key or value does not fit the protocol, by name.
+    """
+    values = read_mapping(path)
+    values.pop(DISPERSION, None)
+    name = values.pop("protocol", None)
+    if name is None:
+        raise InputError(
+            f"{path}: protocol: missing; say which one: {', '.join(known_protocols())}"
+        )
+    try:
+        return make_protocol(name, {**values, **(changes or {})})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def file_dispersion(path: Path) -> str | None:
+    """Return the dispersion that a protocol's YAML file asks for, as the word that it is."""
+    word = read_mapping(path).get(DISPERSION)
+    return None if word is None else str(word)
+
+
+def describe_protocols() -> str:
+    """Text that lists the protocols and their fields with their defaults."""
+    lines = []
+    for name, kind in known_protocols().items():
+        lines.append(f"{name}: {(kind.__doc__ or '').partition(chr(10))[0]}")
+        lines += [f"  {each.name} = {each.default}" for each in fields(kind)]
+    return "\n".join(lines)
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Parse ``key=value`` words; values are read as YAML does."""
+    values: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not key:
+            raise InputError(f"--set {setting}: expected key=value, such as temperature_K=400")
+        if key in values:
+            raise InputError(f"--set {key}: given twice")
+        try:
+            values[key] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise InputError(f"--set {setting}: the value cannot be read: {error}") from error
+    return values
+
+
+def _hint(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    guess = f"; did you mean {close[0]}?" if close else ";"
+    return f"{guess} It can be: {', '.join(known)}"

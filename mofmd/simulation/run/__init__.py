@@ -1,0 +1,1 @@
+"""Runs of decks: start, watch, progress, status, restart."""

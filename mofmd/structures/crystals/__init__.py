@@ -1,0 +1,1 @@
+"""Crystals that ship with the package."""

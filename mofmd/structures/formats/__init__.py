@@ -1,1 +1,0 @@
-"""Formats of structure files, one module each."""

@@ -1,0 +1,1 @@
+"""What is analysed of a run, an ensemble or a file."""

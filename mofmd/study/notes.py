@@ -1,0 +1,54 @@
+"""What a reader of an analysis must know, each thing said once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mofmd.analysis.base.result import Result
+from mofmd.study.study import Analysis
+
+
+def notes_of(results: Sequence[Result]) -> list[str]:
+    """Give the notes of results, with the names of those that share one before it."""
+    return _shared((note, result.name) for result in results for note in result.notes)
+
+
+def left_out(analysis: Analysis) -> list[str]:
+    """Which observables were left out, and why; of an ensemble in which members."""
+    many = len(analysis.members) > 1
+    return _shared(
+        (
+            f"left out: {reason.removeprefix(f'{name}: ')}",
+            f"{member.name}, {name}" if many else name,
+        )
+        for member in analysis.members
+        for name, reason in member.left_out.items()
+    )
+
+
+def members_left_out(analysis: Analysis) -> list[str]:
+    """Say what does not stand behind the mean of an ensemble; of a run, how it ended."""
+    about = analysis.about
+    if "members_left_out" not in about:
+        return [f"{name} {reason}" for name, reason in about["unfinished"].items()]
+    told = _shared(
+        (f"left out of the mean: {reason}", name)
+        for name, reason in about["members_left_out"].items()
+    )
+    if told and len(analysis.members) == 1:
+        told.append(f"{analysis.members[0].name}: these numbers are of this member alone.")
+    told += [f"{name}: not averaged: {why}" for name, why in about["not_averaged"].items()]
+    told += [
+        f"{', '.join(names)}: have the same deck, seed included; they are one run, and no "
+        "independent members."
+        for names in about["same_run"]
+    ]
+    told += [f"{kind}: {why}" for kind, why in about["kinds_left_out"].items()]
+    return told
+
+
+def _shared(found: Iterable[tuple[str, str]]) -> list[str]:
+    names: dict[str, list[str]] = {}
+    for text, name in found:
+        names.setdefault(text, []).append(name)
+    return [f"{', '.join(dict.fromkeys(owners))}: {text}" for text, owners in names.items()]

@@ -1,0 +1,273 @@
+"""Results that stand in a run's own output: equations of state and stiffness matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mofmd.analysis.base.observable import Stamp
+from mofmd.analysis.base.result import Column, Result, Table
+from mofmd.analysis.base.statistics import Estimate, mean_of_series, sample
+from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
+from mofmd.analysis.mechanics.equation_of_state import (
+    EquationOfState,
+    Order,
+    birch_murnaghan_energy,
+    fit_energy_volume,
+    fit_pressure_volume,
+    largest_pressure,
+)
+from mofmd.analysis.mechanics.points import numbers_of, read_points, read_stiffness
+from mofmd.analysis.mechanics.strain_fluctuation import (
+    StrainFluctuation,
+    stiffness_table,
+    tensor_scalars,
+)
+from mofmd.engine.lammps_log import ThermoTable, join_stages
+from mofmd.errors import InputError
+from mofmd.units import BAR_TO_GPA, EV_PER_A3_TO_GPA
+
+POINTS = "points.csv"
+LINE_POINTS = 200
+CELL_PLACES = {"Lx": (0, 0), "Xy": (1, 0), "Ly": (1, 1), "Xz": (2, 0), "Yz": (2, 1), "Lz": (2, 2)}
+BIRCH = "Birch and Murnaghan, Phys. Rev. 1947, 71, 809"
+
+
+@dataclass(frozen=True)
+class RunOutput:
+    """What a run left besides its trajectory.
+
+    Parameters
+    ----------
+    directory
+        Its deck.
+    protocol
+        Protocol of the deck's manifest.
+    thermo
+        Thermo output of the log.
+    mass_g_per_mol
+        Mass of the cell.
+    """
+
+    directory: Path
+    protocol: Mapping[str, Any]
+    thermo: Sequence[ThermoTable]
+    mass_g_per_mol: float
+
+
+def run_results(run: RunOutput) -> list[Result]:
+    """Results of the run's protocol beyond its trajectory; none for most protocols."""
+    maker = MAKERS.get(run.protocol.get("name", ""))
+    return [] if maker is None else [maker(run)]
+
+
+def _finite_strain(run: RunOutput) -> Result:
+    """Pressures of cells of fixed shape: Castel et al. 2024, "Finite strain difference method"."""
+    return _constant_volume(run, "pressure at constant volume and shape")
+
+
+def _volume_grid(run: RunOutput) -> Result:
+    """Pressures of cells of free shape: Rogge et al., J. Chem. Theory Comput. 2015, 11, 5583."""
+    return _constant_volume(run, "pressure at constant volume, shape free (Rogge et al. 2015)")
+
+
+def _constant_volume(run: RunOutput, what: str) -> Result:
+    """Pressures at fixed volumes."""
+    volumes, pressures = [], []
+    for columns in _samples(run):
+        volumes.append(float(columns["Volume"].mean()))
+        pressures.append(mean_of_series(columns["Press"], sample(columns["Press"]), "bar"))
+    return _pressure_volume(run, volumes, pressures, what)
+
+
+def _pressure_grid(run: RunOutput) -> Result:
+    """Volumes at fixed pressures: what the volume is uncertain by, the pressure is by its slope."""
+    volumes = [
+        mean_of_series(columns["Volume"], sample(columns["Volume"]), "Å³")
+        for columns in _samples(run)
+    ]
+    targets = [float(value) for value in run.protocol["pressures_bar"]][: len(volumes)]
+    values = [volume.value for volume in volumes]
+    slope = float(np.polyfit(values, targets, 1)[0]) if len(set(values)) > 1 else np.nan
+    pressures = [
+        Estimate(target, abs(slope) * volume.standard_error, volume.independent, "bar")
+        for target, volume in zip(targets, volumes, strict=True)
+    ]
+    errors = np.array([volume.standard_error for volume in volumes])
+    return _pressure_volume(run, values, pressures, "volume at constant pressure", errors)
+
+
+def _energy_volume(run: RunOutput) -> Result:
+    """Energies of relaxed cells."""
+    path = run.directory / POINTS
+    rows = read_points(path)
+    volumes = numbers_of(rows, "volume_A3", path)
+    energies = numbers_of(rows, "energy_eV", path)
+    pressures = numbers_of(rows, "pressure_bar", path) * BAR_TO_GPA
+    tables = {
+        "points": Table(
+            {
+                "volume": Column(volumes, "Å³"),
+                "energy": Column(energies, "eV"),
+                "pressure": Column(pressures, "GPa"),
+            },
+            "points",
+            "Energy of the relaxed cell against its volume",
+        )
+    }
+    order: Order = 3 if len(rows) >= 5 else 2
+    fit, notes = _try(lambda: fit_energy_volume(volumes.tolist(), energies.tolist(), order))
+    scalars = {}
+    if fit is not None:
+        scalars = _scalars(fit, run.mass_g_per_mol)
+        k, v = fit.bulk_modulus.value / EV_PER_A3_TO_GPA, fit.volume.value
+        shape = birch_murnaghan_energy(volumes, 0.0, k, v, fit.derivative.value)
+        lowest = float(np.mean(energies - shape))
+        line = np.linspace(volumes.min(), volumes.max(), LINE_POINTS)
+        fitted = birch_murnaghan_energy(line, lowest, k, v, fit.derivative.value)
+        tables["fit"] = _line(line, "energy", Column(fitted, "eV"), f"Fit of order {order}")
+    return Result(
+        name="equation of state",
+        definition=f"E(V) of relaxed cells at 0 K; fit: {BIRCH}, order {order}",
+        settings={"order": order, "shape": run.protocol.get("shape")},
+        scalars=scalars,
+        tables=tables,
+        notes=notes,
+    )
+
+
+def _elastic(run: RunOutput) -> Result:
+    """Stiffness from stresses of strained cells."""
+    found = read_stiffness(run.directory / POINTS)
+    tensor = ElasticTensor(found.stiffness_GPa)
+    return Result(
+        name="elasticity",
+        definition="C_ij = ∂σ_i/∂ε_j at 0 K, central differences of the stress, atoms relaxed; in "
+        "the axes of the simulation",
+        settings={
+            "strain": run.protocol.get("strain"),
+            "asymmetry_GPa": found.asymmetry_GPa,
+            "voigt_order": "xx yy zz yz xz xy",
+        },
+        scalars=tensor_scalars(tensor),
+        tables={"stiffness": stiffness_table(found.stiffness_GPa, None)},
+        notes=() if tensor.is_stable else ("The elastic tensor has a negative eigenvalue.",),
+    )
+
+
+def _strain_fluctuation(run: RunOutput) -> Result:
+    """Stiffness from the cells of the log, of which there are more than frames."""
+    tables = [table for table in run.thermo if table.stage == "sample"]
+    if not tables:
+        raise InputError(
+            f"{run.directory}: its log holds no stage sample; the run has not come that far"
+        )
+    columns = join_stages(tables, ("Step", "Lx", "Ly", "Lz", "Xy", "Xz", "Yz"))
+    cells = np.zeros((len(columns["Step"]), 3, 3))
+    for name, place in CELL_PLACES.items():
+        cells[(slice(None), *place)] = columns[name]
+    observable = StrainFluctuation(temperature_K=float(run.protocol["temperature_K"]))
+    for step, cell in zip(columns["Step"], cells, strict=True):
+        observable.add(Stamp(int(step), None), cell)
+    found = observable.result()
+    settings = {**found.settings, "cells_of_the_log": len(cells)}
+    return replace(found, settings=settings)
+
+
+MAKERS: Mapping[str, Callable[[RunOutput], Result]] = {
+    "FiniteStrain": _finite_strain,
+    "VolumeGrid": _volume_grid,
+    "PressureGrid": _pressure_grid,
+    "EnergyVolume": _energy_volume,
+    "Elastic": _elastic,
+    "StrainFluctuation": _strain_fluctuation,
+}
+
+
+def _samples(run: RunOutput) -> list[dict[str, np.ndarray]]:
+    """Thermo columns of the stages sample_1, sample_2, ..., each joined of its parts."""
+    stages: dict[str, list[ThermoTable]] = {}
+    for table in run.thermo:
+        if table.stage.startswith("sample_") and len(table.columns["Step"]):
+            stages.setdefault(table.stage, []).append(table)
+    if not stages:
+        raise InputError(
+            f"{run.directory}: its log holds no stage sample_1; the run has not come that far"
+        )
+    return [join_stages(tables, ("Step", "Press", "Volume")) for tables in stages.values()]
+
+
+def _pressure_volume(
+    run: RunOutput,
+    volumes: Sequence[float],
+    pressures: Sequence[Estimate],
+    what: str,
+    volume_errors: np.ndarray | None = None,
+) -> Result:
+    values = np.array([p.value for p in pressures]) * BAR_TO_GPA
+    errors = np.array([p.standard_error for p in pressures]) * BAR_TO_GPA
+    tables = {
+        "points": Table(
+            {
+                "volume": Column(np.array(volumes), "Å³", volume_errors),
+                "pressure": Column(values, "GPa", None if volume_errors is not None else errors),
+            },
+            "points",
+            "Pressure against volume",
+        )
+    }
+    fit, notes = _try(lambda: fit_pressure_volume(volumes, pressures, 2))
+    scalars = {}
+    if fit is not None:
+        scalars = _scalars(fit, run.mass_g_per_mol)
+        line = np.linspace(min(volumes), max(volumes), LINE_POINTS)
+        column = Column(fit.pressure_GPa(line), "GPa")
+        tables["fit"] = _line(line, "pressure", column, "Fit of second order")
+    third, more = _try(lambda: fit_pressure_volume(volumes, pressures, 3))
+    if third is not None and len(volumes) > 3:
+        for name, scalar in _scalars(third, run.mass_g_per_mol).items():
+            scalars[f"{name}, third order"] = scalar
+    elif len(volumes) > 3:
+        notes += more
+    if _turns(np.array(volumes), values, errors):
+        scalars["largest pressure P_max"] = largest_pressure(volumes, pressures)[0]
+    return Result(
+        name="equation of state",
+        definition=f"{what}, mean over the stages sample_1, sample_2, ...; fit: {BIRCH}, second "
+        "order as Castel et al. 2024, and third",
+        settings={"temperature_K": run.protocol.get("temperature_K")},
+        scalars=scalars,
+        tables=tables,
+        notes=notes,
+    )
+
+
+def _turns(volumes: np.ndarray, values: np.ndarray, errors: np.ndarray) -> bool:
+    """Whether the pressure is lower at the smallest volume than before, by more than its error."""
+    top, last = int(np.argmax(values)), int(np.argmin(volumes))
+    noise = 2 * np.hypot(*np.nan_to_num(errors[[top, last]]))
+    return bool(values[top] - values[last] > noise)
+
+
+def _try(fit: Callable[[], EquationOfState]) -> tuple[EquationOfState | None, tuple[str, ...]]:
+    """Fit, or None and the reason why there is none."""
+    try:
+        return fit(), ()
+    except InputError as error:
+        return None, (f"No fit: {error}",)
+
+
+def _scalars(fit: EquationOfState, mass_g_per_mol: float) -> dict[str, Estimate]:
+    scalars = {"bulk modulus K": fit.bulk_modulus, "volume V₀": fit.volume}
+    if fit.order == 3:
+        scalars["derivative K′"] = fit.derivative
+    scalars["density ρ₀"] = fit.density(mass_g_per_mol)
+    return scalars
+
+
+def _line(volumes: np.ndarray, name: str, column: Column, title: str) -> Table:
+    return Table({"volume": Column(volumes, "Å³"), name: column}, "curve", title)

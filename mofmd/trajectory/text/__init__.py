@@ -1,0 +1,1 @@
+"""Numbers in text, parsed by compiled code."""

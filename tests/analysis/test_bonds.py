@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, molecule
+
+from mofmd.structures.crystals.zif import zif4
+from mofmd.topology.bonds import covalent_bonds
+
+
+@pytest.mark.parametrize(("name", "count"), [("C6H6", 12), ("CH4", 4), ("H2O", 2), ("C2H2", 3)])
+def test_molecules(name, count):
+    assert len(covalent_bonds(molecule(name))) == count
+
+
+def test_metals_have_no_covalent_bonds():
+    atoms = zif4()
+    bonds = covalent_bonds(atoms)
+    zinc = np.flatnonzero(atoms.symbols == "Zn")
+    assert len(bonds) == 32 * 8
+    assert not np.isin(zinc, np.concatenate([bonds.first, bonds.second])).any()
+    assert len(covalent_bonds(bulk("Cu"))) == 0
+
+
+def test_bond_across_the_cell_boundary():
+    atoms = Atoms("CH", scaled_positions=[[0.05, 0, 0], [0.95, 0, 0]], cell=[10, 10, 10], pbc=True)
+    bonds = covalent_bonds(atoms)
+    assert (bonds.first.tolist(), bonds.second.tolist()) == ([0], [1])
+    assert bonds.radii_sum == pytest.approx([0.76 + 0.31])
+
+
+def test_input_is_left_alone_and_arrays_are_read_only():
+    atoms = molecule("CH4")
+    before = atoms.copy()
+    bonds = covalent_bonds(atoms)
+    assert atoms == before
+    with pytest.raises(ValueError, match="read-only"):
+        bonds.first[0] = 7

@@ -1,0 +1,34 @@
+import pytest
+
+from mofmd.errors import InputError
+from mofmd.models.files.deployed import read_deployed
+from mofmd.models.files.embedded import DEFAULT_MODEL, embedded_model, embedded_models
+
+
+def test_every_embedded_model_is_small_and_has_a_card() -> None:
+    models = embedded_models()
+    assert DEFAULT_MODEL in models
+    for name, file in models.items():
+        assert file.stat().st_size < 2**20
+        card = (file.parent / f"{name}.md").read_text()
+        for part in ("CC BY 4.0", "10.1039/d3dd00236e", "MAE"):
+            assert part in card
+
+
+def test_manifest_says_what_the_file_is() -> None:
+    for name, file in embedded_models().items():
+        model = read_deployed(file)  # the hash of the payload is checked
+        manifest = model.manifest
+        assert manifest["name"] == name
+        assert manifest["verification"]["passed"] is True
+        assert manifest["bytes_per_edge"] > 0
+        assert manifest["units"] == {"length": "angstrom", "energy": "eV"}
+        assert manifest["strictly_local"] is (manifest["family"] == "allegro")
+        assert manifest["strictly_local"] or manifest["exchange_width"] > 0  # runs on any ranks
+        assert manifest["dtype"] == "float32"
+        assert manifest["licence"] == "CC-BY-4.0"
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(InputError, match="no embedded model 'zif-9000': there are zif4-allegro-s"):
+        embedded_model("zif-9000")

@@ -1,0 +1,104 @@
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from mofmd.simulation.protocols import NVT, PressureGrid, Protocol
+from mofmd.simulation.run.progress import (
+    Lines,
+    LiveBar,
+    Progress,
+    Silent,
+    choose_reporter,
+)
+from mofmd.simulation.run.run import progress, run_deck
+from tests.silicon import silicon_deck
+
+PROGRESS = Progress("heat", 1000, 10000, 512.3, 20.0, 0.5)
+
+
+def test_figures():
+    # 86400 s / 20 ms = 4.32 million steps of 0.5 fs = 2.16 ns; 9000 steps left take 180 s
+    assert PROGRESS.ns_per_day == pytest.approx(2.16)
+    assert PROGRESS.seconds_left == pytest.approx(180)
+    assert PROGRESS.figures == "T  512 K  20.0 ms/step  2.16 ns/day  3:00 left"
+
+
+def test_hours_that_are_left():
+    assert replace(PROGRESS, total_steps=1_000_000).figures.endswith(" 5:33:00 left")
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        PressureGrid(pressures_bar=(0, 100), equilibration_ps=0, sampling_ps=0.05, timestep_fs=1),
+        NVT(time_ps=0.1, timestep_fs=1),
+    ],
+)
+def test_lines_of_a_run_name_all_its_steps(tmp_path: Path, protocol: Protocol) -> None:
+    text = io.StringIO()
+    run_deck(silicon_deck(protocol, tmp_path).directory, console=Console(file=text, width=200))
+    minimise, *lines = text.getvalue().splitlines()
+    assert minimise.startswith("minimise     step        0  T    0 K")
+    assert all(" of 100 " in line for line in lines)
+    assert " 100 of 100 " in lines[-1]
+    assert lines[-1].endswith(" 0:00 left")
+
+
+def test_before_the_first_step_there_is_no_speed():
+    early = replace(PROGRESS, ms_per_step=None)
+    assert early.ns_per_day is None
+    assert early.seconds_left is None
+    assert early.figures == "T  512 K"
+
+
+def test_lines_come_every_five_percent_and_at_each_stage():
+    text = io.StringIO()
+    with Lines(Console(file=text, width=200)) as reporter:
+        for step in range(0, 1001, 100):
+            reporter.show(replace(PROGRESS, step=step))
+        reporter.show(replace(PROGRESS, step=1000, stage="melt"))
+    steps = [(line.split()[0], int(line.split()[2])) for line in text.getvalue().splitlines()]
+    assert steps == [("heat", 0), ("heat", 500), ("heat", 1000), ("melt", 1000)]
+
+
+def test_lines_of_a_minimisation_come_every_half_minute(monkeypatch):
+    text = io.StringIO()
+    clock = iter(range(100, 200, 10))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with Lines(Console(file=text, width=200)) as reporter:
+        for step in range(10):
+            reporter.show(replace(PROGRESS, stage="minimise", step=step, total_steps=0))
+    steps = [int(line.split()[2]) for line in text.getvalue().splitlines()]
+    assert steps == [0, 4, 8]
+
+
+def test_bar_shows_stage_and_figures():
+    text = io.StringIO()
+    with LiveBar(Console(file=text, width=200, force_terminal=True)) as reporter:
+        reporter.show(replace(PROGRESS, stage="minimise", step=7, total_steps=0))
+        reporter.show(PROGRESS)
+    assert "heat" in text.getvalue()
+    assert "1000/10000" in text.getvalue()
+    assert "20.0 ms/step" in text.getvalue()
+
+
+def test_bar_fits_a_narrow_terminal():
+    text = io.StringIO()
+    with LiveBar(Console(file=text, width=80, force_terminal=True)) as reporter:
+        reporter.show(replace(PROGRESS, pressure_bar=-9136.0, energy_eV=-60083.5))
+    assert "…" not in text.getvalue()
+    assert "heat" in text.getvalue()
+    assert "1000/10000" in text.getvalue()
+    assert "2.16 ns/day  3:00 left" in text.getvalue()
+
+
+def test_choice():
+    assert type(choose_reporter(None)) is Silent
+    assert type(choose_reporter(Console(file=io.StringIO()))) is Lines
+    terminal = Console(file=io.StringIO(), force_terminal=True)
+    assert type(choose_reporter(terminal)) is LiveBar
+    with Silent() as reporter:
+        reporter.show(PROGRESS)
