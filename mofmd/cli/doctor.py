@@ -9,7 +9,13 @@ from rich.console import Console
 def doctor(
     json: Annotated[bool, typer.Option("--json", help="findings as JSON")] = False,
 ) -> None:
-    """Examine the installation; exit status 0 only when a model runs."""
+    """Examine the installation; exit status 0 only when a model runs.
+
+    Examples
+    --------
+    mofmd doctor
+    mofmd doctor --json
+    """
     from mofmd.doctor import as_json, examine
 
     console = Console(highlight=False, soft_wrap=True)

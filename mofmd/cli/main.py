@@ -1,45 +1,87 @@
-"""The ``mofmd`` command: gathers one thin module per verb."""
+"""The ``mofmd`` command: gathers one thin module per verb, imported when it is asked for."""
+
+from __future__ import annotations
 
 import sys
 import warnings
-from typing import TextIO
+from typing import Annotated, TextIO
 
 import typer
-from rich.console import Console
 
-from mofmd.cli import analyse, build, defects, demo, doctor
-from mofmd.cli.learn import cut, learn
-from mofmd.cli.models import bench, deploy, dispersion, env, models, verify
-from mofmd.cli.simulation import ensemble, generate, run
+from mofmd import __version__
+from mofmd.cli.base import verbosity
+from mofmd.cli.base.app import App, Lazy, LazyGroup
 from mofmd.errors import InputWarning, MofmdError
 
-app = typer.Typer(
+
+class Commands(LazyGroup):
+    """All commands."""
+
+    TABLE = {  # noqa: RUF012 - a class variable of the base
+        "Start": {
+            "demo": Lazy("demo", "demo", "Melt and quench ZIF-4, in minutes"),
+            "build": Lazy("build", "app", "Compile the LAMMPS plugin, or LAMMPS itself"),
+            "doctor": Lazy("doctor", "doctor", "Examine the installation"),
+            "env": Lazy("models.env", "env", "Create a framework's isolated environment"),
+        },
+        "Simulate": {
+            "defects": Lazy("defects", "app", "Frameworks with defects"),
+            "generate": Lazy("simulation.generate", "generate", "Write a deck"),
+            "run": Lazy("simulation.run", "run", "Run a deck, or resume it"),
+            "ensemble": Lazy("simulation.ensemble", "app", "Many runs of one recipe"),
+        },
+        "Analyse": {
+            "analyse": Lazy("analyse", "analyse", "Measure observables"),
+            "report": Lazy("analyse", "report", "Measure, and write a page with figures"),
+        },
+        "Models": {
+            "models": Lazy("models.models", "app", "Models in the package; what a file is"),
+            "deploy": Lazy("models.deploy", "deploy", "Make a trained model a file for LAMMPS"),
+            "verify": Lazy("models.verify", "verify", "Check a deployed model's physics again"),
+            "bench": Lazy("models.bench", "bench", "Measure what a step costs here"),
+            "dispersion": Lazy("models.dispersion", "dispersion", "Write coefficients of D3"),
+            "learn": Lazy("learn.commands", "app", "Sample, label, train, evaluate, distil"),
+        },
+    }
+
+
+app = App(
+    cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["--help", "-h"]},
     help="Molecular dynamics of MOFs with LAMMPS and machine-learned potentials.",
+    epilog="Each command has examples: mofmd COMMAND --help",
 )
-app.add_typer(build.app, name="build")
-app.command(name="deploy")(deploy.deploy)
-app.command(name="verify")(verify.verify)
-app.add_typer(models.app, name="models")
-app.command(name="bench")(bench.bench)
-app.command(name="doctor")(doctor.doctor)
-app.command(name="demo")(demo.demo)
-app.command(name="env")(env.env)
-app.add_typer(defects.app, name="defects")
-app.command(name="dispersion")(dispersion.dispersion)
-app.command(name="generate")(generate.generate)
-app.command(name="run")(run.run)
-app.add_typer(ensemble.app, name="ensemble")
-learn.app.command("cut")(cut.cut)
-app.add_typer(learn.app, name="learn")
-app.command(name="analyse")(analyse.analyse)
-app.command(name="report")(analyse.report)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"mofmd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001 - its callback does it
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell the version.")
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Tell what is launched and where errors come from."),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Tell results and errors alone, no progress.")
+    ] = False,
+) -> None:
+    # of a command they may stand behind its name as well
+    if verbose or quiet:
+        verbosity.set_level(1 if verbose else -1)
 
 
 def main() -> None:
     """Run the command line; an error that people can mend is one message and exit status 1."""
+    verbosity.listen()
     show_warning = warnings.showwarning
 
     def show(
@@ -50,10 +92,10 @@ def main() -> None:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        if issubclass(category, InputWarning):
-            _tell(f"mofmd: note: {message}", "yellow")
-        else:
+        if not issubclass(category, InputWarning):
             show_warning(message, category, filename, lineno, file, line)
+        elif not verbosity.quiet():
+            verbosity.tell(f"mofmd: note: {message}", "yellow")
 
     with warnings.catch_warnings():
         warnings.simplefilter("once", InputWarning)
@@ -61,10 +103,9 @@ def main() -> None:
         try:
             app()
         except MofmdError as error:
-            _tell(f"mofmd: error: {error}", "red")
+            if verbosity.verbose():
+                import traceback
+
+                traceback.print_exc()
+            verbosity.tell(f"mofmd: error: {error}", "red")
             sys.exit(1)
-
-
-def _tell(text: str, style: str) -> None:
-    """Write a line to standard error."""
-    Console(stderr=True, highlight=False, soft_wrap=True).print(text, style=style, markup=False)

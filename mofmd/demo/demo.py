@@ -12,7 +12,7 @@ from mofmd.demo.figure import plot_melt_quench
 from mofmd.demo.melt_quench import MeltQuenchResults, analyse_melt_quench, write_results
 from mofmd.disk.output import refuse_file
 from mofmd.engine.launch import Resources
-from mofmd.models.files.embedded import embedded_model
+from mofmd.models.files.embedded import DEFAULT_MODEL
 from mofmd.report.style import save_figure
 from mofmd.simulation.deck.deck import write_deck
 from mofmd.simulation.deck.potential import model_potential
@@ -37,8 +37,8 @@ class DemoSettings:
         cells and 290 ps, for a GPU or a cluster.
     resources
         Ranks and threads.
-    model_file
-        Deployed model; None takes the one in the package.
+    model
+        Deployed model: a file, or the name of one in the package.
     seed
         Of the first velocities; None keeps the protocol's.
     """
@@ -46,7 +46,7 @@ class DemoSettings:
     output: Path
     schedule: Schedule = "fast"
     resources: Resources = field(default_factory=Resources)
-    model_file: Path | None = None
+    model: str | Path = DEFAULT_MODEL
     seed: int | None = None
 
 
@@ -78,7 +78,7 @@ def run_demo(settings: DemoSettings, console: Console | None = None) -> Demo:
     if settings.seed is not None:
         protocol = replace(protocol, seed=settings.seed)
     crystal = zif4()
-    potential = model_potential(settings.model_file or embedded_model(), TYPE_NAMES)
+    potential = model_potential(settings.model, TYPE_NAMES)
     deck = write_deck(protocol, crystal, potential, output / "deck", overwrite=True)
     run = run_deck(deck.directory, settings.resources, console)
     results = analyse_melt_quench(run, crystal)

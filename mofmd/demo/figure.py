@@ -54,22 +54,23 @@ def plot_melt_quench(results: MeltQuenchResults, title: str) -> Figure:
 def _draw_rdf(axes: Axes, results: MeltQuenchResults) -> None:
     for name, state in results.states.items():
         label = f"{name}, {state.temperature_K:.0f} K"
-        axes.plot(state.rdf.r_A, state.rdf.g, color=STATE_COLOURS[name], label=label)
+        r, g = (state.rdf.columns[key].values for key in ("r", "g"))
+        axes.plot(r, g, color=STATE_COLOURS[name], label=label)
     axes.axhline(1.0, color=INK, linewidth=0.5, linestyle=":")
-    axes.axvline(results.coordination.cutoff_A, color=INK, linewidth=0.5, linestyle="--")
-    metal, donor = results.coordination.pair
+    axes.axvline(results.cutoff_A, color=INK, linewidth=0.5, linestyle="--")
+    metal, donor = results.pair
     label = rf"$g_\mathrm{{{metal}\!-\!{donor}}}(r)$"
-    axes.set(xlabel="r (Å)", ylabel=label, xlim=(0.6 * results.coordination.cutoff_A, 8.0))
+    axes.set(xlabel="r (Å)", ylabel=label, xlim=(0.6 * results.cutoff_A, 8.0))
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper right")
 
 
 def _draw_coordination(axes: Axes, results: MeltQuenchResults) -> None:
     _shade_stages(axes, results)
-    _draw_series(axes, results.frame_times_ps, results.coordination.mean_per_frame)
-    metal, donor = results.coordination.pair
+    _draw_series(axes, results.frame_times_ps, results.coordination_numbers)
+    metal, donor = results.pair
     axes.set(xlabel="Time (ps)", ylabel=f"{metal}–{donor} coordination number")
-    cutoff = f"{donor} within {results.coordination.cutoff_A:g} Å"
+    cutoff = f"{donor} within {results.cutoff_A:g} Å"
     axes.text(0.03, 0.05, cutoff, transform=axes.transAxes, ha="left", va="bottom")
 
 
@@ -89,10 +90,8 @@ def _draw_energy(axes: Axes, results: MeltQuenchResults) -> None:
     axes.set_ylim(min(0.0, 1.1 * energy.min()), 1.45 * energy.max())
     linkers = axes.twinx()
     colour = "#7a0177"
-    total = results.integrity.n_linkers
-    linkers.step(
-        results.frame_times_ps, results.integrity.intact, where="post", color=colour, linewidth=1.0
-    )
+    total = results.n_linkers
+    linkers.step(results.frame_times_ps, results.intact, where="post", color=colour, linewidth=1.0)
     linkers.set_ylim(0, 1.12 * total)
     linkers.set_ylabel(f"Intact linkers (of {total})", color=colour)
     linkers.tick_params(axis="y", colors=colour)

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from mofmd.analysis.structure.coordination import Coordination, coordination_numbers
-from mofmd.analysis.structure.linkers import LinkerIntegrity, linkers_intact
-from mofmd.analysis.structure.rdf import RadialDistribution, radial_distribution
+from mofmd.analysis.base.result import Result, Table
+from mofmd.analysis.one_pass import analyse
+from mofmd.analysis.structure.coordination import CoordinationNumber
+from mofmd.analysis.structure.linkers import Integrity
+from mofmd.analysis.structure.rdf import Rdf
 from mofmd.disk.atomic import write_atomic
 from mofmd.engine.lammps_log import ThermoTable, join_stages
 from mofmd.errors import InputError
@@ -30,6 +32,7 @@ from mofmd.trajectory.in_memory import Trajectory, read_dump
 SCHEMA = "mofmd-melt-quench-1"
 # the state that is measured in the second half of each of these stages
 STATES = MappingProxyType({"crystal": "equilibrate", "melt": "melt", "glass": "anneal"})
+RDF_MAX_A = 8.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class State:
     Parameters
     ----------
     rdf
-        Radial distribution function of the metal and its donor.
+        Radial distribution function of the metal and its donor: columns r [Å] and g.
     coordination
         Mean coordination number of the metal by its donor.
     temperature_K
@@ -71,7 +74,7 @@ class State:
         Frames used.
     """
 
-    rdf: RadialDistribution
+    rdf: Table
     coordination: float
     temperature_K: float
     energy_eV_per_atom: float
@@ -94,11 +97,11 @@ class MeltQuenchResults:
         Step, Time [ps], Temp [K], PotEng [eV] and Press [bar], one value per line of the log.
     minimum_energy_eV_per_atom
         Potential energy of the minimised crystal.
-    frame_times_ps
-        (frames,) times of the frames that the next two belong to.
+    timesteps, frame_times_ps
+        (frames,) steps and times of the frames that the next two belong to.
     coordination, integrity
-        Coordination of the metal by the donor that most of its bonds go to, and intact linkers, of
-        each frame.
+        Coordination of the metal by the donor that most of its bonds go to, and intact linkers:
+        their series have a value for each frame.
     incomplete_frame
         Whether the trajectory ended within a frame.
     """
@@ -108,10 +111,37 @@ class MeltQuenchResults:
     states: Mapping[str, State]
     thermo: Mapping[str, np.ndarray]
     minimum_energy_eV_per_atom: float
+    timesteps: np.ndarray
     frame_times_ps: np.ndarray
-    coordination: Coordination
-    integrity: LinkerIntegrity
+    coordination: Result
+    integrity: Result
     incomplete_frame: bool
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Metal and donor."""
+        metal, donor = self.coordination.settings["pair"]
+        return metal, donor
+
+    @property
+    def cutoff_A(self) -> float:
+        """Longest bond of the metal and its donor [Å]."""
+        return float(self.coordination.settings["cutoff_A"])
+
+    @property
+    def coordination_numbers(self) -> np.ndarray:
+        """(frames,) mean coordination number of the metal."""
+        return self.coordination.tables["series"].columns["number"].values
+
+    @property
+    def intact(self) -> np.ndarray:
+        """(frames,) number of intact linkers."""
+        return self.integrity.tables["series"].columns["intact"].values.astype(np.int64)
+
+    @property
+    def n_linkers(self) -> int:
+        """Linkers of the crystal."""
+        return int(self.integrity.scalars["linkers"].value)
 
 
 def analyse_melt_quench(run: Run, crystal: Atoms) -> MeltQuenchResults:
@@ -135,9 +165,14 @@ def analyse_melt_quench(run: Run, crystal: Atoms) -> MeltQuenchResults:
         _stage(name, list(parts)) for name, parts in groupby(dynamics, lambda table: table.stage)
     )
     bonded = metal_donors(Frame.from_ase(crystal))[0]
-    pair = (bonded.metal, bonded.donor)
-    coordination = coordination_numbers(trajectory, pair, bonded.cutoff_A)
     linkers = find_linkers(crystal.repeat(protocol["supercell"]))
+    coordination, integrity = analyse(
+        trajectory,
+        [
+            CoordinationNumber(bonded.metal, bonded.donor, bonded.cutoff_A, cut=0),
+            Integrity(linkers, cut=0),
+        ],
+    )
     states = {
         state: _state(stage, trajectory, coordination, thermo)
         for state, name in STATES.items()
@@ -152,9 +187,10 @@ def analyse_melt_quench(run: Run, crystal: Atoms) -> MeltQuenchResults:
         states=MappingProxyType(states),
         thermo=MappingProxyType(thermo),
         minimum_energy_eV_per_atom=_minimum_energy(run.tables) / len(trajectory.species),
+        timesteps=trajectory.timesteps,
         frame_times_ps=frame_times_ps,
         coordination=coordination,
-        integrity=linkers_intact(trajectory, linkers),
+        integrity=integrity,
         incomplete_frame=trajectory.incomplete_frame,
     )
 
@@ -188,15 +224,15 @@ def summarise(results: MeltQuenchResults, run: Run) -> dict[str, Any]:
             }
             for name, state in results.states.items()
         },
-        f"{pair}_cutoff_A": results.coordination.cutoff_A,
-        "linkers": results.integrity.n_linkers,
-        "linkers_intact_fewest": int(results.integrity.intact.min()),
-        "linkers_intact_final": int(results.integrity.intact[-1]),
+        f"{pair}_cutoff_A": results.cutoff_A,
+        "linkers": results.n_linkers,
+        "linkers_intact_fewest": int(results.intact.min()),
+        "linkers_intact_final": int(results.intact[-1]),
         "final": {
             "temperature_K": float(results.thermo["Temp"][-1]),
             "energy_eV_per_atom": float(results.thermo["PotEng"][-1])
             / manifest["structure"]["n_atoms"],
-            f"{pair}_coordination": float(results.coordination.mean_per_frame[-1]),
+            f"{pair}_coordination": float(results.coordination_numbers[-1]),
         },
         "minimum_energy_eV_per_atom": results.minimum_energy_eV_per_atom,
         "steps": run.steps,
@@ -222,7 +258,7 @@ def _stage(name: str, parts: Sequence[ThermoTable]) -> Stage:
 def _state(
     stage: Stage,
     trajectory: Trajectory,
-    coordination: Coordination,
+    coordination: Result,
     thermo: Mapping[str, np.ndarray],
 ) -> State:
     middle = (stage.start_step + stage.end_step) / 2
@@ -233,9 +269,13 @@ def _state(
             f"stage {stage.name}: its second half holds no frame or no line of the log; "
             "shorten frame_interval_fs and thermo_interval_fs"
         )
+    first, second = coordination.settings["pair"]
+    (rdf,) = analyse(
+        trajectory.select(frames), [Rdf(first, second, RDF_MAX_A, beyond_half_cell=True, cut=0)]
+    )
     return State(
-        rdf=radial_distribution(trajectory.select(frames), coordination.pair),
-        coordination=float(coordination.numbers[frames].mean()),
+        rdf=rdf.tables["g"],
+        coordination=float(coordination.tables["series"].columns["number"].values[frames].mean()),
         temperature_K=float(thermo["Temp"][lines].mean()),
         energy_eV_per_atom=float(thermo["PotEng"][lines].mean()) / len(trajectory.species),
         frames=int(frames.sum()),
@@ -251,13 +291,15 @@ def _minimum_energy(tables: tuple[ThermoTable, ...]) -> float:
 
 def _word(results: MeltQuenchResults) -> str:
     """Metal and donor in the names of columns."""
-    return "_".join(results.coordination.pair).lower()
+    return "_".join(results.pair).lower()
 
 
 def _rdf_table(results: MeltQuenchResults) -> str:
     """Table of g(r) for each state, without unit."""
     states = list(results.states.values())
-    columns = [states[0].rdf.r_A, *(state.rdf.g for state in states)] if states else []
+    columns = [state.rdf.columns["g"].values for state in states]
+    if states:
+        columns.insert(0, states[0].rdf.columns["r"].values)
     return _csv(
         ["r_A", *(f"g_{_word(results)}_{name}" for name in results.states)],
         [[f"{value:.6g}" for value in row] for row in zip(*columns, strict=True)],
@@ -274,10 +316,10 @@ def _time_series(results: MeltQuenchResults) -> str:
     ):
         rows[int(step)] = [f"{time:.6g}", f"{temperature:.6g}", f"{energy / n_atoms:.9g}", "", ""]
     frames = zip(
-        results.coordination.timesteps,
+        results.timesteps,
         results.frame_times_ps,
-        results.coordination.mean_per_frame,
-        results.integrity.intact,
+        results.coordination_numbers,
+        results.intact,
         strict=True,
     )
     for step, time, number, intact in frames:

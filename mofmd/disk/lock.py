@@ -190,8 +190,12 @@ def _become_owner(path: Path) -> bool:
 
 def _read_owner(path: Path) -> dict[str, Any] | None:
     """Read the owner's file; None where there is none, empty where it is being written."""
+    return _owner_in(_owner_file(path))
+
+
+def _owner_in(file: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(_owner_file(path).read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
         return {"host": found["host"], "pid": found["pid"], "start": found["start"]}
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -217,7 +221,7 @@ def _remove_ended_owner(path: Path) -> None:
     aside = path.with_name(f"{path.name}.{os.getpid()}.ended")
     with suppress(FileNotFoundError):
         _owner_file(path).rename(aside)  # of two that try, one can
-        if json.loads(aside.read_text(encoding="utf-8")) == owner:
+        if _owner_in(aside) == owner:
             aside.unlink()
         else:
             aside.rename(_owner_file(path))

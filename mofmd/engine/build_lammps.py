@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mofmd import __version__
-from mofmd.engine.build import Report, find_compiler, find_torch, run_cmake
+from mofmd.engine.build import Progress, Report, find_compiler, find_torch, run_cmake
 from mofmd.engine.plugin_path import SOURCE_DIRECTORY
 from mofmd.errors import BuildError, MissingFileError
 
@@ -39,7 +39,9 @@ class LammpsBuild:
     jobs: int | None = None
 
 
-def build_lammps(build: LammpsBuild, report: Report = print) -> Path:
+def build_lammps(
+    build: LammpsBuild, report: Report = print, progress: Progress | None = None
+) -> Path:
     """Compile LAMMPS and the plugin; return the ``lmp`` that has the pair styles.
 
     Raises
@@ -77,6 +79,7 @@ def build_lammps(build: LammpsBuild, report: Report = print) -> Path:
             definitions,
             target="install",
             jobs=build.jobs,
+            progress=progress,
         )
     lmp = build.prefix.resolve() / "bin" / "lmp"
     report(f"built {lmp}")

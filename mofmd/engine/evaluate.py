@@ -26,9 +26,11 @@ from mofmd.engine.launch import (
     python_command,
 )
 from mofmd.errors import InputError, RunError
+from mofmd.structures.molecules import in_a_box, is_molecule
 from mofmd.units import BAR_TO_EV_PER_A3
 
 LIMIT_S = 3600.0
+BOX_SPACE_A = 2.0  # around molecules; nothing reaches through the faces of their box
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Evaluation:
     forces_eV_per_A
         Shape (N, 3).
     stress_eV_per_A3
-        Shape (3, 3), tension positive.
+        Shape (3, 3), tension positive; NaN for a molecule, which has none.
     """
 
     energy_eV: float
@@ -84,7 +86,8 @@ def evaluate(
     Parameters
     ----------
     structures
-        Periodic structures with right-handed cells; elements among ``type_names``.
+        Periodic structures with right-handed cells, or molecules, periodic in no direction and
+        evaluated so; elements among ``type_names``.
     pair_commands
         ``pair_style`` and ``pair_coeff`` lines, ``units metal``; file names absolute.
     type_names
@@ -97,7 +100,7 @@ def evaluate(
     Raises
     ------
     InputError
-        If a structure is not periodic, or holds an element without a type.
+        If a structure is periodic in some directions only, or holds an element without a type.
     RunError
         If LAMMPS fails, on whichever rank, or gives no result in time; the message holds its own.
     StoppedError
@@ -122,17 +125,22 @@ def _write_job(
     pair_commands: Sequence[str],
     type_names: Sequence[str],
 ) -> list[np.ndarray]:
-    """Write structures in LAMMPS's orientation; return the rotation of each (r_lammps = r @ R)."""
+    """Write structures in LAMMPS's orientation; return the rotation of each (r_lammps = r @ R).
+
+    A molecule gets a box, through whose faces nothing acts.
+    """
     index = {name: k for k, name in enumerate(type_names, start=1)}
     masses = [float(atomic_masses[atomic_numbers[name]]) for name in type_names]
     arrays: dict[str, Any] = {}
     rotations = []
-    for k, atoms in enumerate(structures):
+    for k, given in enumerate(structures):
+        atoms = in_a_box(given, BOX_SPACE_A) if is_molecule(given) else given
         missing = sorted(set(atoms.symbols) - set(type_names))
         if missing:
             raise InputError(
                 f"structure {k + 1} holds {missing[0]}, which is not among {' '.join(type_names)}"
             )
+        arrays[f"is_molecule{k}"] = is_molecule(given)
         cell = restricted_cell(atoms)
         rotations.append(lammps_rotation(atoms))
         arrays[f"cell{k}"] = cell
@@ -152,6 +160,8 @@ def _read_results(path: Path, rotations: Sequence[np.ndarray]) -> list[Evaluatio
     with np.load(path) as file:
         for k, rotation in enumerate(rotations):
             pressure = file[f"pressure{k}"][[[0, 3, 4], [3, 1, 5], [4, 5, 2]]]
+            if file[f"is_molecule{k}"]:
+                pressure = np.full((3, 3), np.nan)
             results.append(
                 Evaluation(
                     float(file[f"energy{k}"]),

@@ -47,12 +47,14 @@ def main(comm: Any) -> int:
         lmp.commands_string(COMPUTES)
         results: dict[str, Any] = {}
         for k in range(job["count"]):
-            place(lmp, arrays[f"cell{k}"], arrays[f"positions{k}"], arrays[f"types{k}"])
+            boundary = "f f f" if arrays[f"is_molecule{k}"] else "p p p"
+            place(lmp, arrays[f"cell{k}"], boundary, arrays[f"positions{k}"], arrays[f"types{k}"])
             lmp.command("run 0")
             number = len(arrays[f"types{k}"])
             results[f"energy{k}"] = lmp.get_thermo("pe")
             results[f"energies{k}"] = np.array(lmp.gather("c_energies", 1, 1)[:number])
             results[f"forces{k}"] = np.array(lmp.gather_atoms("f", 1, 3)).reshape(number, 3)
+            results[f"is_molecule{k}"] = arrays[f"is_molecule{k}"]
             results[f"pressure{k}"] = np.array(lmp.extract_compute("pressure", 0, 1)[:6])
             if comm.rank == 0:
                 print(f"{EVALUATED}{k + 1}", flush=True)
@@ -62,7 +64,9 @@ def main(comm: Any) -> int:
     return 0
 
 
-def place(lmp: Any, cell: np.ndarray, positions: np.ndarray, types: np.ndarray) -> None:
+def place(
+    lmp: Any, cell: np.ndarray, boundary: str, positions: np.ndarray, types: np.ndarray
+) -> None:
     """Replace box and atoms: LAMMPS assigns each atom to its rank, however far it has moved."""
     (xx, _, _), (xy, yy, _), (xz, yz, zz) = cell.tolist()
     if lmp.get_natoms() > 0:
@@ -70,7 +74,8 @@ def place(lmp: Any, cell: np.ndarray, positions: np.ndarray, types: np.ndarray) 
     lmp.command(
         "change_box all "
         f"xy final 0.0 xz final 0.0 yz final 0.0 x final 0.0 {xx!r} y final 0.0 {yy!r} "
-        f"z final 0.0 {zz!r} xy final {xy!r} xz final {xz!r} yz final {yz!r} units box"
+        f"z final 0.0 {zz!r} boundary {boundary} "
+        f"xy final {xy!r} xz final {xz!r} yz final {yz!r} units box"
     )
     number = len(types)
     lmp.create_atoms(number, list(range(1, number + 1)), types.tolist(), positions.ravel().tolist())

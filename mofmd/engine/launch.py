@@ -5,10 +5,12 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
+import logging
 import math
 import os
 import re
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -25,6 +27,7 @@ from mofmd.errors import InputError, MissingFileError, StoppedError
 from mofmd.processes import reaper
 from mofmd.processes.signals import SignalHandlers
 
+_LOGGER = logging.getLogger("mofmd")
 GRACE_SECONDS = 5.0
 ORDERLY_SECONDS = 20.0
 POLL_SECONDS = 0.2
@@ -150,6 +153,7 @@ class Launch:
     def __enter__(self) -> Launch:
         """Start the process in a session of its own."""
         self._signals.install()
+        _LOGGER.debug("in %s: %s", self._directory, shlex.join(map(str, self._command)))
         try:
             self._reaper = self._start_reaper()
             self._process = subprocess.Popen(

@@ -43,18 +43,27 @@ def installed_versions() -> dict[str, str]:
 
 
 def read_record(directory: Path | None = None) -> dict[str, Any] | None:
-    """Return what `mofmd build` wrote beside the plugin, or None where there is no plugin."""
+    """Return what `mofmd build` wrote beside the plugin, or None where there is no plugin.
+
+    Of a record that is damaged nothing is known: it is empty, which `mismatches` tells.
+    """
     directory = directory or plugin_location()
     record = directory / RECORD_NAME
     if not (directory / LIBRARY_NAME).exists() or not record.exists():
         return None
-    content: dict[str, Any] = json.loads(record.read_text())
-    return content
+    try:
+        content: Any = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    is_record = isinstance(content, dict) and isinstance(content.get("built_for"), dict)
+    return content if is_record else {}
 
 
 def mismatches(record: dict[str, Any]) -> list[str]:
     """Return one sentence for each thing that changed since the plugin was built."""
-    built_for = record["built_for"]
+    built_for = record.get("built_for")
+    if built_for is None:
+        return [f"its record {RECORD_NAME} is damaged"]
     sentences = []
     for name, found in installed_versions().items():
         built = built_for.get(name)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ase import Atoms
 
-from mofmd.errors import InputError, InputWarning, MissingFileError
+from mofmd.errors import InputError, InputWarning, MissingFileError, did_you_mean
 from mofmd.reading.cif.cif import read_cif
 from mofmd.reading.frames import read_frame
 from mofmd.reading.lammps_data import read_lammps_data
@@ -81,6 +81,7 @@ def read_structure(source: str | Path, which: str | int | None = None) -> Atoms:
     if not path.is_file():
         raise MissingFileError(
             f"structure: {path}: no such file, and no built-in crystal ({', '.join(BUILDERS)})"
+            f"{did_you_mean(str(source), BUILDERS)}"
         )
     reading = _read_file(path, choice)
     for note in reading.notes:
@@ -103,7 +104,9 @@ def split_choice(source: str | Path) -> tuple[Path, str | None]:
 
 
 def is_structure(source: str | Path) -> bool:
-    """Whether a path is read as one structure, not as the frames of a trajectory."""
+    """Whether a path or the name of a built-in crystal is one structure, not a trajectory."""
+    if str(source) in BUILDERS:
+        return True
     path, choice = split_choice(source)
     kind = _format(path)
     return kind in ("CIF", "LAMMPS data", "POSCAR") or (kind is not None and choice is not None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Colours of the stages as in Fig. 5 of Castel et al., Digital Discovery 2024, 3, 355
@@ -18,7 +19,12 @@ STAGE_COLOURS = {
     "quench": "#7f7f7f",
     "anneal": "#2171b5",
 }
+# of stages of other protocols
+PROTOCOL_COLOURS = {"deform": "#fd8d3c", "sample": "#2171b5"}
 INK = "#222222"
+COLOURS = ("#2171b5", "#e6600a", "#2e8b57", "#7a0177", "#7f7f7f", "#b8860b", "#c2185b", "#00838f")
+RED = "#e6000a"  # a line that stands out on a map
+SIZE = (4.6, 3.0)
 STYLE: dict[Any, Any] = {
     "font.size": 8,
     "font.family": "sans-serif",
@@ -44,6 +50,26 @@ def save_figure(figure: Figure, stem: Path) -> None:
     with rc_context(STYLE):
         figure.savefig(stem.with_suffix(".png"), dpi=300)
         figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+
+
+def new_figure(size: tuple[float, float], panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """Make a figure in the house's style, panels below each other."""
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure = empty_figure(size)
+        axes = figure.subplots(panels, 1, squeeze=False, sharex=True)[:, 0]
+    return figure, list(axes)
+
+
+def empty_figure(size: tuple[float, float]) -> Figure:
+    """Make a figure that belongs to no window."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def moving_average(values: np.ndarray, window: int) -> np.ndarray:

@@ -25,9 +25,10 @@ def numbers_table(analysis: Analysis) -> str:
     )
     head = "".join(f"<th>{escape(other.name)}</th>" for other in others)
     return (
-        '<h2 id="numbers">Numbers</h2><div class="scroll"><table><thead><tr><th>observable</th>'
+        '<section><h2 id="numbers">Numbers</h2><div class="scroll"><table><thead><tr>'
+        "<th>observable</th>"
         "<th>quantity</th><th>value ± standard error</th><th>independent samples</th>"
-        f"{head}</tr></thead><tbody>{rows}</tbody></table></div>{_members(analysis)}"
+        f"{head}</tr></thead><tbody>{rows}</tbody></table></div></section>{_members(analysis)}"
     )
 
 
@@ -59,8 +60,9 @@ def _members(analysis: Analysis) -> str:
         for member in everyone
     )
     return (
-        '<h2 id="members">Members</h2><div class="scroll"><table class="small"><thead><tr>'
-        f"<th>member</th><th>run</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        '<section><h2 id="members">Members</h2><div class="scroll"><table class="small"><thead>'
+        f"<tr><th>member</th><th>run</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        "</section>"
     )
 
 

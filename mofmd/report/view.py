@@ -11,32 +11,56 @@ from typing import Any
 import numpy as np
 
 from mofmd.structures.frame import Frame
-from mofmd.topology.bond_graph import find_bonds
+from mofmd.topology.building_units import BuildingUnits, find_units
 
 ATOMS_SHOWN = 8000
+PALE = 205  # an element whose colours are all paler is drawn in this grey: white is no colour here
+BUTTONS = (
+    ("a", "look along a", "a"),
+    ("b", "look along b", "b"),
+    ("c", "look along c", "c"),
+    ("in", "nearer", "+"),
+    ("out", "farther", "−"),
+)
 
 
-def view(frame: Frame) -> str:
-    """Canvas with the atoms, bonds and cell of a frame, and the script that draws them."""
+def view(frame: Frame, of: str = "") -> str:
+    """Canvas with the atoms, bonds and cell of a frame, and the script that draws them.
+
+    Parameters
+    ----------
+    frame
+        Any periodic cell.
+    of
+        What the frame is of, for people.
+    """
     data, note = _scene(frame)
     script = (resources.files("mofmd") / "report" / "viewer.js").read_text(encoding="utf-8")
     legend = "".join(
-        f'<div><span style="background:rgb({",".join(map(str, element["colour"]))})"></span>'
-        f"{escape(element['name'])}</div>"
+        f'<li><span style="background:rgb({",".join(map(str, element["colour"]))})"></span>'
+        f"{escape(element['name'])}</li>"
         for element in data["elements"]
     )
+    buttons = "".join(
+        f'<button type="button" data-view="{name}" title="{title}">{text}</button>'
+        for name, title, text in BUTTONS
+    )
+    if "H" in frame.species.elements:
+        buttons += '<label><input type="checkbox" id="hydrogens" checked> H</label>'
     # a closing tag within the data would end the script
     text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
     return (
-        '<h2 id="structure">Structure</h2><div class="viewer"><canvas id="view" tabindex="0" '
-        'aria-label="rotatable view of the last frame"></canvas>'
-        f'<div class="legend">{legend}<p class="lead">{note} Drag to turn, wheel to zoom.</p></div>'
-        f"</div><script>{script}\nstartViewer(document.getElementById('view'), {text});</script>"
+        '<div class="viewer" id="structure"><canvas id="view" tabindex="0" role="img" '
+        f'aria-label="{escape(f"rotatable view: {note}")}"></canvas>'
+        f'<div class="handles">{buttons}<ul class="legend">{legend}</ul></div>'
+        f'<p class="hint">{escape(f"{of} {note}".strip())} Drag to turn, wheel or + and − to '
+        "zoom.</p></div>"
+        f"<script>{script}\nstartViewer(document.getElementById('view'), {text});</script>"
     )
 
 
 def _scene(frame: Frame) -> tuple[dict[str, Any], str]:
-    """Atoms inside the cell, bonds that do not cross its faces, and the cell, about its centre."""
+    """Nodes and linkers, each whole, bonds that do not cross the cell, and it, about its centre."""
     from ase.data import atomic_numbers, covalent_radii
     from ase.data.colors import jmol_colors
 
@@ -46,11 +70,11 @@ def _scene(frame: Frame) -> tuple[dict[str, Any], str]:
         hydrogen = np.array(frame.species.elements)[frame.species.codes] == "H"
         shown = np.flatnonzero(~hydrogen)[:: 1 + (~hydrogen).sum() // ATOMS_SHOWN]
         note = f"Last frame analysed; {len(shown)} of {len(frame)} atoms are drawn."
-    fractional = frame.positions @ np.linalg.inv(frame.cell)
-    wraps = np.floor(fractional).astype(np.int64)
+    units = find_units(frame)
+    graph = units.graph
+    wraps = _wraps(units, frame)
     centre = frame.cell.sum(axis=0) / 2
-    positions = ((fractional - wraps) @ frame.cell - centre)[shown].astype("<f4")
-    graph = find_bonds(frame)
+    positions = (frame.positions - wraps @ frame.cell - centre)[shown].astype("<f4")
     inside = ((graph.images + wraps[graph.second] - wraps[graph.first]) == 0).all(axis=1)
     place = np.full(len(frame), -1, dtype=np.int64)
     place[shown] = np.arange(len(shown))
@@ -66,7 +90,7 @@ def _scene(frame: Frame) -> tuple[dict[str, Any], str]:
     elements = [
         {
             "name": name,
-            "colour": [int(255 * c) for c in jmol_colors[atomic_numbers[name]]],
+            "colour": _visible([int(255 * c) for c in jmol_colors[atomic_numbers[name]]]),
             "radius": round(0.45 * float(covalent_radii[atomic_numbers[name]]), 3),
         }
         for name in frame.species.elements
@@ -77,6 +101,32 @@ def _scene(frame: Frame) -> tuple[dict[str, Any], str]:
         "elements": elements,
         "bonds": bonds.ravel().tolist(),
         "box": box,
-        "radius": round(float(np.linalg.norm(corners @ frame.cell - centre, axis=1).max()), 3),
+        "cell": frame.cell.round(4).tolist(),
+        "radius": round(max(_farthest(corners @ frame.cell - centre), _farthest(positions)), 3),
     }
     return data, note
+
+
+def _visible(colour: list[int]) -> list[int]:
+    """Colour of an element, or grey in the place of white, which a white page would hide."""
+    return [PALE - 10, PALE - 4, PALE + 4] if min(colour) > PALE else colour
+
+
+def _wraps(units: BuildingUnits, frame: Frame) -> np.ndarray:
+    """(atoms, 3) cells to move each atom back by: units stay whole, their middles in the cell."""
+    n = len(frame)
+    # atoms of no unit are units of their own
+    unit = np.where(units.linker_of_atom >= 0, units.linker_of_atom, np.arange(n) + units.n_linkers)
+    nodes = units.node_of_atom >= 0
+    unit[nodes] = units.n_linkers + n + units.node_of_atom[nodes]
+    _, unit = np.unique(unit, return_inverse=True)
+    whole = frame.positions @ np.linalg.inv(frame.cell) + units.images
+    middles = np.zeros((unit.max() + 1, 3))
+    np.add.at(middles, unit, whole)
+    middles /= np.bincount(unit)[:, None]
+    # an atom on a face stays on this side of it, whatever the last digits
+    return np.asarray(np.floor(middles + 1e-6).astype(np.int64)[unit] - units.images)
+
+
+def _farthest(points: np.ndarray) -> float:
+    return float(np.linalg.norm(points, axis=1).max())

@@ -1,14 +1,21 @@
 "use strict";
-// Ball-and-stick view on a 2D canvas: no library, no network. Drag to turn, wheel to zoom.
+// Ball-and-stick view on a 2D canvas: no library, no network. Drag to turn, wheel or two fingers to zoom.
 function startViewer(canvas, data) {
+  const FOG_LEVELS = 8;
+  const SPRITE = 64; // pixels across a drawn sphere, which is then scaled
   const bytes = Uint8Array.from(atob(data.positions), (c) => c.charCodeAt(0));
   const xyz = new Float32Array(bytes.buffer);
   const n = xyz.length / 3;
-  const bonds = data.bonds;
   const context = canvas.getContext("2d");
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const hydrogen = data.elements.findIndex((element) => element.name === "H");
   let turn = [1, 0, 0, 0, 1, 0, 0, 0, 1];
   let zoom = 1;
   let queued = false;
+  let printing = false;
+  let hydrogens = true;
+  let sprites = [];
+  let background = [255, 255, 255];
 
   function multiply(a, b) {
     const c = new Array(9).fill(0);
@@ -25,11 +32,64 @@ function startViewer(canvas, data) {
     queue();
   }
 
+  // looks along one edge of the cell, the next one to the right
+  function lookAlong(k) {
+    const unit = (v) => v.map((x) => x / Math.hypot(...v));
+    const z = unit(data.cell[k]);
+    const right = data.cell[(k + 1) % 3];
+    const along = right[0] * z[0] + right[1] * z[1] + right[2] * z[2];
+    const x = unit(right.map((value, i) => value - along * z[i]));
+    const y = [z[1] * x[2] - z[2] * x[1], z[2] * x[0] - z[0] * x[2], z[0] * x[1] - z[1] * x[0]];
+    turn = [...x, ...y, ...z];
+    queue();
+  }
+
+  function zoomBy(factor) {
+    zoom = Math.max(0.3, Math.min(12, zoom * factor));
+    queue();
+  }
+
   function queue() {
     if (!queued) {
       queued = true;
       requestAnimationFrame(draw);
     }
+  }
+
+  function mix(colour, other, share) {
+    return colour.map((c, i) => Math.round(c + (other[i] - c) * share));
+  }
+
+  const css = (colour) => `rgb(${colour.join(",")})`;
+
+  // a shaded sphere of each element at each distance
+  function prepare() {
+    background = dark.matches && !printing ? [21, 26, 33] : [255, 255, 255];
+    sprites = data.elements.map((element) =>
+      Array.from({ length: FOG_LEVELS }, (_, level) => {
+        const colour = mix(element.colour, background, fogOf(level));
+        const sprite = document.createElement("canvas");
+        sprite.width = sprite.height = SPRITE;
+        const pen = sprite.getContext("2d");
+        const half = SPRITE / 2;
+        const light = pen.createRadialGradient(0.7 * half, 0.65 * half, 1, half, half, half);
+        light.addColorStop(0, css(mix(colour, mix([255, 255, 255], background, fogOf(level)), 0.55)));
+        light.addColorStop(0.55, css(colour));
+        light.addColorStop(1, css(mix(colour, background[0] > 128 ? [30, 34, 42] : [0, 0, 0], 0.45 * (1 - fogOf(level)))));
+        pen.fillStyle = light;
+        pen.beginPath();
+        pen.arc(half, half, half - 0.5, 0, 2 * Math.PI);
+        pen.fill();
+        return sprite;
+      }),
+    );
+  }
+
+  const fogOf = (level) => (0.7 * level) / (FOG_LEVELS - 1);
+
+  function levelOf(depth) {
+    const fog = Math.max(0, Math.min(1, 0.3 - (0.65 * depth) / data.radius));
+    return Math.round(fog * (FOG_LEVELS - 1));
   }
 
   function project(x, y, z, out) {
@@ -46,16 +106,16 @@ function startViewer(canvas, data) {
   function draw() {
     queued = false;
     const ratio = window.devicePixelRatio || 1;
-    const width = canvas.clientWidth * ratio;
-    const height = canvas.clientHeight * ratio;
+    const width = Math.round(canvas.clientWidth * ratio);
+    const height = Math.round(canvas.clientHeight * ratio);
     if (canvas.width !== width || canvas.height !== height) {
       canvas.width = width;
       canvas.height = height;
     }
-    context.fillStyle = "#ffffff";
+    context.fillStyle = css(background);
     context.fillRect(0, 0, width, height);
     // a corner that is turned to one side may leave the box; what is near it does not
-    const out = { cx: width / 2, cy: height / 2, scale: (zoom * Math.min(width, height)) / 1.8 / data.radius };
+    const out = { cx: width / 2, cy: height / 2, scale: (zoom * Math.min(width, height)) / 2.05 / data.radius };
     const px = new Float32Array(n);
     const py = new Float32Array(n);
     const pz = new Float32Array(n);
@@ -64,42 +124,43 @@ function startViewer(canvas, data) {
       project(xyz[3 * k], xyz[3 * k + 1], xyz[3 * k + 2], out);
       [px[k], py[k], pz[k], ps[k]] = [out.x, out.y, out.z, out.s];
     }
+    const shown = (k) => hydrogens || data.codes[k] !== hydrogen;
     // everything from the back to the front: atoms 0..n-1, bonds from n on
-    const items = new Array(n + bonds.length / 2);
-    for (let k = 0; k < n; k++) items[k] = [pz[k], k];
-    for (let k = 0; k < bonds.length / 2; k++)
-      items[n + k] = [(pz[bonds[2 * k]] + pz[bonds[2 * k + 1]]) / 2 - 0.1, n + k];
+    const items = [];
+    for (let k = 0; k < n; k++) if (shown(k)) items.push([pz[k], k]);
+    for (let k = 0; k < data.bonds.length / 2; k++) {
+      const [i, j] = [data.bonds[2 * k], data.bonds[2 * k + 1]];
+      if (shown(i) && shown(j)) items.push([(pz[i] + pz[j]) / 2 - 0.1, n + k]);
+    }
     items.sort((a, b) => a[0] - b[0]);
     drawCell(out);
     for (const [depth, item] of items) {
-      const fog = Math.max(0, Math.min(0.75, 0.22 - (0.45 * depth) / data.radius));
-      if (item < n) drawAtom(item, px[item], py[item], ps[item], fog);
-      else drawBond(bonds[2 * (item - n)], bonds[2 * (item - n) + 1], px, py, ps, fog);
+      if (item < n) drawAtom(item, px[item], py[item], ps[item], levelOf(depth));
+      else drawBond(data.bonds[2 * (item - n)], data.bonds[2 * (item - n) + 1], px, py, ps, levelOf(depth));
     }
     canvas.dataset.drawn = String(items.length);
+    canvas.dataset.background = background.join(",");
   }
 
-  function shade(colour, fog) {
-    const mix = colour.map((c) => Math.round(c + (255 - c) * fog));
-    return `rgb(${mix[0]},${mix[1]},${mix[2]})`;
+  function drawAtom(k, x, y, scale, level) {
+    const radius = Math.max(0.6, data.elements[data.codes[k]].radius * scale);
+    context.drawImage(sprites[data.codes[k]][level], x - radius, y - radius, 2 * radius, 2 * radius);
   }
 
-  function drawAtom(k, x, y, scale, fog) {
-    const element = data.elements[data.codes[k]];
-    context.beginPath();
-    context.arc(x, y, Math.max(0.5, element.radius * scale), 0, 2 * Math.PI);
-    context.fillStyle = shade(element.colour, fog);
-    context.fill();
-    context.lineWidth = 0.5;
-    context.strokeStyle = shade([40, 40, 40], fog);
-    context.stroke();
-  }
-
-  function drawBond(i, j, px, py, ps, fog) {
+  function drawBond(i, j, px, py, ps, level) {
     const [mx, my] = [(px[i] + px[j]) / 2, (py[i] + py[j]) / 2];
-    context.lineWidth = Math.max(0.7, 0.16 * ps[i]);
+    const wide = Math.max(0.8, 0.17 * ps[i]);
+    const edge = mix(background[0] > 128 ? [70, 76, 86] : [0, 0, 0], background, fogOf(level));
+    context.lineCap = "butt";
+    context.lineWidth = wide + Math.max(0.6, 0.04 * ps[i]);
+    context.strokeStyle = css(edge);
+    context.beginPath();
+    context.moveTo(px[i], py[i]);
+    context.lineTo(px[j], py[j]);
+    context.stroke();
+    context.lineWidth = wide;
     for (const k of [i, j]) {
-      context.strokeStyle = shade(data.elements[data.codes[k]].colour, fog);
+      context.strokeStyle = css(mix(data.elements[data.codes[k]].colour, background, fogOf(level)));
       context.beginPath();
       context.moveTo(px[k], py[k]);
       context.lineTo(mx, my);
@@ -108,7 +169,7 @@ function startViewer(canvas, data) {
   }
 
   function drawCell(out) {
-    context.strokeStyle = "#888888";
+    context.strokeStyle = css(mix([128, 128, 128], background, 0.2));
     context.lineWidth = 1;
     for (const [from, to] of data.box) {
       context.beginPath();
@@ -120,34 +181,86 @@ function startViewer(canvas, data) {
     }
   }
 
-  let held = null;
+  // fingers and the mouse: one turns, two zoom; up and down a finger scrolls the page
+  const held = new Map();
+  const spread = () => {
+    const [one, other] = [...held.values()];
+    return Math.hypot(one[0] - other[0], one[1] - other[1]);
+  };
   canvas.addEventListener("pointerdown", (event) => {
-    held = [event.clientX, event.clientY];
+    held.set(event.pointerId, [event.clientX, event.clientY]);
     canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", (event) => {
-    if (held === null) return;
-    rotate((event.clientX - held[0]) * 0.01, (event.clientY - held[1]) * 0.01);
-    held = [event.clientX, event.clientY];
+    const before = held.get(event.pointerId);
+    if (before === undefined) return;
+    const apart = held.size === 2 ? spread() : 0;
+    held.set(event.pointerId, [event.clientX, event.clientY]);
+    if (held.size === 2) zoomBy(spread() / Math.max(1, apart));
+    else if (held.size === 1) rotate((event.clientX - before[0]) * 0.01, (event.clientY - before[1]) * 0.01);
   });
-  canvas.addEventListener("pointerup", () => (held = null));
+  for (const name of ["pointerup", "pointercancel"])
+    canvas.addEventListener(name, (event) => held.delete(event.pointerId));
   canvas.addEventListener(
     "wheel",
     (event) => {
       event.preventDefault();
-      zoom = Math.max(0.3, Math.min(12, zoom * Math.exp(-event.deltaY * 0.001)));
-      queue();
+      zoomBy(Math.exp(-event.deltaY * 0.001));
     },
     { passive: false },
   );
   canvas.addEventListener("keydown", (event) => {
     const turns = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, -0.1], ArrowDown: [0, 0.1] };
-    if (turns[event.key]) {
-      event.preventDefault();
-      rotate(...turns[event.key]);
-    }
+    const zooms = { "+": 1.2, "-": 1 / 1.2 };
+    if (!turns[event.key] && !zooms[event.key]) return;
+    event.preventDefault();
+    if (turns[event.key]) rotate(...turns[event.key]);
+    else zoomBy(zooms[event.key]);
   });
+  const actions = {
+    a: () => lookAlong(0),
+    b: () => lookAlong(1),
+    c: () => lookAlong(2),
+    in: () => zoomBy(1.25),
+    out: () => zoomBy(1 / 1.25),
+  };
+  for (const button of document.querySelectorAll("[data-view]"))
+    button.addEventListener("click", actions[button.dataset.view]);
+  const box = document.getElementById("hydrogens");
+  if (box)
+    box.addEventListener("change", () => {
+      hydrogens = box.checked;
+      queue();
+    });
+
+  const redraw = () => {
+    prepare();
+    draw();
+  };
+  dark.addEventListener("change", redraw);
   window.addEventListener("resize", queue);
-  window.addEventListener("beforeprint", draw);
+  window.addEventListener("beforeprint", () => {
+    printing = true;
+    redraw();
+  });
+  window.addEventListener("afterprint", () => {
+    printing = false;
+    redraw();
+  });
+  prepare();
   rotate(0.5, 0.3);
 }
+
+// what is folded away on the screen is printed
+window.addEventListener("beforeprint", () => {
+  for (const part of document.querySelectorAll("details:not([open])")) {
+    part.open = true;
+    part.dataset.folded = "";
+  }
+});
+window.addEventListener("afterprint", () => {
+  for (const part of document.querySelectorAll("details[data-folded]")) {
+    part.open = false;
+    delete part.dataset.folded;
+  }
+});

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from mofmd.analysis.base.result import Result
 from mofmd.study.study import Analysis
 
+COMMON_MIN = 3  # families that a note is common to
 
-def notes_of(results: Sequence[Result]) -> list[str]:
-    """Give the notes of results, with the names of those that share one before it."""
-    return _shared((note, result.name) for result in results for note in result.notes)
+
+def notes_of(results: Sequence[Result], but: Collection[str] = ()) -> list[str]:
+    """Give the notes of results, with the names of those that share one before it.
+
+    Parameters
+    ----------
+    results
+        Results of an analysis.
+    but
+        Notes that are left out, as they are told elsewhere.
+    """
+    return _shared(
+        (note, result.name) for result in results for note in result.notes if note not in but
+    )
+
+
+def common_notes(analysis: Analysis) -> list[str]:
+    """Give the notes that concern several families of results, to be told once before all."""
+    families: dict[str, set[str]] = {}
+    for result in analysis.results:
+        for note in result.notes:
+            families.setdefault(note, set()).add(result.name.split()[0])
+    return [note for note, owners in families.items() if len(owners) >= COMMON_MIN]
 
 
 def left_out(analysis: Analysis) -> list[str]:

@@ -152,9 +152,9 @@ def compare(results: Sequence[Result], reference: Reference) -> Result:
         tables={
             "curves": Table(
                 {
-                    abscissa: Column(x.copy(), axis.unit),
-                    reference.name: Column(measured.copy(), column.unit),
-                    f"{name}, simulated": Column(ours, column.unit),
+                    abscissa: Column(x.copy(), axis.unit, label=axis.label),
+                    reference.name: Column(measured.copy(), column.unit, label=column.label),
+                    f"{name}, simulated": Column(ours, column.unit, label=column.label),
                 },
                 "curve",
                 f"{name}: simulated and measured",

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mofmd.engine.lammps_log import LogParser, ThermoTable, parse_log
-from mofmd.errors import InputError, MissingFileError
-from mofmd.reading.read import split_choice
+from mofmd.errors import InputError, MissingFileError, did_you_mean
+from mofmd.reading.read import BUILDERS, split_choice
 from mofmd.simulation.deck.deck import INTEGRITY, MANIFEST
 from mofmd.simulation.deck.potential import POTENTIAL_SCRIPT
 from mofmd.simulation.ensemble.ensemble import MEMBERS, RECORD
@@ -204,7 +204,12 @@ def find_runs(source: Path) -> tuple[Run, ...]:
     if split_choice(source)[0].is_file():
         return (Run(source.name, source),)
     if not source.is_dir():
-        raise MissingFileError(f"{source}: no such run, ensemble or trajectory")
+        if str(source) in BUILDERS:
+            return (Run(source.name, source),)
+        raise MissingFileError(
+            f"{source}: no such run, ensemble or trajectory, and no built-in crystal"
+            f"{did_you_mean(str(source), BUILDERS)}"
+        )
     own = _frames_of(source)
     if own is not None:
         return (Run(source.resolve().name, own),)

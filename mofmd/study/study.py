@@ -11,16 +11,19 @@ from typing import Any
 from rich.console import Console
 
 import mofmd
+from mofmd.analysis.base.registry import Options, Subject, default_observables
 from mofmd.analysis.base.result import Result, write_results
-from mofmd.analysis.catalogue import DEFAULT, Options, Subject, make_observables
+from mofmd.analysis.catalogue import make_observables
 from mofmd.analysis.one_pass import analyse
 from mofmd.analysis.span import Span
+from mofmd.analysis.structure.linkers import Integrity
 from mofmd.engine.lammps_log import ThermoTable
 from mofmd.errors import InputError
 from mofmd.reading.read import is_structure, read_structure
 from mofmd.structures.frame import Frame
 from mofmd.study.averaging import average_members
 from mofmd.study.beside import Beside, check_names
+from mofmd.study.linkers import LinkerCount, count_linkers, starting_linkers
 from mofmd.study.reference import Reference, check_observables, compare
 from mofmd.study.run_results import RunOutput, run_results
 from mofmd.study.sources import Run, Window, find_runs, group_runs, is_ensemble
@@ -41,7 +44,7 @@ class AnalysisSettings:
         Directory of a run, of an ensemble (a directory of runs), or a trajectory or structure; one
         of several in a file as FILE#WHICH.
     observables
-        Names of the catalogue.
+        By name; all that are measured by default where none is named.
     temperature_K
         Temperature; None takes the protocol's, where there is one.
     start_ps
@@ -68,7 +71,7 @@ class AnalysisSettings:
     """
 
     source: Path
-    observables: Sequence[str] = DEFAULT
+    observables: Sequence[str] = field(default_factory=default_observables)
     temperature_K: float | None = None
     start_ps: float | None = None
     stride: int = 1
@@ -112,6 +115,10 @@ class Member:
         Of its run: ``finished``, ``failed``, ...; empty where no status tells.
     left_out
         Observables that do not suit it, and why.
+    frames
+        Frames analysed.
+    linkers
+        How many linkers of the structure that it starts from are whole; None without any.
     """
 
     name: str
@@ -123,6 +130,8 @@ class Member:
     incomplete_frame: bool
     state: str
     left_out: Mapping[str, str] = field(default_factory=dict)
+    frames: int = 1
+    linkers: LinkerCount | None = None
 
 
 @dataclass(frozen=True)
@@ -158,13 +167,15 @@ class Analysis:
         return self.group or self.settings.name
 
 
-def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> Analysis:
+def run_analysis(
+    settings: AnalysisSettings | str | Path, console: Console | None = None
+) -> Analysis:
     """Analyse a run, an ensemble of one kind, or a file.
 
     Parameters
     ----------
     settings
-        What to do.
+        What to do; a source alone is analysed as the command line does by default.
     console
         Where progress is shown; None shows nothing.
 
@@ -173,6 +184,8 @@ def run_analysis(settings: AnalysisSettings, console: Console | None = None) -> 
     InputError
         If runs of different kinds are there: ``run_analyses`` keeps them apart.
     """
+    if not isinstance(settings, AnalysisSettings):
+        settings = AnalysisSettings(Path(settings))
     found = run_analyses(settings, console)
     if len(found) > 1:
         kinds = "; ".join(f"{each.group} ({len(each.members)})" for each in found)
@@ -293,8 +306,9 @@ def _about(
     }
 
 
-def write_analysis(analysis: Analysis, directory: Path) -> list[Path]:
+def write_analysis(analysis: Analysis, directory: str | Path) -> list[Path]:
     """Write the results, and those of each member of an ensemble in a directory of its own."""
+    directory = Path(directory)
     written = write_results(analysis.results, directory, analysis.about)
     everyone = (*analysis.members, *analysis.apart)
     if len(everyone) > 1:
@@ -327,6 +341,10 @@ def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) 
     observables = make_observables(settings.observables, subject, refused)
     if not observables:
         raise InputError("; ".join(dict.fromkeys(left_out.values())))
+    linkers = starting_linkers(run, span.first)
+    observables = [
+        each.fresh(linkers=linkers) if isinstance(each, Integrity) else each for each in observables
+    ]
     with _Progress(console, run.name, span.frames) as report:
         results = analyse(
             keeper,
@@ -357,6 +375,8 @@ def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) 
         file.incomplete_frame if file is not None else False,
         run.state,
         left_out,
+        span.frames,
+        count_linkers(linkers, last),
     )
 
 

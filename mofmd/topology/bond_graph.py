@@ -10,7 +10,7 @@ import numpy as np
 from mofmd.arrays import freeze
 from mofmd.compiled import compiled
 from mofmd.errors import InputError
-from mofmd.geometry.neighbours import cell_heights, find_pairs
+from mofmd.geometry.neighbours import find_pairs
 from mofmd.structures.frame import Frame, Species
 from mofmd.topology.bonds import BOND_FACTOR, NON_METALS
 
@@ -130,34 +130,6 @@ def find_bonds(
         images=np.concatenate([part[2] for part in parts]),
         to_metal=np.repeat(np.arange(len(parts)) == 1, sizes),
     )
-
-
-def nearest_images(vectors: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """Images in which the ends of vectors are nearest to their beginnings, in any cell.
-
-    Parameters
-    ----------
-    vectors
-        (n, 3) from one atom to another [Å].
-    cell
-        (3, 3) rows a, b, c [Å].
-
-    Returns
-    -------
-    np.ndarray
-        (n, 3) whole numbers: vector + image · cell is the shortest.
-    """
-    inverse = np.linalg.inv(cell)
-    images = -np.round(vectors @ inverse)
-    lengths = np.linalg.norm(vectors + images @ cell, axis=1)
-    # rounding finds the shortest that are less than half the smallest height
-    far = lengths >= cell_heights(cell).min() / 2
-    if far.any():
-        from ase.geometry.geometry import general_find_mic
-
-        shortest, _ = general_find_mic(vectors[far], cell, pbc=(True, True, True))
-        images[far] = np.round((shortest - vectors[far]) @ inverse)
-    return images.astype(np.int64)
 
 
 def connected_parts(graph: BondGraph) -> Parts:

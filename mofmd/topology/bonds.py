@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from mofmd.arrays import freeze
+from mofmd.geometry.neighbours import Pairs, find_pairs
 
 # Elements that make covalent bonds; every other one counts as a metal centre.
 # fmt: off
@@ -45,6 +46,35 @@ class Bonds:
         return len(self.first)
 
 
+def near_pairs(atoms: Atoms, radii: np.ndarray) -> Pairs:
+    """Find ordered pairs of atoms nearer to each other than the sum of their radii.
+
+    Every periodic image counts; where the structure is not periodic there are none. The cell may
+    be left-handed.
+
+    Parameters
+    ----------
+    atoms
+        A structure or a molecule.
+    radii
+        (atoms,) [Å].
+    """
+    none = np.empty(0, dtype=np.int64)
+    if len(atoms) == 0 or radii.max() <= 0:
+        return Pairs(none, none, np.empty((0, 3)), np.empty((0, 3), dtype=np.int64))
+    reach = 2 * float(radii.max())
+    box = Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    if not box.pbc.all():  # images that do not count are put out of reach
+        box.center(vacuum=reach, axis=np.flatnonzero(~box.pbc).tolist())
+    cell = box.cell.array.copy()
+    hand = 1 if np.linalg.det(cell) > 0 else -1
+    cell[0] *= hand
+    found = find_pairs(box.positions, cell, reach)
+    near = found.distances < radii[found.first] + radii[found.second]
+    images = found.images[near] * np.array([hand, 1, 1])
+    return Pairs(found.first[near], found.second[near], found.vectors[near], images)
+
+
 def covalent_bonds(atoms: Atoms, factor: float = BOND_FACTOR) -> Bonds:
     """Find the bonds between non-metal atoms.
 
@@ -58,16 +88,15 @@ def covalent_bonds(atoms: Atoms, factor: float = BOND_FACTOR) -> Bonds:
     >>> len(covalent_bonds(molecule("C6H6")))
     12
     """
-    from ase.neighborlist import neighbor_list
-
-    atoms = atoms.copy()
-    atoms.calc = None
     non_metal = np.flatnonzero([symbol in NON_METALS for symbol in atoms.symbols])
-    part = atoms[non_metal]
+    part = Atoms(
+        atoms.symbols[non_metal], atoms.positions[non_metal], cell=atoms.cell, pbc=atoms.pbc
+    )
     radii = covalent_radii[part.numbers]
-    i, j = neighbor_list("ij", part, factor * radii)
-    keep = i <= j
-    pairs = np.unique(np.stack([i[keep], j[keep]], axis=1), axis=0).reshape(-1, 2)
+    found = near_pairs(part, factor * radii)
+    keep = found.first <= found.second
+    pairs = np.stack([found.first[keep], found.second[keep]], axis=1)
+    pairs = np.unique(pairs, axis=0).reshape(-1, 2)
     return Bonds(
         first=non_metal[pairs[:, 0]],
         second=non_metal[pairs[:, 1]],

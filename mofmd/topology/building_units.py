@@ -12,13 +12,13 @@ from ase import Atoms
 
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import nearest_images
 from mofmd.structures.frame import Frame, Species
 from mofmd.topology.bond_graph import (
     BondGraph,
     Parts,
     connected_parts,
     find_bonds,
-    nearest_images,
 )
 from mofmd.topology.bonds import BOND_FACTOR, NON_METALS, Bonds
 
@@ -201,7 +201,7 @@ def find_net(
             )
     images, graph = units.images, units.graph
     if frame is not None:
-        images = _put_together(units, frame)
+        images = put_together(units, frame)
         graph = find_bonds(frame, metal_cutoffs_A=metal_cutoffs_A)
     nodes = units.node_of_atom[graph.first]
     linkers = units.linker_of_atom[graph.second]
@@ -275,7 +275,7 @@ def _formulas(species: Species, unit_of_atom: np.ndarray) -> Counter[str]:
     return found
 
 
-def _put_together(units: BuildingUnits, frame: Frame) -> np.ndarray:
+def put_together(units: BuildingUnits, frame: Frame) -> np.ndarray:
     """Images that put the units together in another frame."""
     if frame.species != units.species:
         raise InputError(f"net: the atoms of step {frame.step} are not those of the units")

@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from mofmd.errors import InputError
-from mofmd.topology.bonds import covalent_bonds
+from mofmd.topology.bonds import covalent_bonds, near_pairs
 
 OVERLAP_FACTOR = 0.6  # of the sum of the covalent radii; the shortest real bonds are at 0.85
 CLOSEST_A = 0.6  # of any two atoms: hydrogen's radii alone would let pass what no molecule has
@@ -71,16 +71,14 @@ def closest_contact(atoms: Atoms) -> tuple[int, int, float] | None:
         Indices, the lower first (one atom's twice for its own image), and their distance [Å];
         None where no two atoms are too close.
     """
-    from ase.neighborlist import neighbor_list
-
     # a cutoff for each atom counts as a sum for each pair; half of the floor makes the floor
     radii = np.maximum(OVERLAP_FACTOR * covalent_radii[atoms.numbers], CLOSEST_A / 2)
-    i, j, distances = neighbor_list("ijd", atoms, radii)
-    if len(i) == 0:
+    found = near_pairs(atoms, radii)
+    if len(found.first) == 0:
         return None
-    worst = int(distances.argmin())
-    first, second = sorted((int(i[worst]), int(j[worst])))
-    return first, second, float(distances[worst])
+    worst = int(found.distances.argmin())
+    first, second = sorted((int(found.first[worst]), int(found.second[worst])))
+    return first, second, float(found.distances[worst])
 
 
 def _missing_hydrogen(atoms: Atoms) -> list[str]:

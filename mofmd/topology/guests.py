@@ -7,7 +7,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 
 from mofmd.errors import InputError
-from mofmd.topology.bonds import BOND_FACTOR
+from mofmd.topology.bonds import BOND_FACTOR, near_pairs
 
 
 def guest_atoms(atoms: Atoms) -> np.ndarray:
@@ -27,13 +27,12 @@ def guest_atoms(atoms: Atoms) -> np.ndarray:
     >>> int(guest_atoms(zif4()).sum())
     0
     """
-    from ase.neighborlist import neighbor_list
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    i, j = neighbor_list("ij", atoms, BOND_FACTOR * covalent_radii[atoms.numbers])
-    ones = np.ones(len(i), dtype=np.int8)
-    graph = coo_array((ones, (i, j)), shape=(len(atoms), len(atoms)))
+    bonds = near_pairs(atoms, BOND_FACTOR * covalent_radii[atoms.numbers])
+    ones = np.ones(len(bonds.first), dtype=np.int8)
+    graph = coo_array((ones, (bonds.first, bonds.second)), shape=(len(atoms), len(atoms)))
     n_parts, part = connected_components(graph, directed=False)
     formulas = [atoms[part == k].get_chemical_formula() for k in range(n_parts)]
     largest = formulas[int(np.bincount(part).argmax())]

@@ -109,6 +109,8 @@ def _read_atoms(window: Window, n_atoms: int, n_columns: int) -> np.ndarray:
     parts = []
     for _ in range(n_chunks):
         (length,) = _unpack(window, "<i")
+        if length < 0:
+            raise InputError(f"{window.path}: is damaged: a part of {length} numbers")
         parts.append(np.frombuffer(window.take(8 * length), dtype="<f8"))
     table = np.concatenate(parts) if parts else np.empty(0)
     if len(table) != n_atoms * n_columns:

@@ -10,14 +10,8 @@ from ase import Atoms
 from typer.testing import CliRunner
 
 from mofmd.analysis.base.observable import Observable
-from mofmd.analysis.catalogue import (
-    CATALOGUE,
-    DEFAULT,
-    Subject,
-    make_observables,
-    read_intervals,
-    read_options,
-)
+from mofmd.analysis.base.registry import Subject, default_observables, known_observables
+from mofmd.analysis.catalogue import make_observables, read_intervals, read_options
 from mofmd.analysis.dynamics.msd import Msd
 from mofmd.analysis.one_pass import analyse
 from mofmd.analysis.span import Span
@@ -45,7 +39,7 @@ def intervals(n: int, spacing_ps: float, **asked: float) -> dict[str, float | No
     frame = Frame.from_ase(cyanide(), time_ps=0.0)
     span = Span(frame, n, (n - 1) * spacing_ps)
     subject = Subject(frame, 300.0, span, asked)
-    return {name: subject.interval_ps(name) for name in CATALOGUE}
+    return {name: subject.interval_ps(entry) for name, entry in known_observables().items()}
 
 
 def test_a_long_run_is_measured_at_the_intervals_of_the_paper():
@@ -209,8 +203,8 @@ def test_g_of_a_small_cell_goes_on_where_it_is_asked_to(tmp_path):
     ("text", "message"),
     [
         ("pores", "expected OBSERVABLE.OPTION=VALUE"),
-        ("pore.surface=no", "'pore' is unknown; there are rdf, angles"),
-        ("pores.radius=2", "pores has no option 'radius'; there are probe_radius_A, spacing_A"),
+        ("pore.surface=no", "'pore' is unknown; did you mean pores. There are rdf, angles"),
+        ("pores.radius=2", "pores has no option 'radius'.*here are probe_radius_A, spacing_A"),
         ("density.x=2", "density has no option 'x'; there are none"),
         ("pores.radii_A=Ce", "'Ce', expected a name and a number, such as Ce:2.0"),
         ("pores.radii_A=Ce:x", "'x' is no number"),
@@ -250,10 +244,11 @@ def test_every_option_reaches_its_observable():
         "cutoff_A": "2.4", "r_max_A": "2.5", "bin_width_A": "0.1", "bin_width_deg": "2",
         "beyond_half_cell": "yes", "broken_factor": "1.5", "elements": "Zn", "fit": "0.2:0.6",
         "memory_max_GB": "1", "probe_radius_A": "1.0", "spacing_A": "0.3", "radii_A": "Zn:1.5",
-        "surface": "no", "q_max_per_A": "20", "lag_max_ps": "1",
+        "surface": "no", "q_max_per_A": "20", "lag_max_ps": "1", "of": "nodes", "face_share": "0.1",
+        "bin_width": "0.5", "degrees": "8", "sigma_A": "0.7", "level": "0.1",
     }  # fmt: skip
     frame = Frame.from_ase(cyanide())
-    for name, entry in CATALOGUE.items():
+    for name, entry in known_observables().items():
         plain = make_observables([name], Subject(frame, 300.0))
         for option in entry.options:
             chosen = read_options([f"{name}.{option}={texts[option]}"])
@@ -469,4 +464,4 @@ def test_the_default_analysis_of_hard_frameworks(name, tmp_path):
     found = run_analysis(AnalysisSettings(tmp_path / "a.extxyz"))
     assert set(found.members[0].left_out) == HARD[name]
     kinds = {result.name.split()[0] for result in found.results}
-    assert kinds == set(DEFAULT) - {name for name in HARD[name] if name in DEFAULT}
+    assert kinds == set(default_observables()) - HARD[name]

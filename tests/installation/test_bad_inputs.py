@@ -78,7 +78,7 @@ for field in ("equilibration_ps", "plateau_ps", "anneal_ps"):
          f"{field}: -1, expected a number of zero or more")  # fmt: skip
 for value in ("0", "-3", "1.5", "one", "true"):
     case(f"seed={value}", protocol("nvt", f"seed={value}"), f"seed: .*{WHOLE} 1")
-for value in ("2", "[2, 2]", "[2, 2, 0]", "[2, 2, 1.5]", "2x2x2"):
+for value in ("2", "[2, 2]", "[2, 2, 0]", "[2, 2, 1.5]", "2x2", "2x2x0"):
     case(f"supercell={value}", protocol("nvt", f"supercell={value}"),
          "supercell: .*expected three whole numbers of at least 1")  # fmt: skip
 for value in ("cubic", "1"):

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from mofmd.demo.demo import DemoSettings, run_demo
 from mofmd.engine.launch import Resources
 from mofmd.engine.plugin_path import mismatches, read_record
 from mofmd.errors import InputError
-from mofmd.models.files.embedded import embedded_model
+from mofmd.models.files.embedded import DEFAULT_MODEL, embedded_model
 from mofmd.simulation.protocols import MeltQuench
 from tests import melt_quench_runs
 from tests.melt_quench_runs import PROTOCOL, pretended_run
@@ -45,6 +46,27 @@ def test_command(tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
 
 
+def test_help_names_the_default():
+    app = typer.Typer()
+    app.command()(demo)
+    told = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).output
+    (line,) = [line for line in told.splitlines() if "--model" in line]
+    assert f"[default: {DEFAULT_MODEL}]" in line
+    assert not re.search("allegro|mace", told, re.IGNORECASE)
+
+
+@pytest.mark.usefixtures("pretended")
+@pytest.mark.parametrize("words", [[], ["--model", "zif4-mace-s"]])
+def test_models_of_the_package_by_name(words, tmp_path):
+    app = typer.Typer()
+    app.command()(demo)
+    found = CliRunner().invoke(app, ["--output", str(tmp_path / "out"), *words])
+    assert found.exit_code == 0
+    manifest = json.loads((tmp_path / "out" / "deck" / "manifest.json").read_text())
+    name = words[1] if words else DEFAULT_MODEL
+    assert embedded_model(name).name in manifest["files"]
+
+
 @pytest.mark.usefixtures("pretended")
 def test_broken_linkers_are_called_by_their_name(tmp_path, monkeypatch):
     monkeypatch.setattr(melt_quench_runs, "MELT_STEPS", range(90, 201))
@@ -60,7 +82,7 @@ def test_broken_linkers_are_called_by_their_name(tmp_path, monkeypatch):
 def test_again_in_the_same_folder(tmp_path):
     model = embedded_model("zif4-mace-s")
     for seed in (1, 2):
-        done = run_demo(DemoSettings(tmp_path / "out", model_file=model, seed=seed))
+        done = run_demo(DemoSettings(tmp_path / "out", model=model, seed=seed))
         assert done.run.deck.manifest["protocol"]["seed"] == seed
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FILES
 
@@ -91,6 +113,6 @@ def test_short_demonstration_with_the_embedded_model(tmp_path, monkeypatch, rank
     done = run_demo(DemoSettings(tmp_path, resources=Resources(ranks=ranks)))
     assert done.run.steps == 200
     # a tenth of a picosecond below 600 K: nothing can have broken yet
-    assert done.results.integrity.intact.tolist() == [32] * 21
+    assert done.results.intact.tolist() == [32] * 21
     assert done.results.states["crystal"].coordination > 3.8
     assert sorted(path.name for path in tmp_path.iterdir()) == FILES

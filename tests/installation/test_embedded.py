@@ -30,5 +30,5 @@ def test_manifest_says_what_the_file_is() -> None:
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(InputError, match="no embedded model 'zif-9000': there are zif4-allegro-s"):
+    with pytest.raises(InputError, match="no embedded model 'zif-9000'; there are zif4-allegro-s"):
         embedded_model("zif-9000")

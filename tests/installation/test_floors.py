@@ -72,6 +72,8 @@ def test_no_module_imports_from_a_floor_above() -> None:
     for path in modules():
         inside = path.relative_to(PACKAGE)
         here = inside.parts[0].removesuffix(".py")
+        if here == "__init__":  # the front door opens on every floor
+            continue
         for name in imported(path):
             there = name.split(".")[0]
             if there in FLOOR and here != there and FLOOR.get(here, -1) <= FLOOR[there]:

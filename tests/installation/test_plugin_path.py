@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from mofmd.doctor import examine
 from mofmd.engine import plugin_path
 
 
@@ -67,3 +68,16 @@ def test_default_location_is_of_this_environment(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("MOFMD_PLUGIN_DIR", raising=False)
     monkeypatch.setattr("sys.prefix", "/some/venv")
     assert plugin_path.plugin_location() == Path("/some/venv/lib/mofmd")
+
+
+@pytest.mark.parametrize("content", ["{", '{"built_for": 3}', "[]", "\udcff"])
+def test_damaged_record(content: str, location: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Half a file, other JSON, no text: build again, and no traceback where LAMMPS starts."""
+    (location / plugin_path.RECORD_NAME).write_bytes(content.encode(errors="surrogateescape"))
+    offered = Path(plugin_path.plugin_directory())
+    assert not list(offered.glob("*plugin.so"))
+    told = capsys.readouterr().err
+    assert "is stale (its record mofmdplugin.json is damaged): run `mofmd build`" in told
+    check = next(each for each in examine() if each.name == "plugin")
+    assert (check.status, check.mend) == ("error", "mofmd build")
+    assert "its record mofmdplugin.json is damaged" in check.detail

@@ -21,6 +21,7 @@ from mofmd.learning.data.dataset import (
     stress_matrix,
     without_stress,
     write_frames,
+    write_npz,
 )
 from mofmd.learning.data.split import SplitOptions, split_frames, trajectory_of
 from mofmd.learning.data.validation import Expectation, check_frames
@@ -122,6 +123,35 @@ def test_npz_there_and_back(tmp_path: Path) -> None:
             np.testing.assert_allclose(
                 getattr(labels_of(new), name), getattr(labels_of(old), name), rtol=1e-6, atol=1e-9
             )
+
+
+def test_arrays_of_an_npz_file(tmp_path: Path) -> None:
+    """As any program reads them: a row a frame, units and precision as documented."""
+    frames = [argon(seed) for seed in range(3)]
+    for k, atoms in enumerate(frames):
+        atoms.info.update(trajectory=f"run{k}", temperature_K=100.0 * k)
+    del frames[2].info["temperature_K"]
+    labels = [argon_labels(atoms) for atoms in frames]
+    path = tmp_path / "new" / "set.npz"
+    write_npz(path, [labelled(a, each) for a, each in zip(frames, labels, strict=True)])
+    with np.load(path) as file:
+        arrays = dict(file)
+    names = {"positions", "cell", "numbers", "energy", "forces", "stress", "temperature_K"}
+    assert set(arrays) == names | {"trajectory", "origin", "phase"}
+    assert arrays["energy"].dtype == np.float64
+    assert arrays["energy"].tolist() == [each.energy_eV for each in labels]
+    assert arrays["numbers"].tolist() == [[18] * 32] * 3
+    single = {
+        "positions": [atoms.positions for atoms in frames],
+        "forces": [each.forces_eV_per_A for each in labels],
+        "stress": [each.stress_eV_per_A3 for each in labels],
+    }
+    for name, values in single.items():
+        np.testing.assert_array_equal(arrays[name], np.asarray(values, np.float32))
+    np.testing.assert_array_equal(arrays["cell"], [atoms.cell.array for atoms in frames])
+    np.testing.assert_array_equal(arrays["temperature_K"], [0.0, 100.0, np.nan])
+    assert arrays["trajectory"].tolist() == ["run0", "run1", "run2"]
+    assert arrays["origin"].tolist() == [""] * 3
 
 
 def test_npz_refuses_what_has_no_row(tmp_path: Path) -> None:

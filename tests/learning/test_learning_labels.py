@@ -14,7 +14,7 @@ import pytest
 from ase import Atoms
 
 from mofmd.engine.evaluate import evaluate
-from mofmd.errors import InputError, MissingFileError, RunError
+from mofmd.errors import InputError, InputWarning, MissingFileError, RunError
 from mofmd.learning.data.dataset import Labels, labelled, labels_of, read_frames, write_frames
 from mofmd.learning.evaluate.prediction import predict
 from mofmd.learning.label import labellers
@@ -239,6 +239,34 @@ def test_labels_that_are_no_numbers_are_not_kept(tmp_path: Path) -> None:
     store.put(atoms, good)
     np.savez(store.path(atoms), energy=np.nan, forces=good.forces_eV_per_A)
     assert store.get(atoms) is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "no zip", "no energy", "words"])
+def test_damaged_labels_are_made_again(damage: str) -> None:
+    frames = [argon(seed) for seed in range(2)]
+    expected = labels_of(label(frames, "good")[1])
+    path = LabelCache(Path("cache"), find_labeller("argon_calculators:good")).path(frames[1])
+    whole = path.read_bytes()
+    if damage == "cut":
+        path.write_bytes(whole[:-30])
+    elif damage == "no zip":
+        path.write_bytes(b"not an archive")
+    elif damage == "no energy":
+        np.savez(path, forces=expected.forces_eV_per_A)
+    else:
+        np.savez(path, energy=-1.0, forces=np.full((32, 3), "one"))
+    with pytest.warns(InputWarning, match=rf"{path.name}: .*; labelling it again"):
+        again = label(frames, "good")
+    assert labels_of(again[1]).energy_eV == expected.energy_eV
+    label(frames, "good")  # whole again: no warning
+
+
+def test_a_damaged_record_of_a_check_is_made_again() -> None:
+    label([argon(0)], "good")
+    (record,) = Path("cache").glob("*/check.json")
+    record.write_text('{"labeller": ')
+    label([argon(1)], "good")
+    assert json.loads(record.read_text())["force"] == pytest.approx(1.0, abs=0.02)
 
 
 def test_a_labeller_that_only_fails_is_given_up() -> None:

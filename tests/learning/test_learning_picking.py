@@ -18,7 +18,7 @@ from mofmd.learning.evaluate.metrics import (
     mae_above_percentile,
 )
 from mofmd.learning.select.descriptor import Descriptor
-from mofmd.learning.select.features import ModelFeatures
+from mofmd.learning.select.features import ModelFeatures, descriptor_features
 from mofmd.learning.select.picking import (
     nearest_distances,
     pick_farthest,
@@ -141,6 +141,32 @@ def test_descriptor_of_a_dimer() -> None:
     # one neighbour: |T_1| = 1, |T_2|² = 3/2 (1 − 2/3 + 1/3) = 1
     np.testing.assert_allclose(table[0], np.concatenate([np.zeros(24), phi, phi, phi]), atol=1e-12)
     assert table.shape == (2, descriptor.width)
+
+
+def test_descriptor_features_over_the_elements_of_all_frames() -> None:
+    """Of each element a table, a column for each element that occurs in any frame."""
+    dimer = Atoms("CH", positions=[[5, 5, 5], [5, 5, 6.2]], cell=[20, 20, 20], pbc=True)
+    other = Atoms("N2", positions=[[5, 5, 5], [6.1, 5, 5]], cell=[20, 20, 20], pbc=True)
+    first, second = descriptor_features([dimer, other], r_max_A=4.0)
+    grid = np.linspace(0.8, 4.0, 8)
+
+    def neighbour(distance: float) -> np.ndarray:
+        """One neighbour: the channels of l = 0, 1, 2 are the same."""
+        smooth = 0.5 * (1 + math.cos(math.pi * distance / 4.0))
+        return np.tile(smooth * np.exp(-0.5 * ((distance - grid) / (grid[1] - grid[0])) ** 2), 3)
+
+    none = np.zeros(24)
+    expected = {
+        "C": [none, neighbour(1.2), none],  # carbon, hydrogen, nitrogen around it
+        "H": [neighbour(1.2), none, none],
+    }
+    assert set(first) == {"C", "H"}
+    for element, parts in expected.items():
+        np.testing.assert_allclose(first[element], [np.concatenate(parts)], atol=1e-12)
+    assert set(second) == {"N"}
+    np.testing.assert_allclose(
+        second["N"], [np.concatenate([none, none, neighbour(1.1)])] * 2, atol=1e-12
+    )
 
 
 def test_descriptor_sees_angles_and_no_rotation() -> None:

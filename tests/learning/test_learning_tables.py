@@ -1,17 +1,28 @@
 """Tables and figures of models beside each other, on errors that were put in by hand."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
+from mofmd.engine.bench import processor
 
+from mofmd.engine.launch import Resources
 from mofmd.errors import InputError
 from mofmd.learning.data.dataset import Labels, labelled
-from mofmd.learning.evaluate.evaluation import Evaluated, compare_labels, group_rows
+from mofmd.learning.evaluate.evaluation import (
+    Evaluated,
+    compare_labels,
+    group_rows,
+    time_model,
+    write_evaluation,
+)
 from mofmd.learning.evaluate.figures import plot_curves, write_figures
 from mofmd.learning.select.selection import energies_per_atom
+from mofmd.models.files.embedded import embedded_model
+from mofmd.structures.crystals.zif import zif4
 from mofmd.units import EV_PER_A3_TO_GPA
 
 PHASES = ("crystal", "melt", "crystal")
@@ -84,6 +95,21 @@ def test_curves_are_drawn_as_they_are() -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
     (alone,) = plot_curves({"a": curves["a"]}, "Epoch", "MAE").axes
     assert alone.get_legend() is None
+
+
+def test_time_of_a_step(tmp_path: Path) -> None:
+    """Measured in LAMMPS, and told with what it was measured on."""
+    began = time.monotonic()
+    ms, how = time_model(embedded_model("zif4-allegro-s"), zif4(), Resources(), seconds=0.2)
+    assert 0 < ms < 1e3 * (time.monotonic() - began)
+    assert how == f"272 atoms, 1 rank(s) of 1 thread(s), {processor()}"
+    write_evaluation([replace(evaluated("one", 1.0, ms), timing=how)], tmp_path, "argon")
+    page = (tmp_path / "models.md").read_text()
+    assert f"| {ms:.4g} |" in page
+    assert f"ms/step: {how}." in page
+    (tmp_path / "text.pth").write_text("no model")
+    with pytest.raises(InputError, match=r"text\.pth"):
+        time_model(tmp_path / "text.pth", zif4(), Resources(), seconds=0.2)
 
 
 @pytest.mark.parametrize("timed", [1, 2])

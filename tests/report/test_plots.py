@@ -6,13 +6,10 @@ from mofmd.analysis.base.result import Column, Table
 from mofmd.analysis.base.statistics import Estimate
 from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
 from mofmd.analysis.mechanics.equation_of_state import birch_murnaghan_pressure, fit_pressure_volume
-from mofmd.report.plots import (
-    figure_svg,
-    plot_elastic_surfaces,
-    plot_equation_of_state,
-    plot_pore_map,
-    plot_table,
-)
+from mofmd.report.fits import plot_equation_of_state
+from mofmd.report.plots import plot_table
+from mofmd.report.surfaces import plot_elastic_surfaces, plot_pore_map
+from mofmd.report.svg import figure_svg
 from mofmd.structures.crystals.zif import zif4
 from mofmd.structures.frame import Frame
 from mofmd.units import BAR_TO_GPA

@@ -197,6 +197,13 @@ def test_slurm_workers_are_described_to_parsl(tmp_path: Path) -> None:
     assert executor.max_workers_per_node == 4
 
 
+def test_without_parsl_only_slurm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "parsl", None)  # as where it is not installed
+    assert Workers(count=2).where == "local"
+    with pytest.raises(InputError, match=r"Parsl, which is not installed: pip .*'mofmd\[slurm\]'"):
+        Workers(where="slurm")
+
+
 def descendants(pid: int) -> list[int]:
     found = []
     path = Path(f"/proc/{pid}/task/{pid}/children")
@@ -264,8 +271,16 @@ def test_killed_twenty_times(request_: Request) -> None:
 @LEAVES_SOCKETS
 def test_run_in_this_process(request_: Request) -> None:
     made = new_ensemble(request_, [1, 2], {})
-    ended = []
-    run_ensemble(made, Workers(count=2), lambda member: ended.append(member.name))
+    ended: list[str] = []
+    seen: list[tuple[int, int]] = []
+    run_ensemble(
+        made,
+        Workers(count=2),
+        lambda member: ended.append(member.name),
+        progress=lambda *counts: seen.append(counts),
+    )
+    assert seen[0] == (0, 2)
+    assert sorted(seen) == seen
     assert sorted(ended) == ["000", "001"]
     assert count_states(made) == {"finished": 2}
     assert products(made)[0] != products(made)[1]

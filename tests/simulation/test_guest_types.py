@@ -127,6 +127,7 @@ def test_resumed_run_is_the_same(decks: tuple[Deck, Deck], tmp_path: Path) -> No
         assert (broken / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.filterwarnings("ignore:model. zif4-allegro-s was made for")
 def test_request(tmp_path: Path) -> None:
     loaded().write(tmp_path / "loaded.extxyz")
     request = Request(

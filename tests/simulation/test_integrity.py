@@ -12,13 +12,13 @@ from ase.build import bulk
 from ase.io import read
 
 from mofmd.engine.launch import Resources
-from mofmd.errors import InputError, RunError
+from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.simulation.deck.deck import Deck, PotentialScript, write_deck
 from mofmd.simulation.deck.limits import (
     LocalAtoms,
     find_limits,
     find_violation,
-    parse_limits,
+    read_limits,
     render_limits,
 )
 from mofmd.simulation.protocols import NVE, NVT
@@ -66,14 +66,41 @@ def test_linkers_come_from_the_bond_graph_of_any_framework() -> None:
     assert find_violation(limits, local(uio66(), types), 456) is None
 
 
-def test_file_holds_the_same_limits() -> None:
+def test_file_holds_the_same_limits(tmp_path: Path) -> None:
     limits = find_limits(zif4(), TYPES)
-    again = parse_limits(render_limits(limits))
+    file = tmp_path / "integrity.json"
+    file.write_text(render_limits(limits))
+    again = read_limits(file)
     assert np.array_equal(again.bonds, limits.bonds)
     assert np.array_equal(again.linker_of_bond, limits.linker_of_bond)
     assert again.bond_limits_A == pytest.approx(limits.bond_limits_A)
     assert again.type_names == limits.type_names
-    assert len(parse_limits(render_limits(find_limits(bulk("Si"), ("Si",)))).bonds) == 0
+    file.write_text(render_limits(find_limits(bulk("Si"), ("Si",))))
+    assert len(read_limits(file).bonds) == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("]]", "]", r"is not JSON \(Expecting"),
+        ("-integrity-1", "-integrity-0", "schema 'mofmd-integrity-0', expected"),
+        ('"bonds"', '"bindings"', r"is damaged \(KeyError\('bonds'\)\)"),
+        ("[[1, 2, 2.5, 0]]", "[[1, 2, 2.5]]", "is damaged .*cannot reshape"),
+        ("2.5", "NaN", "bonds holds what is no number"),
+        ('"N"', '"Q"', "'Q' is no chemical element"),
+    ],
+)
+def test_damaged_file_of_limits(old: str, new: str, message: str, tmp_path: Path) -> None:
+    text = '{"schema": "mofmd-integrity-1", "type_names": ["C", "N"], "bonds": [[1, 2, 2.5, 0]]}'
+    file = tmp_path / "integrity.json"
+    with pytest.raises(MissingFileError, match=r"integrity\.json: no such file"):
+        read_limits(file)
+    file.write_text(text)
+    assert read_limits(file).bond_limits_A.tolist() == [2.5]
+    assert old in text
+    file.write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=rf"integrity\.json: {message}.*; write the deck again"):
+        read_limits(file)
 
 
 @pytest.mark.parametrize(("length_A", "broken"), [(1.55, False), (1.95, True), (3.0, True)])

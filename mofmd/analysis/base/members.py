@@ -160,7 +160,8 @@ def _mean_table(
         both = min(len(each.values), len(axis))
         if not np.allclose(each.values[:both], axis[:both]):
             return None, f"its {abscissa} has other values in some members"
-    means = {abscissa: Column(axis.copy(), axes[next(iter(axes))].unit)}
+    one = next(iter(axes.values()))
+    means = {abscissa: Column(axis.copy(), one.unit, label=one.label)}
     for label in dict.fromkeys(label for columns in columns_of.values() for label in columns):
         found = {m: columns[label] for m, columns in columns_of.items() if label in columns}
         reason = _why_not(tables, found) or _other_units({m: c.unit for m, c in found.items()})
@@ -179,7 +180,7 @@ def _mean_column(columns: Sequence[Column], rows: int) -> Column:
         values = column.values[:rows]
         row[: len(values)] = values
     error = np.std(stack, axis=0, ddof=1) / np.sqrt(len(columns))
-    return Column(np.mean(stack, axis=0), columns[0].unit, error)
+    return Column(np.mean(stack, axis=0), columns[0].unit, error, columns[0].label)
 
 
 def _why_not(members: Mapping[str, Any], found: Mapping[str, Any]) -> str:

@@ -121,8 +121,9 @@ def time_column(stamps: list[Stamp]) -> dict[str, Column]:
     """Column of times, or of steps where times are not known."""
     times = [stamp.time_ps for stamp in stamps if stamp.time_ps is not None]
     if len(times) == len(stamps):
-        return {"time": Column(np.array(times), "ps")}
-    return {"step": Column(np.array([stamp.step for stamp in stamps], dtype=np.float64))}
+        return {"time": Column(np.array(times), "ps", label="Time")}
+    steps = np.array([stamp.step for stamp in stamps], dtype=np.float64)
+    return {"step": Column(steps, label="Step")}
 
 
 def series_table(stamps: list[Stamp], title: str, **columns: Column) -> Table:

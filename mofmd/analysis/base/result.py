@@ -21,7 +21,7 @@ from mofmd.disk.atomic import write_atomic
 from mofmd.errors import InputError, MissingFileError
 
 SCHEMA = "mofmd-analysis-1"
-Kind = Literal["curve", "bars", "series", "points"]
+Kind = Literal["curve", "bars", "series", "points", "map"]
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,14 @@ class Column:
         Their unit; empty for pure numbers.
     standard_error
         (rows,) errors of the values, where they are known.
+    label
+        What an axis says, in the field's symbols: ``g(r)``; empty takes the column's name.
     """
 
     values: np.ndarray
     unit: str = ""
     standard_error: np.ndarray | None = None
+    label: str = ""
 
     def __post_init__(self) -> None:
         """Make read-only copies of the arrays."""
@@ -59,7 +62,8 @@ class Table:
     columns
         Name to column.
     kind
-        How it is drawn: a curve, bars, a series over time, or points with errors.
+        How it is drawn: a curve, bars, a series over time, points with errors, or a map: the third
+        column over the first two, which run through an even grid, the second one faster.
     title
         What it shows.
     """
@@ -168,7 +172,7 @@ def write_results(
     return written
 
 
-def read_results(path: Path) -> list[Result]:
+def read_results(path: str | Path) -> list[Result]:
     """Read what ``write_results`` wrote to ``results.json``, or what was written so by hand.
 
     What is null becomes NaN. How the frames were sampled is not read back; the notes about it are.
@@ -181,6 +185,7 @@ def read_results(path: Path) -> list[Result]:
     InputError
         If it is no results.json of this version.
     """
+    path = Path(path)
     if not path.is_file():
         raise MissingFileError(
             f"{path}: no such file; `mofmd analyse` and `mofmd report` write one"
@@ -204,6 +209,15 @@ def file_stem(name: str) -> str:
 def header(name: str, column: Column) -> str:
     """Name of a column with its unit."""
     return f"{name} ({column.unit})" if column.unit else name
+
+
+def axis_label(name: str, column: Column) -> str:
+    """Name the axis of a column: its label or name, beginning with a capital, and its unit.
+
+    Symbols such as ``r`` stay as they are.
+    """
+    text = column.label or (f"{name[0].upper()}{name[1:]}" if len(name) > 1 else name)
+    return header(text, column)
 
 
 def _few(sampling: Sampling) -> str:
@@ -234,6 +248,7 @@ def _table(table: Table) -> dict[str, Any]:
         "columns": {
             name: {
                 "unit": column.unit,
+                **({"label": column.label} if column.label else {}),
                 "values": [_number(value) for value in column.values],
                 **(
                     {}
@@ -284,6 +299,7 @@ def _column_of(column: Mapping[str, Any]) -> Column:
         np.array([_float(value) for value in column["values"]]),
         column["unit"],
         None if errors is None else np.array([_float(value) for value in errors]),
+        column.get("label", ""),
     )
 
 

@@ -15,8 +15,10 @@ from mofmd.analysis.base.observable import (
     require_unwrapped,
     spacing_ps,
 )
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import Estimate
+from mofmd.analysis.option_text import number, two_numbers, words
 from mofmd.errors import InputError
 from mofmd.structures.frame import Frame
 from mofmd.units import A2_PER_PS_TO_M2_PER_S
@@ -64,6 +66,14 @@ def mean_square_displacement(positions: np.ndarray) -> np.ndarray:
     return np.asarray(msd)
 
 
+@observable(
+    "msd",
+    title="Displacements",
+    interval_ps=0.5,
+    frames=200,
+    options={"elements": words, "fit": two_numbers, "memory_max_GB": number},
+    place=60,
+)
 @dataclass(eq=False)
 class Msd(Observable):
     """Mean square displacement of each element, and its diffusion coefficient.
@@ -131,12 +141,12 @@ class Msd(Observable):
         spacing = spacing_ps(stamps, self.name)
         positions = np.array(self._positions[cut:])
         lags = spacing * np.arange(len(positions))
-        columns = {"lag": Column(lags, "ps")}
+        columns = {"lag": Column(lags, "ps", label="Lag time")}
         scalars = {}
         for element in self.elements:
             atoms = self._codes == self._names.index(element)
             msd = mean_square_displacement(positions[:, atoms])
-            columns[element] = Column(msd, "Å²")
+            columns[element] = Column(msd, "Å²", label="Mean square displacement")
             scalars[f"D {element}"] = self._diffusion(positions[:, atoms], msd, lags)
         return Result(
             name=self.name,

@@ -7,13 +7,23 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Stamp, refuse_much_memory, spacing_ps
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result, Table
+from mofmd.analysis.option_text import number
 from mofmd.errors import InputError
 from mofmd.structures.frame import Frame
 
 ATOMS_AT_ONCE = 2000
 
 
+@observable(
+    "vacf",
+    title="Vibrations",
+    interval_ps=0.0,
+    frames=1,
+    options={"lag_max_ps": number, "memory_max_GB": number},
+    place=99,
+)
 @dataclass(eq=False)
 class Vacf(Observable):
     """Mass-weighted velocity autocorrelation, and the vibrational density of states from it.
@@ -86,10 +96,11 @@ class Vacf(Observable):
         spectra = np.array([_cosine_transform(part * window) for part in correlation])
         modes = 3 * len(self._species)
         scale = modes / (spectra.sum() * (frequency[1] - frequency[0]))
-        columns = {"frequency": Column(frequency, "THz")}
-        columns["total"] = Column(spectra.sum(axis=0) * scale, "1/THz")
+        columns = {"frequency": Column(frequency, "THz", label="Frequency")}
+        label = "Density of states"
+        columns["total"] = Column(spectra.sum(axis=0) * scale, "1/THz", label=label)
         columns |= {
-            name: Column(part * scale, "1/THz")
+            name: Column(part * scale, "1/THz", label=label)
             for name, part in zip(elements, spectra, strict=True)
         }
         return Result(
@@ -100,10 +111,10 @@ class Vacf(Observable):
             tables={
                 "vacf": Table(
                     {
-                        "lag": Column(lags, "ps"),
-                        "total": Column(total / total[0]),
+                        "lag": Column(lags, "ps", label="Lag time"),
+                        "total": Column(total / total[0], label="Velocity autocorrelation"),
                         **{
-                            name: Column(part / part[0])
+                            name: Column(part / part[0], label="Velocity autocorrelation")
                             for name, part in zip(elements, correlation, strict=True)
                         },
                     },

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp
+from mofmd.analysis.base.registry import Options, Subject, observable
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import Estimate, Sampling
 from mofmd.analysis.mechanics.elastic_tensor import VOIGT, ElasticTensor
@@ -216,3 +217,11 @@ def tensor_scalars(
 def _hill(tensor: ElasticTensor) -> list[float]:
     hill = tensor.hill
     return [hill.bulk_GPa, hill.young_GPa, hill.shear_GPa, hill.poisson]
+
+
+@observable("elasticity", title="Elasticity", interval_ps=0.0, frames=1, place=95)
+def _at_temperature(subject: Subject, options: Options) -> Sequence[Observable]:
+    """Make it at the temperature, which must be known."""
+    if subject.temperature_K is None:
+        raise InputError("elasticity: needs the temperature; give --temperature in K")
+    return [StrainFluctuation(temperature_K=subject.temperature_K, **options)]

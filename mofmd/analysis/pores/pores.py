@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp, series_table
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result
 from mofmd.analysis.base.statistics import mean_of_series
+from mofmd.analysis.option_text import flag, number, numbers_by_element
 from mofmd.analysis.pores.basins import Basins, find_basins
 from mofmd.analysis.pores.distance_field import (
     OpenVoxels,
@@ -28,6 +30,16 @@ from mofmd.units import A3_TO_CM3_PER_MOL, G_TO_KG
 
 HELIUM_RADIUS_A = 1.2  # Castel et al., Digital Discovery 2024, 3, 355, "Structural properties"
 SPACING_A = 0.2
+# column of the results to the field of ``Pores``, its unit and what an axis says
+COLUMNS = {
+    "total volume": ("total_cm3_per_kg", "cm³/kg", "Pore volume"),
+    "accessible volume": ("accessible_A3", "Å³", "Pore volume per cell"),
+    "inaccessible volume": ("inaccessible_A3", "Å³", "Pore volume per cell"),
+    "largest cavity diameter": ("largest_cavity_A", "Å", "Sphere diameter"),
+    "pore limiting diameter": ("limiting_A", "Å", "Sphere diameter"),
+    "accessible surface": ("accessible_A2", "Å²", "Surface per cell"),
+    "inaccessible surface": ("inaccessible_A2", "Å²", "Surface per cell"),
+}
 
 
 @dataclass(frozen=True)
@@ -183,6 +195,20 @@ def _network(
         least = max(0.0, least - 0.3)
 
 
+@observable(
+    "pores",
+    title="Pores",
+    interval_ps=10.0,
+    frames=30,
+    options={
+        "probe_radius_A": number,
+        "spacing_A": number,
+        "radii_A": numbers_by_element,
+        "surface": flag,
+    },
+    by_default=True,
+    place=80,
+)
 @dataclass(eq=False)
 class PoreStatistics(Observable):
     """Pore volume, surface, and diameters of the spheres that fit and pass, over time.
@@ -230,17 +256,10 @@ class PoreStatistics(Observable):
         sampling = self._record.sampling(self.cut)
         rows = self._rows
         columns = {
-            "total volume": Column(np.array([p.total_cm3_per_kg for p in rows]), "cm³/kg"),
-            "accessible volume": Column(np.array([p.accessible_A3 for p in rows]), "Å³"),
-            "inaccessible volume": Column(np.array([p.inaccessible_A3 for p in rows]), "Å³"),
-            "largest cavity diameter": Column(np.array([p.largest_cavity_A for p in rows]), "Å"),
-            "pore limiting diameter": Column(np.array([p.limiting_A for p in rows]), "Å"),
+            name: Column(np.array([getattr(p, field) for p in rows]), unit, label=label)
+            for name, (field, unit, label) in COLUMNS.items()
+            if self.surface or unit != "Å²"
         }
-        if self.surface:
-            columns["accessible surface"] = Column(np.array([p.accessible_A2 for p in rows]), "Å²")
-            columns["inaccessible surface"] = Column(
-                np.array([p.inaccessible_A2 for p in rows]), "Å²"
-            )
         closed = int(np.isnan(columns["pore limiting diameter"].values).sum())
         return Result(
             name=self.name,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp, require_elements
+from mofmd.analysis.base.registry import Options, Subject, observable
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import mean_of_series
+from mofmd.analysis.option_text import limit_of, limits, number, triples
 from mofmd.analysis.structure.rdf import pmf_table
 from mofmd.compiled import compiled
 from mofmd.errors import InputError
@@ -103,11 +106,12 @@ class BondAngles(Observable):
         """Average over the frames in equilibrium."""
         sampling = self._record.sampling(self.cut)
         density, error = self._record.average.mean(sampling)
-        angle = Column((self._edges[1:] + self._edges[:-1]) / 2, "degree")
         label = "-".join(self.triple)
+        centres = (self._edges[1:] + self._edges[:-1]) / 2
+        angle = Column(centres, "degree", label=f"{label} angle θ")
         tables = {
             "distribution": Table(
-                {"angle": angle, "P": Column(density, "1/degree", error)},
+                {"angle": angle, "P": Column(density, "1/degree", error, "P(θ)")},
                 "curve",
                 f"{label} bond-angle distribution",
             )
@@ -135,6 +139,37 @@ class BondAngles(Observable):
             tables=tables,
             sampling=sampling,
         )
+
+
+@observable(
+    "angles",
+    title="Bond angles",
+    interval_ps=0.1,
+    frames=200,
+    options={"triples": triples, "cutoff_A": limits, "bin_width_deg": number},
+    by_default=True,
+    place=20,
+)
+def _at_metals(subject: Subject, options: Options) -> Sequence[Observable]:
+    """Make those of two donors at a metal, or of chosen triples."""
+    chosen = options.get("triples")
+    if chosen is None:
+        chosen = [(donor, metal, donor) for metal, donor in subject.bonded_pairs()]
+    given = options.get("cutoff_A", {})
+    return [
+        BondAngles(
+            first,
+            centre,
+            last,
+            max(
+                limit_of(given, (centre, end)) or longest_bond_A(centre, end)
+                for end in (first, last)
+            ),
+            options.get("bin_width_deg", 1.0),
+            subject.temperature_K,
+        )
+        for first, centre, last in chosen
+    ]
 
 
 def _bonds(

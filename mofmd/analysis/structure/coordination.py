@@ -2,72 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp, require_elements, series_table
+from mofmd.analysis.base.registry import Options, Subject, observable
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import mean_of_series
-from mofmd.arrays import freeze
+from mofmd.analysis.option_text import limit_of, limits, pairs
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import find_pairs
 from mofmd.structures.frame import Frame
 from mofmd.topology.metal_donors import longest_bond_A
-from mofmd.trajectory.in_memory import Trajectory
 
 NUMBERS = 33  # coordination numbers told apart: 0 to 32
-
-
-@dataclass(frozen=True)
-class Coordination:
-    """Coordination number of every centre in every frame; arrays are read-only.
-
-    Parameters
-    ----------
-    pair
-        Element of the centres and of the neighbours counted.
-    cutoff_A
-        A neighbour is closer than this [Å]; all periodic images count.
-    timesteps
-        (frames,) step of each frame.
-    numbers
-        (frames, centres) neighbours of each centre.
-    """
-
-    pair: tuple[str, str]
-    cutoff_A: float
-    timesteps: np.ndarray
-    numbers: np.ndarray
-
-    def __post_init__(self) -> None:
-        """Make the arrays read-only."""
-        freeze(self, "timesteps", "numbers")
-
-    @property
-    def mean_per_frame(self) -> np.ndarray:
-        """(frames,) mean over the centres."""
-        return np.asarray(self.numbers.mean(axis=1))
-
-
-def coordination_numbers(
-    trajectory: Trajectory, pair: tuple[str, str] = ("Zn", "N"), cutoff_A: float | None = None
-) -> Coordination:
-    """Count the neighbours of each centre in each frame.
-
-    Parameters
-    ----------
-    trajectory
-        Frames; the cell may change and be triclinic.
-    pair
-        Element of the centres, element of the neighbours.
-    cutoff_A
-        Neighbours are closer than this [Å]; None takes ``longest_bond_A``.
-    """
-    if cutoff_A is None:
-        cutoff_A = longest_bond_A(*pair)
-    numbers = np.array([_numbers(frame, pair, cutoff_A) for frame in trajectory])
-    return Coordination(pair, cutoff_A, trajectory.timesteps, numbers)
 
 
 @dataclass(eq=False)
@@ -107,7 +57,7 @@ class CoordinationNumber(Observable):
 
     def measure(self, frame: Frame) -> tuple[float, np.ndarray]:
         """Mean number, and the fraction of centres with 0, 1, ... neighbours."""
-        numbers = _numbers(frame, self.pair, self._cutoff_A)
+        numbers = neighbours_of_each(frame, self.pair, self._cutoff_A)
         if numbers.max() >= NUMBERS:
             raise InputError(
                 f"{self.name}: a centre has {numbers.max()} neighbours within "
@@ -137,12 +87,20 @@ class CoordinationNumber(Observable):
                 "series": series_table(
                     self._record.stamps,
                     f"{label} coordination number over time",
-                    number=Column(series),
+                    number=Column(series, label=f"{label} coordination number"),
                 ),
                 "distribution": Table(
                     {
-                        "number": Column(np.arange(top, dtype=np.float64)),
-                        "fraction": Column(fraction[:top], "", error[:top]),
+                        "number": Column(
+                            np.arange(top, dtype=np.float64),
+                            label=f"{self.neighbour} neighbours of a {self.centre} atom",
+                        ),
+                        "fraction": Column(
+                            fraction[:top],
+                            "",
+                            error[:top],
+                            f"Fraction of {self.centre} atoms",
+                        ),
                     },
                     "bars",
                     f"{label} coordination numbers",
@@ -152,7 +110,34 @@ class CoordinationNumber(Observable):
         )
 
 
-def _numbers(frame: Frame, pair: tuple[str, str], cutoff_A: float) -> np.ndarray:
+@observable(
+    "coordination",
+    title="Coordination",
+    interval_ps=0.1,
+    frames=200,
+    options={"pairs": pairs, "cutoff_A": limits},
+    by_default=True,
+    place=30,
+)
+def _of_metals(subject: Subject, options: Options) -> Sequence[Observable]:
+    """Make those of metals by their donors, or of chosen pairs."""
+    given = options.get("cutoff_A", {})
+    chosen = options.get("pairs") or subject.bonded_pairs()
+    return [CoordinationNumber(a, b, limit_of(given, (a, b))) for a, b in chosen]
+
+
+def neighbours_of_each(frame: Frame, pair: tuple[str, str], cutoff_A: float) -> np.ndarray:
+    """Count the neighbours of each centre.
+
+    Parameters
+    ----------
+    frame
+        Any periodic cell.
+    pair
+        Element of the centres, element of the neighbours.
+    cutoff_A
+        A neighbour is closer than this [Å]; all periodic images count.
+    """
     centres, others = (frame.species.atoms_of(element) for element in pair)
     found = find_pairs(frame.positions, frame.cell, cutoff_A, centres=centres, others=others)
     return np.asarray(np.bincount(found.first, minlength=len(frame))[centres])

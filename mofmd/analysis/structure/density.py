@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp, series_table
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result
 from mofmd.analysis.base.statistics import Estimate, mean_of_series
 from mofmd.errors import InputError
@@ -22,8 +23,13 @@ CELL = {
     "beta": "degree",
     "gamma": "degree",
 }
+# what axes of quantities of each unit say
+LABELS = {"g/cm³": "Density", "Å³": "Volume", "Å": "Cell length", "degree": "Cell angle"}
 
 
+@observable(
+    "density", title="Density and cell", interval_ps=0.1, frames=200, by_default=True, place=40
+)
 @dataclass(eq=False)
 class Density(Observable):
     """Density, volume, and lengths and angles of the cell."""
@@ -53,7 +59,10 @@ class Density(Observable):
         sampling = self._record.sampling(self.cut)
         rows = np.array(self._rows)
         units = {"density": "g/cm³", "volume": "Å³", **CELL}
-        columns = {name: Column(rows[:, k], unit) for k, (name, unit) in enumerate(units.items())}
+        columns = {
+            name: Column(rows[:, k], unit, label=LABELS[unit])
+            for k, (name, unit) in enumerate(units.items())
+        }
         return Result(
             name=self.name,
             definition="mass of the atoms over the volume of the cell",

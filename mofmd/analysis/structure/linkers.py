@@ -7,64 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Stamp, series_table
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result
 from mofmd.analysis.base.statistics import Estimate
-from mofmd.arrays import freeze
+from mofmd.analysis.option_text import number
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import nearest_images
 from mofmd.structures.frame import Frame
-from mofmd.topology.bond_graph import nearest_images
 from mofmd.topology.building_units import BROKEN_FACTOR, Linkers, find_linkers
-from mofmd.trajectory.in_memory import Trajectory
-
-
-@dataclass(frozen=True)
-class LinkerIntegrity:
-    """How many linkers are intact in each frame; arrays are read-only.
-
-    A linker is intact while each bond it had in the starting structure is shorter than
-    ``broken_factor`` times the sum of the covalent radii (C-H 1.50, C-N 2.06, C-C 2.13 Å at 1.4).
-    New bonds are not looked for.
-
-    Parameters
-    ----------
-    n_linkers
-        Linkers of the starting structure.
-    broken_factor
-        See above.
-    timesteps
-        (frames,) step of each frame.
-    intact
-        (frames,) number of intact linkers.
-    """
-
-    n_linkers: int
-    broken_factor: float
-    timesteps: np.ndarray
-    intact: np.ndarray
-
-    def __post_init__(self) -> None:
-        """Make the arrays read-only."""
-        freeze(self, "timesteps", "intact")
-
-
-def linkers_intact(
-    trajectory: Trajectory, linkers: Linkers, broken_factor: float = BROKEN_FACTOR
-) -> LinkerIntegrity:
-    """Count the intact linkers of each frame.
-
-    Parameters
-    ----------
-    trajectory
-        Frames of the structure that ``linkers`` was found in, atoms in the same order.
-    linkers
-        Linkers of the starting structure.
-    broken_factor
-        A bond is broken from this multiple of the sum of the covalent radii on.
-    """
-    intact = [len(linkers) - len(broken_linkers(f, linkers, broken_factor)) for f in trajectory]
-    return LinkerIntegrity(
-        len(linkers), broken_factor, trajectory.timesteps, np.array(intact, dtype=np.int64)
-    )
 
 
 def broken_linkers(
@@ -78,9 +28,22 @@ def broken_linkers(
     return np.unique(linkers.linker_of_bond[lengths >= broken_factor * bonds.radii_sum])
 
 
+@observable(
+    "integrity",
+    title="Linkers",
+    interval_ps=0.1,
+    frames=200,
+    options={"broken_factor": number},
+    by_default=True,
+    place=50,
+)
 @dataclass(eq=False)
 class Integrity(Observable):
-    """Intact linkers over time; ``LinkerIntegrity`` says what that means.
+    """Intact linkers over time.
+
+    A linker is intact while each bond it had in the starting structure is shorter than
+    ``broken_factor`` times the sum of the covalent radii (C-H 1.50, C-N 2.06, C-C 2.13 Å at 1.4).
+    New bonds are not looked for.
 
     Parameters
     ----------
@@ -136,7 +99,13 @@ class Integrity(Observable):
                 "intact, fewest": _exact(intact.min()),
                 "intact, last frame": _exact(intact[-1]),
             },
-            tables={"series": series_table(self._stamps, "Intact linkers", intact=Column(intact))},
+            tables={
+                "series": series_table(
+                    self._stamps,
+                    "Intact linkers",
+                    intact=Column(intact, label=f"Intact linkers of {total}"),
+                )
+            },
         )
 
 

@@ -2,93 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp, require_elements
+from mofmd.analysis.base.registry import Options, Subject, observable
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import Estimate, Sampling
-from mofmd.arrays import freeze
+from mofmd.analysis.option_text import flag, number, pairs
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import cell_heights, count_pairs
 from mofmd.structures.frame import Frame
-from mofmd.trajectory.in_memory import Trajectory
 from mofmd.units import BOLTZMANN_EV_PER_K, EV_TO_KJ_PER_MOL
 
 GAP_DEPTH = 0.5  # two shells are told apart by a g(r) below this between them
-
-
-@dataclass(frozen=True)
-class RadialDistribution:
-    """A partial radial distribution function; arrays are read-only.
-
-    g_AB(r) = ⟨ n_AB(r) / (N_A N_B / V · 4π/3 (r₊³ − r₋³)) ⟩ over frames, n_AB(r) being the number
-    of ordered pairs (an atom A, an image of an atom B) at a distance in the bin [r₋, r₊). It tends
-    to 1 at large r; for A = B to 1 − 1/N_A in a large cell, as an atom is no pair with itself.
-
-    Parameters
-    ----------
-    pair
-        The elements A and B.
-    r_A
-        (bins,) bin centres [Å].
-    g
-        (bins,) values, without unit.
-    counts
-        (bins,) ordered pairs in each bin, all frames together.
-    frames_used
-        Number of frames.
-    """
-
-    pair: tuple[str, str]
-    r_A: np.ndarray
-    g: np.ndarray
-    counts: np.ndarray
-    frames_used: int
-
-    def __post_init__(self) -> None:
-        """Make the arrays read-only."""
-        freeze(self, "r_A", "g", "counts")
-
-
-def radial_distribution(
-    trajectory: Trajectory,
-    pair: tuple[str, str],
-    r_max_A: float = 8.0,
-    bin_width_A: float = 0.05,
-) -> RadialDistribution:
-    """Compute g(r) of a pair of elements over all frames, without errors.
-
-    Parameters
-    ----------
-    trajectory
-        Frames, at least one; the cell may change and be triclinic.
-    pair
-        Two elements of the trajectory.
-    r_max_A
-        Upper end [Å], a multiple of the bin width. It may exceed half the cell.
-    bin_width_A
-        Width of a bin [Å].
-    """
-    edges = bin_edges(r_max_A, bin_width_A)
-    if len(trajectory) == 0:
-        raise InputError("trajectory: no frames to average over")
-    counts = np.zeros(len(edges) - 1, dtype=np.int64)
-    g = np.zeros(len(counts))
-    for frame in trajectory:
-        found = _counts(frame, pair, edges)
-        counts += found
-        g += normalised(found, frame, pair, edges)
-    centres = (edges[1:] + edges[:-1]) / 2
-    return RadialDistribution(pair, centres, g / len(trajectory), counts, len(trajectory))
 
 
 @dataclass(eq=False)
 class Rdf(Observable):
     """Partial radial distribution function g(r) of two elements, and its potential of mean force.
 
-    Normalisation as in ``RadialDistribution``. F(r) = −k_B T (ln g(r) − ln g_max): Castel et al.,
+    g_AB(r) = ⟨ n_AB(r) / (N_A N_B / V · 4π/3 (r₊³ − r₋³)) ⟩ over frames, n_AB(r) being the number
+    of ordered pairs (an atom A, an image of an atom B) at a distance in the bin [r₋, r₊). It tends
+    to 1 at large r; for A = B to 1 − 1/N_A in a large cell, as an atom is no pair with itself.
+    F(r) = −k_B T (ln g(r) − ln g_max): Castel et al.,
     Digital Discovery 2024, 3, 355, "Structural properties".
 
     Parameters
@@ -148,7 +88,7 @@ class Rdf(Observable):
                 f"height at step {frame.step}; reduce it, use a supercell, or allow "
                 "beyond_half_cell"
             )
-        counts = _counts(frame, self.pair, self._edges)
+        counts = pair_counts(frame, self.pair, self._edges)
         centres = (self._edges[1:] + self._edges[:-1]) / 2
         inverse = float(counts @ (1 / centres) / max(1, counts.sum()))
         g = normalised(counts, frame, self.pair, self._edges)
@@ -171,7 +111,7 @@ class Rdf(Observable):
         label = "-".join(self.pair)
         tables = {
             "g": Table(
-                {"r": Column(r, "Å"), "g": Column(g, "", error)},
+                {"r": Column(r, "Å"), "g": Column(g, "", error, "g(r)")},
                 "curve",
                 f"{label} radial distribution function",
             )
@@ -217,6 +157,30 @@ class Rdf(Observable):
             sampling=sampling,
             notes=tuple(notes),
         )
+
+
+@observable(
+    "rdf",
+    title="Radial distribution functions",
+    interval_ps=0.1,
+    frames=200,
+    options={"pairs": pairs, "r_max_A": number, "bin_width_A": number, "beyond_half_cell": flag},
+    by_default=True,
+    place=10,
+)
+def _of_bonded(subject: Subject, options: Options) -> Sequence[Observable]:
+    """Make those of metals with their donors and with each other, or of chosen pairs."""
+    chosen = options.get("pairs")
+    if chosen is None:
+        bonded = subject.bonded_pairs()
+        metals = sorted({metal for metal, _ in bonded})
+        chosen = bonded + [(a, b) for a, b in product(metals, metals) if a <= b]
+    own = {
+        "temperature_K": subject.temperature_K,
+        "shrink": True,
+        **{name: value for name, value in options.items() if name != "pairs"},
+    }
+    return [Rdf(a, b, **own) for a, b in chosen]
 
 
 def find_gap(g: np.ndarray) -> slice | None:
@@ -275,7 +239,18 @@ def normalised(
     return np.asarray(counts * frame.volume_A3 / (n_first * n_second * shells))
 
 
-def _counts(frame: Frame, pair: tuple[str, str], edges: np.ndarray) -> np.ndarray:
+def pair_counts(frame: Frame, pair: tuple[str, str], edges: np.ndarray) -> np.ndarray:
+    """Count ordered pairs of two elements in bins of their distance, all images included.
+
+    Parameters
+    ----------
+    frame
+        Any periodic cell.
+    pair
+        The elements.
+    edges
+        Of the bins [Å], as ``bin_edges`` gives them.
+    """
     first, second = (frame.species.atoms_of(element) for element in pair)
     # the shorter list is cheaper as centres, and the ordered pairs are the same
     few, many = (first, second) if len(first) <= len(second) else (second, first)

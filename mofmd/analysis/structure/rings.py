@@ -11,15 +11,17 @@ no ring. Size counts all vertices, nodes and linkers alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp, series_table
+from mofmd.analysis.base.registry import Options, Subject, observable
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import mean_of_series
+from mofmd.analysis.option_text import Parser, numbers_by_pair, whole_number
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.structures.frame import Frame
@@ -44,6 +46,7 @@ DEFINITIONS: dict[Kind, str] = {
     "at one vertex at least (King 1967)",
 }
 DEPTH_MAX = 64
+OPTIONS: Mapping[str, Parser] = {"depth": whole_number, "metal_cutoffs_A": numbers_by_pair}
 
 
 @dataclass(frozen=True)
@@ -226,6 +229,15 @@ def _statistics(sizes: np.ndarray, through: np.ndarray, counted: np.ndarray) -> 
     return RingStatistics(sizes, totals // counted, through.copy())
 
 
+@observable(
+    "rings",
+    title="Rings",
+    interval_ps=1.0,
+    frames=50,
+    options=OPTIONS,
+    by_default=True,
+    place=70,
+)
 @dataclass(eq=False)
 class Rings(Observable):
     """Primitive or King's rings of the net of nodes and linkers.
@@ -302,9 +314,14 @@ class Rings(Observable):
             tables={
                 "sizes": Table(
                     {
-                        "size": Column(sizes[even].astype(np.float64)),
+                        "size": Column(
+                            sizes[even].astype(np.float64), label="Ring size (nodes and linkers)"
+                        ),
                         "rings per node": Column(
-                            mean[even] / self._nodes, "", error[even] / self._nodes
+                            mean[even] / self._nodes,
+                            "",
+                            error[even] / self._nodes,
+                            "Rings per node",
                         ),
                     },
                     "bars",
@@ -313,8 +330,22 @@ class Rings(Observable):
                 "series": series_table(
                     self._record.stamps,
                     f"{TITLES[self.kind]} rings over time",
-                    rings=Column(series),
+                    rings=Column(series, label="Rings per cell"),
                 ),
             },
             sampling=sampling,
         )
+
+
+@observable(
+    "king",
+    title="King's rings",
+    interval_ps=1.0,
+    frames=50,
+    options=OPTIONS,
+    place=71,
+    results="rings",
+)
+def _king(_: Subject, options: Options) -> Sequence[Observable]:
+    """Make King's rings."""
+    return [Rings(kind="king", **options)]

@@ -16,7 +16,9 @@ from typing import Literal
 import numpy as np
 
 from mofmd.analysis.base.observable import Observable, Record, Stamp
+from mofmd.analysis.base.registry import observable
 from mofmd.analysis.base.result import Column, Result, Table
+from mofmd.analysis.option_text import number
 from mofmd.analysis.structure.rdf import bin_edges, normalised
 from mofmd.errors import InputError
 from mofmd.geometry.neighbours import cell_heights, count_pairs
@@ -71,6 +73,14 @@ def partial_structure_factors(
     return np.asarray((g - 1) @ kernel.T)
 
 
+@observable(
+    "scattering",
+    title="Scattering",
+    interval_ps=1.0,
+    frames=50,
+    options={"r_max_A": number, "bin_width_A": number, "q_max_per_A": number},
+    place=90,
+)
 @dataclass(eq=False)
 class Scattering(Observable):
     """Structure factors and pair functions from all partial g(r).
@@ -170,13 +180,14 @@ class Scattering(Observable):
             f = np.einsum("pq,pq->q", weights, partials)
             f_whole = np.einsum("pq,pq->q", weights, whole)
             d = transform @ (window * f_whole)
-            structure[f"S {radiation}"] = Column(1 + f[shown])
-            pair[f"D {radiation}"] = Column(d, "1/Å²")
-            pair[f"G {radiation}"] = Column(d / (4 * np.pi * density * r))
+            structure[f"S {radiation}"] = Column(1 + f[shown], label="S(Q)")
+            pair[f"D {radiation}"] = Column(d, "1/Å²", label="D(r)")
+            pair[f"G {radiation}"] = Column(d / (4 * np.pi * density * r), label="G(r)")
             # self scattering is ⟨b²⟩: what Gudrun divides by, if told so
             ratio = (fractions @ factors) ** 2 / (fractions @ factors**2)
-            structure_self[f"S {radiation} self"] = Column(1 + (ratio * f)[shown])
-            pair_self[f"D {radiation} self"] = Column(transform @ (ratio * f_whole), "1/Å²")
+            structure_self[f"S {radiation} self"] = Column(1 + (ratio * f)[shown], label="S(Q)")
+            d_self = transform @ (ratio * f_whole)
+            pair_self[f"D {radiation} self"] = Column(d_self, "1/Å²", label="D(r)")
         return Result(
             name=self.name,
             definition="Faber-Ziman S(Q) from all partial g(r); D(r) = (2/π)∫ Q F(Q) sin(Qr) dQ, "

@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import rounded_images
 from mofmd.geometry.periodic_union import PeriodicUnion
 from mofmd.structures.frame import Frame, Species
 from mofmd.topology.bond_graph import BondGraph, Parts, connected_parts, find_bonds
@@ -410,7 +411,7 @@ def _bonds_in(frame: Frame, blocks: Blocks) -> BondGraph:
             "to follow its bonds; use a supercell"
         )
     vectors = frame.positions[graph.second] - frame.positions[graph.first]
-    images = -np.round(vectors @ np.linalg.inv(frame.cell)).astype(np.int64)
+    images = rounded_images(vectors, frame.cell)
     lengths = np.linalg.norm(vectors + images @ frame.cell, axis=1)
     radii = frame.species.covalent_radii
     lost = lengths > LOST_FACTOR * (radii[graph.first] + radii[graph.second])

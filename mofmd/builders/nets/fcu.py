@@ -11,6 +11,7 @@ from mofmd.builders.blocks.blocks import Blocks
 from mofmd.builders.defects.defects import Defects
 from mofmd.builders.nets.block_net import BlockNet, find_block_net
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import shorten_fractions
 
 Axis = Literal["x", "y", "z"]
 ROUNDING = 1e-6  # of barycentric coordinates
@@ -86,7 +87,7 @@ def reo(fcu: FcuNet) -> Defects:
         )
     # nodes that a conventional lattice vector takes the first one to
     apart = (fcu.nodes - fcu.nodes[0]) @ np.linalg.inv(fcu.axes)
-    gone = np.abs(apart - np.rint(apart)).max(axis=1) < ROUNDING
+    gone = np.abs(shorten_fractions(apart)).max(axis=1) < ROUNDING
     return Defects(nodes=tuple(np.flatnonzero(gone).tolist()))
 
 

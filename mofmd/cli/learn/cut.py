@@ -61,7 +61,12 @@ def cut(
         bool, typer.Option("--leave-out-refused", help="Go on without cores that cannot be cut.")
     ] = False,
 ) -> None:
-    """Cut out the surroundings of atoms: core, mantle, hydrogen; neutral, closed shell."""
+    """Cut out the surroundings of atoms: core, mantle, hydrogen; neutral, closed shell.
+
+    Examples
+    --------
+    mofmd learn cut sampled/frames.extxyz --atoms 1,4-9 -o clusters.extxyz
+    """
     from mofmd.builders.blocks.blocks import find_blocks
     from mofmd.learning.clusters.blueprints import Blueprints
     from mofmd.learning.clusters.clusters import ClusterCutter, CutOptions, write_clusters

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from mofmd.cli.base.app import App
 from mofmd.models.files.embedded import find_model
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-app = typer.Typer(
+app = App(
     no_args_is_help=True,
     help="Models from a reference method: sample, label, train, evaluate, distil.",
 )
@@ -20,7 +21,6 @@ app = typer.Typer(
 Frames = Annotated[list[Path], typer.Argument(help="Frames: extended XYZ, npz, or a structure.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File or folder to write.")]
 Seed = Annotated[int, typer.Option(help="Of random choices.")]
-Family = Literal["allegro", "nequip", "mace"]
 
 
 def read_all(files: list[Path]) -> list[Atoms]:
@@ -41,7 +41,12 @@ def check(
     ] = None,
     again: Annotated[int, typer.Option(help="So many frames, evenly spread.")] = 3,
 ) -> None:
-    """Check labelled frames: numbers, units, elements, shapes, energies against forces."""
+    """Check labelled frames: numbers, units, elements, shapes, energies against forces.
+
+    Examples
+    --------
+    mofmd learn check frames.extxyz --species "C H N Zn"
+    """
     from mofmd.learning.data.split import trajectory_of
     from mofmd.learning.data.validation import Expectation, check_frames
     from mofmd.learning.label.labeller_check import compare_labels_with
@@ -71,7 +76,12 @@ def import_(
     ] = None,
     stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
 ) -> None:
-    """Write labelled frames of any kind as extended XYZ, checked."""
+    """Write labelled frames of any kind as extended XYZ, checked.
+
+    Examples
+    --------
+    mofmd learn import frames.npz -o frames.extxyz --origins crystal,glass01
+    """
     from mofmd.learning.data.dataset import read_frames, read_npz, write_frames
     from mofmd.learning.data.validation import Expectation, check_frames
 
@@ -101,7 +111,12 @@ def split(
     stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
     seed: Seed = 0,
 ) -> None:
-    """Deal frames out by whole trajectories: train, val and test.extxyz."""
+    """Deal frames out by whole trajectories: train, val and test.extxyz.
+
+    Examples
+    --------
+    mofmd learn split frames.extxyz -o data --val .1 --test .1
+    """
     from mofmd.learning.data.dataset import labels_of, write_frames
     from mofmd.learning.data.split import SplitOptions, split_frames, trajectory_of
     from mofmd.learning.data.validation import Expectation, check_frames
@@ -137,7 +152,12 @@ def sample(
     ranks: Annotated[int, typer.Option(help="MPI processes of a run.")] = 1,
     threads: Annotated[int, typer.Option(help="Threads of each process.")] = 1,
 ) -> None:
-    """Run dynamics under many conditions and keep frames: OUTPUT/frames.extxyz."""
+    """Run dynamics under many conditions and keep frames: OUTPUT/frames.extxyz.
+
+    Examples
+    --------
+    mofmd learn sample runs.yaml --model zif4-nequip-s -o sampled
+    """
     from mofmd.learning.data.dataset import write_frames
     from mofmd.learning.sample.conditions import read_conditions
     from mofmd.learning.sample.sampling import SampleOptions
@@ -163,7 +183,12 @@ def distort(
     contact_share: Annotated[float, typer.Option(help="Share of H-H contacts.")] = 0.15,
     seed: Seed = 0,
 ) -> None:
-    """Stretch bonds of the linkers and press hydrogens together, each frame once."""
+    """Stretch bonds of the linkers and press hydrogens together, each frame once.
+
+    Examples
+    --------
+    mofmd learn distort frames.extxyz -o distorted.extxyz --bond-share .2
+    """
     from mofmd.learning.data.dataset import write_frames
     from mofmd.learning.data.distort import Distortion, distort_frames
 
@@ -193,7 +218,12 @@ def pick(
     known: Annotated[list[Path] | None, typer.Option(help="Frames already labelled.")] = None,
     seed: Seed = 0,
 ) -> None:
-    """Pick the frames that are worth a label."""
+    """Pick the frames that are worth a label.
+
+    Examples
+    --------
+    mofmd learn pick frames.extxyz -o picked.extxyz --count 200 --model zif4-nequip-s
+    """
     from mofmd.learning.data.dataset import write_frames
     from mofmd.learning.select.selection import Selection, select_frames
 
@@ -222,7 +252,13 @@ def label(
         float | None, typer.Option(help="Seconds after which a frame has failed; default: none.")
     ] = None,
 ) -> None:
-    """Label frames with a reference method; run it again after whatever happened."""
+    """Label frames with a reference method; run it again after whatever happened.
+
+    Examples
+    --------
+    mofmd learn label picked.extxyz --labeller gfn1-xtb -o labelled.extxyz
+    mofmd learn label picked.extxyz --labeller teacher.pth+d3bj:pbe -o labelled.extxyz
+    """
     from mofmd.learning.data.dataset import write_frames
     from mofmd.learning.label.labellers import find_labeller
     from mofmd.learning.label.labelling import LabelOptions, label_frames
@@ -232,164 +268,3 @@ def label(
     made = label_frames(read_all(frames), method, cache, options, typer.echo)
     write_frames(output, made)
     typer.echo(f"{output}: {len(made)} labelled frames")
-
-
-@app.command()
-def train(
-    output: Output,
-    family: Annotated[Family | None, typer.Option(help="Needed for a new training.")] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder with train.extxyz and val.extxyz.")
-    ] = None,
-    size: Annotated[str, typer.Option(help="One of the sizes in the configuration.")] = "s",
-    epochs: Annotated[int | None, typer.Option(help="Passes through the data.")] = None,
-    start: Annotated[Path | None, typer.Option(help="Weights to go on from.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Your own configuration.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value of the configuration; repeatable.")
-    ] = None,
-    stress: Annotated[
-        bool, typer.Option(help="Learn stresses; without, pressures are untaught.")
-    ] = True,
-    device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cpu",
-    threads: Annotated[int, typer.Option(help="Threads of the trainer.")] = 1,
-    seed: Seed = 1,
-    structure: Annotated[
-        Path | None, typer.Option(help="Structure for the physics gate; default: a small one.")
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="For the manifest.")] = None,
-    licence: Annotated[str | None, typer.Option(help="For the manifest.")] = None,
-    cite: Annotated[list[str] | None, typer.Option(help="For the manifest; repeatable.")] = None,
-) -> None:
-    """Train with the framework itself; a folder that holds a training is resumed."""
-    from mofmd.cli.models.verify import read_structures
-    from mofmd.errors import InputError
-    from mofmd.learning.data.dataset import read_frames
-    from mofmd.learning.train.options import TrainOptions
-    from mofmd.learning.train.training import (
-        RECORD,
-        deploy_training,
-        prepare_training,
-        read_record,
-        run_training,
-    )
-    from mofmd.models.deploy.deploy import Options
-
-    if not (output / RECORD).exists():
-        if family is None or data is None:
-            raise InputError(f"{output}: holds no training yet: give --family and --data")
-        options = TrainOptions(
-            family=family,
-            size=size,
-            epochs=epochs,
-            seed=seed,
-            start=start,
-            config=config,
-            settings=tuple(settings or ()),
-            stress=stress,
-            device=device,
-            threads=threads,
-        )
-        train_frames, val_frames = (
-            read_frames(data / f"{part}.extxyz") for part in ("train", "val")
-        )
-        prepare_training(output, train_frames, val_frames, options)
-    else:
-        begun = read_record(output)["options"]["family"]
-        if family not in (None, begun):
-            raise InputError(f"{output}: holds a training of {begun}; take another folder")
-        typer.echo(f"{output}: goes on with the options that it was begun with")
-    run_training(output, typer.echo)
-    made = deploy_training(
-        output,
-        Options(
-            name=name,
-            licence=licence,
-            citations=tuple(cite or ()),
-            structures=read_structures(structure),
-        ),
-        typer.echo,
-    )
-    typer.echo(f"{made.path}: passed the physics gate; see it with `mofmd models show {made.path}`")
-
-
-@app.command()
-def evaluate(
-    models: Annotated[
-        list[Path], typer.Argument(help="Model files, or names of those in the package.")
-    ],
-    frames: Annotated[list[Path], typer.Option(help="Labelled frames; repeatable.")],
-    output: Output,
-    threads: Annotated[int, typer.Option(help="Threads.")] = 1,
-    time_on: Annotated[
-        str | None, typer.Option(help="Measure ms/step on this structure, such as zif-4.")
-    ] = None,
-    seconds: Annotated[float, typer.Option(help="Of each of three timing runs.")] = 10.0,
-    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
-) -> None:
-    """Compare models with labels: tables, parity plots, front of speed and accuracy."""
-    from dataclasses import replace
-
-    from mofmd.engine.launch import Resources
-    from mofmd.learning.data.validation import Expectation, check_frames
-    from mofmd.learning.evaluate.evaluation import (
-        evaluate_model,
-        markdown,
-        model_names,
-        table_rows,
-        time_model,
-        write_evaluation,
-    )
-    from mofmd.learning.evaluate.figures import write_figures
-    from mofmd.reading.read import read_structure
-
-    found = read_all(frames)
-    check_frames(found, Expectation(needs_stress=stress))
-    results = []
-    files = [find_model(model) for model in models]
-    for model, name in zip(files, model_names(files), strict=True):
-        result = replace(evaluate_model(model, found, threads), name=name)
-        if time_on is not None:
-            resources = Resources(threads=threads)
-            ms, how = time_model(model, read_structure(time_on), resources, seconds)
-            result = replace(result, ms_per_step=ms, timing=how)
-        results.append(result)
-        typer.echo(f"{result.name}: force MAE {result.errors.force_mae:.1f} meV/Å")
-    dataset = ", ".join(file.name for file in frames)
-    write_evaluation(results, output, dataset)
-    write_figures(results, [len(frame) for frame in found], output)
-    typer.echo(markdown(table_rows(results)) + f"written: {output}")
-
-
-@app.command()
-def curves(
-    trainings: Annotated[list[Path], typer.Argument(help="Folders of trainings.")],
-    output: Output,
-    test: Annotated[
-        list[Path] | None, typer.Option(help="Labelled frames, for errors against training size.")
-    ] = None,
-) -> None:
-    """Draw learning curves: against epochs, with --test also against training frames."""
-    from mofmd.learning.evaluate.curves import write_curves
-
-    for path in write_curves(trainings, read_all(test or []), output):
-        typer.echo(str(path))
-
-
-@app.command()
-def distil(
-    config: Annotated[Path, typer.Argument(help="YAML file.")],
-    output: Output,
-) -> None:
-    """Train, run, find where the model fails, label that, train again; resumable at each stage."""
-    from mofmd.learning.loops.config import read_distil_config
-    from mofmd.learning.loops.distil import Distillation
-
-    work = Distillation(output, read_distil_config(config), typer.echo)
-    work.run()
-    for entry in work.state["history"]:
-        typer.echo(
-            f"round {entry['round']}: {entry['training_frames']} frames, force MAE "
-            f"{entry['force_mae']:.1f} meV/Å, {entry.get('broken', '?')} of "
-            f"{entry.get('runs', '?')} runs broke"
-        )

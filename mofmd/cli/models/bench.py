@@ -30,7 +30,13 @@ def bench(
     seconds: Annotated[float, typer.Option(min=0.1, help="each of three runs takes")] = 10.0,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON file")] = None,
 ) -> None:
-    """Measure a step: time, its parts, memory, and how large a system fits."""
+    """Measure a step: time, its parts, memory, and how large a system fits.
+
+    Examples
+    --------
+    mofmd bench zif4-nequip-s zif-4 --ranks 1 --ranks 2
+    mofmd bench my.mofmd.pth my.cif --supercell 2x2x2 --seconds 5
+    """
     import json
 
     from rich.console import Console

@@ -52,7 +52,13 @@ def deploy(
         bool, typer.Option("--force", help="write a model that fails its checks, marked as failed")
     ] = False,
 ) -> None:
-    """Write a model file that LAMMPS runs on any number of ranks, and prove its physics."""
+    """Write a model file that LAMMPS runs on any number of ranks, and prove its physics.
+
+    Examples
+    --------
+    mofmd deploy my-model.ckpt -o my-model.mofmd.pth
+    mofmd deploy my.model -o my.mofmd.pt2 --format aotinductor --structure zif-4
+    """
     from rich.console import Console
 
     from mofmd.cli.models.gate_display import GateDisplay

@@ -15,7 +15,12 @@ def dispersion(
         "dispersion.d3"
     ),
 ) -> None:
-    """Write the coefficients of D3 for some elements; decks bring their own."""
+    """Write the coefficients of D3 for some elements; decks bring their own.
+
+    Examples
+    --------
+    mofmd dispersion d3bj:pbe C H N Zn -o dispersion.d3
+    """
     from mofmd.disk.atomic import write_atomic
     from mofmd.models.dispersion.dispersion import parse_d3
 

@@ -8,17 +8,9 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 
+from mofmd.cli.base.progress import StepBar
 from mofmd.models.gate.gate import Check
 
 _MARKS = {"passed": "[green]ok[/]", "failed": "[red]FAILED[/]", "not done": "[yellow]not done[/]"}
@@ -35,23 +27,12 @@ class GateDisplay:
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._what = ""
-        self._task = TaskID(0)
+        self._bar = StepBar(console)
         self._began = time.monotonic()
 
     def __enter__(self) -> GateDisplay:
         """Start the bar."""
-        self._bar.start()
+        self._bar.__enter__()
         return self
 
     def __exit__(
@@ -61,7 +42,7 @@ class GateDisplay:
         trace: TracebackType | None,
     ) -> None:
         """Take the bar away."""
-        self._bar.stop()
+        self._bar.__exit__(kind, error, trace)
 
     def report(self, text: str) -> None:
         """Tell what is being done."""
@@ -78,12 +59,7 @@ class GateDisplay:
 
     def progress(self, what: str, done: int, total: int) -> None:
         """Show how far what is going on is."""
-        if what != self._what:
-            self._what = what
-            for task in self._bar.task_ids:
-                self._bar.remove_task(task)
-            self._task = self._bar.add_task(what, total=total or None)
-        self._bar.update(self._task, completed=done)
+        self._bar.show(what, done, total)
 
 
 def figures(check: Check) -> str:

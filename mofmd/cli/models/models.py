@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Models in the package, and what a file is.")
+from mofmd.cli.base.app import App
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = App(no_args_is_help=True, help="Models in the package, and what a file is.")
 
 
 @app.command(name="list")
 def list_models() -> None:
-    """List the models that come with mofmd."""
+    """List the models that come with mofmd.
+
+    Examples
+    --------
+    mofmd models list
+    """
     from mofmd.models.files.deployed import read_deployed
     from mofmd.models.files.embedded import embedded_models
 
@@ -28,7 +39,13 @@ def show(
     file: Annotated[Path, typer.Argument(help="a model file, or the name of an embedded model")],
     as_json: Annotated[bool, typer.Option("--json", help="the whole manifest")] = False,
 ) -> None:
-    """Show the manifest of a model file; nothing in the file is executed."""
+    """Show the manifest of a model file; nothing in the file is executed.
+
+    Examples
+    --------
+    mofmd models show zif4-nequip-s
+    mofmd models show my.mofmd.pth --json
+    """
     from rich.console import Console
 
     from mofmd.models.files.deployed import read_deployed
@@ -40,9 +57,14 @@ def show(
         return
     console = Console(highlight=False, soft_wrap=True)
     for key, value in model.manifest.items():
-        if key not in ("reference", "verification"):
-            console.print(f"[bold]{key}[/]: ", end="")
-            console.print(_plain(value), markup=False)
+        if key == "per_edge_type_cutoff" and value is not None:
+            text = pair_cutoffs(model.type_names, value)
+        elif key in ("reference", "verification"):
+            continue
+        else:
+            text = _plain(value)
+        console.print(f"[bold]{key}[/]: ", end="")
+        console.print(text, markup=False)
     reference = model.manifest.get("reference")
     if reference:
         energy = reference["energy_eV"]
@@ -52,11 +74,57 @@ def show(
     verification = model.manifest.get("verification")
     if verification is None:
         console.print("[bold]verification[/]: none recorded")
-        return
-    from mofmd.cli.models.gate_display import table
-    from mofmd.models.gate.gate import Check
+    else:
+        from mofmd.cli.models.gate_display import table
+        from mofmd.models.gate.gate import Check
 
-    console.print(table([Check(**check) for check in verification["checks"]]))
+        console.print(table([Check(**check) for check in verification["checks"]]))
+    _show_card(console, model.path)
+
+
+def pair_cutoffs(names: Sequence[str], cutoffs: Sequence[Sequence[float]]) -> str:
+    """Cutoffs of pairs as text: those of each length [Å] together.
+
+    Parameters
+    ----------
+    names
+        Types of the model.
+    cutoffs
+        (types, types) cutoffs [Å], first the atom, then its neighbour.
+    """
+    by_length: dict[float, list[str]] = {}
+    for i, first in enumerate(names):
+        for j, second in enumerate(names):
+            if cutoffs[i][j] != cutoffs[j][i]:
+                by_length.setdefault(cutoffs[i][j], []).append(f"{first}→{second}")
+            elif i <= j:
+                by_length.setdefault(cutoffs[i][j], []).append(f"{first}-{second}")
+    return "; ".join(
+        f"{length:g} Å: {', '.join(pairs)}" for length, pairs in sorted(by_length.items())
+    )
+
+
+def _show_card(console: Console, path: Path) -> None:
+    """Print the errors and the range of validity of a model that has a card."""
+    from rich.table import Table
+
+    from mofmd.models.files.card import RANGE, read_card
+
+    card = read_card(path)
+    if card is None:
+        console.print("[bold]errors, range of validity[/]: no card beside the file")
+        return
+    if card.errors:
+        head, *rows = card.errors
+        errors = Table(title="errors")
+        for number, name in enumerate(head):
+            errors.add_column(name, justify="left" if number == 0 else "right")
+        for row in rows:
+            errors.add_row(*row)
+        console.print(errors)
+    console.print("[bold]range of validity[/]: ", end="")
+    console.print(" ".join(card.section(RANGE).split()), markup=False)
+    console.print(f"[bold]card[/]: {card.path}")
 
 
 def _plain(value: Any) -> str:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="a file that `mofmd deploy` wrote")],
+    file: Annotated[
+        Path, typer.Argument(help="a file that `mofmd deploy` wrote, or a model in the package")
+    ],
     structure: Annotated[
         Path | None,
         typer.Option(help="a structure, any file that ASE reads, or zif-4, ...; default: its own"),
@@ -25,7 +27,13 @@ def verify(
         bool, typer.Option("--record", help="write the findings into the file's manifest")
     ] = False,
 ) -> None:
-    """Check a deployed model: source, finite differences, symmetry, ranks, conservation."""
+    """Check a deployed model: source, finite differences, symmetry, ranks, conservation.
+
+    Examples
+    --------
+    mofmd verify my-model.mofmd.pth --ranks 1,2
+    mofmd verify zif4-nequip-s --structure zif-4
+    """
     from rich.console import Console
 
     import mofmd
@@ -33,6 +41,7 @@ def verify(
     from mofmd.errors import InputError
     from mofmd.models.deploy.deploy import gate_subject
     from mofmd.models.files.deployed import read_deployed, write_with_manifest
+    from mofmd.models.files.embedded import find_model
     from mofmd.models.gate.engine import GateEngine
     from mofmd.models.gate.gate import check_physics, summary
     from mofmd.processes.signals import SignalHandlers
@@ -41,7 +50,7 @@ def verify(
         counts = [int(word) for word in ranks.split(",")]
     except ValueError:
         raise InputError(f"--ranks {ranks!r}: expected whole numbers, as 1,2,4") from None
-    model = read_deployed(file)
+    model = read_deployed(find_model(file))
     subject = gate_subject(model, read_structures(structure))
     console = Console(highlight=False, soft_wrap=True, stderr=as_json)
     checks = []
@@ -52,7 +61,7 @@ def verify(
             checks.append(check)
     found = {**summary(checks, subject, device), "mofmd_version": mofmd.__version__}
     if record:
-        write_with_manifest(file, {**model.manifest, "verification": found}, file)
+        write_with_manifest(model.path, {**model.manifest, "verification": found}, model.path)
     if as_json:
         typer.echo(json.dumps(found, indent=1))
     if not found["passed"]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mofmd.cli.base.app import App
 from mofmd.cli.simulation import deck_options as options
 
 if TYPE_CHECKING:
     from mofmd.simulation.ensemble.ensemble import Ensemble
 
-app = typer.Typer(no_args_is_help=True, help="Many runs of one recipe: new, run, status, collect.")
+MEMBERS_SHOWN = 2  # that run, beside the bar
+app = App(no_args_is_help=True, help="Many runs of one recipe: new, run, status, collect.")
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the ensemble.")]
 Ranks = Annotated[int, typer.Option(help="MPI processes of each member.")]
@@ -40,7 +43,13 @@ def new(
     keep_guests: options.KeepGuests = True,
     guest_types: options.GuestTypes = False,
 ) -> None:
-    """Write the decks of an ensemble."""
+    """Write the decks of an ensemble.
+
+    Examples
+    --------
+    mofmd ensemble new glasses melt_quench --structure zif-4 --model zif4-nequip-s --members 10
+    mofmd ensemble new hot nvt --structure my.cif --model my.pth --vary temperature_K=300,400
+    """
     from mofmd.simulation.ensemble.ensemble import new_ensemble
 
     potential = (model, potential_script, potential_file, dispersion)
@@ -60,7 +69,9 @@ def run(
     ranks: Ranks = 1,
     threads: Threads = 1,
     gpus: Annotated[str, typer.Option(help="GPUs to deal out, one a worker: 0,1.")] = "",
-    slurm: Annotated[bool, typer.Option("--slurm", help="In SLURM jobs, through Parsl.")] = False,
+    slurm: Annotated[
+        bool, typer.Option("--slurm", help="In SLURM jobs, through Parsl (mofmd[slurm]).")
+    ] = False,
     slurm_array: Annotated[
         bool, typer.Option("--slurm-array", help="Write a script for sbatch instead of running.")
     ] = False,
@@ -70,7 +81,15 @@ def run(
         bool, typer.Option("--retry-failed", help="Run failed members again.")
     ] = False,
 ) -> None:
-    """Run all members that are not finished; run it again after whatever happened."""
+    """Run all members that are not finished; run it again after whatever happened.
+
+    Examples
+    --------
+    mofmd ensemble run glasses --workers 4
+    mofmd ensemble run glasses --slurm-array --ranks 8
+    """
+    from mofmd.cli.base.progress import StepBar
+    from mofmd.cli.base.verbosity import progress_console
     from mofmd.disk.stop_request import STOPPED_STATUS
     from mofmd.engine.launch import Resources
     from mofmd.errors import InputError, RunError, StoppedError
@@ -101,7 +120,14 @@ def run(
         typer.echo(f"{member.name}: {member.state} {member.reason}".rstrip())
 
     try:
-        run_ensemble(ensemble, chosen, report, retry_failed=retry_failed)
+        with StepBar(progress_console()) as bar:
+
+            def progress(done: int, total: int) -> None:
+                running = (m for m in ensemble.members if m.state == "running")
+                texts = [f"{m.name} {m.progress}" for m in islice(running, MEMBERS_SHOWN)]
+                bar.describe("; ".join(texts) or "members", done, total)
+
+            run_ensemble(ensemble, chosen, report, retry_failed=retry_failed, progress=progress)
     except StoppedError as stopped:
         typer.echo(str(stopped))
         raise typer.Exit(STOPPED_STATUS) from stopped
@@ -115,7 +141,12 @@ def run(
 
 @app.command()
 def status(directory: Folder) -> None:
-    """Count the members in each state; say how far those are that run, and why others failed."""
+    """Count the members in each state; say how far those are that run, and why others failed.
+
+    Examples
+    --------
+    mofmd ensemble status glasses
+    """
     from mofmd.simulation.ensemble.ensemble import count_states, read_ensemble
 
     ensemble = read_ensemble(directory)
@@ -129,7 +160,12 @@ def status(directory: Folder) -> None:
 
 @app.command()
 def collect(directory: Folder) -> None:
-    """Write one table of all members: results.csv."""
+    """Write one table of all members: results.csv.
+
+    Examples
+    --------
+    mofmd ensemble collect glasses
+    """
     from mofmd.simulation.ensemble.ensemble import collect, read_ensemble
 
     typer.echo(str(collect(read_ensemble(directory))))

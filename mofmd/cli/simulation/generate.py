@@ -37,7 +37,16 @@ def generate(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a deck.")] = False,
     list_protocols: Annotated[bool, typer.Option("--list", help="List the protocols.")] = False,
 ) -> None:
-    """Write a deck: all that a simulation needs; run it with `mofmd run` or with plain LAMMPS."""
+    """Write a deck: all that a simulation needs; run it with `mofmd run` or with plain LAMMPS.
+
+    Examples
+    --------
+    mofmd generate --list
+    mofmd generate melt_quench --structure zif-4 --model zif4-nequip-s -o glass
+    mofmd generate npt --structure my.cif --model my.pth -o npt --set temperature_K=400
+    mofmd generate my.yaml --structure my.cif --model my.pth -o deck --supercell 2x2x2
+    mofmd generate nvt --structure my.cif --model my.pth -o deck --dispersion d3bj:pbe
+    """
     from mofmd.simulation.deck.protocol_file import describe_protocols
     from mofmd.simulation.deck.request import generate_deck
 

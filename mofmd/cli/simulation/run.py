@@ -26,9 +26,14 @@ def run(
         bool, typer.Option("--allow-edited", help="Run a deck that was changed by hand.")
     ] = False,
 ) -> None:
-    """Run a deck to its end. SIGTERM or Ctrl-C saves the state and exits with status 75."""
-    from rich.console import Console
+    """Run a deck to its end. SIGTERM or Ctrl-C saves the state and exits with status 75.
 
+    Examples
+    --------
+    mofmd run glass --ranks 4
+    mofmd run glass --ranks 4 --resume       # after whatever ended it
+    """
+    from mofmd.cli.base.verbosity import progress_console
     from mofmd.disk.stop_request import STOPPED_STATUS
     from mofmd.engine.launch import Resources
     from mofmd.errors import StoppedError
@@ -40,7 +45,7 @@ def run(
         done = run_deck(
             deck,
             Resources(ranks, threads, gpus),
-            Console(),
+            progress_console(),
             allow_edited=allow_edited,
             resume=how,
             begun_s_ago=own_age_s(),

@@ -3,12 +3,12 @@
 A frame is an ``ase.Atoms`` with a ``SinglePointCalculator``: energy [eV], forces [eV/Å], stress
 [eV/Å³, tension positive]. Its ``info`` says where it comes from: ``trajectory`` (frames of one are
 correlated and stay together in a split), ``origin`` (the structure that the trajectory began with),
-``phase`` and ``temperature_K``.
+``phase`` and ``temperature_K``. A molecule has no cell and no stress; one that was cut out of a
+framework says how in its ``info`` and in columns.
 """
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,15 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols
 
 from mofmd.disk.atomic import write_atomic
+from mofmd.disk.npz import read_arrays
 from mofmd.errors import InputError, MissingFileError
-from mofmd.reading.read import is_structure, read_structure, split_choice
+from mofmd.reading.read import BUILDERS, is_structure, read_structure, split_choice
 from mofmd.reading.reading import choose_index
 
 INFO = ("trajectory", "origin", "phase", "temperature_K", "source")
+# of molecules cut out of a framework (mofmd.learning.clusters)
+CLUSTER_INFO = ("cluster", "core", "charge", "multiplicity", "frame")
+CLUSTER_COLUMNS = ("role", "frame_atom", "image", "flagged")
 HOT_K = 1000.0  # short runs from a crystal or glass above this are counted as the phase "hot"
 ASYMMETRY = 1e-2  # of the largest component; float32 models reach 1e-4
 ASYMMETRIC = "the stress is not symmetric: are its nine numbers the stress?"
@@ -101,9 +105,15 @@ def labelled(atoms: Atoms, labels: Labels) -> Atoms:
 
 
 def bare(atoms: Atoms) -> Atoms:
-    """Copy elements, positions, cell, periodicity and the ``info`` of this package; no labels."""
+    """Copy elements, positions, cell, periodicity, and the ``info`` and columns of this package.
+
+    Labels are not copied.
+    """
     frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    frame.info = {key: atoms.info[key] for key in INFO if key in atoms.info}
+    frame.info = {key: atoms.info[key] for key in (*INFO, *CLUSTER_INFO) if key in atoms.info}
+    for name in CLUSTER_COLUMNS:
+        if name in atoms.arrays:
+            frame.set_array(name, atoms.arrays[name])
     return frame
 
 
@@ -156,7 +166,7 @@ def read_frames(path: Path) -> list[Atoms]:
     MissingFileError, InputError
         If there is no such file or it cannot be read.
     """
-    if not split_choice(path)[0].is_file():
+    if not split_choice(path)[0].is_file() and str(path) not in BUILDERS:
         raise MissingFileError(f"{path}: no such file of frames")
     if path.suffix == ".npz":
         return read_npz(path)
@@ -203,11 +213,7 @@ def read_npz(path: Path, origins: Sequence[str] = ()) -> list[Atoms]:
     """
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file of frames")
-    try:
-        with path.open("rb") as stream, np.load(stream) as file:
-            arrays = dict(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: is no npz file of arrays, or is damaged: {error}") from error
+    arrays = read_arrays(path)
     _check_arrays(path, arrays)
     return [_npz_frame(path, arrays, k, origins) for k in range(len(arrays["energy"]))]
 

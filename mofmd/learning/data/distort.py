@@ -13,6 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import short_vectors
 from mofmd.geometry.neighbours import find_pairs, refuse_coincident
 from mofmd.topology.building_units import Linkers, find_linkers
 
@@ -171,8 +172,7 @@ def _terminals(first: np.ndarray, second: np.ndarray, degree: np.ndarray) -> dic
 def nearest_vectors(atoms: Atoms, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(pairs, 3) from each first atom to the nearest image of the second [Å]; bonds are short."""
     vectors = atoms.positions[second] - atoms.positions[first]
-    fractions = vectors @ np.linalg.inv(atoms.cell.array)
-    return np.asarray((fractions - np.round(fractions)) @ atoms.cell.array)
+    return short_vectors(vectors, atoms.cell.array)
 
 
 def distort_frames(

@@ -9,8 +9,10 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import short_vectors
 from mofmd.geometry.neighbours import find_pairs
 from mofmd.learning.data.dataset import Labels, labels_of, not_a_number, unusable
+from mofmd.structures.molecules import box_of, is_molecule
 from mofmd.units import BAR_TO_EV_PER_A3, BAR_TO_GPA, EV_TO_KJ_PER_MOL
 
 # Root mean square of the forces of frameworks in dynamics at 300-2200 K is 0.9-1.9 eV/Å; distorted
@@ -103,6 +105,8 @@ def _check_frame(frame: Atoms, expectation: Expectation) -> Labels:
     if reason := unusable(frame, labels):
         raise InputError(f"{reason}; label the frame again, or leave it out")
     if stress is None and expectation.needs_stress:
+        if is_molecule(frame):
+            raise InputError("is a molecule, which has no stress; do without (--no-stress)")
         raise InputError(
             "has no stress; label it with a method that gives one, or train without (--no-stress)"
         )
@@ -113,7 +117,10 @@ def _check_frame(frame: Atoms, expectation: Expectation) -> Labels:
 
 
 def check_structure_of_frame(frame: Atoms, species: tuple[str, ...] | None = None) -> None:
-    """Refuse elements that are not expected, a cell without volume, and atoms on each other."""
+    """Refuse elements that are not expected, a cell without volume, and atoms on each other.
+
+    A molecule has no cell, and needs none.
+    """
     others = sorted(set(frame.symbols) - set(species)) if species is not None else []
     if others and species is not None:
         raise InputError(
@@ -122,9 +129,12 @@ def check_structure_of_frame(frame: Atoms, species: tuple[str, ...] | None = Non
         )
     if reason := not_a_number("positions", frame.positions):
         raise InputError(f"{reason}; leave the frame out")
-    if not frame.pbc.all() or np.linalg.det(frame.cell.array) <= 0:
-        raise InputError("has no periodic, right-handed cell; put an isolated molecule into a box")
-    pairs = find_pairs(frame.positions, frame.cell.array, CLOSEST_A)
+    if not is_molecule(frame) and not (frame.pbc.all() and np.linalg.det(frame.cell.array) > 0):
+        raise InputError(
+            "has no right-handed cell that is periodic in three directions, and is no molecule, "
+            "which is periodic in none"
+        )
+    pairs = find_pairs(frame.positions, box_of(frame, 2 * CLOSEST_A), CLOSEST_A)
     if len(pairs.first):
         closest = int(np.argmin(pairs.distances))
         i, j = pairs.first[closest], pairs.second[closest]
@@ -244,11 +254,13 @@ def _energy_steps(
         if (
             a.info.get("trajectory") != b.info.get("trajectory")
             or not np.array_equal(a.numbers, b.numbers)
+            or not np.array_equal(a.pbc, b.pbc)
             or not np.allclose(a.cell.array, b.cell.array, atol=1e-8)
         ):
             continue
-        fractions = (b.positions - a.positions) @ np.linalg.inv(a.cell.array)
-        moves = (fractions - np.round(fractions)) @ a.cell.array
+        moves = b.positions - a.positions
+        if not is_molecule(a):
+            moves = short_vectors(moves, a.cell.array)
         if np.abs(moves).max() > LARGEST_MOVE_A:
             continue
         mean_force = 0.5 * (labels[k].forces_eV_per_A + labels[k + 1].forces_eV_per_A)

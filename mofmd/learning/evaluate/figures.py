@@ -11,8 +11,7 @@ import numpy as np
 from mofmd.learning.data.dataset import Labels
 from mofmd.learning.evaluate.evaluation import Evaluated
 from mofmd.learning.evaluate.metrics import UNITS
-from mofmd.report.plots import COLOURS, empty_figure
-from mofmd.report.style import INK, STYLE, save_figure
+from mofmd.report.style import COLOURS, INK, STYLE, empty_figure, save_figure
 from mofmd.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:

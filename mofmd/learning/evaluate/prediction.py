@@ -14,6 +14,7 @@ from mofmd.errors import InputError
 from mofmd.learning.data.dataset import Labels
 from mofmd.models.dispersion.dispersion import FILE, Dispersion
 from mofmd.models.files.model_file import pair_commands, read_model_file
+from mofmd.structures.molecules import is_molecule
 
 
 def predict(
@@ -30,7 +31,7 @@ def predict(
     path
         The file.
     frames
-        Periodic structures.
+        Periodic structures, or molecules, which have no stress.
     threads
         Of LAMMPS.
     patience
@@ -62,4 +63,7 @@ def predict(
             known = [name if name in elements else "NULL" for name in names]
             both = dispersion.pair_commands(file, known, commands)
             found = evaluate(frames, both, names, resources, patience)
-    return [Labels(e.energy_eV, e.forces_eV_per_A, e.stress_eV_per_A3) for e in found]
+    return [
+        Labels(e.energy_eV, e.forces_eV_per_A, None if is_molecule(frame) else e.stress_eV_per_A3)
+        for frame, e in zip(frames, found, strict=True)
+    ]

@@ -11,6 +11,7 @@ from ase import Atoms
 from mofmd.errors import InputError
 from mofmd.learning.data.dataset import bare, labels_of, unusable
 from mofmd.learning.label.labellers import Label
+from mofmd.structures.molecules import is_molecule
 from mofmd.units import BAR_TO_EV_PER_A3, BAR_TO_GPA
 
 STRAIN = 4e-3
@@ -31,7 +32,7 @@ class DerivativeCheck:
     stress_normal, stress_shear
         Strains along the normal and along the shear components of the stress; NaN without stress.
     volume_A3
-        Of the deformed frame [Å³].
+        Of the deformed frame [Å³]; NaN for a molecule.
     rounding
         What the energies' last digits may change of a ratio: much for float32 and many atoms.
     """
@@ -53,7 +54,7 @@ def check_derivatives(frame: Atoms, label: Label, name: str) -> DerivativeCheck:
     Parameters
     ----------
     frame
-        Periodic structure; it is deformed a little before.
+        Structure; it is deformed a little before.
     label
         Labels frames.
     name
@@ -66,7 +67,10 @@ def check_derivatives(frame: Atoms, label: Label, name: str) -> DerivativeCheck:
     """
     frame = frame.copy()
     frame.calc = None
-    frame.set_cell(frame.cell.array @ DEFORMATION, scale_atoms=True)
+    if is_molecule(frame):
+        frame.positions = frame.positions @ DEFORMATION
+    else:
+        frame.set_cell(frame.cell.array @ DEFORMATION, scale_atoms=True)
     base = label([frame])[0]
     reason = unusable(frame, base)
     if reason:
@@ -86,7 +90,7 @@ def check_derivatives(frame: Atoms, label: Label, name: str) -> DerivativeCheck:
             changed += [_strained(frame, strains[-1]), _strained(frame, -strains[-1])]
     energies = np.array([each.energy_eV for each in label(changed)])
     changes = 0.5 * (energies[::2] - energies[1::2])
-    volume = float(frame.get_volume())
+    volume = _volume(frame)
     expected = [-np.sum(base.forces_eV_per_A * move)]
     expected += [volume * np.sum(base.stress_eV_per_A3 * strain) for strain in strains]
     force, normal, shear = [*(changes / expected).tolist(), np.nan, np.nan][:3]
@@ -129,7 +133,7 @@ def compare_labels_with(
         np.concatenate([each.forces_eV_per_A for each in found]),
         np.concatenate([each.forces_eV_per_A for each in stored]),
     )
-    volume = float(np.mean([frame.get_volume() for frame in frames]))
+    volume = float(np.mean([_volume(frame) for frame in frames]))
     check = DerivativeCheck(force, normal, shear, volume)
     findings = explain(check, "labels computed now")
     if needs_stress and np.isnan([normal, shear]).any():
@@ -137,6 +141,10 @@ def compare_labels_with(
     if findings:
         raise InputError(f"stored labels: {'; '.join(findings)}")
     return check
+
+
+def _volume(frame: Atoms) -> float:
+    return float("nan") if is_molecule(frame) else float(frame.get_volume())
 
 
 def _slope(reference: np.ndarray, values: np.ndarray) -> float:

@@ -28,10 +28,11 @@ from ase import Atoms
 
 from mofmd.engine.evaluate import Patience
 from mofmd.engine.launch import Conversation, Resources, environment, how_it_ended
-from mofmd.errors import InputError, MissingFileError, RunError
+from mofmd.errors import InputError, MissingFileError, RunError, did_you_mean
 from mofmd.learning.data.dataset import Labels
 from mofmd.learning.evaluate.prediction import predict
 from mofmd.models.dispersion.dispersion import Dispersion, parse_d3
+from mofmd.models.files.embedded import embedded_models
 
 XTB = "gfn1-xtb"
 XTB_FACTORY = "mofmd.learning.label.labellers:gfn1_xtb"
@@ -77,10 +78,11 @@ def find_labeller(word: str, threads: int = 1) -> Labeller:
     name, dispersion = word, None
     if (match := re.fullmatch(r"(.+)\+(d3[^+/]*)", word)) and not Path(word).is_file():
         name, dispersion = match[1], parse_d3(match[2])
-    path = Path(name)
+    path = embedded_models().get(name, Path(name)) if not Path(name).exists() else Path(name)
     if not path.is_file():
         raise MissingFileError(
-            f"labeller: {name!r}: no such model file; it can be a model file, one with dispersion "
+            f"labeller: {name!r}: no such model file{did_you_mean(name, embedded_models())}; "
+            "it can be a model file or one of the package, one with dispersion "
             f"(model.pth+d3bj:pbe), an ASE calculator as package.module:factory, or {XTB}"
         )
     return ModelLabeller(path, threads, dispersion=dispersion)

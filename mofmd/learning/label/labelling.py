@@ -7,6 +7,7 @@ import io
 import json
 import queue
 import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,15 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
+from mofmd.disk.npz import read_arrays
 from mofmd.engine.evaluate import Patience
-from mofmd.errors import InputError, MofmdError, RunError
+from mofmd.errors import InputError, InputWarning, MofmdError, RunError
 from mofmd.learning.data.dataset import Labels, labelled, unusable
 from mofmd.learning.data.validation import check_structure_of_frame, frame_name
 from mofmd.learning.label.labeller_check import DerivativeCheck, check_derivatives
 from mofmd.learning.label.labellers import Label, Labeller
 from mofmd.processes.signals import SignalHandlers
+from mofmd.structures.molecules import is_molecule
 
 DIGITS = 8  # of positions and cell [Å] that make up a structure's hash
 CHECK_FILE = "check.json"
@@ -82,12 +85,25 @@ class LabelCache:
         return self.folder / key[:2] / f"{key}.npz"
 
     def get(self, atoms: Atoms) -> Labels | None:
-        """Labels of a structure, or None where it has none that can be used."""
+        """Labels of a structure, or None where it has none that can be used.
+
+        A file that is damaged is told of and counts as none, so that the structure is labelled
+        again.
+        """
         path = self.path(atoms)
         if not path.exists():
             return None
-        with np.load(path) as file:
-            labels = Labels(float(file["energy"]), file["forces"], file.get("stress", None))
+        try:
+            file = read_arrays(path)
+            labels = Labels(
+                float(file["energy"]),
+                np.asarray(file["forces"], dtype=np.float64),
+                np.asarray(file["stress"], dtype=np.float64) if "stress" in file else None,
+            )
+        except (InputError, KeyError, TypeError, ValueError) as error:
+            told = str(error) if isinstance(error, InputError) else f"{path}: {error!r}"
+            warnings.warn(f"{told}; labelling it again", InputWarning, stacklevel=2)
+            return None
         return None if unusable(atoms, labels) else labels
 
     def put(self, atoms: Atoms, labels: Labels) -> None:
@@ -116,10 +132,15 @@ class LabelCache:
         with (self.folder / FAILURES_FILE).open("a", encoding="utf-8") as file:
             file.write("\n".join([f"{name}: {error}", *getattr(error, "__notes__", []), "", ""]))
 
-    @property
-    def is_checked(self) -> bool:
-        """Whether the labeller passed its check."""
-        return (self.folder / CHECK_FILE).exists()
+    def is_checked_for(self, frame: Atoms) -> bool:
+        """Whether the labeller passed its check, with stresses if the frame is to have one."""
+        try:
+            record = json.loads((self.folder / CHECK_FILE).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):  # a damaged record says nothing
+            return False
+        return isinstance(record, dict) and (
+            is_molecule(frame) or record.get("volume_A3") is not None
+        )
 
     def keep_check(self, check: DerivativeCheck) -> None:
         """Remember that the labeller passed, and with what figures."""
@@ -153,7 +174,7 @@ def label_frames(
     Parameters
     ----------
     frames
-        Periodic structures.
+        Periodic structures, or molecules: these have no stress, whatever is demanded.
     labeller
         The reference method.
     cache
@@ -185,8 +206,11 @@ def label_frames(
     store = LabelCache(cache, labeller)
     todo = [k for k, frame in enumerate(frames) if store.get(frame) is None]
     report(f"{len(frames)} frames, {len(frames) - len(todo)} labelled already")
-    if todo and not store.is_checked:
-        _check_labeller(frames[todo[0]], store, options, report)
+    if todo:
+        # a molecule has no stress that could be checked
+        first = next((frames[k] for k in todo if not is_molecule(frames[k])), frames[todo[0]])
+        if not store.is_checked_for(first):
+            _check_labeller(first, store, options, report)
     failed = _Labelling(frames, todo, store, report).run(options)
     if failed:
         _tell_failures(frames, failed, options, report, store)
@@ -196,11 +220,15 @@ def label_frames(
             continue
         labels = store.get(frame)
         assert labels is not None  # all others are labelled
-        if labels.stress_eV_per_A3 is None and options.needs_stress:
+        if _lacks_stress(frame, labels.stress_eV_per_A3, options):
             raise InputError(_no_stress(labeller))
         result.append(labelled(frame, labels))
         result[-1].info["source"] = labeller.word
     return result
+
+
+def _lacks_stress(frame: Atoms, stress: object, options: LabelOptions) -> bool:
+    return stress is None and options.needs_stress and not is_molecule(frame)
 
 
 def _no_stress(labeller: Labeller) -> str:
@@ -214,10 +242,12 @@ def _check_labeller(
     frame: Atoms, store: LabelCache, options: LabelOptions, report: Callable[[str], None]
 ) -> None:
     labeller = store.labeller
-    report(f"checking {labeller.word}: forces and stress against its energy (7 labels)")
+    what = "forces" if is_molecule(frame) else "forces and stress"
+    report(f"checking {labeller.word}: {what} against its energy, on differences")
     with labeller.session(Patience(limit_s=options.time_limit_s)) as label:
         check = check_derivatives(frame, label, labeller.word)
-    if np.isnan(check.stress_normal) and options.needs_stress:
+    stress = None if np.isnan(check.stress_normal) else check.stress_normal
+    if _lacks_stress(frame, stress, options):
         raise InputError(_no_stress(labeller))
     store.keep_check(check)
     report(

@@ -21,6 +21,7 @@ from ase.calculators.calculator import PropertyNotImplementedError
 
 from mofmd.engine.mpi_guard import describe
 from mofmd.learning.label.labellers import ANSWER, load_factory
+from mofmd.structures.molecules import is_molecule
 
 
 def main() -> None:
@@ -55,8 +56,9 @@ def _label(calculator: Any, source: str, target: str) -> None:
         "energy": atoms.get_potential_energy(),
         "forces": atoms.get_forces(),
     }
-    with contextlib.suppress(PropertyNotImplementedError):
-        results["stress"] = atoms.get_stress(voigt=False)
+    if not is_molecule(atoms):
+        with contextlib.suppress(PropertyNotImplementedError):
+            results["stress"] = atoms.get_stress(voigt=False)
     np.savez(target, **results)
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from mofmd.disk.digest import file_sha256
 from mofmd.disk.yaml_file import read_mapping
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError, MissingFileError, choices
 from mofmd.learning.data.distort import Distortion
 from mofmd.learning.sample.sampling import SampleOptions
 from mofmd.learning.train.options import TrainOptions
@@ -142,7 +142,7 @@ def make_distil_config(values: Mapping[str, Any], text: str, folder: Path) -> Di
     known = [each.name for each in fields(DistilConfig) if each.name != "text"]
     unknown = sorted(set(values) - set(known))
     if unknown:
-        raise InputError(f"{unknown[0]}: unknown key; keys are {', '.join(known)}")
+        raise InputError(f"{unknown[0]}: unknown key{choices(unknown[0], known)}")
     missing = [name for name in _REQUIRED if name not in values]
     if missing:
         raise InputError(f"{missing[0]}: missing")

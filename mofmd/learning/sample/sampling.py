@@ -15,7 +15,7 @@ from mofmd.engine.launch import Resources
 from mofmd.errors import InputError, RunError
 from mofmd.learning.sample.conditions import Condition
 from mofmd.simulation.deck.deck import MANIFEST, Deck, is_deck_of, read_deck, write_deck
-from mofmd.simulation.deck.limits import Limits, LocalAtoms, find_violation, parse_limits
+from mofmd.simulation.deck.limits import Limits, LocalAtoms, find_violation, read_limits
 from mofmd.simulation.deck.potential import model_potential
 from mofmd.simulation.deck.timestep import check_timesteps
 from mofmd.simulation.protocols.base.protocol import Dynamics
@@ -131,7 +131,7 @@ def collect_frames(condition: Condition, folder: Path, options: SampleOptions) -
     deck = read_deck(folder)
     status = read_status(folder)
     broken = str(status.get("error") or "") if status.get("state") == "failed" else ""
-    limits = parse_limits((folder / "integrity.json").read_text(encoding="utf-8"))
+    limits = read_limits(folder / "integrity.json")
     frames = list(TrajectoryFile(folder / "trajectory.dump"))
     if broken:
         frames = list(itertools.takewhile(lambda frame: is_whole(frame, limits), frames))

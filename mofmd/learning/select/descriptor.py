@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.geometry.neighbours import find_pairs, refuse_coincident
+from mofmd.structures.molecules import box_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Descriptor:
 
     def of_atoms(self, atoms: Atoms) -> np.ndarray:
         """(atoms, width) features; neighbours of other elements are not seen."""
-        pairs = find_pairs(atoms.positions, atoms.cell.array, self.r_max_A)
+        pairs = find_pairs(atoms.positions, box_of(atoms, 2 * self.r_max_A), self.r_max_A)
         refuse_coincident(pairs)
         radii = pairs.distances
         unit = pairs.vectors / radii[:, None]

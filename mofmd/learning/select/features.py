@@ -15,6 +15,7 @@ from mofmd.geometry.neighbours import find_pairs, refuse_coincident
 from mofmd.learning.select.descriptor import Descriptor
 from mofmd.learning.select.picking import Features
 from mofmd.models.files.deployed import read_deployed
+from mofmd.structures.molecules import box_of
 
 INVARIANCE = 1e-3  # of a feature's size: the largest change under rotation of what is kept
 # any proper rotation without symmetry
@@ -72,7 +73,8 @@ class ModelFeatures:
         if missing:
             raise InputError(f"{self.model.path}: does not know {missing[0]}")
         types = np.array([names.index(symbol) for symbol in atoms.symbols])
-        pairs = find_pairs(atoms.positions, atoms.cell.array, float(self._cutoffs.max()))
+        reach = float(self._cutoffs.max())
+        pairs = find_pairs(atoms.positions, box_of(atoms, 2 * reach), reach)
         refuse_coincident(pairs)
         keep = pairs.distances < self._cutoffs[types[pairs.first], types[pairs.second]]
         return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import yaml
 
 from mofmd.disk.yaml_file import read_mapping
-from mofmd.errors import InputError
+from mofmd.errors import InputError, did_you_mean
 from mofmd.learning.train.options import Family
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -79,6 +78,6 @@ def _value(text: str) -> Any:
 def _require(place: Any, key: str, name: str) -> None:
     known = list(place) if isinstance(place, dict) else []
     if key not in known:
-        near = difflib.get_close_matches(key, [str(each) for each in known], n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+        names = [str(each) for each in known]
+        hint = did_you_mean(key, names) or f"; there are {', '.join(names)}"
         raise InputError(f"set {name}: the configuration has no {key!r}{hint} (+{name} adds it)")

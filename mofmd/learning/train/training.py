@@ -40,6 +40,7 @@ from mofmd.learning.train.options import Epoch, Family, TrainOptions
 from mofmd.models.deploy.deploy import Audience, Options, deploy
 from mofmd.models.environments import Framework, create_environment
 from mofmd.models.files.deployed import DeployedModel, read_deployed
+from mofmd.structures.molecules import is_molecule
 
 RECORD = "training.json"
 SCHEMA = "mofmd-training-1"
@@ -165,7 +166,8 @@ def deploy_training(
     """Turn trained weights into ``model.mofmd.pth``, through the physics gate.
 
     Without structures in the options it is checked on the validation frame of the smallest forces:
-    what the model was made for, and near rest. A file that is there stays, unless it is to say
+    what the model was made for, and near rest; where all of them are molecules, on a structure of
+    random atoms. A file that is there stays, unless it is to say
     something else: name, licence, citations.
 
     Raises
@@ -185,16 +187,18 @@ def deploy_training(
     named = replace(
         options,
         name=options.name or folder.resolve().name,
-        structures=options.structures or (_calmest_frame(folder / "val.extxyz"),),
+        structures=options.structures or _calmest_frame(folder / "val.extxyz"),
     )
     model = deploy(trainer.weights(folder), folder / MODEL, named, Audience(report))
     _write_record(folder, {**record, "state": "deployed"})
     return model
 
 
-def _calmest_frame(path: Path) -> Atoms:
-    frames = read_frames(path)
-    return bare(min(frames, key=lambda frame: np.abs(labels_of(frame).forces_eV_per_A).max()))
+def _calmest_frame(path: Path) -> tuple[Atoms, ...]:
+    """Give the frame of the smallest forces; none where all are molecules."""
+    frames = [frame for frame in read_frames(path) if not is_molecule(frame)]
+    frames.sort(key=lambda frame: float(np.abs(labels_of(frame).forces_eV_per_A).max()))
+    return tuple(map(bare, frames[:1]))
 
 
 def _says(model: DeployedModel, options: Options) -> bool:

@@ -8,7 +8,6 @@ Chem. Chem. Phys. 26, 21379 (2024).
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +16,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ase.data import atomic_numbers
-
 import mofmd
-from mofmd.errors import InputError
+from mofmd.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,10 +61,9 @@ def damping_parameters(damping: Damping, functional: str) -> DampingParameters:
     data = _table("parameters.toml")
     name = _canonical(functional)
     if name not in data["parameter"]:
-        close = difflib.get_close_matches(name, [*data["parameter"], *_aliases()], n=3)
-        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        hint = did_you_mean(name, [*data["parameter"], *_aliases()], most=3) or "."
         raise InputError(
-            f"dispersion: no D3 parameters are known for the functional {functional!r}: {hint}"
+            f"dispersion: no D3 parameters are known for the functional {functional!r}{hint} "
             f"There are parameters for {len(data['parameter'])} functionals, among them pbe, "
             "pbesol, revpbe, rpbe, blyp, b3lyp, pbe0, hse06, scan, r2scan"
         )
@@ -144,6 +140,7 @@ class _Coefficients:
 
     def __init__(self) -> None:
         import torch
+        from ase.data import atomic_numbers
         from tad_dftd3.data import R4R2
         from tad_dftd3.reference import Reference
         from tad_mctc.data.radii import COV_D3, VDW_PAIRWISE
@@ -151,6 +148,7 @@ class _Coefficients:
 
         cpu, double = torch.device("cpu"), torch.double
         reference = Reference(device=cpu, dtype=double)
+        self._z: dict[str, int] = atomic_numbers
         self._bohr = float(length.AU2AA)
         self._covalent: Tensor = COV_D3(device=cpu, dtype=double)
         self._radii: Tensor = VDW_PAIRWISE(device=cpu, dtype=double)
@@ -159,13 +157,13 @@ class _Coefficients:
         self._c6: Tensor = reference.c6
 
     def __contains__(self, symbol: str) -> bool:
-        return 0 < int(atomic_numbers.get(symbol, 0)) < len(self._numbers)
+        return 0 < self._z.get(symbol, 0) < len(self._numbers)
 
     def _references(self, z: int) -> list[int]:
         return [k for k, number in enumerate(self._numbers[z].tolist()) if number >= 0.0]
 
     def element_line(self, symbol: str) -> str:
-        z = atomic_numbers[symbol]
+        z = self._z[symbol]
         numbers = [self._numbers[z][k].item() for k in self._references(z)]
         covalent = 0.75 * self._covalent[z].item() * self._bohr
         return f"{symbol} {covalent:.2f} {self._moments[z].item()!r} {len(numbers)} " + " ".join(
@@ -173,7 +171,7 @@ class _Coefficients:
         )
 
     def pair_line(self, first: str, second: str) -> str:
-        a, b = atomic_numbers[first], atomic_numbers[second]
+        a, b = self._z[first], self._z[second]
         c6 = [self._c6[a, b, k, m].item() for k in self._references(a) for m in self._references(b)]
         radius = self._radii[a, b].item() * self._bohr
         return f"{first} {second} {radius:.4f} " + " ".join(f"{value:.10g}" for value in c6)

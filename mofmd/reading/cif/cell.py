@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mofmd.geometry.minimum_image import shorten_fractions
 from mofmd.reading.cif.sites import Sites
 from mofmd.reading.cif.symmetry import Setting
 
@@ -53,22 +54,17 @@ def fill_cell(sites: Sites, setting: Setting, cell: np.ndarray) -> CellAtoms:
 def _orbit(position: np.ndarray, setting: Setting, cell: np.ndarray) -> np.ndarray:
     """(n, 3) images of a site, each once."""
     images = setting.rotations @ position + setting.translations
-    vectors = _nearest(images - position)
+    vectors = shorten_fractions(images - position)
     fixing = np.linalg.norm(vectors @ cell, axis=1) < SPECIAL_A
     # the mean of the images under the operations that fix the site lies on their elements
     position = position + vectors[fixing].mean(axis=0)
     images = setting.rotations @ position + setting.translations
     kept: list[np.ndarray] = []
     for image in images:
-        apart = _nearest(np.array(kept).reshape(-1, 3) - image) @ cell
+        apart = shorten_fractions(np.array(kept).reshape(-1, 3) - image) @ cell
         if not (np.linalg.norm(apart, axis=1) < SPECIAL_A).any():
             kept.append(image)
     return np.array(kept)
-
-
-def _nearest(vectors: np.ndarray) -> np.ndarray:
-    """Fractional vectors to the nearest image, for short ones."""
-    return np.asarray(vectors - np.round(vectors))
 
 
 def _into_cell(fractions: np.ndarray) -> np.ndarray:

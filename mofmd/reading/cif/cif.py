@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.geometry import cellpar_to_cell
 
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import shorten_fractions
 from mofmd.reading.cif.cell import CellAtoms, fill_cell
 from mofmd.reading.cif.checks import (
     check_volume,
@@ -182,8 +183,7 @@ def _same(one: _Attempt, other: _Attempt) -> bool:
         places, others = (
             attempt.filled.fractions[attempt.filled.site == site] for attempt in (one, other)
         )
-        apart = places[:, None] - others[None]
-        apart = np.abs(apart - np.round(apart)).max(axis=2)
+        apart = np.abs(shorten_fractions(places[:, None] - others[None])).max(axis=2)
         if len(places) != len(others) or (apart.min(axis=1) > SAME_FRACTION).any():
             return False
     return True

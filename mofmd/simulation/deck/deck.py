@@ -107,7 +107,7 @@ def write_deck(  # noqa: PLR0913 - what a deck is made of, and two options
     protocol: Protocol,
     structure: Atoms,
     potential: AnyPotential,
-    directory: Path,
+    directory: str | Path,
     *,
     types: AtomTypes | None = None,
     overwrite: bool = False,
@@ -136,6 +136,7 @@ def write_deck(  # noqa: PLR0913 - what a deck is made of, and two options
         If the directory is in use, the structure does not fit the elements, the timestep is too
         long for the lightest atom, or the model gives no stress where the protocol needs it.
     """
+    directory = Path(directory)
     check_files(potential, frozenset(("in.lammps", "structure.data", MANIFEST, INTEGRITY, D3_FILE))
                 | frozenset((*SCRIPTS, *OUTPUTS, protocol.script)))  # fmt: skip
     check_timesteps(protocol, structure)
@@ -173,7 +174,7 @@ def is_deck_of(
     )
 
 
-def read_deck(directory: Path, *, allow_edited: bool = False) -> Deck:
+def read_deck(directory: str | Path, *, allow_edited: bool = False) -> Deck:
     """Read a deck and check that its files are those its manifest names.
 
     Parameters
@@ -183,6 +184,7 @@ def read_deck(directory: Path, *, allow_edited: bool = False) -> Deck:
     allow_edited
         Accept files that were changed by hand.
     """
+    directory = Path(directory)
     manifest = _read_manifest(directory)
     for name, digest in manifest["files"].items():
         if not (directory / name).is_file():

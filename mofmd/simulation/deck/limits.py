@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from ase import Atoms
@@ -12,11 +13,14 @@ from ase.data import atomic_numbers, covalent_radii
 from scipy.spatial import cKDTree
 
 from mofmd.arrays import freeze
+from mofmd.disk.record import read_record
 from mofmd.errors import InputError
+from mofmd.geometry.minimum_image import short_vectors
 from mofmd.geometry.neighbours import cell_heights
 from mofmd.topology.building_units import find_linkers
 
 SCHEMA = "mofmd-integrity-1"
+MEND = "write the deck again"
 # of the sum of the covalent radii: C-H 0.53, C-N 0.74, Zn-N 0.97 Å
 CONTACT_FACTOR = 0.5
 # of the same sum: C-H 1.87, C-N 2.57 Å. In a melt at 1500 K bonds reach 1.4 times it for a moment
@@ -109,14 +113,27 @@ def render_limits(limits: Limits) -> str:
     )
 
 
-def parse_limits(text: str) -> Limits:
-    """Read what ``render_limits`` wrote."""
-    values = json.loads(text)
-    if values.get("schema") != SCHEMA:
-        raise InputError(f"integrity.json: schema {values.get('schema')!r}, expected {SCHEMA!r}")
-    table = np.array(values["bonds"], dtype=np.float64).reshape(-1, 4)
+def read_limits(path: Path) -> Limits:
+    """Read a file of what ``render_limits`` wrote.
+
+    Raises
+    ------
+    MissingFileError, InputError
+        If there is no such file, or it holds something else.
+    """
+    values = read_record(path, SCHEMA, kind="a deck", mend=MEND)
+    try:
+        names = tuple(values["type_names"])
+        table = np.array(values["bonds"], dtype=np.float64).reshape(-1, 4)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: is damaged ({error!r}); {MEND}") from error
+    unknown = [name for name in names if name not in atomic_numbers]
+    if unknown:
+        raise InputError(f"{path}: {unknown[0]!r} is no chemical element; {MEND}")
+    if not np.isfinite(table).all():
+        raise InputError(f"{path}: bonds holds what is no number; {MEND}")
     return Limits(
-        type_names=tuple(values["type_names"]),
+        type_names=names,
         bonds=table[:, :2].astype(np.int64),
         bond_limits_A=table[:, 2].copy(),
         linker_of_bond=table[:, 3].astype(np.int64),
@@ -176,8 +193,7 @@ def _broken_linker(limits: Limits, atoms: LocalAtoms, n_atoms: int) -> Violation
     first, second = index[limits.bonds[:, 0]], index[limits.bonds[:, 1]]
     mine = (first >= 0) & (first < atoms.n_own)
     vectors = atoms.positions[second[mine]] - atoms.positions[first[mine]]
-    fractions = vectors @ np.linalg.inv(atoms.cell)
-    lengths = np.linalg.norm((fractions - np.round(fractions)) @ atoms.cell, axis=1)
+    lengths = np.linalg.norm(short_vectors(vectors, atoms.cell), axis=1)
     # an atom beyond the reach of the ghosts is farther than any bond
     lengths[second[mine] < 0] = np.inf
     broken = np.flatnonzero(lengths >= limits.bond_limits_A[mine])

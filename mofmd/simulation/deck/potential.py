@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ase import Atoms
+
 from mofmd.errors import InputError, MissingFileError
 from mofmd.models.dispersion import dispersion as d3
 from mofmd.models.dispersion.dispersion import Dispersion
+from mofmd.models.files.embedded import find_model
 from mofmd.models.files.model_file import read_model_file
 from mofmd.simulation.protocols.base.protocol import Variable
 
@@ -119,18 +123,32 @@ AnyPotential = Potential | PotentialScript
 
 
 def model_potential(
-    model_file: Path, type_names: tuple[str, ...], dispersion: Dispersion | None = None
+    model: str | Path,
+    type_names: Sequence[str] | Atoms,
+    dispersion: Dispersion | None = None,
 ) -> Potential:
     """Make a potential from a model file, whose family gives the pair style.
+
+    Parameters
+    ----------
+    model
+        A file, or the name of a model in the package.
+    type_names
+        Element of each LAMMPS type, in order; of a structure its elements in alphabetical order.
+    dispersion
+        Added to the model.
 
     Raises
     ------
     InputError
         If the model lacks one of the elements, by name.
     """
-    model = read_model_file(model_file)
-    check_species(model_file, model.type_names, type_names)
-    return Potential(model.family, model_file, type_names, dispersion)
+    symbols = type_names.symbols if isinstance(type_names, Atoms) else None
+    names = tuple(type_names if symbols is None else sorted(set(symbols)))
+    model_file = find_model(model)
+    known = read_model_file(model_file)
+    check_species(model_file, known.type_names, names)
+    return Potential(known.family, model_file, names, dispersion)
 
 
 def check_species(

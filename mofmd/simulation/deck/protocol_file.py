@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -14,7 +13,7 @@ from typing import Any
 import yaml
 
 from mofmd.disk.yaml_file import read_mapping
-from mofmd.errors import InputError
+from mofmd.errors import InputError, choices
 from mofmd.simulation import protocols
 from mofmd.simulation.protocols.base.protocol import Protocol
 
@@ -51,11 +50,11 @@ def make_protocol(name: str, values: Mapping[str, Any]) -> Protocol:
     kinds = known_protocols()
     key = str(name).replace("-", "_")
     if key not in kinds:
-        raise InputError(f"protocol: {name!r} is unknown{_hint(key, list(kinds))}")
+        raise InputError(f"protocol: {name!r} is unknown{choices(key, kinds)}")
     names = [each.name for each in fields(kinds[key])]
     for given in values:
         if given not in names:
-            raise InputError(f"{given}: unknown key of protocol {key}{_hint(str(given), names)}")
+            raise InputError(f"{given}: unknown key of protocol {key}{choices(str(given), names)}")
     return kinds[key](**values)
 
 
@@ -118,9 +117,3 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise InputError(f"--set {setting}: the value cannot be read: {error}") from error
     return values
-
-
-def _hint(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    guess = f"; did you mean {close[0]}?" if close else ";"
-    return f"{guess} It can be: {', '.join(known)}"

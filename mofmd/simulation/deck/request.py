@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ase import Atoms
 
-from mofmd.errors import InputError
+from mofmd.errors import InputError, InputWarning
 from mofmd.models.dispersion.dispersion import (
     DispersionChoice,
     choose_dispersion,
     dispersion_hints,
     parse_dispersion,
 )
-from mofmd.models.files.embedded import embedded_model, embedded_models
+from mofmd.models.files.embedded import embedded_models, find_model
+from mofmd.models.files.validity import validity_hint
 from mofmd.reading.read import read_structure
 from mofmd.simulation.deck.atom_types import framework_and_guest_types
 from mofmd.simulation.deck.deck import Deck, write_deck
-from mofmd.simulation.deck.potential import AnyPotential, PotentialScript, model_potential
+from mofmd.simulation.deck.potential import (
+    AnyPotential,
+    Potential,
+    PotentialScript,
+    model_potential,
+)
 from mofmd.simulation.deck.protocol_file import (
     file_dispersion,
     known_protocols,
@@ -105,6 +112,10 @@ def generate_deck(request: Request) -> Deck:
     types = framework_and_guest_types(structure) if request.guest_types else None
     names = types.names if types else tuple(sorted(set(structure.symbols)))
     potential = _potential(request, names)
+    if isinstance(potential, Potential):
+        hint = validity_hint(potential.model_file, structure)
+        if hint:
+            warnings.warn(f"model: {hint}", InputWarning, stacklevel=2)
     return write_deck(
         protocol, structure, potential, request.output, types=types, overwrite=request.overwrite
     )
@@ -163,8 +174,7 @@ def _potential(request: Request, elements: tuple[str, ...]) -> AnyPotential:
     assert request.model is not None  # one of the two is given
     if request.potential_files:
         raise InputError("potential_file: goes with --potential-script, not with --model")
-    in_package = embedded_models()
-    file = embedded_model(request.model) if request.model in in_package else Path(request.model)
+    file = find_model(request.model)
     potential = model_potential(file, elements, choose_dispersion(choice, file))
     for hint in dispersion_hints(choice, potential.dispersion, file):
         print(f"mofmd: note: {hint}", file=sys.stderr)

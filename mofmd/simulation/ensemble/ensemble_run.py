@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import queue
 import shlex
@@ -61,7 +62,13 @@ class Workers:
     options: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse counts below one."""
+        """Refuse counts below one, and SLURM jobs without Parsl."""
+        if self.where == "slurm" and importlib.util.find_spec("parsl") is None:
+            raise InputError(
+                "SLURM jobs are submitted through Parsl, which is not installed: "
+                "pip install 'mofmd[slurm]', or have a script for sbatch written, which does "
+                "without it (--slurm-array)"
+            )
         if self.count < 1:
             raise InputError(f"workers: {self.count}, expected a whole number of at least 1")
         if self.gpus and len(self.gpus) < self.count:
@@ -76,6 +83,7 @@ def run_ensemble(
     report: Callable[[Member], None],
     *,
     retry_failed: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Run all members that are not finished; each continues from its last restart file.
 
@@ -92,6 +100,8 @@ def run_ensemble(
         Called with each member that has ended.
     retry_failed
         Also members that failed; those that broke an integrity check from their beginning.
+    progress
+        Called now and then with the number of members that have ended, and of all to run.
 
     Raises
     ------
@@ -109,7 +119,7 @@ def run_ensemble(
         for member in todo:
             if states[member.name] not in GOING_ON:
                 take_back_request(member.directory)  # of a driver that was killed
-        errors |= _run(ensemble, todo, workers, report, stop)
+        errors |= _run(ensemble, todo, workers, (report, progress), stop)
     if errors:
         told = "\n".join(f"{name}: {error}" for name, error in sorted(errors.items()))
         raise RunError(
@@ -141,11 +151,12 @@ def _run(
     ensemble: Ensemble,
     todo: Sequence[Member],
     workers: Workers,
-    report: Callable[[Member], None],
+    tell: tuple[Callable[[Member], None], Callable[[int, int], None] | None],
     stop: threading.Event,
 ) -> dict[str, str]:
     """Run members; return why some could not be, by their names."""
     errors: dict[str, str] = {}
+    report, progress = tell
     if not todo:
         return errors
     with _pool(ensemble, workers) as submit:
@@ -153,6 +164,8 @@ def _run(
         try:
             is_asked = False
             while waiting:
+                if progress is not None:
+                    progress(len(todo) - len(waiting), len(todo))
                 ended, _ = wait(waiting, timeout=POLL_S, return_when=FIRST_COMPLETED)
                 for future in ended:
                     member = waiting.pop(future)

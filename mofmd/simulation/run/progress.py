@@ -65,24 +65,30 @@ class Progress:
     @property
     def figures(self) -> str:
         """Temperature, pressure, energy, speed and time left, as text."""
-        text = f"T {self.temperature_K:4.0f} K"
+        words = [*self._temperature]
         if math.isfinite(self.pressure_bar):
-            text += f"  P {self.pressure_bar:7.0f} bar"
+            words.append(f"P {self.pressure_bar:7.0f} bar")
         if math.isfinite(self.energy_eV):
-            text += f"  E {self.energy_eV:.2f} eV"
+            words.append(f"E {self.energy_eV:.2f} eV")
         if self.ms_per_step is not None:
-            text += f"  {self.ms_per_step:.1f} ms/step"
-        return "  ".join((text, *self._speed))
+            words.append(f"{self.ms_per_step:.1f} ms/step")
+        return "  ".join((*words, *self._speed))
 
     @property
     def brief_figures(self) -> str:
-        """Temperature, speed and time left, for narrow terminals."""
-        return "  ".join((f"T {self.temperature_K:4.0f} K", *self._speed))
+        """Temperature, speed and time left, for narrow terminals; of a minimisation its energy."""
+        energy = f"E {self.energy_eV:.2f} eV" if math.isfinite(self.energy_eV) else ""
+        return "  ".join((*(self._temperature or (energy,)), *self._speed))
 
     @property
     def count(self) -> str:
         """Steps done of those planned, as text."""
         return f"{self.step}/{self.total_steps}" if self.total_steps else f"{self.step}"
+
+    @property
+    def _temperature(self) -> tuple[str, ...]:
+        """Temperature; of a minimisation, where nothing moves, none."""
+        return (f"T {self.temperature_K:4.0f} K",) if self.total_steps else ()
 
     @property
     def _speed(self) -> tuple[str, ...]:

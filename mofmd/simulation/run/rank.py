@@ -22,7 +22,7 @@ from mofmd.disk.stop_request import STOPPED_STATUS, asked_within, take_back_requ
 from mofmd.engine.mpi_guard import guarded
 from mofmd.processes.alive import Process, find_process, own_age_s
 from mofmd.simulation.deck.deck import INTEGRITY, read_deck, remove_results
-from mofmd.simulation.deck.limits import parse_limits
+from mofmd.simulation.deck.limits import read_limits
 from mofmd.simulation.run.cut_dump import cut_trajectory
 from mofmd.simulation.run.lifeline import Lifeline
 from mofmd.simulation.run.restart import (
@@ -79,7 +79,7 @@ class Conductor:
         self.watch = Watch(
             lmp=self.lmp,
             comm=comm,
-            limits=parse_limits(Path(INTEGRITY).read_text(encoding="utf-8")),
+            limits=read_limits(Path(INTEGRITY)),
             n_atoms=deck.manifest["structure"]["n_atoms"],
             hottest_kelvin=deck.manifest["hottest_kelvin"],
             directory=Path(),

@@ -64,7 +64,7 @@ class Run:
 
 
 def run_deck(  # noqa: PLR0913 - what is run, on what, and four options
-    directory: Path,
+    directory: str | Path,
     resources: Resources | None = None,
     console: Console | None = None,
     *,
@@ -103,7 +103,7 @@ def run_deck(  # noqa: PLR0913 - what is run, on what, and four options
     StoppedError
         If the run was asked to stop (SIGTERM, Ctrl-C, a file ``stop.request`` in the deck).
     """
-    begun = time.monotonic()
+    begun, directory = time.monotonic(), Path(directory)
     resources = resources or Resources()
     deck = read_deck(directory, allow_edited=allow_edited)
     if resume and read_status(directory).get("state") == "finished":

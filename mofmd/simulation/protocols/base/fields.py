@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import MISSING, Field, field, fields
 from typing import Any
 
@@ -146,6 +147,8 @@ def _list_check(positive_only: bool) -> Any:
 
 def _wholes_check(count: int) -> Any:
     def check(name: str, value: Any) -> tuple[int, ...]:
+        if isinstance(value, str) and re.fullmatch(r"\d+([x×]\d+)+", value):
+            value = [int(word) for word in re.split("[x×]", value)]  # 2x2x1
         fits = isinstance(value, list | tuple) and len(value) == count
         if not fits or not all(_is_whole(each, 1) for each in value):
             words = _COUNT_WORDS.get(count, str(count))

@@ -1,0 +1,1 @@
+"""What all commands share: their form, their help, what they tell."""

@@ -1,0 +1,176 @@
+"""The commands that README and docs show: which run in the tests, with what changed, and which not.
+
+``tests/installation/test_readme.py`` runs them in a fresh install, in the order in which they are
+shown. Every command of a page is in this table, so that none is shown that nobody has thought of.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.reference import REPOSITORY
+
+# a schedule of 120 steps in place of the paper's
+SHORT = (
+    " --set temperature_max_K=300.2 --set plateau_ps=0.01 --set equilibration_ps=0.01"
+    " --set anneal_ps=0.02 --set frame_interval_fs=5 --set 'supercell=[1,1,1]'"
+    " --set minimise_steps_max=2"
+)
+INSTALL = "tests/fresh_install.py does it, with what the environment of the tests has"
+LEARNING = "tests/learning runs these on small sets"
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A command that is not run as it is shown; why, and what runs instead."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A command that runs.
+
+    Parameters
+    ----------
+    changes
+        What is replaced in it, so that it takes seconds.
+    added
+        What is put at its end.
+    """
+
+    changes: tuple[tuple[str, str], ...] = ()
+    added: str = ""
+
+    def words(self, command: str) -> str:
+        """Return what is run."""
+        for old, new in self.changes:
+            assert old in command
+            command = command.replace(old, new)
+        return command + self.added
+
+
+AS_IT_IS = Shown()
+README: dict[str, Shown | Elsewhere] = {
+    "make demo": Elsewhere("minutes; tests/installation/test_demo.py runs a shorter one"),
+    "make test": Elsewhere("runs these tests"),
+    "python -m venv .venv && . .venv/bin/activate": Elsewhere(INSTALL),
+    "pip install torch==2.13.0": Elsewhere(INSTALL),
+    "pip install .": Elsewhere(INSTALL),
+    "mofmd build": AS_IT_IS,
+    "mofmd doctor": AS_IT_IS,
+    "mofmd --install-completion": Elsewhere(
+        "changes files of the user's shell; tests/installation/test_command_line.py completes"
+    ),
+    "mofmd deploy my-model.ckpt -o my-model.mofmd.pth": Elsewhere(
+        "takes minutes and an environment of nequip; tests/engine/test_deploy.py deploys"
+    ),
+    "mofmd models show my-model.mofmd.pth": AS_IT_IS,
+    "mpirun -n 4 lmp -in in.file": AS_IT_IS,
+    "mofmd generate melt_quench --structure my-zif.cif --model my-model.mofmd.pth -o glass": (
+        Shown(added=SHORT)
+    ),
+    "mofmd run glass --ranks 4": AS_IT_IS,
+    "mofmd run glass --ranks 4 --resume": AS_IT_IS,
+    "mofmd ensemble new glasses melt_quench --structure zif-4 --model zif4-nequip-s --members 10 "
+    "--vary rate_K_per_ps=10,20": Shown((("--members 10", "--members 1"),), SHORT),
+    "mofmd ensemble run glasses --workers 4": AS_IT_IS,
+    "mofmd report glasses -o report": Shown(added=" --observables rdf,density"),
+    "mofmd learn distil distil.yaml -o distil": Elsewhere(LEARNING),
+    "mofmd bench my-model.mofmd.pth my-zif.cif --ranks 1 --ranks 4": Shown(added=" --seconds 0.2"),
+}
+DEFECTS: dict[str, Shown | Elsewhere] = {
+    "mofmd defects ld uio-66 -o ld.extxyz": AS_IT_IS,
+    "mofmd defects ld-2 uio-66 -o ld-2": AS_IT_IS,
+    "mofmd defects hf uio-66 -o hf.cif": AS_IT_IS,
+    "mofmd defects reo uio-66 -o reo.data": AS_IT_IS,
+    "mofmd defects bcu uio-66 --axis z -o bcu.extxyz": AS_IT_IS,
+    "mofmd defects scu uio-66 -o scu.extxyz": AS_IT_IS,
+    "mofmd defects random uio-66 --supercell 4x4x4 --nodes .1 --linkers .2 --metal Hf=.2 --seed 1 "
+    "-o sup.extxyz": AS_IT_IS,
+    "mofmd defects random uio-66 --supercell 4x4x4 --nodes 34 --linkers 611 --metal Hf=.21 "
+    "--seed 1 -o sup.extxyz": AS_IT_IS,
+    "mofmd defects characterise ld.extxyz reo.data sup.extxyz --pristine uio-66": AS_IT_IS,
+    "mofmd learn cut ld.extxyz --element Zr -o clusters.extxyz": AS_IT_IS,
+}
+ANALYSIS: dict[str, Shown | Elsewhere] = {
+    "mofmd analyse RUN|ENSEMBLE|FILE -o OUT --observables rdf,angles,rings": (
+        Shown((("RUN|ENSEMBLE|FILE", "glass"), ("OUT", "out"), ("rings", "density")))
+    ),
+    "mofmd report  RUN|ENSEMBLE|FILE -o OUT": (
+        Shown((("RUN|ENSEMBLE|FILE", "glass"), ("OUT", "out")), " --observables rdf,angles")
+    ),
+    'mofmd report glasses --observables rdf,scattering --reference "D xray self:glass, '
+    '31 °C=ZIF4glassa_31.dofr"': Elsewhere("needs a measured file; tests/report/test_reference.py"),
+    "mofmd analyse ab_initio.extxyz --temperature 300 -o ab_initio": (
+        Shown(added=" --observables rdf,density")
+    ),
+    'mofmd report glass --beside "ab initio=ab_initio" --beside '
+    '"Castel et al.=published_glass.json"': (
+        Shown(
+            ((' --beside "Castel et al.=published_glass.json"', ""),),
+            " --observables rdf,density -o beside",
+        )
+    ),
+}
+MODEL_FILES: dict[str, Shown | Elsewhere] = {
+    "mofmd deploy SOURCE -o FILE.mofmd.pth": Elsewhere("tests/engine/test_deploy.py deploys"),
+    "mofmd verify FILE [--structure S]": (
+        Shown((("FILE [--structure S]", "my-model.mofmd.pth"),), " --ranks 1")
+    ),
+    "mofmd models show FILE [--json]": (
+        Shown((("FILE [--json]", "my-model.mofmd.pth --json"),), " > manifest.json")
+    ),
+    "mofmd models list": AS_IT_IS,
+}
+PROTOCOLS: dict[str, Shown | Elsewhere] = {
+    "mofmd generate melt_quench --structure zif-4 --model zif4-nequip-s -o glass": (
+        Shown(added=SHORT)
+    ),
+    "mofmd run glass --ranks 2": AS_IT_IS,
+    "mofmd run glass --ranks 2 --resume": AS_IT_IS,
+    "mofmd ensemble new glasses melt_quench --structure zif-4 --model zif4-nequip-s "
+    "--members 10": Shown((("--members 10", "--members 1"),), SHORT),
+    "mofmd ensemble run glasses --workers 4": AS_IT_IS,
+}
+STRUCTURES: dict[str, Shown | Elsewhere] = {
+    "mofmd generate nvt --structure two.cif#second --model zif4-nequip-s -o deck": AS_IT_IS,
+    "mofmd analyse relaxation.extxyz#-1 --observables rings": (
+        Shown((("rings", "density"),), " -o relaxed")
+    ),
+}
+PAGES: dict[str, dict[str, Shown | Elsewhere]] = {
+    "README.md": README,
+    "docs/analysis.md": ANALYSIS,
+    "docs/defects.md": DEFECTS,
+    "docs/model_files.md": MODEL_FILES,
+    "docs/protocols.md": PROTOCOLS,
+    "docs/structures.md": STRUCTURES,
+}
+LEARNING_PAGE = "docs/learning.md"  # all of its commands are run elsewhere: see LEARNING
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Return the blocks of a page in a language; "" for those that name none."""
+    text = (REPOSITORY / page).read_text()
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    return [block for name, block in found if name == language]
+
+
+def commands(page: str) -> Iterator[str]:
+    """Yield the commands that a page shows, without their comments."""
+    for block in blocks(page, ""):
+        for line in block.splitlines():
+            command = re.sub(r"\s+#.*", "", line).strip()
+            if re.match(r"(mofmd|make|pip|python|lmp|mpirun) ", command):
+                yield command
+
+
+def pages() -> list[str]:
+    """Return the pages that show commands."""
+    names = [
+        "README.md",
+        *(f"docs/{file.name}" for file in sorted(Path(REPOSITORY, "docs").glob("*.md"))),
+    ]
+    return [name for name in names if list(commands(name))]

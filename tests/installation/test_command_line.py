@@ -1,0 +1,237 @@
+"""The command line: its form, its help, and what it says where something is missing or misspelt."""
+
+import logging
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+import mofmd
+from mofmd.cli.base import verbosity
+from mofmd.cli.main import app
+from mofmd.engine import build
+from mofmd.engine.launch import run_to_end
+
+ROOT = typer.main.get_command(app)
+
+
+def commands(group: Any = ROOT, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield every command and group below the first, by the words that call it."""
+    context = group.make_context("mofmd", [], resilient_parsing=True)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        yield " ".join((*path, name)), command
+        if hasattr(command, "list_commands"):
+            yield from commands(command, (*path, name))
+
+
+ALL = dict(commands())
+
+
+def run(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, list(words), env={"COLUMNS": "200"})
+    return done.exit_code, done.output
+
+
+def test_there_are_commands_at_two_levels() -> None:
+    assert {"demo", "learn", "learn cut", "build lammps", "ensemble run"} <= set(ALL)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_help_of_every_command_has_examples_that_parse(name: str) -> None:
+    code, text = run(*name.split(), "--help")
+    assert code == 0
+    before, heading, examples = text.partition("\nExamples:\n")
+    assert heading, f"mofmd {name} --help has no examples"
+    assert len(before.splitlines()) > 3
+    lines = [line.strip() for line in examples.splitlines() if line.strip()]
+    assert any(line.startswith(f"mofmd {name}") for line in lines)
+    for line in lines:
+        first, *words = shlex.split(line, comments=True)
+        assert first == "mofmd"
+        command, rest = ROOT, words
+        while hasattr(command, "list_commands") and rest and rest[0] in command.list_commands(None):
+            command, rest = command.get_command(None, rest[0]), rest[1:]
+        command.make_context(line, list(rest))  # raises where an option is not there
+
+
+def test_first_help_imports_little() -> None:
+    code = (
+        "import sys; sys.argv = ['mofmd', '--help']\n"
+        "from mofmd.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([n for n in ('ase', 'numpy', 'torch', 'numba', 'rich', 'yaml') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "Simulate:" in done.stdout
+
+
+def test_version() -> None:
+    assert run("--version") == (0, f"mofmd {mofmd.__version__}\n")
+
+
+def test_completion_is_typers_own() -> None:
+    _, text = run("--help")
+    assert "--install-completion" in text
+    environment = {"_MOFMD_COMPLETE": "complete_bash", "COMP_WORDS": "mofmd gen", "COMP_CWORD": "1"}
+    path = ":".join(filter(None, sys.path))
+    done = subprocess.run(
+        [sys.executable, "-c", "from mofmd.cli.main import app; app(prog_name='mofmd')"],
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": path, **environment},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == ["generate"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("generat", "No such command: 'generat'; did you mean generate? There are"),
+        ("defects lf", "No such command: 'lf'; there are ld, ld-2"),
+        ("generate nvt --structur zif-4", "--structure"),
+        ("deploy", "Missing: source, --output. For example: mofmd deploy my-model.ckpt -o"),
+        ("learn pick frames.extxyz", "Missing: --output, --count. For example: mofmd learn pick"),
+        ("run", "Missing argument 'deck'"),
+    ],
+)
+def test_what_is_misspelt_or_missing_in_words(words: str, message: str) -> None:
+    code, text = run(*words.split())
+    assert code == 2
+    assert message in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("generate melt_quenh --structure zif-4 --model x -o y", "did you mean melt_quench?"),
+        ("generate nvt --structure zif4 --model zif4-mace-s -o y", "did you mean zif-4?"),
+        ("generate nvt --structure zif-4 --model zif4-mac-s -o y", "did you mean zif4-mace-s?"),
+        ("generate nvt --structure zif-4 --model x -o y --set temperatur_K=3", "temperature_K?"),
+        ("analyse zif4", "no built-in crystal; did you mean zif-4?"),
+        ("analyse zif-4 --observables ring", "did you mean rings? There are rdf"),
+        ("analyse zif-4 --set rings.dept=3", "did you mean depth?"),
+        ("verify zif4-nequip", "did you mean zif4-nequip-s?"),
+        ("bench zif4-nequip", "did you mean zif4-nequip-s?"),
+        ("models show zif4-nequip", "did you mean zif4-nequip-s?"),
+        ("learn label zif-4 --labeller zif4-nequip -o x.extxyz", "did you mean zif4-nequip-s?"),
+    ],
+)
+def test_what_is_misspelt_among_names(
+    words: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(mofmd.MofmdError) as refusal:
+        CliRunner().invoke(app, words.split(), catch_exceptions=False)
+    assert message in str(refusal.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_quiet_and_verbose_stand_anywhere(tmp_path: Path) -> None:
+    words = ["generate", "nvt", "--structure", "zif-8", "--model", "zif4-mace-s", "-o"]
+    told = {}
+    for option in ("", "-q"):
+        deck = str(tmp_path / f"deck{option}")
+        done = subprocess.run(
+            [sys.executable, "-m", "mofmd", *words, deck, *filter(None, [option])],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        told[option] = done.stderr
+    assert "zif4-mace-s was made for ZnC6H6N4, this structure is ZnC8H10N4" in told[""]
+    assert told["-q"] == ""
+    wrong = [sys.executable, "-m", "mofmd", "-v", "models", "show", "none"]
+    done = subprocess.run(wrong, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "mofmd: error: model: none: no such model file" in done.stderr
+
+
+def test_a_models_range_is_shown() -> None:
+    code, text = run("models", "show", "zif4-nequip-s")
+    assert code == 0
+    assert "per_edge_type_cutoff: 3.5 Å: H-H; 4 Å: C-H, H-N; 4.5 Å: H-Zn; 5 Å: C-C" in text
+    assert "range of validity: ZIF-4 composition and chemistry" in text
+    assert "crystal, 300 K" in text  # a row of the errors
+
+
+def test_a_model_is_not_warned_of_for_its_own_framework(recwarn: pytest.WarningsRecorder) -> None:
+    from mofmd.models.files.validity import validity_hint
+
+    file = mofmd.embedded_model("zif4-mace-s")
+    assert validity_hint(file, mofmd.zif4().repeat(2)) == ""
+    assert "not hold for other frameworks" in validity_hint(file, mofmd.zif8())
+    assert not recwarn
+
+
+def test_a_supercell_is_a_word(tmp_path: Path) -> None:
+    words = ["generate", "nvt", "--structure", "zif-4", "--model", "zif4-mace-s"]
+    texts = []
+    for number, option in enumerate((["--set", "supercell=1x2x1"], ["--supercell", "1x2x1"])):
+        deck = tmp_path / str(number)
+        assert run(*words, "-o", str(deck), *option)[0] == 0
+        texts.append((deck / "structure.data").read_bytes())
+    assert texts[0] == texts[1]
+    assert b"544 atoms" in texts[0]
+
+
+def test_first_compilation_is_named_once(tmp_path: Path) -> None:
+    (tmp_path / "loops.py").write_text(
+        "from mofmd.cli.base import verbosity\n"
+        "from mofmd.compiled import compiled\n"
+        "@compiled\n"
+        "def one(x):\n    return x + 1\n"
+        "@compiled\n"
+        "def two(x):\n    return x + 2\n"
+        "verbosity.listen()\n"
+        "print(one(1) + two(1))\n"
+    )
+    told = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "loops.py"], cwd=tmp_path, capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path))},
+        )  # fmt: skip
+        assert done.stdout == "5\n"
+        told.append(done.stderr)
+    message = "mofmd: note: compiling analysis loops (first time on this machine, about a minute)"
+    assert told[0].splitlines() == [message]
+    assert told[1] == ""
+
+
+@pytest.fixture
+def listening() -> Iterator[None]:
+    logger = logging.getLogger("mofmd")
+    before = (list(logger.handlers), logger.level, logger.propagate)
+    verbosity.listen()
+    yield
+    verbosity.set_level(0)
+    logger.handlers, logger.level, logger.propagate = before
+
+
+@pytest.mark.usefixtures("listening")
+def test_what_is_launched_is_told_where_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    for level, expected in ((1, True), (0, False)):
+        verbosity.set_level(level)
+        run_to_end(["echo", "hello there"], Path(), os.environ)
+        assert ("run: in .: echo 'hello there'" in capsys.readouterr().err) is expected
+
+
+def test_how_far_a_compiler_is_is_read_off_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "echo '[  3%] Building a'; echo 'warning: [ 9%]'; echo '[30/40] b'"
+    cmake = tmp_path / "cmake"
+    cmake.write_text(f'#!/bin/sh\nif [ "$1" = --build ]; then {said}; fi\n')
+    cmake.chmod(0o755)
+    monkeypatch.setattr(build, "find_cmake", lambda: str(cmake))
+    seen: list[tuple[str, int, int]] = []
+    build.run_cmake(tmp_path, tmp_path, {}, progress=lambda *where: seen.append(where))
+    assert seen == [("compiling", 3, 100), ("compiling", 30, 40)]
