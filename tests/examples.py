@@ -68,6 +68,12 @@ README: dict[str, Shown | Elsewhere] = {
     ),
     "mofmd models show my-model.mofmd.pth": AS_IT_IS,
     "mpirun -n 4 lmp -in in.file": AS_IT_IS,
+    "mofmd deploy sevennet-0 -o sevennet-0.mofmd.pth": Elsewhere(
+        "takes minutes and an environment of sevennet; tests/engine/test_sevennet.py deploys"
+    ),
+    "mofmd generate npt --structure my-mof.cif --model sevennet-0.mofmd.pth -o run": Elsewhere(
+        "needs the file of the line before; other models are taken likewise below"
+    ),
     "mofmd generate melt_quench --structure my-zif.cif --model my-model.mofmd.pth -o glass": (
         Shown(added=SHORT)
     ),

@@ -16,6 +16,7 @@ def env(
     --------
     mofmd env nequip    # also for Allegro
     mofmd env mace
+    mofmd env sevennet
     """
     python = create_environment(framework)
     typer.echo(f"ready: {python}")

@@ -1,6 +1,6 @@
 """The convolution of a message-passing layer as one operator, ``mofmd::convolve``.
 
-NequIP and MACE sum messages over the edges (i, j) of every centre i,
+NequIP, MACE and SevenNet sum messages over the edges (i, j) of every centre i,
 
     out[i, u, m3] = sum over edges and paths of w[e, u] C[m1, m2, m3] x[j, u, m1] y[e, m2],
 

@@ -212,9 +212,12 @@ class SevennetEnergy(torch.nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Evaluate layers; see ``LayeredGradientModel``."""
         # r_j - r_i at the centre i, as SevenNet has it
-        vectors = data["edge_vectors"].to(self.features_of_types.dtype)
-        lengths = torch.linalg.norm(vectors, dim=-1)
+        exact = data["edge_vectors"].to(torch.float64)
+        vectors = exact.to(self.features_of_types.dtype)
+        # always in float64: the polynomial cutoff is a difference of large numbers near its end
+        lengths = torch.linalg.norm(exact, dim=-1)
         edge_embedding = self.basis(lengths) * self.cutoff(lengths).unsqueeze(-1)
+        edge_embedding = edge_embedding.to(vectors.dtype)
         edge_attrs = self.spherical(vectors)
         local_types = data["local_types"]
         x = features
@@ -340,6 +343,8 @@ def open_source(path: Path, dtype: str | None, head: str | None, modality: str |
     def distribute() -> torch.nn.Module:
         scale, shift = energy.scale.data, energy.shift.data
         energy.to(torch_dtype)
+        energy.basis.to(torch.float64)
+        energy.cutoff.to(torch.float64)
         energy.scale.data, energy.shift.data = scale, shift
         return energy
 
