@@ -249,7 +249,7 @@ def test_refused_options(options: dict[str, object], message: str) -> None:
 
 
 def test_refused_files(tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match="no such file, and no embedded model"):
+    with pytest.raises(MissingFileError, match="no such model file, and no model of the package"):
         DeployedModel("zif-9000")
     (tmp_path / "text.pth").write_text("no model")
     with pytest.raises(InputError, match="not a model file"):
