@@ -60,7 +60,7 @@ def configured(folder: Path, **changes: Any) -> DistilConfig:
     [
         ({"find": "guess"}, "find: 'guess', expected features, committee"),
         ({"find": "committee"}, "needs committee: 2 or more"),
-        ({"frames": 3}, "frames: unknown key; there are"),
+        ({"frames": 3}, "frames: unknown key.*There are labeller"),
         ({"rounds": -1}, "rounds: -1, expected a whole number of at least 0"),
         ({"training": {"family": "gap"}}, "family: 'gap'"),
         ({"sampling": {"every": 0}}, "every: expected 1 or more"),
