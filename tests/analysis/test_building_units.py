@@ -3,7 +3,7 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 from ase.io import read
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from mofmd.analysis.one_pass import analyse
@@ -96,9 +96,8 @@ def test_nearest_images_in_any_cell(seed):
     found = np.linalg.norm(vectors + nearest_images(vectors, cell) @ cell, axis=1)
     # every lattice point within twice the distance found, by the heights of the cell
     reach = np.ceil((found.max() + np.linalg.norm(vectors, axis=1).max()) / cell_heights(cell))
+    assume(np.prod(2 * reach + 1) < 3e5)  # a flat cell has more than memory holds
     grid = np.stack(np.meshgrid(*(np.arange(-n, n + 1) for n in reach), indexing="ij"), axis=-1)
-    if grid.size > 1e6:
-        return
     points = grid.reshape(-1, 3) @ cell
     nearest = [np.linalg.norm(points + vector, axis=1).min() for vector in vectors]
     assert found == pytest.approx(nearest)
