@@ -267,6 +267,7 @@ def command(output: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "mofmd", *words]
 
 
+@pytest.mark.long
 def test_command_killed_and_run_again(tmp_path: Path) -> None:
     """SIGKILL in the middle; the result is that of a run that was left alone."""
     limits = ("--calls", "9", "--fmax", "1e-6")
