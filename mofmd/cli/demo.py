@@ -34,7 +34,7 @@ def demo(
     --------
     mofmd demo
     mofmd demo -o glass --ranks 4
-    mofmd demo --schedule paper --model zif4-mace-m    # hours on a GPU
+    mofmd demo --schedule paper    # the published schedule: hours on a GPU
     """
     from rich.console import Console
 
