@@ -45,7 +45,9 @@ def assert_same(atoms: Atoms, expected: Evaluation) -> None:
     np.testing.assert_allclose(stress, expected.stress_eV_per_A3, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [*MODELS[:2], *(pytest.param(name, marks=pytest.mark.long) for name in MODELS[2:])]
+)
 def test_numbers_of_lammps(name: str, tmp_path: Path) -> None:
     """Crystal, tilted cells, cells thinner than the cutoff, one atom: to 1e-10 in float64."""
     structures = [SYSTEMS[system]() for system in PERIODIC]

@@ -28,14 +28,19 @@ pytestmark = pytest.mark.frameworks
 
 PERIODIC = ["tilted", "very_tilted", "thin", "one_atom", "far_apart"]
 OPEN = ["slab", "cluster"]
-VARIANTS: list[tuple[str, dict[str, Any]]] = [
+VARIANTS = [
     ("sevennet-universal", {"dtype": "float64"}),
-    ("sevennet-universal", {"dtype": "float32"}),
-    ("sevennet-universal", {"dtype": "float64", "accelerate": "none"}),
-    ("sevennet-l3", {"dtype": "float64"}),
     ("sevennet-l3", {"dtype": "float32"}),
     ("sevennet-modal", {"dtype": "float64", "modality": "PBE"}),
-    ("sevennet-defaults", {"dtype": "float64"}),
+    *(
+        pytest.param(name, options, marks=pytest.mark.long)
+        for name, options in (
+            ("sevennet-universal", {"dtype": "float32"}),
+            ("sevennet-universal", {"dtype": "float64", "accelerate": "none"}),
+            ("sevennet-l3", {"dtype": "float64"}),
+            ("sevennet-defaults", {"dtype": "float64"}),
+        )
+    ),
 ]
 
 
