@@ -29,11 +29,11 @@ def test_panels_show_the_results(results, tmp_path):
         "melt",
         "glass",
     ]
-    assert (rdf.lines[1].get_ydata() == results.states["melt"].rdf.g).all()
+    assert (rdf.lines[1].get_ydata() == results.states["melt"].rdf.columns["g"].values).all()
     assert coordination.lines[0].get_ydata().min() == 3.75
     assert temperature.lines[0].get_ydata().max() == 2000
     assert energy.lines[0].get_ydata()[0] == pytest.approx(1.5 * 8.617333e-5 * 300, abs=1e-7)
-    assert (linkers.lines[0].get_ydata() == results.integrity.intact).all()
+    assert (linkers.lines[0].get_ydata() == results.intact).all()
     assert all("(" in axes.get_xlabel() for axes in (rdf, coordination, temperature, energy))
     assert len(temperature.patches) == 5
 

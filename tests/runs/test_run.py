@@ -18,7 +18,7 @@ from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.simulation.deck.deck import Deck, Potential, write_deck
 from mofmd.simulation.deck.final import read_final
 from mofmd.simulation.protocols import NVT, MeltQuench
-from mofmd.simulation.run.run import run as run_module
+from mofmd.simulation.run import run as run_module
 from mofmd.simulation.run.run import run_deck
 from mofmd.trajectory.in_memory import read_dump
 from tests.silicon import silicon_deck
