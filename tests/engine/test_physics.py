@@ -7,6 +7,7 @@ import pytest
 from ase import Atoms
 
 from mofmd.models.files.embedded import embedded_model
+from tests.engine.conservation import assert_energy_is_conserved
 from tests.engine.lammps import checked, evaluate, pair_lines, run_lammps, write_structure
 from tests.engine.systems import SPECIES, SYSTEMS, crystal
 
@@ -80,29 +81,7 @@ def test_stress_is_the_derivative_by_all_nine_strains(
 @pytest.mark.frameworks
 def test_energy_is_conserved_without_thermostat(nequip_models: Path, tmp_path: Path) -> None:
     """NVE of a hot cell in float64: the error of velocity Verlet falls as the step squared."""
-    write_structure(SYSTEMS["tilted"](), tmp_path / "0.data")
-    drifts = []
-    for timestep in (2e-4, 1e-4):
-        script = f"""
-units metal
-atom_style atomic
-read_data 0.data
-{pair_lines(nequip_models / "nequip-f64.nequip.pth")}
-velocity all create 600 11
-fix 1 all nve
-timestep {timestep}
-thermo_style custom step etotal
-thermo {round(0.01 / timestep)}
-thermo_modify format float %.12f
-run {round(0.1 / timestep)}
-"""
-        output = checked(run_lammps(script, tmp_path))
-        table = output.partition("TotEng")[2].partition("Loop time")[0]
-        energies = [float(line.split()[1]) for line in table.splitlines() if len(line.split()) == 2]
-        assert len(energies) == 11
-        drifts.append(np.ptp(energies))
-    assert drifts[0] < 1e-2
-    assert drifts[1] < 0.4 * drifts[0]  # a quarter, were it only the truncation error
+    assert_energy_is_conserved(pair_lines(nequip_models / "nequip-f64.nequip.pth"), tmp_path)
 
 
 def test_per_atom_virials_add_up(tmp_path: Path) -> None:
