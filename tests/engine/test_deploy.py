@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from mofmd.errors import InputError, MissingFileError, MofmdError
-from mofmd.models.deploy.deploy import Audience, Options, deploy, source_kind
+from mofmd.models.deploy.audience import Audience
+from mofmd.models.deploy.deploy import Options, deploy, source_kind
 from mofmd.models.files.deployed import (
     MANIFEST,
     payload_sha256,

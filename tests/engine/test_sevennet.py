@@ -8,7 +8,8 @@ import pytest
 
 from mofmd.errors import MissingFileError, MofmdError
 from mofmd.models.deploy import deploy as deploy_module
-from mofmd.models.deploy.deploy import Audience, Options, deploy
+from mofmd.models.deploy.audience import Audience
+from mofmd.models.deploy.deploy import Options, deploy
 from mofmd.models.files.deployed import read_deployed
 from mofmd.models.universal import MODELS
 from mofmd.structures.crystals.crystal_data import build_crystal

@@ -20,6 +20,7 @@ from ase.io import write
 import mofmd
 from mofmd.engine.launch import run_to_end
 from mofmd.errors import EnvironmentSetupError, InputError, MissingFileError
+from mofmd.models.deploy.audience import Audience
 from mofmd.models.environments import (
     Framework,
     create_environment,
@@ -37,8 +38,8 @@ from mofmd.models.files.deployed import (
     read_deployed,
     write_with_manifest,
 )
-from mofmd.models.gate.engine import GateEngine, Progress, measure_bytes_per_edge, no_progress
-from mofmd.models.gate.gate import Check, Origin, Reference, Subject, check_physics, summary
+from mofmd.models.gate.engine import GateEngine, measure_bytes_per_edge
+from mofmd.models.gate.gate import Origin, Reference, Subject, check_physics, summary
 from mofmd.models.universal import MODELS, UniversalModel, find_universal
 from mofmd.processes.signals import SignalHandlers
 from mofmd.structures.crystals.crystal_data import build_crystal
@@ -170,25 +171,6 @@ def source_kind(path: Path) -> Kind:
         "(.nequip.zip), MACE models (.model), SevenNet checkpoints (.pth), files deployed by "
         f"nequip 0.5 and 0.6 (.pth), and the universal models {', '.join(MODELS)}"
     )
-
-
-@dataclass(frozen=True)
-class Audience:
-    """Who is told how a deployment goes on.
-
-    Parameters
-    ----------
-    report
-        Is told what is being done.
-    on_check
-        Is told each finding of the physics gate.
-    on_progress
-        Is told each evaluation of the gate.
-    """
-
-    report: Callable[[str], None] = print
-    on_check: Callable[[Check], None] = lambda _: None
-    on_progress: Progress = no_progress
 
 
 def deploy(
