@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mofmd.errors import InputError
-from mofmd.models.deploy.deploy import Options, export
+from mofmd.models.deploy.exporting import export
+from mofmd.models.deploy.options import Options
 from mofmd.models.files.deployed import read_deployed
 from tests.engine.conftest import DeployedModels
 from tests.engine.lammps import (

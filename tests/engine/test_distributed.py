@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from mofmd.learning.select.features import ModelFeatures
-from mofmd.models.deploy.deploy import SUFFIXES, Options, deploy, export
+from mofmd.models.deploy.deploy import deploy
+from mofmd.models.deploy.exporting import export
+from mofmd.models.deploy.options import SUFFIXES, Options
 from mofmd.models.files.deployed import read_deployed
 from mofmd.structures.crystals.zif import zif4
 from tests.engine.conftest import DeployedModels, References

@@ -58,7 +58,7 @@ def train(
         read_record,
         run_training,
     )
-    from mofmd.models.deploy.deploy import Options
+    from mofmd.models.deploy.options import Options
 
     if not (output / RECORD).exists():
         if family is None or data is None:

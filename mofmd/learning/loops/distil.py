@@ -43,7 +43,7 @@ from mofmd.learning.train.training import (
     read_record,
     run_training,
 )
-from mofmd.models.deploy.deploy import Options
+from mofmd.models.deploy.options import Options
 
 STATE = "state.json"
 SCHEMA = "mofmd-distil-2"
