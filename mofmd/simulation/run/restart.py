@@ -43,6 +43,11 @@ def choose_restart(directory: Path, *, from_stop: bool) -> Path | None:
     return latest if latest.is_file() else None
 
 
+def has_restart(directory: Path) -> bool:
+    """Whether a run of a deck could be continued from a regular restart file."""
+    return any((directory / name).is_file() for name in (LATEST, PREVIOUS))
+
+
 def require_stopped(directory: Path) -> None:
     """Refuse a deck without the state of a run that was stopped.
 

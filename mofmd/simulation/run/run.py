@@ -17,12 +17,14 @@ from mofmd.disk.lock import lock_run
 from mofmd.disk.stop_request import ask_to_stop, asked_within, take_back_request
 from mofmd.engine.lammps_log import LogParser, ThermoTable, read_log
 from mofmd.engine.launch import Launch, Resources, environment, how_it_ended, python_command
+from mofmd.engine.plugin_path import reasons_of_mofmd
 from mofmd.errors import MofmdError, RunError, StoppedError
 from mofmd.simulation.deck.deck import Deck, read_deck
 from mofmd.simulation.run.progress import Progress, Reporter, choose_reporter
 from mofmd.simulation.run.restart import (
     ANEW,
     STOPPED,
+    has_restart,
     must_begin_anew,
     refuse_other_ranks,
     require_stopped,
@@ -195,6 +197,7 @@ class _Follower:
     step: int = 0
     violation: str | None = None
     asked_to_stop: bool = False
+    reasons: list[str] = field(default_factory=list)
     _first: tuple[float, int] | None = None
 
     @property
@@ -205,6 +208,7 @@ class _Follower:
         """Take a line of output; news if it was a line of thermo output."""
         if line.startswith("mofmd violation "):
             self.violation = line.removeprefix("mofmd violation ")
+        self.reasons += reasons_of_mofmd([line])  # a plugin that does not fit says so itself
         row = self.parser.feed(line)
         if row is None:
             return None
@@ -278,7 +282,9 @@ def _how_to_go_on(directory: Path, left: dict[str, Any]) -> str:
     ) or "asked to stop before LAMMPS could save a state"
     again = f"`mofmd run {directory} --resume`"
     if left.get("saved") != STOPPED:
-        return f"{directory}: {what}; continue with {again}, from the last restart file if any"
+        found = has_restart(directory)
+        where = f"which {'goes on from the last restart file' if found else 'begins anew'}"
+        return f"{directory}: {what}; continue with {again}, {where}"
     return (
         f"{directory}: {what}; continue with {again} (from the last regular restart file: the "
         "unbroken run to the last bit), or with --from-stop (from this step)"
@@ -293,9 +299,8 @@ def _failure(watch: _Follower, status: int, last: str) -> str:
         f"mended, continue with `mofmd run {watch.deck.directory} --resume`"
     )
     if watch.parser.errors:
-        return (
-            f"LAMMPS stopped {where or 'before the first stage'}: {watch.parser.errors[0]} {files}"
-        )
+        said = "; ".join([watch.parser.errors[0], *watch.reasons])
+        return f"LAMMPS stopped {where or 'before the first stage'}: {said} {files}"
     return (
         f"LAMMPS {how_it_ended(status)} {where or 'before the first stage'}; its last words: "
         f"{last!r} {files}"
