@@ -18,7 +18,7 @@ from mofmd.disk.stop_request import ask_to_stop, asked_within, take_back_request
 from mofmd.engine.lammps_log import LogParser, ThermoTable, read_log
 from mofmd.engine.launch import Launch, Resources, environment, how_it_ended, python_command
 from mofmd.engine.plugin_path import reasons_of_mofmd
-from mofmd.errors import MofmdError, RunError, StoppedError
+from mofmd.errors import MofmdError, RunError, StoppedError, WriteError
 from mofmd.simulation.deck.deck import Deck, read_deck
 from mofmd.simulation.run.progress import Progress, Reporter, choose_reporter
 from mofmd.simulation.run.restart import (
@@ -155,7 +155,9 @@ def _run_locked(
             _follow(command, resources, watch, reporter)
     except BaseException as error:
         _record_end(watch, error)
-        if isinstance(error, OSError) and not isinstance(error, MofmdError):
+        if isinstance(error, WriteError) or (
+            isinstance(error, OSError) and not isinstance(error, MofmdError)
+        ):
             raise RunError(
                 f"{directory}: cannot write there or start a process ({error}); mend that, then "
                 f"continue with `mofmd run {directory} --resume`"
