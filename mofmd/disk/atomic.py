@@ -42,7 +42,8 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     WriteError
         If there is no room, no permission, or a folder in its place.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    # names of files need not be UTF-8
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     with writing(path):
         if path.exists() and not path.is_file() and not path.is_dir():
             path.write_bytes(data)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from mofmd.engine.lammps_log import LogParser, ThermoTable, parse_log
@@ -231,7 +232,7 @@ def _without_frames(source: Path, runs: Sequence[Run]) -> str:
         run = Run(source.resolve().name, source / DUMP)
         return (
             f"{source}: its run has left no frames ({run.unfinished or run.state}); run it with "
-            f"`mofmd run {source} --resume`"
+            f"`mofmd run {quote(str(source))} --resume`"
         )
     if runs:
         reasons = ", ".join(dict.fromkeys(run.unfinished or run.state for run in runs))

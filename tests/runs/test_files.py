@@ -21,6 +21,13 @@ def test_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    """Of files whose names hold any bytes, which Python keeps as lone surrogates."""
+    path = tmp_path / "out\udcff.txt"
+    write_atomic(path, f"{path.name}\n")
+    assert path.read_text(encoding="utf-8") == "out\\udcff.txt\n"
+
+
 def test_a_failure_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.mkdir()  # cannot be replaced by a file

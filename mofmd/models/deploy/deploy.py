@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -142,7 +143,9 @@ def source_kind(path: Path) -> Kind:
     if broken:
         raise InputError(f"{path}: damaged inside ({broken}): copy it again")
     if "extra/mofmd.json" in names:
-        raise InputError(f"{path}: is deployed already: `mofmd verify {path}` checks it")
+        raise InputError(
+            f"{path}: is deployed already: `mofmd verify {quote(str(path))}` checks it"
+        )
     if any(".data/extern_modules" in name for name in names):
         return "nequip"  # torch.package, what nequip-package writes
     if any(name.startswith("data/aotinductor") for name in names):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from shlex import quote
 
 from mofmd.errors import InputError, RunError
 from mofmd.simulation.run.status import read_status
@@ -59,7 +60,7 @@ def require_stopped(directory: Path) -> None:
     if not (directory / STOPPED).is_file():
         raise InputError(
             f"{directory / STOPPED}: there is none, the run was not stopped in good order; resume "
-            f"from the last regular restart file: `mofmd run {directory} --resume`"
+            f"from the last regular restart file: `mofmd run {quote(str(directory))} --resume`"
         )
 
 
