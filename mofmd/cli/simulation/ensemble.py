@@ -61,7 +61,8 @@ def new(
     seeds = range(first_seed, first_seed + members)
     made = new_ensemble(request, seeds, _varied(vary or []))
     typer.echo(
-        f"{directory}: {len(made.members)} members; run it: mofmd ensemble run {quote(str(directory))}"
+        f"{directory}: {len(made.members)} members; run it: "
+        f"mofmd ensemble run {quote(str(directory))}"
     )
 
 
