@@ -13,7 +13,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from mofmd.calculator.operators import load_operators
 from mofmd.calculator.resident import Resident, Sums
-from mofmd.errors import InputError, MissingFileError, RunError
+from mofmd.errors import InputError, MissingFileError, RunError, absent
 from mofmd.models.dispersion.dispersion import (
     CUTOFF_A,
     Dispersion,
@@ -246,7 +246,8 @@ def _model_path(model: str | Path) -> Path:
     path = find_model(Path(model))
     if not path.is_file():
         raise MissingFileError(
-            f"model: {model}: no such file, and no embedded model ({', '.join(embedded_models())})"
+            f"model: {model}: {absent(path)}, and no embedded model "
+            f"({', '.join(embedded_models())})"
         )
     return path.resolve()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Annotated, TextIO
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
@@ -104,9 +104,19 @@ def main() -> None:
         try:
             app()
         except MofmdError as error:
-            if verbosity.verbose():
-                import traceback
+            _fail(str(error))
+        except OSError as error:  # of a disk, a permission, a path: nothing that mofmd could know
+            if isinstance(error, BrokenPipeError):
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            _fail(f"{place}{error.strerror or error}")
 
-                traceback.print_exc()
-            verbosity.tell(f"mofmd: error: {error}", "red")
-            sys.exit(1)
+
+def _fail(message: str) -> NoReturn:
+    """End with a message; with ``-v`` with where the error comes from, too."""
+    if verbosity.verbose():
+        import traceback
+
+        traceback.print_exc()
+    verbosity.tell(f"mofmd: error: {message}", "red")
+    sys.exit(1)

@@ -11,6 +11,7 @@ from pathlib import Path
 from mofmd.analysis.base.registry import known_observables
 from mofmd.analysis.base.result import Result
 from mofmd.disk.atomic import write_atomic
+from mofmd.disk.output import make_folder
 from mofmd.report.front import front, remarks, title_of
 from mofmd.report.sections import protocol, section
 from mofmd.report.svg import colour_variables
@@ -37,7 +38,7 @@ def write_page(analysis: Analysis, directory: str | Path) -> Path:
         The page.
     """
     directory = Path(directory)
-    (directory / "figures").mkdir(parents=True, exist_ok=True)
+    make_folder(directory / "figures")
     is_run = any(m.thermo for m in analysis.members)
     # what has no title of its own comes last, under its name
     titles = section_titles()

@@ -24,10 +24,17 @@ Seed = Annotated[int, typer.Option(help="Of random choices.")]
 
 
 def read_all(files: list[Path]) -> list[Atoms]:
-    """Read the frames of all files."""
+    """Read the frames of all files, of which each must hold some."""
+    from mofmd.errors import InputError
     from mofmd.learning.data.dataset import read_frames
 
-    return [frame for file in files for frame in read_frames(file)]
+    found = []
+    for file in files:
+        frames = read_frames(file)
+        if not frames:
+            raise InputError(f"{file}: holds no frames")
+        found += frames
+    return found
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -61,5 +62,5 @@ def generate(
     typer.echo(
         f"{deck.directory}: {manifest['protocol']['name']}, {manifest['structure']['formula']}, "
         f"{manifest['structure']['n_atoms']} atoms, {manifest['total_steps']} steps\n"
-        f"run it with: mofmd run {deck.directory}"
+        f"run it with: mofmd run {quote(str(deck.directory))}"
     )

@@ -28,7 +28,7 @@ from ase import Atoms
 
 from mofmd.engine.evaluate import Patience
 from mofmd.engine.launch import Conversation, Resources, environment, how_it_ended
-from mofmd.errors import InputError, MissingFileError, RunError, did_you_mean
+from mofmd.errors import InputError, MissingFileError, RunError, absent, did_you_mean
 from mofmd.learning.data.dataset import Labels
 from mofmd.learning.evaluate.prediction import predict
 from mofmd.models.dispersion.dispersion import Dispersion, parse_d3
@@ -81,9 +81,10 @@ def find_labeller(word: str, threads: int = 1) -> Labeller:
     path = embedded_models().get(name, Path(name)) if not Path(name).exists() else Path(name)
     if not path.is_file():
         raise MissingFileError(
-            f"labeller: {name!r}: no such model file{did_you_mean(name, embedded_models())}; "
-            "it can be a model file or one of the package, one with dispersion "
-            f"(model.pth+d3bj:pbe), an ASE calculator as package.module:factory, or {XTB}"
+            f"labeller: {name!r}: {absent(path, 'model file')}"
+            f"{did_you_mean(name, embedded_models())}; it can be a model file or one of the "
+            "package, one with dispersion (model.pth+d3bj:pbe), an ASE calculator as "
+            f"package.module:factory, or {XTB}"
         )
     return ModelLabeller(path, threads, dispersion=dispersion)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from mofmd.errors import InputError
@@ -41,7 +42,9 @@ def source_kind(path: Path) -> Kind:
     if broken:
         raise InputError(f"{path}: damaged inside ({broken}): copy it again")
     if "extra/mofmd.json" in names:
-        raise InputError(f"{path}: is deployed already: `mofmd verify {path}` checks it")
+        raise InputError(
+            f"{path}: is deployed already: `mofmd verify {quote(str(path))}` checks it"
+        )
     if any(".data/extern_modules" in name for name in names):
         return "nequip"  # torch.package, what nequip-package writes
     if any(name.startswith("data/aotinductor") for name in names):

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from mofmd.disk.atomic import write_atomic
+from mofmd.disk.atomic import write_atomic, writing
+from mofmd.disk.output import make_folder
 from mofmd.disk.record import read_record
 from mofmd.engine.lammps_log import read_log
 from mofmd.errors import InputError, MissingFileError
@@ -144,8 +145,9 @@ def new_ensemble(
 
 def _write_members(request: Request, directory: Path, members: tuple[Member, ...]) -> None:
     """Write all decks under a temporary name, then give the folder its own: all or nothing."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as folder:
+    make_folder(directory.parent)
+    prefix, parent = f".{directory.name}.", directory.parent
+    with writing(directory), tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
         temporary = Path(folder) / directory.name
         for member in members:
             words = (f"{name}={json.dumps(value)}" for name, value in member.values.items())
