@@ -60,8 +60,8 @@ from mofmd.models.files.deployed import (
 from mofmd.models.files.embedded import (
     embedded_model as embedded_model,
     embedded_models as embedded_models,
-    find_model as find_model,
 )
+from mofmd.models.names import find_model as find_model
 from mofmd.structures.read import read_structure as read_structure
 from mofmd.relaxation.conduct import relax as relax, relax_in_folder as relax_in_folder
 from mofmd.relaxation.options import RelaxOptions as RelaxOptions

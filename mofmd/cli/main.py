@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Annotated, NoReturn, TextIO
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
@@ -12,6 +13,10 @@ from mofmd import __version__
 from mofmd.cli.base import verbosity
 from mofmd.cli.base.app import App, Lazy, LazyGroup
 from mofmd.errors import InputWarning, MofmdError
+from mofmd.models.making_shown import set_show
+
+if TYPE_CHECKING:
+    from mofmd.models.deploy.audience import Audience
 
 
 class Commands(LazyGroup):
@@ -36,7 +41,7 @@ class Commands(LazyGroup):
             "report": Lazy("analyse", "report", "Measure, and write a page with figures"),
         },
         "Models": {
-            "models": Lazy("models.models", "app", "Models in the package; what a file is"),
+            "models": Lazy("models.models", "app", "Models by name; what a file is"),
             "deploy": Lazy("models.deploy", "deploy", "Make a trained model a file for LAMMPS"),
             "verify": Lazy("models.verify", "verify", "Check a deployed model's physics again"),
             "bench": Lazy("models.bench", "bench", "Measure what a step costs here"),
@@ -80,9 +85,16 @@ def _options(
         verbosity.set_level(1 if verbose else -1)
 
 
+def _show_making() -> AbstractContextManager[Audience]:
+    from mofmd.cli.models.gate_display import show_making
+
+    return show_making()
+
+
 def main() -> None:
     """Run the command line; an error that people can mend is one message and exit status 1."""
     verbosity.listen()
+    set_show(_show_making)
     show_warning = warnings.showwarning
 
     def show(

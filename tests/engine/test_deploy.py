@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from mofmd.errors import InputError, MissingFileError, MofmdError
-from mofmd.models.deploy.deploy import Audience, deploy
+from mofmd.models.deploy.audience import Audience
+from mofmd.models.deploy.deploy import deploy
 from mofmd.models.deploy.options import Options
 from mofmd.models.deploy.source_kind import source_kind
 from mofmd.models.files.deployed import (

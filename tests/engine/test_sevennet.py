@@ -8,7 +8,8 @@ import pytest
 
 from mofmd.errors import MissingFileError, MofmdError
 from mofmd.models.deploy import exporting
-from mofmd.models.deploy.deploy import Audience, deploy
+from mofmd.models.deploy.audience import Audience
+from mofmd.models.deploy.deploy import deploy
 from mofmd.models.deploy.options import Options
 from mofmd.models.files.deployed import read_deployed
 from mofmd.models.universal import MODELS

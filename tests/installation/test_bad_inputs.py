@@ -272,7 +272,7 @@ case("cutoff that is no number", with_option("--model", "my.pth"),
      "my.pth: r_max is '6.0garbage', expected a positive number; deploy it again",
      lambda: model_with_a_cutoff("6.0garbage"))  # fmt: skip
 case("species that the model lacks", with_option("--structure", "uio-66"),
-     "model: zif4-allegro-s.mofmd.pth lacks O, Zr: it knows C, H, N, Zn; take a model")  # fmt: skip
+     "model: zif4-allegro-s.mofmd.pth lacks O, Zr: it knows C, H, N, Zn; take the universal model sevennet-l3i5, ")  # fmt: skip
 case("file without a script", with_option("--potential-file", "x"),
      "potential_file: goes with --potential-script")  # fmt: skip
 SCRIPT = ("generate", "nvt", "--structure", "zif-4", "-o", "deck", "--potential-script", "p.in")

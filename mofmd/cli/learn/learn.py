@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mofmd.cli.base.app import App
-from mofmd.models.files.embedded import find_model
+from mofmd.models.names import find_model
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from mofmd.cli.learn.learn import Output, Seed, app, read_all
-from mofmd.models.files.embedded import find_model
+from mofmd.models.names import find_model
 
 Family = Literal["allegro", "nequip", "mace"]
 

@@ -48,7 +48,7 @@ def bench(
     from mofmd.disk.output import make_folder
     from mofmd.engine.launch import Resources
     from mofmd.models.files.deployed import read_deployed
-    from mofmd.models.files.embedded import find_model
+    from mofmd.models.names import find_model
     from mofmd.models.step_cost import (
         PARTS,
         Setting,

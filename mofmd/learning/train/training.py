@@ -37,7 +37,8 @@ from mofmd.learning.train import mace as train_mace
 from mofmd.learning.train import nequip as train_nequip
 from mofmd.learning.train.config import chosen_size, read_template
 from mofmd.learning.train.options import Epoch, Family, TrainOptions
-from mofmd.models.deploy.deploy import Audience, deploy
+from mofmd.models.deploy.audience import Audience
+from mofmd.models.deploy.deploy import deploy
 from mofmd.models.deploy.options import Options
 from mofmd.models.environments import Framework, create_environment
 from mofmd.models.files.deployed import DeployedModel, read_deployed

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +12,14 @@ from ase import Atoms
 
 import mofmd
 from mofmd.errors import InputError
+from mofmd.models.deploy.audience import Audience
 from mofmd.models.deploy.exporting import Exported, export
 from mofmd.models.deploy.options import SUFFIXES, Options, check_output
 from mofmd.models.export.structures import awry
 from mofmd.models.files.deployed import DeployedModel, read_deployed, write_with_manifest
-from mofmd.models.gate.engine import GateEngine, Progress, measure_bytes_per_edge, no_progress
-from mofmd.models.gate.gate import Check, Reference, Subject, check_physics, summary
+from mofmd.models.gate.engine import GateEngine, measure_bytes_per_edge
+from mofmd.models.gate.gate import Reference, Subject, check_physics, summary
 from mofmd.processes.signals import SignalHandlers
-
-
-@dataclass(frozen=True)
-class Audience:
-    """Who is told how a deployment goes on.
-
-    Parameters
-    ----------
-    report
-        Is told what is being done.
-    on_check
-        Is told each finding of the physics gate.
-    on_progress
-        Is told each evaluation of the gate.
-    """
-
-    report: Callable[[str], None] = print
-    on_check: Callable[[Check], None] = lambda _: None
-    on_progress: Progress = no_progress
 
 
 def deploy(

@@ -13,8 +13,8 @@ from ase import Atoms
 from mofmd.errors import InputError, MissingFileError, absent
 from mofmd.models.dispersion import dispersion as d3
 from mofmd.models.dispersion.dispersion import Dispersion
-from mofmd.models.files.embedded import find_model
 from mofmd.models.files.model_file import read_model_file
+from mofmd.models.names import find_model, next_steps
 from mofmd.simulation.protocols.base.protocol import Variable
 
 POTENTIAL_SCRIPT = "potential.in"
@@ -132,7 +132,7 @@ def model_potential(
     Parameters
     ----------
     model
-        A file, or the name of a model in the package.
+        A file, or a name (``mofmd models list``).
     type_names
         Element of each LAMMPS type, in order; of a structure its elements in alphabetical order.
     dispersion
@@ -160,7 +160,7 @@ def check_species(
     if known is not None and missing:
         raise InputError(
             f"model: {model_file.name} lacks {', '.join(missing)}: it knows {', '.join(known)}; "
-            "take a model that was trained for this composition"
+            f"{next_steps(type_names)}"
         )
 
 
