@@ -116,6 +116,7 @@ def sevennet(atoms: Atoms, dtype: torch.dtype) -> tuple[torch.nn.Module, Evaluat
 
     torch.manual_seed(1)
     model = build_E3_equivariant_model(config({})).to(dtype)
+    model.set_is_batch_data(False)
     for module in model.modules():
         if type(module).__name__ == "OnehotEmbedding":  # float32 whatever the model's dtype
             module.register_forward_hook(lambda layer, _, data: _cast(layer, data, dtype))
