@@ -3,8 +3,10 @@
 from mofmd.cli.learn import density, training  # noqa: F401 - training adds its commands
 from mofmd.cli.learn.cut import cut
 from mofmd.cli.learn.learn import app
+from mofmd.cli.learn.match import match
 
 app.command("cut")(cut)
+app.command("match")(match)
 app.add_typer(density.app, name="density")
 
 __all__ = ["app"]

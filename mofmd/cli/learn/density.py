@@ -108,8 +108,8 @@ def score(
     """
     import numpy as np
 
-    from mofmd.learning.clusters.clusters import write_clusters
-    from mofmd.learning.density.model_density import NOVELTY, Scorer
+    from mofmd.learning.data.dataset import NOVELTY, write_frames
+    from mofmd.learning.density.model_density import Scorer
 
     scorer = Scorer(find_model(model), dtype)
     found = read_all(frames)
@@ -127,5 +127,5 @@ def score(
             f"{mine.max():.2f}"
         )
     if output is not None:
-        write_clusters(output, found)
+        write_frames(output, found)
         typer.echo(f"{output}: {len(found)} frames with the column {NOVELTY}")

@@ -34,6 +34,7 @@ def generate(
     atoms: options.AtomCount = None,
     keep_guests: options.KeepGuests = True,
     guest_types: options.GuestTypes = False,
+    watch: options.Watch = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a deck.")] = False,
     list_protocols: Annotated[bool, typer.Option("--list", help="List the protocols.")] = False,
 ) -> None:
@@ -46,6 +47,7 @@ def generate(
     mofmd generate npt --structure my.cif --model my.pth -o npt --set temperature_K=400
     mofmd generate my.yaml --structure my.cif --model my.pth -o deck --supercell 2x2x2
     mofmd generate nvt --structure my.cif --model my.pth -o deck --dispersion d3bj:pbe
+    mofmd generate nvt --structure my.cif --model known.pth -o deck --watch every=20
     """
     from mofmd.simulation.deck.protocol_file import describe_protocols
     from mofmd.simulation.deck.request import generate_deck
@@ -55,7 +57,9 @@ def generate(
         return
     potential = (model, potential_script, potential_file, dispersion)
     size, guests = (supercell, atoms), (keep_guests, guest_types)
-    request = options.deck_request(protocol, structure, output, potential, settings, size, guests)
+    request = options.deck_request(
+        protocol, structure, output, potential, settings, size, guests, watch
+    )
     deck = generate_deck(replace(request, overwrite=overwrite))
     manifest = deck.manifest
     typer.echo(

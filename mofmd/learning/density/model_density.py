@@ -16,8 +16,6 @@ from mofmd.learning.density.fit import FitOptions, Table, check_counts, fit_mixt
 from mofmd.learning.density.mixture import Mixture
 from mofmd.models.files.deployed import read_density_record, write_density_record
 
-NOVELTY = "novelty"
-
 
 class Scorer:
     """Scores atoms by the density in a model file.
