@@ -13,10 +13,11 @@ using mofmd::ModelError;
 namespace {
 
 // Three features, of which the first and last count; two Gaussians along their sum, far apart.
-const std::string TEXT = "mofmd_density 1\nmodel abc\nquantile 0.999\nwidth 3\ncolumns 2 0 2\n"
-                         "element C\nmedian 1.0\nlimit 3.0\ndimensions 1\ncomponents 2\n"
-                         "mean 1.0 2.0\naxes 1.0 1.0\nweights 0.25 0.75\nmeans -50.0 50.0\n"
-                         "factors 2.0 1.0\n";
+const std::string TEXT =
+    "mofmd_density 1\nmodel abc\nquantile 0.999\nwidth 3\ncolumns 2 0 2\n"
+    "element C\nmedian 1.0\nlimit 3.0\ndimensions 1\nrest_axes 0\ncomponents 2\n"
+    "mean 1.0 2.0\naxes 1.0 1.0\nrest\nweights 0.25 0.75\nmeans -50.0 50.0\n"
+    "factors 2.0 1.0\n";
 const std::vector<std::string> NAMES = {"H", "C"};
 
 std::string told(const std::string &text, const std::string &model = "abc")
@@ -53,6 +54,18 @@ TEST(scores_are_in_units_of_held_out_atoms)
   const double others[3] = {-49.0, 0.0, 1.0};    // y = -51
   const double narrower = (-std::log(0.25) - gaussian(-51.0, -50.0, 0.5) - 1.0) / 2.0;
   EQUAL(std::abs(density.score(1, others) - narrower) < 1e-12, true);
+}
+
+TEST(what_the_axes_leave_over_is_a_coordinate)
+{
+  const Density density("mofmd_density 1 model abc quantile 0.9 width 3 columns 3 0 1 2 element H "
+                        "median 0.0 limit 1.0 dimensions 2 rest_axes 2 components 1 mean 0 0 0 "
+                        "axes 1 0 0 rest 0 0.5 0 0 0 2 weights 1 means 3.0 5.0 "
+                        "factors 1.0 0.0 0.0 1.0",
+                        NAMES, "abc");
+  const double features[3] = {4.0, 6.0, -2.0};    // y = 4 and |(3, -4)|
+  const double expected = -gaussian(4.0, 3.0, 1.0) - gaussian(5.0, 5.0, 1.0);
+  EQUAL(std::abs(density.score(0, features) - expected) < 1e-12, true);
 }
 
 TEST(far_from_everything_is_a_large_number)

@@ -41,15 +41,26 @@ def test_densities_of_scikit_learn(dimensions: int | None) -> None:
     points, others = clouds(2000, 1), clouds(1000, 2)
     options = FitOptions(dimensions=dimensions, components=6, quantile=0.99)
     mixture = fit_mixtures({"C": points}, {"C": others}, options)["C"]
-    pca = PCA(n_components=mixture.dimensions).fit(points)
+    pca = PCA(n_components=len(mixture.axes)).fit(points)
     scale = np.sqrt(pca.explained_variance_[0])
     signs = np.sign((pca.components_ * mixture.axes).sum(axis=1))
-    projected = signs * pca.transform(points) / scale
-    reference = best_mixture(projected, options)
-    expected = reference.score_samples(signs * pca.transform(others) / scale)
+    whole = PCA().fit(points)
+    floor = 1e-5 * max(whole.explained_variance_[0] ** 0.5, np.abs(points).max())
+    deviations = np.maximum(whole.explained_variance_**0.5, floor)  # three of the six are flat
+
+    def coordinates(table: np.ndarray) -> np.ndarray:
+        y = signs * pca.transform(table) / scale
+        left = (whole.transform(table) / deviations)[:, len(signs) :]
+        return np.column_stack([y, np.sqrt(np.square(left).mean(axis=1))])
+
+    reference = best_mixture(coordinates(points), options)
+    expected = reference.score_samples(coordinates(others))
     np.testing.assert_allclose(mixture.log_density(others), expected, rtol=0, atol=1e-8)
-    assert mixture.dimensions == min(3, dimensions or 3)  # no more of them vary
-    assert mixture.components == 3  # the Bayesian information criterion finds the three kinds
+    # axes, and what they leave over
+    assert (len(mixture.axes), len(mixture.rest)) == ((2, 4) if dimensions == 2 else (3, 3))
+    assert (
+        dimensions == 2 or mixture.components == 3
+    )  # the Bayesian information criterion finds the three kinds
 
 
 def test_a_score_is_in_units_of_held_out_atoms() -> None:
@@ -89,7 +100,7 @@ def test_text_gives_the_same_numbers() -> None:
     for damaged, said in (
         (text[: len(text) // 2], "density: is damaged"),
         (text.replace("mofmd_density 1", "mofmd_density 2"), "update mofmd"),
-        (text.replace("components 3", "components x"), "components x"),
+        (text.replace("rest_axes 3", "rest_axes x"), "rest_axes x"),
         (text.replace("median", "mean", 1), "'mean' in the place of 'median'"),
     ):
         with pytest.raises(InputError, match=said):
@@ -173,6 +184,6 @@ def test_commands(tmp_path: Path) -> None:
 
 def test_mixtures_are_read_only() -> None:
     one = np.ones(1)
-    mixture = Mixture(one, one[None], one, one[None], one[None, None], 0.0, 1.0)
+    mixture = Mixture(one, one[None], one[:0, None], one, one[None], one[None, None], 0.0, 1.0)
     with pytest.raises(ValueError, match="read-only"):
         mixture.mean[0] = 2.0

@@ -86,11 +86,12 @@ class Density:
                 f"median {mixture.median!r}",
                 f"limit {mixture.limit!r}",
                 f"dimensions {mixture.dimensions}",
+                f"rest_axes {len(mixture.rest)}",
                 f"components {mixture.components}",
             ]
-            for name in ("mean", "axes", "weights", "means", "factors"):
+            for name in ("mean", "axes", "rest", "weights", "means", "factors"):
                 values = np.asarray(getattr(mixture, name), dtype=np.float64).ravel()
-                lines.append(f"{name} {' '.join(map(repr, values.tolist()))}")
+                lines.append(" ".join([name, *map(repr, values.tolist())]))
         return "\n".join([*lines, ""])
 
     @classmethod
@@ -119,10 +120,12 @@ class Density:
             words.expect("element")
             element = words.word()
             median, limit = (float(words.numbers(name, 1)[0]) for name in ("median", "limit"))
-            d, m = words.count("dimensions"), words.count("components")
+            d, others = words.count("dimensions"), words.count("rest_axes", least=0)
+            m, axes = words.count("components"), d - (others > 0)
             mixtures[element] = Mixture(
                 mean=words.numbers("mean", len(columns)),
-                axes=words.numbers("axes", d * len(columns)).reshape(d, -1),
+                axes=words.numbers("axes", axes * len(columns)).reshape(axes, -1),
+                rest=words.numbers("rest", others * len(columns)).reshape(others, len(columns)),
                 weights=words.numbers("weights", m),
                 means=words.numbers("means", m * d).reshape(m, d),
                 factors=words.numbers("factors", m * d * d).reshape(m, d, d),
@@ -151,10 +154,10 @@ class _Words:
         if (found := self.word()) != name:
             _damaged(f"{found!r} in the place of {name!r}")
 
-    def count(self, name: str) -> int:
+    def count(self, name: str, least: int = 1) -> int:
         self.expect(name)
         word = self.word()
-        return int(word) if word.isdigit() and int(word) > 0 else _damaged(f"{name} {word}")
+        return int(word) if word.isdigit() and int(word) >= least else _damaged(f"{name} {word}")
 
     def numbers(self, name: str, size: int | None) -> np.ndarray:
         """Read numbers; of None as many as the word before them says."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 COMPONENTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 WORSE = 2  # numbers of components in a row with a larger BIC, after which no more are tried
 COVARIANCE_FLOOR = 1e-6  # of the variance along the first principal axis
-FLAT = 1e-12  # of the same: axes with less have no variance but rounding
+# Deviations are no smaller than these: of that along the first principal axis, and of the
+# largest feature, below which it is rounding in float32
+SMALLEST_DEVIATION = 1e-5
+ROUNDING = 1e-5
 ITERATIONS = 500
 ATOMS_PER_DIMENSION = 5  # at least, for each component
 Table = Mapping[str, np.ndarray]  # element to (atoms, features)
@@ -31,7 +34,8 @@ class FitOptions:
     Parameters
     ----------
     dimensions
-        Principal axes of each element's features that are kept, at most; None: all.
+        Principal axes of each element's features that are coordinates of their own, at most; what
+        they leave over is one more. None: all along which atoms vary.
     components
         Gaussians of each mixture, at most: the number with the smallest Bayesian information
         criterion is taken.
@@ -71,8 +75,9 @@ def fit_mixtures(
 
     Gaussian mixtures with full covariances by expectation maximisation (scikit-learn) of the
     principal components of the features of the training atoms alone; as in Dobbelaere et al.,
-    Chem. Mater. 2025 (doi:10.1021/acs.chemmater.5c00821), section 2.3. The held-out atoms say what
-    is ordinary.
+    Chem. Mater. 2025 (doi:10.1021/acs.chemmater.5c00821), section 2.3. One coordinate more is what
+    the components leave over (ours): atoms of a new kind often differ where the training atoms do
+    not. The held-out atoms say what is ordinary.
 
     Parameters
     ----------
@@ -123,27 +128,34 @@ def _fit(element: str, features: np.ndarray, held_out: np.ndarray, options: FitO
     mean = features.mean(axis=0)
     variances, vectors = np.linalg.eigh(np.atleast_2d(np.cov(features, rowvar=False)))
     variances, vectors = variances[::-1], vectors[:, ::-1]
-    if not variances[0] > (1e-9 * (1.0 + np.abs(mean).max())) ** 2:
+    if not variances[0] > (ROUNDING * np.abs(features).max()) ** 2:
         raise InputError(
             f"{element}: the features of its training atoms are all the same: give frames in which "
             "atoms move"
         )
-    most = len(variances) if options.dimensions is None else options.dimensions
-    kept = min(most, int((variances > FLAT * variances[0]).sum()))
-    kept = max(1, min(kept, len(features) // ATOMS_PER_DIMENSION - 1))
-    axes = _oriented(vectors[:, :kept].T) / np.sqrt(variances[0])
-    best = best_mixture((features - mean) @ axes.T, options)
-    mixture = Mixture(
-        mean, axes, best.weights_, best.means_, best.precisions_cholesky_, median=0.0, limit=1.0
+    deviations = np.sqrt(np.maximum(variances, 0.0))
+    floor = max(SMALLEST_DEVIATION * deviations[0], ROUNDING * np.abs(features).max())
+    vary = int((deviations > floor).sum())
+    most = vary if options.dimensions is None else options.dimensions
+    kept = max(1, min(most, vary, len(features) // ATOMS_PER_DIMENSION - 2))
+    axes = _oriented(vectors[:, :kept].T) / deviations[0]
+    others = np.maximum(deviations[kept:, None], floor)
+    rest = _oriented(vectors[:, kept:].T) / others / np.sqrt(max(1, len(others)))
+    unfitted = Mixture(mean, axes, rest, *_standard(kept + (len(rest) > 0)), 0.0, 1.0)
+    best = best_mixture(unfitted.coordinates(features), options)
+    fitted = replace(
+        unfitted, weights=best.weights_, means=best.means_, factors=best.precisions_cholesky_
     )
-    rarity = -mixture.log_density(np.asarray(held_out, dtype=np.float64))
+    rarity = -fitted.log_density(np.asarray(held_out, dtype=np.float64))
     median, limit = np.quantile(rarity, [0.5, options.quantile])
     if not limit > median:
         raise InputError(f"{element}: its held-out atoms are all alike: give frames of dynamics")
-    return Mixture(
-        mean, axes, best.weights_, best.means_, best.precisions_cholesky_, float(median),
-        float(limit),
-    )  # fmt: skip
+    return replace(fitted, median=float(median), limit=float(limit))
+
+
+def _standard(dimensions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights, means and factors of one Gaussian of unit width."""
+    return np.ones(1), np.zeros((1, dimensions)), np.eye(dimensions)[None]
 
 
 def best_mixture(points: np.ndarray, options: FitOptions) -> GaussianMixture:
@@ -185,5 +197,7 @@ def _component_counts(most: int) -> Sequence[int]:
 
 def _oriented(axes: np.ndarray) -> np.ndarray:
     """Axes whose largest entry is positive: eigenvectors have no sign of their own."""
+    if not len(axes):
+        return axes
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
     return np.asarray(axes * np.where(largest < 0.0, -1.0, 1.0))

@@ -14,14 +14,19 @@ from mofmd.arrays import freeze
 class Mixture:
     """Density of the features f of an element's atoms; arrays are read-only.
 
-    With y = axes (f − mean), p(y) = Σ_m w_m N(y; μ_m, Σ_m), Σ_m⁻¹ = U_m U_mᵀ.
+    With y = (axes (f − mean), |rest (f − mean)|), p(y) = Σ_m w_m N(y; μ_m, Σ_m), Σ_m⁻¹ = U_m U_mᵀ.
+    Without rest there is no last coordinate.
 
     Parameters
     ----------
     mean
         (features,) mean of the training atoms.
     axes
-        (dimensions, features) principal axes, divided by the standard deviation along the first.
+        (axes, features) principal axes, divided by the standard deviation along the first.
+    rest
+        (others, features) all other axes, each divided by the standard deviation along it, or a
+        floor of it, and by the square root of their number; the last coordinate is 1 or less for
+        atoms like those of the training.
     weights
         (components,) w_m.
     means
@@ -34,6 +39,7 @@ class Mixture:
 
     mean: np.ndarray
     axes: np.ndarray
+    rest: np.ndarray
     weights: np.ndarray
     means: np.ndarray
     factors: np.ndarray
@@ -42,12 +48,12 @@ class Mixture:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        freeze(self, "mean", "axes", "weights", "means", "factors")
+        freeze(self, "mean", "axes", "rest", "weights", "means", "factors")
 
     @property
     def dimensions(self) -> int:
         """Coordinates of the density."""
-        return len(self.axes)
+        return len(self.axes) + (len(self.rest) > 0)
 
     @property
     def components(self) -> int:
@@ -56,7 +62,11 @@ class Mixture:
 
     def coordinates(self, features: np.ndarray) -> np.ndarray:
         """(atoms, dimensions) y of (atoms, features)."""
-        return np.asarray((features - self.mean) @ self.axes.T)
+        centred = features - self.mean
+        kept = centred @ self.axes.T
+        if not len(self.rest):
+            return np.asarray(kept)
+        return np.column_stack([kept, np.linalg.norm(centred @ self.rest.T, axis=1)])
 
     def log_density(self, features: np.ndarray) -> np.ndarray:
         """(atoms,) ln p of (atoms, features)."""

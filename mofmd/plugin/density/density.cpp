@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <sstream>
 
 namespace mofmd {
@@ -43,10 +44,10 @@ namespace {
       return *value;
     }
 
-    std::size_t count(const char *what)
+    std::size_t count(const char *what, double least = 1.0)
     {
       const double value = number(what);
-      if (value < 1.0 || value > static_cast<double>(MOST) || value != std::floor(value))
+      if (value < least || value > static_cast<double>(MOST) || value != std::floor(value))
         damaged(to_text(value) + " " + what);
       return static_cast<std::size_t>(value);
     }
@@ -107,10 +108,14 @@ Density::Density(const std::string &text, const std::vector<std::string> &type_n
     if (!(mixture.limit > mixture.median)) Words::damaged("limits of " + name);
     words.expect("dimensions");
     const std::size_t d = mixture.dimensions = words.count("dimensions");
+    words.expect("rest_axes");
+    const std::size_t num_rest = words.count("rest_axes", 0.0);
+    const std::size_t num_axes = num_rest > 0 ? d - 1 : d;
     words.expect("components");
     const std::size_t m = words.count("components");
     mixture.mean = words.numbers("mean", num_columns);
-    mixture.axes = words.numbers("axes", d * num_columns);
+    mixture.axes = words.numbers("axes", num_axes * num_columns);
+    mixture.rest = words.numbers("rest", num_rest * num_columns);
     const std::vector<double> weights = words.numbers("weights", m);
     mixture.means = words.numbers("means", m * d);
     mixture.factors = words.numbers("factors", m * d * d);
@@ -129,14 +134,32 @@ Density::Density(const std::string &text, const std::vector<std::string> &type_n
   }
 }
 
+std::vector<double> Density::coordinates(const Mixture &mixture, const double *features) const
+{
+  const std::size_t num_columns = columns_.size();
+  std::vector<double> centred(num_columns), y;
+  for (std::size_t k = 0; k < num_columns; ++k)
+    centred[k] = features[columns_[k]] - mixture.mean[k];
+  const auto along = [&centred](const double *axis) {
+    return std::inner_product(centred.begin(), centred.end(), axis, 0.0);
+  };
+  for (std::size_t i = 0; i < mixture.axes.size(); i += num_columns)
+    y.push_back(along(&mixture.axes[i]));
+  if (mixture.rest.empty()) return y;
+  double square = 0.0;
+  for (std::size_t i = 0; i < mixture.rest.size(); i += num_columns) {
+    const double part = along(&mixture.rest[i]);
+    square += part * part;
+  }
+  y.push_back(std::sqrt(square));
+  return y;
+}
+
 double Density::log_density(const Mixture &mixture, const double *features) const
 {
-  const std::size_t d = mixture.dimensions, num_columns = columns_.size();
-  std::vector<double> y(d, 0.0), away(d), terms;
-  for (std::size_t k = 0; k < num_columns; ++k) {
-    const double centred = features[columns_[k]] - mixture.mean[k];
-    for (std::size_t i = 0; i < d; ++i) y[i] += mixture.axes[i * num_columns + k] * centred;
-  }
+  const std::size_t d = mixture.dimensions;
+  const std::vector<double> y = coordinates(mixture, features);
+  std::vector<double> away(d), terms;
   for (std::size_t c = 0; c < mixture.offsets.size(); ++c) {
     for (std::size_t i = 0; i < d; ++i) away[i] = y[i] - mixture.means[c * d + i];
     double square = 0.0;

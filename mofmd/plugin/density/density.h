@@ -1,7 +1,7 @@
 // How new the surroundings of an atom are to a model: minus the logarithm of a density of features,
 // in units that mean the same for every element and model.
 //
-//     y = axes (f - mean)           f: features of the atom, y: coordinates of the density
+//     y = (axes (f - mean), |rest (f - mean)|)    f: features of the atom, y: coordinates
 //     p(y) = sum over m of w_m N(y; mu_m, Sigma_m)          one mixture for each element
 //     score = (-ln p - median) / (limit - median)           of held-out atoms; 1: as rare as agreed
 //
@@ -33,12 +33,13 @@ public:
 private:
   struct Mixture {
     double median = 0.0, limit = 1.0;    // of -ln p
-    std::size_t dimensions = 0;
-    std::vector<double> mean;       // (columns)
-    std::vector<double> axes;       // (dimensions, columns)
-    std::vector<double> offsets;    // (components) ln w - ln sqrt((2 pi)^dimensions det Sigma)
-    std::vector<double> means;      // (components, dimensions)
-    std::vector<double> factors;    // (components, dimensions, dimensions) U: Sigma^-1 = U U^T
+    std::size_t dimensions = 0;          // of y
+    std::vector<double> mean;            // (columns)
+    std::vector<double> axes;            // (dimensions, or one less with rest, columns)
+    std::vector<double> rest;            // (any number or none, columns)
+    std::vector<double> offsets;         // (components) ln w - ln sqrt((2 pi)^dimensions det Sigma)
+    std::vector<double> means;           // (components, dimensions)
+    std::vector<double> factors;         // (components, dimensions, dimensions) U: Sigma^-1 = U U^T
   };
 
   std::size_t width_ = 0;
@@ -46,6 +47,7 @@ private:
   std::vector<Mixture> mixtures_;
   std::vector<int> mixture_of_type_;    // -1: never seen
 
+  std::vector<double> coordinates(const Mixture &mixture, const double *features) const;
   double log_density(const Mixture &mixture, const double *features) const;
 };
 
