@@ -100,6 +100,21 @@ DEFECTS: dict[str, Shown | Elsewhere] = {
     "mofmd defects characterise ld.extxyz reo.data sup.extxyz --pristine uio-66": AS_IT_IS,
     "mofmd learn cut ld.extxyz --element Zr -o clusters.extxyz": AS_IT_IS,
 }
+DENSITY: dict[str, Shown | Elsewhere] = {
+    "mofmd learn density fit data/train.extxyz --model my-model.mofmd.pth -o known.mofmd.pth": (
+        Shown((("data/train.extxyz", "ab_initio.extxyz"),), " --quantile .9")
+    ),
+    "mofmd learn density score frames.extxyz --model known.mofmd.pth -o scored.extxyz": (
+        Shown((("frames.extxyz", "ab_initio.extxyz"),))
+    ),
+    "mofmd learn cut scored.extxyz --reference crystal.cif --column novelty --above 1 "
+    "-o new.extxyz": Elsewhere("cuts carboxylates; tests/builders/test_clusters.py"),
+    "mofmd generate nvt --structure my-zif.cif --model known.mofmd.pth --watch every=20 "
+    "-o watched": Shown(
+        added=" --set time_ps=.02 --set 'supercell=[1,1,1]' --set minimise_steps_max=2"
+    ),
+    "mofmd run watched": AS_IT_IS,
+}
 ANALYSIS: dict[str, Shown | Elsewhere] = {
     "mofmd analyse RUN -o OUT --observables rdf,angles,rings": (
         Shown((("RUN", "glass"), ("OUT", "out"), ("rings", "density")))
@@ -156,6 +171,7 @@ PAGES: dict[str, dict[str, Shown | Elsewhere]] = {
     "README.md": README,
     "docs/analysis.md": ANALYSIS,
     "docs/defects.md": DEFECTS,
+    "docs/density.md": DENSITY,
     "docs/model_files.md": MODEL_FILES,
     "docs/protocols.md": PROTOCOLS,
     "docs/relax.md": RELAX,

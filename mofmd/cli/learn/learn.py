@@ -47,6 +47,9 @@ def check(
         typer.Option(help="Label a few frames again with this: finds a wrong sign of the stress."),
     ] = None,
     again: Annotated[int, typer.Option(help="So many frames, evenly spread.")] = 3,
+    element_energies: Annotated[
+        bool, typer.Option("--element-energies", help="Fit the energy of each element.")
+    ] = False,
 ) -> None:
     """Check labelled frames: numbers, units, elements, shapes, energies against forces.
 
@@ -71,6 +74,12 @@ def check(
             f"{labeller} / stored labels: forces {ratios.force:.4f}, normal stress "
             f"{ratios.stress_normal:.4f}, shear {ratios.stress_shear:.4f}"
         )
+    if element_energies:
+        from mofmd.learning.data.element_energies import fit_element_energies
+
+        fitted = fit_element_energies(found)
+        told = ", ".join(f"{name} {value:.4f}" for name, value in fitted.eV.items())
+        typer.echo(f"{told} eV; {fitted.residual_meV:.2f} meV/atom are left")
     typer.echo(f"{len(found)} frames of {len(names)} trajectories are fit for training")
 
 

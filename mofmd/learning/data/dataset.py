@@ -29,7 +29,8 @@ from mofmd.structures.reading import choose_index
 INFO = ("trajectory", "origin", "phase", "temperature_K", "source")
 # of molecules cut out of a framework (mofmd.learning.clusters)
 CLUSTER_INFO = ("cluster", "core", "charge", "multiplicity", "frame")
-CLUSTER_COLUMNS = ("role", "frame_atom", "image", "flagged")
+NOVELTY = "novelty"  # how new an atom is to a model, by mofmd.learning.density
+COLUMNS = ("role", "frame_atom", "image", "flagged", NOVELTY)
 HOT_K = 1000.0  # short runs from a crystal or glass above this are counted as the phase "hot"
 ASYMMETRY = 1e-2  # of the largest component; float32 models reach 1e-4
 ASYMMETRIC = "the stress is not symmetric: are its nine numbers the stress?"
@@ -112,7 +113,7 @@ def bare(atoms: Atoms) -> Atoms:
     """
     frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     frame.info = {key: atoms.info[key] for key in (*INFO, *CLUSTER_INFO) if key in atoms.info}
-    for name in CLUSTER_COLUMNS:
+    for name in COLUMNS:
         if name in atoms.arrays:
             frame.set_array(name, atoms.arrays[name])
     return frame

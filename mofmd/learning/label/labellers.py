@@ -73,9 +73,9 @@ def find_labeller(word: str, threads: int = 1) -> Labeller:
     except MissingFileError as error:
         raise MissingFileError(
             f"labeller: {name!r}: {absent(Path(name), 'model file')}"
-            f"{did_you_mean(name, model_names())}; it can be a model file or name (mofmd models list), one with dispersion "
-            f"(model.pth+d3bj:pbe, model.pth+auto), an ASE calculator as package.module:factory, "
-            f"or {XTB}"
+            f"{did_you_mean(name, model_names())}; it can be a model file or name (mofmd models "
+            "list), one with dispersion (model.pth+d3bj:pbe, model.pth+auto), an ASE calculator "
+            f"as package.module:factory, or {XTB}"
         ) from error
     return ModelLabeller(path, threads, choose_dispersion(choice, path))
 
