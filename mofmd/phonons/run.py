@@ -80,7 +80,7 @@ class ForceOptions:
     """
 
     supercell: tuple[int, int, int] | np.ndarray | None = None
-    displacements: DisplacementOptions = DisplacementOptions()
+    displacements: DisplacementOptions = field(default_factory=DisplacementOptions)
     symmetry_tolerance_A: float = SYMMETRY_TOLERANCE_A
     force_limit_eV_per_A: float = FORCE_LIMIT_EV_PER_A
     sum_rule: bool = True

@@ -99,8 +99,8 @@ def _check_relaxed(store: ForceStore, limit: float) -> None:
         return
     pressure = -np.trace(stress) / 3.0 * EV_PER_A3_TO_GPA
     raise InputError(
-        f"structure: is not relaxed for this model: the largest force is {sizes.max():.2g} eV/Å (atom "
-        f"{int(sizes.argmax())} of the supercell, counted from zero; limit {limit:g} eV/Å; "
+        f"structure: is not relaxed for this model: the largest force is {sizes.max():.2g} eV/Å "
+        f"(atom {int(sizes.argmax())} of the supercell, counted from zero; limit {limit:g} eV/Å; "
         f"pressure {pressure:.3g} GPa): relax it first (mofmd relax, or without --no-relax), or "
         "set --force-limit"
     )

@@ -189,7 +189,7 @@ def _snapshots(phonopy: Phonopy) -> int:
 
 
 def limit_of_small_distances(forces: np.ndarray, distances_A: tuple[float, ...]) -> np.ndarray:
-    """Forces that are linear in the displacement, from several distances.
+    """Find the forces that are linear in the displacement, from several distances.
 
     Of a pair of opposite displacements ±h half the difference of the forces is a·h + b·h³ + ….
     Least squares of a and b over the distances, where each force has the same error, leaves a

@@ -39,7 +39,11 @@ class Identity:
 
     def as_dict(self) -> dict[str, str]:
         """Give them by name."""
-        return {"structure": self.structure, "model": self.model, "displacements": self.displacements}
+        return {
+            "structure": self.structure,
+            "model": self.model,
+            "displacements": self.displacements,
+        }
 
 
 def structure_digest(atoms: Atoms) -> str:

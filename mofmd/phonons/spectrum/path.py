@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from phonopy import Phonopy
 
 POINTS = 51  # of a segment
+GREEK = {"GAMMA": "Γ", "SIGMA": "Σ", "DELTA": "Δ", "LAMBDA": "Λ"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def make_path(
     if points < 2:
         raise InputError(f"points: {points}, expected 2 or more of a segment")
     reciprocal = np.linalg.inv(cell_A).T
-    q, x, segments, start = [], [], [], 0.0
+    q, x, start = [], [], 0.0
+    segments: list[tuple[int, int]] = []
     for first, last in ends:
         steps = np.linspace(0.0, 1.0, points)[:, None]
         q.append(first + steps * (last - first))
@@ -145,6 +147,5 @@ def read_path(file: Path, cell_A: np.ndarray) -> BandPath:
 
 
 def _label(name: str) -> str:
-    return {"GAMMA": "Γ", "SIGMA": "Σ", "DELTA": "Δ", "LAMBDA": "Λ"}.get(
-        name.split("_")[0].upper(), name.split("_")[0]
-    ) + ("" if "_" not in name else "_" + name.split("_", 1)[1])
+    letter, line, rest = name.partition("_")
+    return GREEK.get(letter.upper(), letter) + line + rest

@@ -1,0 +1,5 @@
+"""``mofmd phonons``: all its commands, in the order of the work."""
+
+from mofmd.cli.phonons.run import app
+
+__all__ = ["app"]
