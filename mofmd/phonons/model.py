@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from mofmd.calculator import DeployedModel
+from mofmd.calculator.lanes import Lanes
 from mofmd.disk.digest import file_sha256
+from mofmd.errors import InputError
 from mofmd.phonons.calculation.evaluators import Evaluator, InProcess
 from mofmd.phonons.cells import model_reach_A
 from mofmd.phonons.run import Model
@@ -78,5 +80,22 @@ def describe(options: ModelOptions, calculator: DeployedModel) -> Model:
 
 @contextmanager
 def evaluator(options: ModelOptions, calculator: DeployedModel) -> Iterator[Evaluator]:
-    """Evaluate many structures, in as many processes as were asked for."""
-    yield InProcess(calculator)
+    """Evaluate many structures, in as many processes as were asked for.
+
+    One lane on a CPU, and any GPU, is this process itself, which has the model in memory already.
+    """
+    if options.lanes < 1:
+        raise InputError(f"lanes: {options.lanes}, expected 1 or more")
+    if options.lanes == 1:
+        yield InProcess(calculator)
+        return
+    if options.device != "cpu":
+        raise InputError("lanes: several are for the device cpu; a GPU takes one")
+    with Lanes(
+        options.model,
+        lanes=options.lanes,
+        threads=options.threads,
+        dispersion=options.dispersion,
+        dtype="float64" if options.dtype == "float64" else None,
+    ) as lanes:
+        yield lanes

@@ -42,7 +42,9 @@ SumRuleOption = Annotated[
 MeshOption = Annotated[
     str, typer.Option(help="11x11x11, or auto: as many points as cells fit into 100 Å.")
 ]
-PointsOption = Annotated[int, typer.Option(help="Of each segment of the bands.")]
+PointsOption = Annotated[
+    int | None, typer.Option(help="Of each segment of the bands; default: by its length.")
+]
 PathOption = Annotated[
     Path | None,
     typer.Option("--path", help="YAML with labels, npoints and paths; default: the lattice's own."),
@@ -75,6 +77,20 @@ def numbers_of(text: str | None, name: str) -> tuple[float, ...]:
         return tuple(float(word) for word in text.split(","))
     except ValueError as error:
         raise InputError(f"{name}: {text!r}, expected numbers with commas between them") from error
+
+
+def atoms_of(text: str | None) -> tuple[int, ...]:
+    """Read ``0,5,12-20``: atoms counted from zero."""
+    from mofmd.errors import InputError
+
+    found: set[int] = set()
+    for word in (text or "").split(","):
+        first, dash, last = word.strip().partition("-")
+        if first.isdigit() and (last.isdigit() or not dash):
+            found |= set(range(int(first), int(last if dash else first) + 1))
+        elif word.strip():
+            raise InputError(f"fix: {word!r}, expected numbers or ranges such as 0,5,12-20")
+    return tuple(sorted(found))
 
 
 def temperatures_of(text: str) -> tuple[float, ...]:
@@ -110,7 +126,7 @@ def mesh_of(text: str) -> tuple[int, int, int] | None:
 
 def spectrum_options(
     mesh: str,
-    points: int,
+    points: int | None,
     path: Path | None,
     width: float,
     temperatures: str,

@@ -40,7 +40,7 @@ def run(
     force_limit: o.ForceLimitOption = 1e-3,
     sum_rule: o.SumRuleOption = True,
     mesh: o.MeshOption = "auto",
-    points: o.PointsOption = 51,
+    points: o.PointsOption = None,
     path: o.PathOption = None,
     width: o.WidthOption = 0.05,
     temperatures: o.TemperaturesOption = "0:1000:10",
@@ -65,8 +65,8 @@ def run(
     from mofmd.structures.read import read_structure
 
     chosen = o.spectrum_options(mesh, points, path, width, temperatures, tolerance, velocities)
-    models = _models(model, dispersion, dtype, device, lanes, threads)
-    forces = _force_options(supercell, displacement, method, symprec, force_limit, sum_rule)
+    models = model_options(model, dispersion, dtype, device, lanes, threads)
+    forces = force_options(supercell, displacement, method, symprec, force_limit, sum_rule)
     atoms = read_structure(structure)
     phonopy, constants, facts, atoms = _forces(
         atoms,
@@ -109,8 +109,8 @@ def forces(
     """
     from mofmd.structures.read import read_structure
 
-    models = _models(model, dispersion, dtype, device, lanes, threads)
-    chosen = _force_options(supercell, displacement, method, symprec, force_limit, sum_rule)
+    models = model_options(model, dispersion, dtype, device, lanes, threads)
+    chosen = force_options(supercell, displacement, method, symprec, force_limit, sum_rule)
     atoms = read_structure(structure)
     _, constants, facts, _ = _forces(atoms, models, chosen, output, overwrite=overwrite)
     typer.echo(
@@ -131,7 +131,7 @@ def bands(
         typer.Option(help="Within which symmetry is found [Å]; default: as the file says."),
     ] = None,
     mesh: o.MeshOption = "auto",
-    points: o.PointsOption = 51,
+    points: o.PointsOption = None,
     path: o.PathOption = None,
     width: o.WidthOption = 0.05,
     temperatures: o.TemperaturesOption = "0:1000:10",
@@ -154,9 +154,10 @@ def bands(
     _results(phonopy, constants, chosen, output, {"forces_of": str(source)}, None)
 
 
-def _models(
+def model_options(
     model: Path, dispersion: str, dtype: Any, device: str, lanes: int, threads: int
 ) -> ModelOptions:
+    """Gather what says how a model is run."""
     from mofmd.phonons.extra import need_packages
     from mofmd.phonons.model import ModelOptions
 
@@ -171,7 +172,7 @@ def _models(
     )
 
 
-def _force_options(
+def force_options(
     supercell: str,
     displacement: str | None,
     method: Any,
@@ -179,6 +180,7 @@ def _force_options(
     force_limit: float,
     sum_rule: bool,
 ) -> ForceOptions:
+    """Gather what says how forces are made."""
     from mofmd.phonons.calculation.displacements import DisplacementOptions
     from mofmd.phonons.run import ForceOptions
     from mofmd.structures.supercell import parse_supercell

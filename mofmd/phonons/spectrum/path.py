@@ -16,7 +16,9 @@ from mofmd.errors import InputError
 if TYPE_CHECKING:
     from phonopy import Phonopy
 
-POINTS = 51  # of a segment
+SPACING_PER_A = 0.0025
+"""Distance of the points of a path where their number is not given, without 2π."""
+LEAST_POINTS, MOST_POINTS = 6, 101  # of a segment then
 GREEK = {"GAMMA": "Γ", "SIGMA": "Σ", "DELTA": "Δ", "LAMBDA": "Λ"}
 
 
@@ -63,7 +65,7 @@ def make_path(
     ends: list[tuple[np.ndarray, np.ndarray]],
     labels: list[tuple[str, str]],
     cell_A: np.ndarray,
-    points: int = POINTS,
+    points: int | None = None,
 ) -> BandPath:
     """Make a path of the ends of its segments.
 
@@ -76,24 +78,26 @@ def make_path(
     cell_A
         Primitive cell.
     points
-        Of each segment.
+        Of each segment; None: by ``SPACING_PER_A``.
     """
-    if points < 2:
+    if points is not None and points < 2:
         raise InputError(f"points: {points}, expected 2 or more of a segment")
     reciprocal = np.linalg.inv(cell_A).T
     q, x, start = [], [], 0.0
     segments: list[tuple[int, int]] = []
     for first, last in ends:
-        steps = np.linspace(0.0, 1.0, points)[:, None]
-        q.append(first + steps * (last - first))
         length = float(np.linalg.norm((last - first) @ reciprocal))
+        n = points or min(MOST_POINTS, max(LEAST_POINTS, 1 + round(length / SPACING_PER_A)))
+        steps = np.linspace(0.0, 1.0, n)[:, None]
+        q.append(first + steps * (last - first))
         x.append(start + steps[:, 0] * length)
-        segments.append((points * len(segments), points * (len(segments) + 1)))
+        begin = segments[-1][1] if segments else 0
+        segments.append((begin, begin + n))
         start += length
     return BandPath(np.concatenate(q), np.concatenate(x), tuple(segments), tuple(labels))
 
 
-def standard_path(phonopy: Phonopy, points: int = POINTS) -> BandPath:
+def standard_path(phonopy: Phonopy, points: int | None = None) -> BandPath:
     """Path of the Bravais lattice, in the axes of the primitive cell as it is.
 
     Hinuma et al., Comput. Mater. Sci. 128, 140 (2017), by seekpath.
@@ -128,7 +132,7 @@ def read_path(file: Path, cell_A: np.ndarray) -> BandPath:
     try:
         lines = [np.array(line, dtype=float).reshape(-1, 3) for line in content["paths"]]
         names = [_label(str(name)) for name in content["labels"]]
-        points = int(content.get("npoints", POINTS))
+        points = int(content["npoints"]) if "npoints" in content else None
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{file}: {error}; expected labels, npoints and paths (lists of wave vectors)"

@@ -17,7 +17,7 @@ from mofmd.phonons.cells import to_atoms
 from mofmd.phonons.spectrum.groups import Groups, find_groups
 from mofmd.phonons.spectrum.mesh import Dos, Mesh, make_dos, make_mesh
 from mofmd.phonons.spectrum.modes import GammaModes, Sample, gamma_modes, sample
-from mofmd.phonons.spectrum.path import POINTS, BandPath, read_path, standard_path
+from mofmd.phonons.spectrum.path import BandPath, read_path, standard_path
 from mofmd.phonons.spectrum.thermal import (
     FLOOR_THZ,
     TOLERANCE_THZ,
@@ -39,7 +39,7 @@ class SpectrumOptions:
     mesh
         Points along each axis; None: by ``MESH_LENGTH_A``.
     points
-        Of a segment of the bands.
+        Of a segment of the bands; None: by ``SPACING_PER_A``.
     path
         File with another path than the lattice's own.
     width_THz
@@ -53,7 +53,7 @@ class SpectrumOptions:
     """
 
     mesh: tuple[int, int, int] | None = None
-    points: int = POINTS
+    points: int | None = None
     path: Path | None = None
     width_THz: float = 0.05
     temperatures_K: tuple[float, ...] = tuple(float(t) for t in range(0, 1001, 10))
