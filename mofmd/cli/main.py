@@ -35,6 +35,7 @@ class Commands(LazyGroup):
             "run": Lazy("simulation.run", "run", "Run a deck, or resume it"),
             "ensemble": Lazy("simulation.ensemble", "app", "Many runs of one recipe"),
             "relax": Lazy("simulation.relax", "relax", "Atoms and cell to a tight minimum"),
+            "phonons": Lazy("phonons.commands", "app", "Lattice dynamics"),
         },
         "Analyse": {
             "analyse": Lazy("analyse", "analyse", "Measure observables"),

@@ -59,7 +59,7 @@ def write_page(analysis: Analysis, directory: str | Path) -> Path:
     ]
     parts.append(_method(analysis))
     page = directory / "report.html"
-    write_atomic(page, _page(analysis, parts))
+    write_atomic(page, html_page(f"mofmd report: {title_of(analysis)}", parts))
     return page
 
 
@@ -76,13 +76,14 @@ def section_titles() -> dict[str, str]:
     return {**found, **OTHER_SECTIONS}
 
 
-def _page(analysis: Analysis, parts: list[str]) -> str:
+def html_page(title: str, parts: list[str]) -> str:
+    """Put parts into a page in the house's style, which needs no other file."""
     folder = resources.files("mofmd") / "report"
     css = (folder / "page.css").read_text(encoding="utf-8")
     dark = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {colour_variables()} }} }}"
-    title = escape(f"mofmd report: {title_of(analysis)}")
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(title)}</title>"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
         f"<style>{css}\n{dark}</style></head>\n<body><main>{''.join(parts)}</main></body></html>\n"

@@ -85,7 +85,7 @@ def _generate_static(request: Request, *, overwrite: bool) -> None:
 
     if overwrite:
         raise InputError(f"overwrite: is for decks; remove {request.output} yourself")
-    if request.watch is not None:
+    if request.watch:
         raise InputError("watch: is for decks; a static task has no steps in time")
     task = generate_static(request)
     typer.echo(
