@@ -85,11 +85,11 @@ from mofmd.simulation.deck.protocol_file import (
 from mofmd.simulation.deck.request import Request as Request, generate_deck as generate_deck
 from mofmd.simulation.ensemble.ensemble import (
     Ensemble as Ensemble,
-    collect as collect,
     count_states as count_states,
     new_ensemble as new_ensemble,
     read_ensemble as read_ensemble,
 )
+from mofmd.simulation.ensemble.table import collect as collect
 from mofmd.simulation.ensemble.ensemble_run import Workers as Workers, run_ensemble as run_ensemble
 from mofmd.simulation.protocols import (
     NPT as NPT,

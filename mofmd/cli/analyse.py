@@ -108,6 +108,9 @@ def _command(
         from mofmd.study.reference import read_reference
         from mofmd.study.study import AnalysisSettings
 
+        if page and _is_screening(source):
+            _report_screening(source, output)
+            return
         settings = AnalysisSettings(
             source,
             _words(observables) if observables is not None else default_observables(),
@@ -162,6 +165,24 @@ report = _command(
     ("mofmd report glasses -o report", "mofmd report zif-8 -o zif8 --observables pores,rings"),
     page=True,
 )
+
+
+def _is_screening(source: Path) -> bool:
+    """Whether a folder is an ensemble whose members differ by structure."""
+    from mofmd.simulation.ensemble.ensemble import RECORD, STRUCTURE, read_ensemble
+
+    if not (source / RECORD).is_file():
+        return False
+    return any(STRUCTURE in member.values for member in read_ensemble(source).members)
+
+
+def _report_screening(source: Path, output: Path) -> None:
+    from mofmd.disk.output import check_output
+    from mofmd.report.screening import write_screening
+    from mofmd.simulation.ensemble.ensemble import read_ensemble
+
+    check_output(output)
+    typer.echo(f"Report: {write_screening(read_ensemble(source), output)}")
 
 
 def _words(text: str) -> tuple[str, ...]:

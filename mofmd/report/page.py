@@ -77,7 +77,15 @@ def section_titles() -> dict[str, str]:
 
 
 def html_page(title: str, parts: list[str]) -> str:
-    """Put parts into a page in the house's style, which needs no other file."""
+    """Put parts into a page in the house's style, which needs no other file.
+
+    Parameters
+    ----------
+    title
+        In the window's bar.
+    parts
+        HTML, one below the other.
+    """
     folder = resources.files("mofmd") / "report"
     css = (folder / "page.css").read_text(encoding="utf-8")
     dark = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {colour_variables()} }} }}"

@@ -185,7 +185,7 @@ def test_from_a_cif_to_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     build_crystal("mof-5", primitive=True).write("my.cif")
     mofmd = [sys.executable, "-m", "mofmd"]
-    settings = ["--set", "duration_ps=0.02", "--set", "frame_interval_fs=5"]
+    settings = ["--set", "time_ps=0.01", "--set", "minimise_steps_max=1"]
     short = [*settings, "--supercell", "1x1x1"]
     words = ["generate", "npt", "--structure", "my.cif", "--model", "sevennet-0", "-o", "d"]
     done = subprocess.run([*mofmd, *words, *short], capture_output=True, text=True, check=False)

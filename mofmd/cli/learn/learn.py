@@ -159,9 +159,7 @@ def split(
 @app.command()
 def sample(
     conditions: Annotated[Path, typer.Argument(help="YAML file of runs.")],
-    model: Annotated[
-        Path, typer.Option(help="Model file, or one in the package: moves the atoms.")
-    ],
+    model: Annotated[Path, typer.Option(help="Model file or name: moves the atoms.")],
     output: Output,
     every: Annotated[int, typer.Option(help="Keep one frame of the trajectory in so many.")] = 50,
     before_break: Annotated[int, typer.Option(help="Last whole frames kept of a break.")] = 6,

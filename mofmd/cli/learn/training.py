@@ -105,7 +105,7 @@ def train(
 @app.command()
 def evaluate(
     models: Annotated[
-        list[Path], typer.Argument(help="Model files, or names of those in the package.")
+        list[Path], typer.Argument(help="Model files, or names (mofmd models list).")
     ],
     frames: Annotated[list[Path], typer.Option(help="Labelled frames; repeatable.")],
     output: Output,

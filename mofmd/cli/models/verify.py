@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def verify(
     file: Annotated[
-        Path, typer.Argument(help="a file that `mofmd deploy` wrote, or a model in the package")
+        Path, typer.Argument(help="a file that `mofmd deploy` wrote, or a name (mofmd models list)")
     ],
     structure: Annotated[
         Path | None,

@@ -14,6 +14,7 @@ from ase import Atoms
 from mofmd.engine.launch import Resources
 from mofmd.errors import InputError, RunError
 from mofmd.learning.sample.conditions import Condition
+from mofmd.models.dispersion.dispersion import choose_dispersion
 from mofmd.simulation.deck.deck import MANIFEST, Deck, is_deck_of, read_deck, write_deck
 from mofmd.simulation.deck.limits import Limits, LocalAtoms, find_violation, read_limits
 from mofmd.simulation.deck.potential import model_potential
@@ -99,7 +100,9 @@ def run_condition(
         If the run could not begin, or was killed.
     """
     atoms = condition.start()
-    potential = model_potential(model, tuple(sorted(set(atoms.symbols))))
+    potential = model_potential(
+        model, tuple(sorted(set(atoms.symbols))), choose_dispersion("auto", model)
+    )
     status = read_status(folder)
     began = any((folder / name).exists() for name in (LATEST, PREVIOUS, STOPPED))
     if status.get("state") == "failed" and not status.get("step") and not began:

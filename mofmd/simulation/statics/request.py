@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from pathlib import Path
 
@@ -61,7 +60,7 @@ def generate_static(request: Request) -> StaticTask:
     choice = parse_dispersion(request.dispersion or str(word or "auto"))
     dispersion = choose_dispersion(choice, model)
     for hint in dispersion_hints(choice, dispersion, model):
-        print(f"mofmd: note: {hint}", file=sys.stderr)
+        warnings.warn(hint, InputWarning, stacklevel=2)  # once, whatever the number of members
     if hint := validity_hint(model, atoms):
         warnings.warn(f"model: {hint}", InputWarning, stacklevel=2)
     return write_static(request.output, settings, atoms, model, dispersion)
@@ -72,7 +71,7 @@ def _structure(request: Request) -> Atoms:
         raise InputError("structure: missing; give --structure a file or a built-in crystal")
     atoms = read_structure(request.structure)
     for hint in check_structure(atoms):
-        print(f"mofmd: note: {hint}", file=sys.stderr)
+        warnings.warn(f"structure: {request.structure}: {hint}", InputWarning, stacklevel=2)
     if not request.keep_guests:
         atoms = remove_guests(atoms)
     if request.supercell is not None and request.atoms is not None:
