@@ -14,8 +14,16 @@ from mofmd_training.uvu_paths import check_same, instructions_of, read_paths
 PART = "mofmd_part"
 
 
-class FusedConvolution(torch.nn.Module):
-    """The convolution with the paths of an e3nn tensor product; no state dict holds any of it.
+class Constants(torch.nn.Module):
+    """A module without weights, which leaves nothing in a state dict, not even its name."""
+
+    def state_dict(self, *args: Any, destination: Any = None, **options: Any) -> Any:  # noqa: ARG002
+        """Return what is there already."""
+        return {} if destination is None else destination
+
+
+class FusedConvolution(Constants):
+    """The convolution with the paths of an e3nn tensor product.
 
     Parameters
     ----------

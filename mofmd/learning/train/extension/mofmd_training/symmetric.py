@@ -19,11 +19,11 @@ from typing import Any
 
 import torch
 
-from mofmd_training.convolution import PART
+from mofmd_training.convolution import PART, Constants
 
 
-class SymmetricProducts(torch.nn.Module):
-    """What is constant in a symmetric contraction; no state dict holds any of it.
+class SymmetricProducts(Constants):
+    """What is constant in a symmetric contraction.
 
     Parameters
     ----------
