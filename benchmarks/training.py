@@ -146,7 +146,7 @@ def sevennet_arguments(
     config = yaml.safe_load(preset.read_text())
     config["train"]["epoch"] = epochs
     config["data"] = {
-        "batch_size": 2,
+        "batch_size": 1,
         "load_trainset_path": ["train.extxyz"],
         "load_validset_path": ["val.extxyz"],
     }

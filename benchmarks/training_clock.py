@@ -73,8 +73,8 @@ def _nequip(fused: bool) -> Callable[[], Any]:
 
 def _mace(fused: bool) -> Callable[[], Any]:
     from mace.cli import run_train
-    from mace.tools import train
 
+    train = sys.modules["mace.tools.train"]  # a function of the package has its name
     train.train_one_epoch = _clocked(train.train_one_epoch)
     if not fused:
         return run_train.main
@@ -102,6 +102,8 @@ def _sevennet(fused: bool) -> Callable[[], Any]:
 
 
 def _write(answer: Path) -> None:
+    if not epochs:
+        return  # the trainer failed, and has said so
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     clock, processor = zip(*epochs, strict=True)
     answer.write_text(json.dumps({"epoch_s": clock, "cpu_s": processor, "MiB": peak}))

@@ -4,7 +4,7 @@ Usage: python fused_gradients.py nequip|mace|sevennet FRAME.extxyz ANSWER.json
 
 For float64 and float32: the largest difference of a gradient from the framework's own, in float64
 over 1, in float32 over the largest gradient of the weight; whether the state dicts have the same
-keys; and how many convolutions were fused.
+keys; and how many modules were changed.
 """
 
 import os
@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from ase import Atoms
 from ase.io import read
-from mofmd_training.convolution import is_fused
+from mofmd_training.convolution import PART
 
 NAMES = ["C", "N", "Zn"]
 Results = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # energy, forces, stress or virial
@@ -181,7 +181,7 @@ def compare(framework: str, atoms: Atoms, dtype: torch.dtype) -> dict[str, Any]:
         "largest": max(float(each.abs().max()) for each in plain.values()),
         "difference": worst,
         "same_keys": keys_of(model) == plain_keys,
-        "convolutions": sum(is_fused(module) for module in model.modules()),
+        "parts": sum(PART in module._modules for module in model.modules()),
     }
 
 

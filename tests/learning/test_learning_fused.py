@@ -22,17 +22,25 @@ from mofmd.learning.train import mace as train_mace
 from mofmd.learning.train import nequip as train_nequip
 from mofmd.learning.train.fused import fused_environment
 from mofmd.learning.train.training import deploy_training, read_record, run_training
-from mofmd.models.environments import FRAMEWORKS, Framework, environment_python
+from mofmd.models.environments import Framework, environment_python
 from mofmd.models.files.model_file import Family
 from tests.frameworks_made import cyanide, shaken
 from tests.learning.test_learning_training import argon_set, needs, prepared
 
 SCRIPT = Path(__file__).parents[1] / "frameworks" / "fused_gradients.py"
-CONVOLUTIONS = {"nequip": 3, "mace": 2, "sevennet": 3}
+PARTS = {"nequip": 3, "mace": 4, "sevennet": 3}  # MACE's are convolutions and contractions
 
 
 @pytest.mark.frameworks
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize(
+    "framework",
+    [
+        "nequip",
+        # ten seconds each, for imports and scripting; `test_training` trains MACE so, too
+        pytest.param("mace", marks=pytest.mark.long),
+        pytest.param("sevennet", marks=pytest.mark.long),
+    ],
+)
 def test_gradients_of_a_loss(framework: Framework, tmp_path: Path) -> None:
     """By all weights: to 1e-10 in float64, to 1e-5 of the largest in float32."""
     python = environment_python(framework)
@@ -49,7 +57,7 @@ def test_gradients_of_a_loss(framework: Framework, tmp_path: Path) -> None:
     answers: dict[str, dict[str, Any]] = json.loads(answer.read_text())
     for dtype, tolerance in (("float64", 1e-10), ("float32", 1e-5)):
         found = answers[dtype]
-        assert found["convolutions"] == CONVOLUTIONS[framework]
+        assert found["parts"] == PARTS[framework]
         assert found["same_keys"]
         assert found["same_weights"]
         assert found["weights"] > 10
@@ -75,7 +83,7 @@ def test_curves_and_files_of_a_training(family: Family, tmp_path: Path) -> None:
     np.testing.assert_allclose(fused, plain, rtol=1e-4)
     assert not np.array_equal(fused, plain)  # of another convolution, whose rounding differs
     trainer = {"nequip": train_nequip, "mace": train_mace}[family]
-    assert b"mofmd_convolution" not in trainer.weights(tmp_path / "True").read_bytes()
+    assert b"mofmd_part" not in trainer.weights(tmp_path / "True").read_bytes()
     deploy_training(tmp_path / "True", report=lambda _: None)
 
 
@@ -98,22 +106,29 @@ def test_curves_of_sevennet(tmp_path: Path) -> None:
         "load_trainset_path": [str(tmp_path / "frames.extxyz")],
         "load_validset_path": [str(tmp_path / "frames.extxyz")],
     }
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", **fused_environment("sevennet", python)}
+    sevenn, ours = [str(python.parent / "sevenn")], [str(python), "-m", "mofmd_training.sevennet"]
     curves = []
-    programs = ([str(python.parent / "sevenn")], [str(python), "-m", "mofmd_training.sevennet"])
-    for number, program in enumerate(programs):
+    for number, program in enumerate((sevenn, ours)):
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "input.yaml").write_text(yaml.safe_dump(config))
-        env = {**os.environ, "OMP_NUM_THREADS": "1", **fused_environment("sevennet", python)}
         command = [*program, "train", "input.yaml"]
-        subprocess.run(command, cwd=folder, env=env, check=True, timeout=600)
+        subprocess.run(command, cwd=folder, env=variables, check=True, timeout=600)
         with (folder / "lc.csv").open(newline="") as file:
-            rows = [{k.strip(): float(v) for k, v in row.items()} for row in csv.DictReader(file)]
-        curves.append(np.array([list(row.values()) for row in rows]))
+            rows = [[float(value) for value in row.values()] for row in csv.DictReader(file)]
+        curves.append(np.array(rows))
         assert b"mofmd" not in (folder / "checkpoint_best.pth").read_bytes()
     assert len(curves[0]) == 3
     np.testing.assert_allclose(*curves, rtol=1e-4)
-    assert not np.array_equal(*curves)
+    # it was the operator: without it there is no training
+    del variables["MOFMD_OPERATORS"]
+    command = [*ours, "train", "input.yaml", "-w", str(tmp_path / "absent")]
+    done = subprocess.run(
+        command, cwd=tmp_path / "1", env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "MOFMD_OPERATORS does not name the library" in done.stderr
 
 
 def test_a_library_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

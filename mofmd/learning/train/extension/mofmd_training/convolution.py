@@ -11,11 +11,19 @@ import torch
 from mofmd_training.library import load_operators
 from mofmd_training.uvu_paths import check_same, instructions_of, read_paths
 
-PART = "mofmd_convolution"
+PART = "mofmd_part"
 
 
-class FusedConvolution(torch.nn.Module):
-    """The convolution with the paths of an e3nn tensor product; no state dict holds any of it.
+class Constants(torch.nn.Module):
+    """A module without weights, which leaves nothing in a state dict, not even its name."""
+
+    def state_dict(self, *args: Any, destination: Any = None, **options: Any) -> Any:  # noqa: ARG002
+        """Return what is there already."""
+        return {} if destination is None else destination
+
+
+class FusedConvolution(Constants):
+    """The convolution with the paths of an e3nn tensor product.
 
     Parameters
     ----------
@@ -56,28 +64,28 @@ class FusedConvolution(torch.nn.Module):
         )
 
 
-def fuse(
-    module: torch.nn.Module, product: Any, dtype: torch.dtype, forward: Callable[..., Any]
+def install(
+    module: torch.nn.Module, make: Callable[[], torch.nn.Module], forward: Callable[..., Any]
 ) -> None:
-    """Give ``module``, on the CPU, another ``forward``, which finds the convolution in it.
+    """Give ``module``, on the CPU, another ``forward``, which finds a new part in it.
 
-    Weights, state dict and class stay as they are. What is fused already stays so.
+    Weights, state dict and class stay as they are, as the part has none of its own. What has such a
+    part already stays as it is.
     """
-    if is_fused(module):
-        return
-    module.add_module(PART, FusedConvolution(product, dtype))
-    module.forward = MethodType(forward, module)
+    if not is_changed(module):
+        module.add_module(PART, make())
+        module.forward = MethodType(forward, module)
 
 
 def restore(module: torch.nn.Module) -> None:
-    """Take back what `fuse` did to a module."""
-    if is_fused(module):
+    """Take back what `install` did to a module."""
+    if is_changed(module):
         delattr(module, PART)
         del module.forward
 
 
-def is_fused(module: torch.nn.Module) -> bool:
-    """Whether `fuse` was called on the module."""
+def is_changed(module: torch.nn.Module) -> bool:
+    """Whether `install` was called on the module."""
     return PART in module._modules
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any
 
 import torch
 
-from mofmd_training.convolution import PART, dtype_of, fuse, restore
+from mofmd_training.convolution import PART, FusedConvolution, dtype_of, install, restore
+from mofmd_training.symmetric import SymmetricProducts, contract
 
 
 def _convolve(
@@ -22,10 +24,17 @@ def _convolve(
 
 
 def fuse_model(model: torch.nn.Module) -> torch.nn.Module:
-    """Fuse all convolutions of a model of MACE, in place; return the model."""
+    """Fuse all convolutions of a model of MACE, in place; return the model.
+
+    With them the symmetric contractions are taken as products of matrices, as they would cost most
+    of the time that is left.
+    """
     for block in model.interactions:
-        fuse(block.conv_tp, block.conv_tp, dtype_of(model), _convolve)
+        product = block.conv_tp
+        install(product, partial(FusedConvolution, product, dtype_of(model)), _convolve)
         block.conv_fusion = "mofmd"  # has conv_tp called with edges, not with messages
+    for contraction in _contractions(model):
+        install(contraction, partial(SymmetricProducts, contraction), contract)
     return model
 
 
@@ -34,7 +43,13 @@ def restore_model(model: torch.nn.Module) -> torch.nn.Module:
     for block in model.interactions:
         restore(block.conv_tp)
         block.__dict__.pop("conv_fusion", None)
+    for contraction in _contractions(model):
+        restore(contraction)
     return model
+
+
+def _contractions(model: torch.nn.Module) -> list[torch.nn.Module]:
+    return [m for m in model.modules() if type(m).__name__ == "SymmetricContraction"]
 
 
 def main() -> None:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import lightning
 import torch
 
-from mofmd_training.convolution import PART, fuse
+from mofmd_training.convolution import PART, FusedConvolution, install
 
 
 def _convolve(  # noqa: PLR0913, PLR0917 - those of the method that it replaces
@@ -32,7 +33,7 @@ def fuse_model(model: torch.nn.Module) -> int:
     """
     layers = [m for m in model.modules() if type(m).__name__ == "TensorProductScatter"]
     for layer in layers:
-        fuse(layer, layer.tp, layer.model_dtype, _convolve)
+        install(layer, partial(FusedConvolution, layer.tp, layer.model_dtype), _convolve)
     return len(layers)
 
 

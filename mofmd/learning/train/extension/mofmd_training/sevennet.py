@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 
-from mofmd_training.convolution import PART, dtype_of, fuse
+from mofmd_training.convolution import PART, FusedConvolution, dtype_of, install
 
 
 def _convolve(self: Any, data: Any) -> Any:
@@ -20,9 +21,9 @@ def _convolve(self: Any, data: Any) -> Any:
 
 def fuse_model(model: torch.nn.Module) -> torch.nn.Module:
     """Fuse all convolutions of a SevenNet, in place; return the model."""
-    for layer in model.modules():
-        if type(layer).__name__ == "IrrepsConvolution":
-            fuse(layer, layer.convolution, dtype_of(model), _convolve)
+    dtype = dtype_of(model)
+    for layer in [m for m in model.modules() if type(m).__name__ == "IrrepsConvolution"]:
+        install(layer, partial(FusedConvolution, layer.convolution, dtype), _convolve)
     return model
 
 
