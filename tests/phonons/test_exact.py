@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from mofmd.cli.main import app
 from mofmd.phonons.calculation.displacements import DisplacementOptions
 from mofmd.phonons.cells import to_atoms
+from mofmd.phonons.elastic import christoffel_speeds, density_of, elastic_constants
 from mofmd.phonons.load import load_phonopy
 from mofmd.phonons.spectrum.groups import find_groups
 from mofmd.phonons.spectrum.mesh import make_dos, make_mesh
@@ -20,6 +21,7 @@ from mofmd.phonons.spectrum.path import standard_path
 from mofmd.phonons.spectrum.spectrum import SpectrumOptions, make_spectrum
 from mofmd.phonons.spectrum.thermal import thermal_functions
 from mofmd.phonons.spectrum.velocities import sound_speeds
+from mofmd.units import EV_PER_A3_TO_GPA
 from tests.phonons.crystals import EDGE_A, STIFFNESS, argon, chain, fcc, phonons
 from tests.reference import reference_path
 
@@ -56,14 +58,20 @@ def test_chain_of_two_masses(tmp_path: Path) -> None:
         np.testing.assert_allclose(found[:4], 0, atol=1e-3)
 
 
-def test_speed_of_sound_in_close_packing(tmp_path: Path) -> None:
-    """Along [100]: the longitudinal wave C11 = 2k/a, the transverse ones C44 = k/a."""
-    phonopy, _ = phonons(fcc(), argon(), tmp_path)
-    speeds = sound_speeds(phonopy).speeds_km_per_s[0]
-    density = 4 * 39.948 / EDGE_A**3  # g/mol/Å³
-    # eV/(g/mol) = 96.485 (km/s)²/(g/mol/…): 1 eV = 96.485 kJ/mol, 1 kJ/g = 1 (km/s)²
-    expected = np.sqrt(np.array([1, 1, 2]) * STIFFNESS / EDGE_A / density * 96.4853)
-    np.testing.assert_allclose(speeds, expected, rtol=2e-4)
+def test_sound_of_phonons_and_of_strains(tmp_path: Path) -> None:
+    """C11 = 2k/a, C12 = C44 = k/a; both ways to the speed of sound, in seven directions."""
+    phonopy, _ = phonons(fcc(), argon(), tmp_path / "phonons")
+    elastic = elastic_constants(fcc(), argon(), tmp_path / "strains", strain=5e-4)
+    unit = STIFFNESS / EDGE_A * EV_PER_A3_TO_GPA
+    exact = unit * np.diag([2.0, 2, 2, 1, 1, 1])
+    exact[:3, :3] += unit * (1 - np.eye(3))
+    np.testing.assert_allclose(elastic.stiffness_GPa, exact, atol=2e-4 * unit)
+    assert elastic.asymmetry_GPa < 1e-3 * unit
+    density = density_of(to_atoms(phonopy.primitive), phonopy.primitive.masses)
+    assert density == pytest.approx(4 * 39.948 / EDGE_A**3)
+    waves = sound_speeds(phonopy)
+    speeds = christoffel_speeds(exact, density, waves.directions)
+    np.testing.assert_allclose(waves.speeds_km_per_s, speeds, rtol=2e-4)
 
 
 @pytest.mark.parametrize("method", ["random", "fewest"])
