@@ -58,6 +58,7 @@ def test_chain_of_two_masses(tmp_path: Path) -> None:
         np.testing.assert_allclose(found[:4], 0, atol=1e-3)
 
 
+@pytest.mark.long
 def test_sound_of_phonons_and_of_strains(tmp_path: Path) -> None:
     """C11 = 2k/a, C12 = C44 = k/a; both ways to the speed of sound, in seven directions."""
     phonopy, _ = phonons(fcc(), argon(), tmp_path / "phonons")
@@ -74,6 +75,7 @@ def test_sound_of_phonons_and_of_strains(tmp_path: Path) -> None:
     np.testing.assert_allclose(waves.speeds_km_per_s, speeds, rtol=2e-4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["random", "fewest"])
 def test_other_displacements_give_the_same(method: str, tmp_path: Path) -> None:
     """Random displacements keep third derivatives: as much as their length over the bond's."""

@@ -102,6 +102,7 @@ def test_volumes_that_say_nothing() -> None:
         ExpansionOptions(points=4)
 
 
+@pytest.mark.long
 def test_expansion_of_argon(tmp_path: Path) -> None:
     """The whole way; bonds soften when stretched, so that the crystal expands."""
     options = ExpansionOptions(

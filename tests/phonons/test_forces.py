@@ -47,6 +47,7 @@ def test_interrupted_forces_go_on(tmp_path: Path) -> None:
     assert all(path.read_bytes() == content for path, content in kept.items())
 
 
+@pytest.mark.long
 def test_killed_forces_go_on(tmp_path: Path) -> None:
     """SIGKILL in the middle, then the rest: the force constants of a whole run, to the last bit."""
     program = (

@@ -33,7 +33,13 @@ def removed(folder: Path, way: Way, evaluator: object = None) -> Removal:
     )
 
 
-@pytest.mark.parametrize("way", ["map", "rattle", "mode-rattle", "nve"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "map",
+        *(pytest.param(way, marks=pytest.mark.long) for way in ("rattle", "mode-rattle", "nve")),
+    ],
+)
 def test_pair_on_a_hill_goes_to_a_well(way: Way, tmp_path: Path) -> None:
     found = removed(tmp_path, way)
     well = DoubleWell
