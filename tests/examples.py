@@ -205,6 +205,30 @@ RELAX: dict[str, Shown | Elsewhere] = {
         Shown((("my.cif", "my-zif.cif"), ("model.pth", "my-model.mofmd.pth")), " --fmax 0.05")
     ),
 }
+PHONONS_RUN = "minutes on 272 atoms; tests/phonons runs it on small crystals and, long, on ZIF-4"
+PHONONS: dict[str, Shown | Elsewhere] = {
+    "pip install 'mofmd[phonons]'": Elsewhere(INSTALL),
+    "mofmd phonons run zif-4 --model zif4-mace-m --supercell 1x1x1 --symmetry -o phonons": (
+        Elsewhere(PHONONS_RUN)
+    ),
+    "mofmd phonons bands phonons -o finer --mesh 8x8x8": Elsewhere(PHONONS_RUN),
+    "mofmd phonons compare phonons phonons-of-another-model --mesh 3x3x3": Elsewhere(PHONONS_RUN),
+    "mofmd phonons imaginary my.cif --model model.pth --way rattle -o stable": (
+        Elsewhere(PHONONS_RUN)
+    ),
+    "mofmd phonons qha zif-4 --model zif4-mace-m --supercell 1x1x1 --volumes 9 -o expansion": (
+        Elsewhere(PHONONS_RUN)
+    ),
+    "mofmd phonons elastic zif-4 --model zif4-mace-m -o elastic --beside phonons": (
+        Elsewhere(PHONONS_RUN)
+    ),
+    "mofmd phonons bands MOF-5_mof0_phonopy.yaml.xz -o mof-5 --no-sum-rule --mesh 11x11x11": (
+        Elsewhere("needs the authors' file; tests/phonons/test_exact.py runs it where it is there")
+    ),
+    "mofmd phonons compare MOF-5_mof0_phonopy.yaml.xz published.npz --no-sum-rule": (
+        Elsewhere("needs the authors' file; tests/phonons/test_exact.py runs it where it is there")
+    ),
+}
 STRUCTURES: dict[str, Shown | Elsewhere] = {
     "mofmd generate nvt --structure two.cif#second --model zif4-nequip-s -o deck": AS_IT_IS,
     "mofmd analyse relaxation.extxyz#-1 --observables rings": (
@@ -218,6 +242,7 @@ PAGES: dict[str, dict[str, Shown | Elsewhere]] = {
     "docs/density.md": DENSITY,
     "docs/from_cif.md": FROM_CIF_PAGE,
     "docs/model_files.md": MODEL_FILES,
+    "docs/phonons.md": PHONONS,
     "docs/protocols.md": PROTOCOLS,
     "docs/relax.md": RELAX,
     "docs/structures.md": STRUCTURES,

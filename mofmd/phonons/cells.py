@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,10 @@ def new_phonopy(
     matrix = np.asarray(guess_primitive_matrix(cell, symprec=symmetry_tolerance_A))
     if abs(np.linalg.det(matrix)) > IS_PRIMITIVE:
         matrix = np.eye(3)
-    return Phonopy(cell, supercell, matrix, symprec=symmetry_tolerance_A)
+    with warnings.catch_warnings():
+        # of a supercell whose shape has less symmetry than the crystal, as 2x2x1 of a cube has
+        warnings.filterwarnings("ignore", "Warning: Point group symmetries", UserWarning)
+        return Phonopy(cell, supercell, matrix, symprec=symmetry_tolerance_A)
 
 
 def widths(cell_A: np.ndarray) -> np.ndarray:

@@ -292,9 +292,10 @@ def _results(
     write_spectrum(spectrum, output, facts, ladder)
     page = write_page(phonopy, spectrum, output, facts, ladder=ladder)
     thermal = spectrum.thermal
+    if spectrum.lowest_optical_THz is not None:
+        typer.echo(f"lowest optical frequency at Γ {spectrum.lowest_optical_THz:.3f} THz")
     typer.echo(
-        f"lowest optical frequency at Γ {spectrum.lowest_optical_THz:.3f} THz; heat capacity at "
-        f"300 K {thermal.heat_capacity_J_per_K_g(300.0):.4f} J/K/g; drift "
+        f"heat capacity at 300 K {thermal.heat_capacity_J_per_K_g(300.0):.4f} J/K/g; drift "
         f"{constants.drift_eV_per_A2:.1e}, asymmetry {constants.asymmetry_eV_per_A2:.1e} eV/Å²"
     )
     if spectrum.imaginary:

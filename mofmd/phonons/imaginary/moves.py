@@ -14,6 +14,8 @@ from mofmd.errors import InputError
 from mofmd.phonons.calculation.evaluators import Evaluator
 from mofmd.phonons.spectrum.modes import solve
 from mofmd.phonons.spectrum.thermal import TOLERANCE_THZ
+from mofmd.relaxation.variables import CellFreedom
+from mofmd.units import BOLTZMANN_EV_PER_K
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -47,8 +49,8 @@ class RemovalOptions:
         Of ``nve``: the paper of Elena et al. took 7.5 or 10 K and as few as 40 steps.
     fixed
         Atoms, counted from zero, that ``rattle`` and ``nve`` leave where they are.
-    fmax_eV_per_A
-        Limit of the relaxation after each move.
+    fmax_eV_per_A, cell
+        Limit of the relaxation after each move, and what of the cell it may change.
     seed
         Of what is random; each round has its own after it.
     """
@@ -63,6 +65,7 @@ class RemovalOptions:
     timestep_fs: float = 1.0
     fixed: tuple[int, ...] = ()
     fmax_eV_per_A: float = 1e-5
+    cell: CellFreedom = "tri"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -282,19 +285,19 @@ def taking_part(modes: list[Soft]) -> np.ndarray:
 def cold_dynamics(atoms: Atoms, calculator: Any, options: RemovalOptions, seed: int) -> Atoms:
     """Take the last structure of a few steps at constant energy, at a low temperature."""
     from ase.constraints import FixAtoms
-    from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
     from ase.md.verlet import VelocityVerlet
     from ase.units import fs
 
     moving = atoms.copy()
     moving.calc = calculator
-    MaxwellBoltzmannDistribution(
-        moving, temperature_K=options.temperature_K, rng=np.random.default_rng(seed)
-    )
+    masses = moving.get_masses()[:, None]
+    spread = np.sqrt(masses * BOLTZMANN_EV_PER_K * options.temperature_K)
+    momenta = spread * np.random.default_rng(seed).normal(size=(len(moving), 3))
     if options.fixed:
         moving.set_constraint(FixAtoms(list(options.fixed)))
     else:
-        Stationary(moving)
+        momenta -= masses * momenta.sum(axis=0) / masses.sum()
+    moving.set_momenta(momenta)
     VelocityVerlet(moving, options.timestep_fs * fs).run(options.steps)
     found = moving.copy()
     found.set_constraint()

@@ -144,7 +144,7 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
         done = relax_in_folder(
             start,
             calculator,
-            RelaxOptions(fmax_eV_per_A=chosen.fmax_eV_per_A, calls_max=3000),
+            RelaxOptions(fmax_eV_per_A=chosen.fmax_eV_per_A, cell=chosen.cell, calls_max=3000),
             place / "relax",
         )
         if not done.converged:

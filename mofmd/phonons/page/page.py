@@ -174,11 +174,12 @@ def _numbers(spectrum: Spectrum) -> str:
     thermal = spectrum.thermal
     sound = spectrum.speeds.speeds_km_per_s
     rows = [
-        ("Lowest optical frequency at Γ", f"{spectrum.lowest_optical_THz:.3f} THz"),
         ("Heat capacity at 300 K", f"{thermal.heat_capacity_J_per_K_g(300.0):.4f} J/K/g"),
         ("Zero-point energy", f"{thermal.zero_point_kJ_per_mol:.2f} kJ/mol"),
         ("Slowest and fastest sound", f"{sound.min():.2f} and {sound.max():.2f} km/s"),
     ]
+    if spectrum.lowest_optical_THz is not None:
+        rows.insert(0, ("Lowest optical frequency at Γ", f"{spectrum.lowest_optical_THz:.3f} THz"))
     cards = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows
     )

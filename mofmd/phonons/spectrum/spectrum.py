@@ -130,9 +130,10 @@ class Spectrum:
         freeze(self, "velocities_km_per_s")
 
     @property
-    def lowest_optical_THz(self) -> float:
-        """Lowest optical frequency at Γ."""
-        return float(self.gamma.frequencies_THz[~self.gamma.acoustic].min())
+    def lowest_optical_THz(self) -> float | None:
+        """Lowest optical frequency at Γ; None for one atom, which has none."""
+        optical = self.gamma.frequencies_THz[~self.gamma.acoustic]
+        return float(optical.min()) if len(optical) else None
 
 
 def find_imaginary(mesh: Mesh, tolerance_THz: float) -> tuple[ImaginaryMode, ...]:

@@ -39,6 +39,14 @@ class SoundSpeeds:
         freeze(self, "directions", "speeds_km_per_s")
 
 
+def sound_directions(
+    directions: tuple[tuple[int, int, int], ...] = DIRECTIONS,
+) -> np.ndarray:
+    """(directions, 3) unit vectors, Cartesian."""
+    units = np.array(directions, dtype=float)
+    return np.asarray(units / np.linalg.norm(units, axis=1)[:, None])
+
+
 def sound_speeds(
     phonopy: Phonopy, directions: tuple[tuple[int, int, int], ...] = DIRECTIONS
 ) -> SoundSpeeds:
@@ -51,8 +59,7 @@ def sound_speeds(
     directions
         Of the wave vector.
     """
-    units = np.array(directions, dtype=float)
-    units /= np.linalg.norm(units, axis=1)[:, None]
+    units = sound_directions(directions)
     speeds = []
     for unit in units:
         q = phonopy.primitive.cell @ (SMALL_PER_A * unit)
