@@ -11,7 +11,8 @@ import typer
 from mofmd import __version__
 from mofmd.cli.base import verbosity
 from mofmd.cli.base.app import App, Lazy, LazyGroup
-from mofmd.errors import InputWarning, MofmdError
+from mofmd.disk.stop_request import STOPPED_STATUS
+from mofmd.errors import InputWarning, MofmdError, StoppedError
 
 
 class Commands(LazyGroup):
@@ -81,7 +82,10 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; an error that people can mend is one message and exit status 1."""
+    """Run the command line; an error that people can mend is one message and exit status 1.
+
+    What was asked to stop and can be gone on with ends with status 75.
+    """
     verbosity.listen()
     show_warning = warnings.showwarning
 
@@ -103,6 +107,9 @@ def main() -> None:
         warnings.showwarning = show
         try:
             app()
+        except StoppedError as stopped:
+            typer.echo(str(stopped))
+            sys.exit(STOPPED_STATUS)
         except MofmdError as error:
             _fail(str(error))
         except OSError as error:  # of a disk, a permission, a path: nothing that mofmd could know
