@@ -12,7 +12,8 @@ import typer
 from mofmd import __version__
 from mofmd.cli.base import verbosity
 from mofmd.cli.base.app import App, Lazy, LazyGroup
-from mofmd.errors import InputWarning, MofmdError
+from mofmd.disk.stop_request import STOPPED_STATUS
+from mofmd.errors import InputWarning, MofmdError, StoppedError
 from mofmd.models.making_shown import set_show
 
 if TYPE_CHECKING:
@@ -93,7 +94,10 @@ def _show_making() -> AbstractContextManager[Audience]:
 
 
 def main() -> None:
-    """Run the command line; an error that people can mend is one message and exit status 1."""
+    """Run the command line; an error that people can mend is one message and exit status 1.
+
+    What was asked to stop and can be gone on with ends with status 75.
+    """
     verbosity.listen()
     set_show(_show_making)
     show_warning = warnings.showwarning
@@ -116,6 +120,9 @@ def main() -> None:
         warnings.showwarning = show
         try:
             app()
+        except StoppedError as stopped:
+            typer.echo(str(stopped))
+            sys.exit(STOPPED_STATUS)
         except MofmdError as error:
             _fail(str(error))
         except OSError as error:  # of a disk, a permission, a path: nothing that mofmd could know
