@@ -100,6 +100,21 @@ DEFECTS: dict[str, Shown | Elsewhere] = {
     "mofmd defects characterise ld.extxyz reo.data sup.extxyz --pristine uio-66": AS_IT_IS,
     "mofmd learn cut ld.extxyz --element Zr -o clusters.extxyz": AS_IT_IS,
 }
+DENSITY: dict[str, Shown | Elsewhere] = {
+    "mofmd learn density fit data/train.extxyz --model my-model.mofmd.pth -o known.mofmd.pth": (
+        Shown((("data/train.extxyz", "ab_initio.extxyz"),), " --quantile .9")
+    ),
+    "mofmd learn density score frames.extxyz --model known.mofmd.pth -o scored.extxyz": (
+        Shown((("frames.extxyz", "ab_initio.extxyz"),))
+    ),
+    "mofmd learn cut scored.extxyz --reference crystal.cif --column novelty --above 1 "
+    "-o new.extxyz": Elsewhere("cuts carboxylates; tests/builders/test_clusters.py"),
+    "mofmd generate nvt --structure my-zif.cif --model known.mofmd.pth --watch every=20 "
+    "-o watched": Shown(
+        added=" --set time_ps=.02 --set 'supercell=[1,1,1]' --set minimise_steps_max=2"
+    ),
+    "mofmd run watched": AS_IT_IS,
+}
 ANALYSIS: dict[str, Shown | Elsewhere] = {
     "mofmd analyse RUN -o OUT --observables rdf,angles,rings": (
         Shown((("RUN", "glass"), ("OUT", "out"), ("rings", "density")))
@@ -190,6 +205,30 @@ RELAX: dict[str, Shown | Elsewhere] = {
         Shown((("my.cif", "my-zif.cif"), ("model.pth", "my-model.mofmd.pth")), " --fmax 0.05")
     ),
 }
+PHONONS_RUN = "minutes on 272 atoms; tests/phonons runs it on small crystals and, long, on ZIF-4"
+PHONONS: dict[str, Shown | Elsewhere] = {
+    "pip install 'mofmd[phonons]'": Elsewhere(INSTALL),
+    "mofmd phonons run zif-4 --model zif4-mace-m --supercell 1x1x1 --symmetry -o phonons": (
+        Elsewhere(PHONONS_RUN)
+    ),
+    "mofmd phonons bands phonons -o finer --mesh 8x8x8": Elsewhere(PHONONS_RUN),
+    "mofmd phonons compare phonons phonons-of-another-model --mesh 3x3x3": Elsewhere(PHONONS_RUN),
+    "mofmd phonons imaginary my.cif --model model.pth --way rattle -o stable": (
+        Elsewhere(PHONONS_RUN)
+    ),
+    "mofmd phonons qha zif-4 --model zif4-mace-m --supercell 1x1x1 --volumes 9 -o expansion": (
+        Elsewhere(PHONONS_RUN)
+    ),
+    "mofmd phonons elastic zif-4 --model zif4-mace-m -o elastic --beside phonons": (
+        Elsewhere(PHONONS_RUN)
+    ),
+    "mofmd phonons bands MOF-5_mof0_phonopy.yaml.xz -o mof-5 --no-sum-rule --mesh 11x11x11": (
+        Elsewhere("needs the authors' file; tests/phonons/test_exact.py runs it where it is there")
+    ),
+    "mofmd phonons compare MOF-5_mof0_phonopy.yaml.xz published.npz --no-sum-rule": (
+        Elsewhere("needs the authors' file; tests/phonons/test_exact.py runs it where it is there")
+    ),
+}
 STRUCTURES: dict[str, Shown | Elsewhere] = {
     "mofmd generate nvt --structure two.cif#second --model zif4-nequip-s -o deck": AS_IT_IS,
     "mofmd analyse relaxation.extxyz#-1 --observables rings": (
@@ -200,8 +239,10 @@ PAGES: dict[str, dict[str, Shown | Elsewhere]] = {
     "README.md": README,
     "docs/analysis.md": ANALYSIS,
     "docs/defects.md": DEFECTS,
+    "docs/density.md": DENSITY,
     "docs/from_cif.md": FROM_CIF_PAGE,
     "docs/model_files.md": MODEL_FILES,
+    "docs/phonons.md": PHONONS,
     "docs/protocols.md": PROTOCOLS,
     "docs/relax.md": RELAX,
     "docs/structures.md": STRUCTURES,

@@ -156,21 +156,18 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         Returns
         -------
         np.ndarray
-            (atoms, features): the node features after the last layer that do not change under
-            rotation.
+            (atoms, features): those of ``FileFeatures`` that do not change under rotation.
 
         Raises
         ------
         InputError
-            If the file offers none: Allegro has none, layers of a compiled file cannot be reached,
-            and only files of ``mofmd deploy`` have them where they are looked for.
+            If the file offers none: layers of a compiled file cannot be reached, and only files of
+            ``mofmd deploy`` have them where they are looked for.
         """
         from mofmd.calculator.features import FileFeatures
 
         if self._features is None:
-            self._features = FileFeatures(self.path)
-        if not self._features.has_layers:
-            raise InputError(f"{self.path.name}: Allegro has no layers with features of nodes")
+            self._features = FileFeatures(self.path, dtype=self.dtype, device=self.device)
         self._check(atoms)
         self._set_threads()
         return np.asarray(self._features.nodes(atoms))

@@ -177,11 +177,11 @@ def _is_screening(source: Path) -> bool:
 
 
 def _report_screening(source: Path, output: Path) -> None:
-    from mofmd.disk.output import refuse_file
+    from mofmd.disk.output import check_output
     from mofmd.report.screening import write_screening
     from mofmd.simulation.ensemble.ensemble import read_ensemble
 
-    refuse_file(output)
+    check_output(output)
     typer.echo(f"Report: {write_screening(read_ensemble(source), output)}")
 
 
@@ -195,10 +195,10 @@ def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, dict[Path, 
 
     from mofmd.analysis.base.result import file_stem
     from mofmd.cli.base.verbosity import progress_console
-    from mofmd.disk.output import refuse_file
+    from mofmd.disk.output import check_output
     from mofmd.study.study import run_analyses, write_analysis
 
-    refuse_file(output)
+    check_output(output)
     console = Console()
     found = run_analyses(settings, progress_console())
     folders = [output / file_stem(each.group) if each.group else output for each in found]

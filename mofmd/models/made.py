@@ -70,7 +70,8 @@ def make(variant: Variant, *, again: bool = False) -> Path:
     RunError
         If another process takes hours to make it.
     """
-    from mofmd.models.deploy.deploy import Options, deploy
+    from mofmd.models.deploy.deploy import deploy
+    from mofmd.models.deploy.options import Options
 
     path = made_file(variant)
     if path.exists() and not again:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from mofmd.errors import InputError, MissingFileError, choices
+from mofmd.errors import InputError, MissingFileError, absent, choices
 from mofmd.models.files.embedded import embedded_models
 from mofmd.models.universal import MODELS, VARIANTS, universal_for
 
@@ -45,7 +45,7 @@ def find_model(word: str | Path) -> Path:
         several = [each.name for each in VARIANTS.values() if each.model.name == name]
         raise InputError(f"model: {name} has several levels of theory: take {' or '.join(several)}")
     raise MissingFileError(
-        f"model: {word}: no such model file, and no model of this name"
+        f"model: {word}: {absent(path, 'model file')}, and no model of this name"
         f"{choices(name, model_names())} (mofmd models list)"
     )
 

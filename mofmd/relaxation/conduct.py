@@ -146,9 +146,16 @@ def plot_convergence(relaxation: Relaxation) -> Figure:
         shown = np.where(values > 0.0, values, np.nan)
         panel.plot(calls[: len(values)], shown, color="#2171b5")
         panel.set_yscale("log")
+        there = np.append(shown[np.isfinite(shown)], [] if limit is None else limit)
+        if len(there) and np.ptp(there) == 0.0:  # of a structure that was relaxed before
+            panel.set_ylim(there[0] / 10.0, there[0] * 10.0)
         panel.set_ylabel(label)
         if limit is not None:
             panel.axhline(limit, color="#7f7f7f", linewidth=0.7, linestyle="--")
+        drawn = [*shown[np.isfinite(shown)], *([] if limit is None else [limit])]
+        if len(set(drawn)) == 1:  # of one value matplotlib finds no range, and warns
+            panel.set_autoscaley_on(False)
+            panel.set_ylim(0.1 * drawn[0], 10.0 * drawn[0])
     axes[-1].set_xlabel("Force calls")
     return figure
 

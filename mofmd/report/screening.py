@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import mofmd
 from mofmd.disk.atomic import write_atomic
-from mofmd.report.page import document
+from mofmd.report.page import html_page
 from mofmd.report.style import new_figure, save_figure
 from mofmd.report.svg import figure_svg
 from mofmd.simulation.ensemble.ensemble import STRUCTURE, Ensemble
@@ -60,7 +60,7 @@ def write_screening(ensemble: Ensemble, directory: str | Path) -> Path:
         f"<p>All numbers are in {escape(str(table))} and in the JSON file beside it.</p>",
     ]
     page = directory / "report.html"
-    write_atomic(page, document(f"mofmd screening: {name}", parts))
+    write_atomic(page, html_page(f"mofmd screening: {name}", parts))
     return page
 
 

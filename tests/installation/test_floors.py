@@ -26,7 +26,7 @@ FLOORS = [
     ["study"],
     ["report"],
     ["relaxation"],
-    ["learning", "demo", "doctor"],
+    ["learning", "phonons", "demo", "doctor"],
     ["cli"],
     ["__main__"],
 ]

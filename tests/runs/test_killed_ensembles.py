@@ -180,7 +180,7 @@ def test_driver_is_asked_while_members_start(long_request, commands, delay_s) ->
 
 @pytest.mark.parametrize(
     "who",
-    ["mofmd run", WORKER, pytest.param("mpirun", marks=pytest.mark.long)],
+    [WORKER, *(pytest.param(who, marks=pytest.mark.long) for who in ("mofmd run", "mpirun"))],
 )
 def test_process_of_a_member_is_killed(request_, tmp_path, commands, who) -> None:
     """The driver begins it again, from its last restart file."""

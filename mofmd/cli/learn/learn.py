@@ -24,10 +24,17 @@ Seed = Annotated[int, typer.Option(help="Of random choices.")]
 
 
 def read_all(files: list[Path]) -> list[Atoms]:
-    """Read the frames of all files."""
+    """Read the frames of all files, of which each must hold some."""
+    from mofmd.errors import InputError
     from mofmd.learning.data.dataset import read_frames
 
-    return [frame for file in files for frame in read_frames(file)]
+    found = []
+    for file in files:
+        frames = read_frames(file)
+        if not frames:
+            raise InputError(f"{file}: holds no frames")
+        found += frames
+    return found
 
 
 @app.command()
@@ -40,6 +47,9 @@ def check(
         typer.Option(help="Label a few frames again with this: finds a wrong sign of the stress."),
     ] = None,
     again: Annotated[int, typer.Option(help="So many frames, evenly spread.")] = 3,
+    element_energies: Annotated[
+        bool, typer.Option("--element-energies", help="Fit the energy of each element.")
+    ] = False,
 ) -> None:
     """Check labelled frames: numbers, units, elements, shapes, energies against forces.
 
@@ -64,6 +74,12 @@ def check(
             f"{labeller} / stored labels: forces {ratios.force:.4f}, normal stress "
             f"{ratios.stress_normal:.4f}, shear {ratios.stress_shear:.4f}"
         )
+    if element_energies:
+        from mofmd.learning.data.element_energies import fit_element_energies
+
+        fitted = fit_element_energies(found)
+        told = ", ".join(f"{name} {value:.4f}" for name, value in fitted.eV.items())
+        typer.echo(f"{told} eV; {fitted.residual_meV:.2f} meV/atom are left")
     typer.echo(f"{len(found)} frames of {len(names)} trajectories are fit for training")
 
 

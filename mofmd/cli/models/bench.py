@@ -44,6 +44,8 @@ def bench(
 
     from mofmd.cli.base.progress import StepBar
     from mofmd.cli.base.verbosity import progress_console
+    from mofmd.disk.atomic import write_atomic
+    from mofmd.disk.output import make_folder
     from mofmd.engine.launch import Resources
     from mofmd.models.files.deployed import read_deployed
     from mofmd.models.names import find_model
@@ -107,5 +109,6 @@ def bench(
             "atoms_that_fit": fitting,
             "runs": records,
         }
-        output.write_text(json.dumps(report, indent=1) + "\n")
+        make_folder(output.parent)
+        write_atomic(output, json.dumps(report, indent=1) + "\n")
         console.print(f"written: {output}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -78,7 +79,10 @@ def new(
     seeds = range(first_seed, first_seed + members)
     made = new_ensemble(request, seeds, _varied(vary or []), structures or ())
     _list_refused(made)
-    typer.echo(f"{directory}: {len(made.members)} members; run it: mofmd ensemble run {directory}")
+    typer.echo(
+        f"{directory}: {len(made.members)} members; run it: "
+        f"mofmd ensemble run {quote(str(directory))}"
+    )
 
 
 @app.command()
@@ -124,7 +128,7 @@ def run(
                 "--slurm-options '#SBATCH --gpus-per-task=1'"
             )
         script = write_slurm_array(ensemble, resources, walltime, slurm_options)
-        typer.echo(f"submit it with: sbatch {script}")
+        typer.echo(f"submit it with: sbatch {quote(str(script))}")
         return
     chosen = Workers(
         count=workers,

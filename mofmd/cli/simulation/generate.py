@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,6 +38,7 @@ def generate(
     atoms: options.AtomCount = None,
     keep_guests: options.KeepGuests = True,
     guest_types: options.GuestTypes = False,
+    watch: options.Watch = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a deck.")] = False,
     list_protocols: Annotated[bool, typer.Option("--list", help="List the protocols.")] = False,
 ) -> None:
@@ -51,6 +53,7 @@ def generate(
     mofmd generate npt --structure my.cif --model my.pth -o npt --set temperature_K=400
     mofmd generate my.yaml --structure my.cif --model my.pth -o deck --supercell 2x2x2
     mofmd generate nvt --structure my.cif --model my.pth -o deck --dispersion d3bj:pbe
+    mofmd generate nvt --structure my.cif --model known.pth -o deck --watch every=20
     """
     from mofmd.simulation.deck.protocol_file import describe_protocols
     from mofmd.simulation.deck.request import generate_deck
@@ -61,7 +64,9 @@ def generate(
         return
     potential = (model, potential_script, potential_file, dispersion)
     size, guests = (supercell, atoms), (keep_guests, guest_types)
-    request = options.deck_request(protocol, structure, output, potential, settings, size, guests)
+    request = options.deck_request(
+        protocol, structure, output, potential, settings, size, guests, watch
+    )
     if static_kind(protocol) is not None:
         _generate_static(request, overwrite=overwrite)
         return
@@ -70,7 +75,7 @@ def generate(
     typer.echo(
         f"{deck.directory}: {manifest['protocol']['name']}, {manifest['structure']['formula']}, "
         f"{manifest['structure']['n_atoms']} atoms, {manifest['total_steps']} steps\n"
-        f"run it with: mofmd run {deck.directory}"
+        f"run it with: mofmd run {quote(str(deck.directory))}"
     )
 
 
@@ -80,8 +85,10 @@ def _generate_static(request: Request, *, overwrite: bool) -> None:
 
     if overwrite:
         raise InputError(f"overwrite: is for decks; remove {request.output} yourself")
+    if request.watch:
+        raise InputError("watch: is for decks; a static task has no steps in time")
     task = generate_static(request)
     typer.echo(
         f"{task.directory}: {task.settings.NAME}, {task.record['formula']}, "
-        f"{task.record['n_atoms']} atoms\nrun it with: mofmd run {task.directory}"
+        f"{task.record['n_atoms']} atoms\nrun it with: mofmd run {quote(str(task.directory))}"
     )

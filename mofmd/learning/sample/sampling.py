@@ -12,7 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.engine.launch import Resources
-from mofmd.errors import InputError, RunError
+from mofmd.errors import InputError, RunError, StoppedError
 from mofmd.learning.sample.conditions import Condition
 from mofmd.models.dispersion.dispersion import choose_dispersion
 from mofmd.simulation.deck.deck import MANIFEST, Deck, is_deck_of, read_deck, write_deck
@@ -98,6 +98,8 @@ def run_condition(
         If the folder holds a run of another model or other conditions.
     RunError
         If the run could not begin, or was killed.
+    StoppedError
+        If it was asked to stop.
     """
     atoms = condition.start()
     potential = model_potential(
@@ -120,6 +122,10 @@ def run_condition(
     if status.get("state") != "finished" and not broken:
         try:
             run_deck(folder, resources, resume=bool(status))
+        except StoppedError as stopped:
+            raise StoppedError(
+                f"{folder}: stopped as asked; the same command again goes on from there"
+            ) from stopped
         except RunError:
             if read_status(folder).get("state") != "failed":
                 raise

@@ -10,7 +10,7 @@ from typing import Any
 
 from ase import Atoms
 
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError, MissingFileError, absent
 from mofmd.models.dispersion import dispersion as d3
 from mofmd.models.dispersion.dispersion import Dispersion
 from mofmd.models.files.model_file import read_model_file
@@ -180,7 +180,7 @@ def check_files(potential: AnyPotential, taken: frozenset[str]) -> None:
     names = set()
     for file in potential.files:
         if not file.is_file():
-            raise MissingFileError(f"{file}: no such {_kind(potential)} file")
+            raise MissingFileError(f"{file}: {absent(file, f'{_kind(potential)} file')}")
         name = file.name
         if not re.fullmatch(r"[\w.+=-]+", name, flags=re.ASCII):
             raise InputError(
@@ -193,7 +193,7 @@ def check_files(potential: AnyPotential, taken: frozenset[str]) -> None:
             )
         names.add(name)
     if potential.script is not None and not potential.script.is_file():
-        raise MissingFileError(f"potential_script: {potential.script}: no such file")
+        raise MissingFileError(f"potential_script: {potential.script}: {absent(potential.script)}")
 
 
 def _kind(potential: AnyPotential) -> str:

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mofmd.disk.atomic import write_atomic
+from mofmd.disk.atomic import write_atomic, writing
+from mofmd.disk.output import make_folder
 from mofmd.disk.record import read_record
 from mofmd.errors import InputError, MissingFileError
 from mofmd.models.names import find_model
@@ -184,8 +185,9 @@ def _write_members(
     width = max(3, len(str(sum(len(group[2]) for group in groups) - 1)))
     members: list[Member] = []
     refused = dict(refused)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as folder:
+    make_folder(directory.parent)
+    prefix, parent = f".{directory.name}.", directory.parent
+    with writing(directory), tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
         temporary = Path(folder) / directory.name
         for traits, each, combinations in groups:
             made: list[Member] = []
