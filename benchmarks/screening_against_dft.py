@@ -2,9 +2,9 @@
 
     python benchmarks/screening_against_dft.py SCREEN bulk_modulus.csv
 
-SCREEN is an ensemble of `equation_of_state` that `mofmd ensemble collect` has collected. The CSV file
-has the columns structure, K_GPa_DFT, volumes_A3 and energies_hartree, as made from MOFSimBench (Kraß,
-Huang, Moosavi, arXiv 2507.11806). The volume of DFT is that of the same fit through its energies.
+SCREEN is an ensemble of `equation_of_state` that `mofmd ensemble collect` has collected. The CSV
+file has the columns structure, K_GPa_DFT, volumes_A3 and energies_hartree, as made from MOFSimBench
+(Kraß, Huang, Moosavi, arXiv 2507.11806). The volume of DFT is that of the same fit of its energies.
 """
 
 import csv
@@ -47,8 +47,8 @@ def main(screen: Path, reference: Path) -> None:
         )
     mean, size = np.mean(errors, axis=0), np.mean(np.abs(errors), axis=0)
     print(
-        f"\n{len(errors)} structures. Mean error and mean absolute error: volume {mean[0]:+.2f} and "
-        f"{size[0]:.2f} %, K {mean[1]:+.1f} and {size[1]:.1f} %, {mean[2]:+.2f} and "
+        f"\n{len(errors)} structures. Mean error and mean absolute error: volume {mean[0]:+.2f} "
+        f"and {size[0]:.2f} %, K {mean[1]:+.1f} and {size[1]:.1f} %, {mean[2]:+.2f} and "
         f"{size[2]:.2f} GPa."
     )
 
