@@ -32,7 +32,7 @@ from mofmd.calculator.process import CalculatorProcess
 from mofmd.engine.evaluate import LIMIT_S, Evaluation, Patience
 from mofmd.errors import InputError, MofmdError
 from mofmd.models.dispersion.dispersion import Dispersion, choose_dispersion, parse_dispersion
-from mofmd.models.files.embedded import find_model
+from mofmd.models.names import find_model
 from mofmd.processes.signals import SignalHandlers
 
 FACTORY = "mofmd.calculator:DeployedModel"

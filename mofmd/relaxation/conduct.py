@@ -152,6 +152,10 @@ def plot_convergence(relaxation: Relaxation) -> Figure:
         panel.set_ylabel(label)
         if limit is not None:
             panel.axhline(limit, color="#7f7f7f", linewidth=0.7, linestyle="--")
+        drawn = [*shown[np.isfinite(shown)], *([] if limit is None else [limit])]
+        if len(set(drawn)) == 1:  # of one value matplotlib finds no range, and warns
+            panel.set_autoscaley_on(False)
+            panel.set_ylim(0.1 * drawn[0], 10.0 * drawn[0])
     axes[-1].set_xlabel("Force calls")
     return figure
 

@@ -15,7 +15,9 @@ import mofmd
 from tests.reference import REPOSITORY
 
 PACKAGE = Path(mofmd.__file__).parent
-EXPORT = PACKAGE / "models" / "export"  # runs in the environments of the frameworks
+# what runs in the environments of the frameworks
+EXPORT = PACKAGE / "models" / "export"
+TRAINING = PACKAGE / "learning" / "train" / "extension" / "mofmd_training"
 # needed for what else is in them, named where it is found
 NOT_IMPORTED = {
     "cmake": ("engine/build.py", '"cmake"'),
@@ -33,6 +35,7 @@ OPTIONAL = {
 # what the pinned nequip, mace-torch and sevenn bring along
 BROUGHT = {
     "e3nn": {"nequip", "mace", "sevennet"},
+    "lightning": {"nequip"},
     "matscipy": {"nequip"},
     "nequip": {"nequip"},
     "mace": {"mace"},
@@ -71,10 +74,10 @@ def imported(file: Path) -> set[str]:
 
 
 def all_imported() -> dict[str, set[Path]]:
-    """Return the files that import each module, without those of the export."""
+    """Return the files that import each module, without those of the frameworks' environments."""
     found: dict[str, set[Path]] = {}
     for file in PACKAGE.rglob("*.py"):
-        if EXPORT not in file.parents:
+        if not {EXPORT, TRAINING} & set(file.parents):
             for module in imported(file):
                 found.setdefault(module, set()).add(file.relative_to(PACKAGE))
     return found
@@ -117,11 +120,11 @@ def test_scripts_of_the_frameworks(framework: str) -> None:
     """They import what comes with the framework, and themselves."""
     files = {
         file: imported(file)
-        for file in EXPORT.glob("*.py")
+        for file in (*EXPORT.glob("*.py"), *TRAINING.glob("*.py"))
         if next((f for f in ("mace", "sevennet") if file.stem.startswith(f)), "nequip") == framework
     }
     assert files
-    own = {file.stem for file in EXPORT.glob("*.py")}
+    own = {file.stem for file in EXPORT.glob("*.py")} | {"mofmd_training"}
     for file, modules in files.items():
         others = modules - own - {"torch", "numpy", "ase"}
         assert {m for m in others if framework not in BROUGHT.get(m, set())} == set(), file

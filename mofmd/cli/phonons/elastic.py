@@ -40,7 +40,7 @@ def elastic(
 
     from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
     from mofmd.disk.atomic import write_atomic
-    from mofmd.disk.output import refuse_file
+    from mofmd.disk.output import check_output
     from mofmd.errors import RunError
     from mofmd.phonons.cells import to_phonopy
     from mofmd.phonons.elastic import christoffel_speeds, density_of, elastic_constants
@@ -50,7 +50,7 @@ def elastic(
     from mofmd.relaxation import RelaxOptions, relax_in_folder
     from mofmd.structures.read import read_structure
 
-    refuse_file(output)
+    check_output(output)
     models = model_options(model, dispersion, dtype, device, 1, threads)
     waves = None if beside is None else sound_speeds(load_phonopy(beside)[0])
     crystal = read_structure(structure)

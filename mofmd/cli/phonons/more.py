@@ -55,13 +55,13 @@ def imaginary(
     mofmd phonons imaginary zif-4 --model zif4-mace-m --supercell 1x1x1 -o stable
     mofmd phonons imaginary my.cif --model model.pth --way rattle --atoms mode -o stable
     """
-    from mofmd.disk.output import refuse_file
+    from mofmd.disk.output import check_output
     from mofmd.phonons.imaginary.moves import RemovalOptions
     from mofmd.phonons.imaginary.removal import remove_imaginary
     from mofmd.phonons.model import describe, evaluator
     from mofmd.structures.read import read_structure
 
-    refuse_file(output)
+    check_output(output)
     chosen = RemovalOptions(
         way=way,
         tolerance_THz=tolerance,
@@ -130,14 +130,14 @@ def qha(
     --------
     mofmd phonons qha zif-4 --model zif4-mace-m --supercell 1x1x1 --volumes 7 -o expansion
     """
-    from mofmd.disk.output import refuse_file
+    from mofmd.disk.output import check_output
     from mofmd.errors import InputError
     from mofmd.phonons.model import describe, evaluator
     from mofmd.phonons.temperature.expansion import ExpansionOptions, expand
     from mofmd.phonons.temperature.output import at_temperature, write_expansion
     from mofmd.structures.read import read_structure
 
-    refuse_file(output)
+    check_output(output)
     low, colon, high = strain.partition(":")
     try:
         limits = float(low), float(high)

@@ -145,11 +145,11 @@ def bands(
     mofmd phonons bands phonons -o finer --mesh 20x20x20
     mofmd phonons bands phonopy.yaml.xz -o bands --no-sum-rule --path paths.yaml
     """
-    from mofmd.disk.output import refuse_file
+    from mofmd.disk.output import check_output
     from mofmd.phonons.load import load_phonopy
 
     chosen = o.spectrum_options(mesh, points, path, width, temperatures, tolerance, velocities)
-    refuse_file(output)
+    check_output(output)
     phonopy, constants = load_phonopy(source, sum_rule=sum_rule, symmetry_tolerance_A=symprec)
     _results(phonopy, constants, chosen, output, {"forces_of": str(source)}, None)
 
@@ -208,14 +208,14 @@ def _forces(
     overwrite: bool = False,
 ) -> tuple[Phonopy, ForceConstants, dict[str, Any], Atoms]:
     """Relax if asked, then evaluate; give phonopy's object, force constants, facts, structure."""
-    from mofmd.disk.output import refuse_file
+    from mofmd.disk.output import check_output
     from mofmd.errors import RunError
     from mofmd.models.dispersion.dispersion import dispersion_hints, parse_dispersion
     from mofmd.phonons.model import describe, evaluator
     from mofmd.phonons.run import forces_in_folder
     from mofmd.relaxation import RelaxOptions, relax_in_folder
 
-    refuse_file(output)
+    check_output(output)
     calculator = models.calculator()
     for hint in dispersion_hints(
         parse_dispersion(models.dispersion), calculator.dispersion, calculator.path

@@ -1,8 +1,8 @@
 """Reference methods that label frames: an ASE calculator, a model in LAMMPS, GFN1-xTB.
 
 A labeller is named by a word: ``package.module:factory`` (a function without arguments that returns
-an ASE calculator), the path of a model file, the same with dispersion (``model.pth+d3bj:pbe``), or
-``gfn1-xtb``.
+an ASE calculator), the path or name of a model, the same with dispersion (``model.pth+d3bj:pbe``;
+``model.pth+auto`` for what its file says is missing), or ``gfn1-xtb``.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from ase import Atoms
 
 from mofmd.calculator.process import CalculatorProcess, load_factory
 from mofmd.engine.evaluate import Patience
-from mofmd.errors import InputError, MissingFileError, did_you_mean
+from mofmd.errors import InputError, MissingFileError, absent, did_you_mean
 from mofmd.learning.data.dataset import Labels
-from mofmd.models.dispersion.dispersion import Dispersion, parse_d3
-from mofmd.models.files.embedded import embedded_models
+from mofmd.models.dispersion.dispersion import Dispersion, choose_dispersion, parse_dispersion
+from mofmd.models.names import find_model, model_names
 
 XTB = "gfn1-xtb"
 XTB_FACTORY = "mofmd.learning.label.labellers:gfn1_xtb"
@@ -65,17 +65,19 @@ def find_labeller(word: str, threads: int = 1) -> Labeller:
         return CalculatorLabeller(word, XTB_FACTORY, threads)
     if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", word):
         return CalculatorLabeller(word, word, threads)
-    name, dispersion = word, None
-    if (match := re.fullmatch(r"(.+)\+(d3[^+/]*)", word)) and not Path(word).is_file():
-        name, dispersion = match[1], parse_d3(match[2])
-    path = embedded_models().get(name, Path(name)) if not Path(name).exists() else Path(name)
-    if not path.is_file():
+    name, choice = word, parse_dispersion("none")
+    if (match := re.fullmatch(r"(.+)\+(d3[^+/]*|auto)", word)) and not Path(word).is_file():
+        name, choice = match[1], parse_dispersion(match[2])
+    try:
+        path = find_model(name)
+    except MissingFileError as error:
         raise MissingFileError(
-            f"labeller: {name!r}: no such model file{did_you_mean(name, embedded_models())}; "
-            "it can be a model file or one of the package, one with dispersion "
-            f"(model.pth+d3bj:pbe), an ASE calculator as package.module:factory, or {XTB}"
-        )
-    return ModelLabeller(path, threads, dispersion=dispersion)
+            f"labeller: {name!r}: {absent(Path(name), 'model file')}"
+            f"{did_you_mean(name, model_names())}; it can be a model file or name (mofmd models "
+            "list), one with dispersion (model.pth+d3bj:pbe, model.pth+auto), an ASE calculator "
+            f"as package.module:factory, or {XTB}"
+        ) from error
+    return ModelLabeller(path, threads, choose_dispersion(choice, path))
 
 
 def gfn1_xtb() -> Any:

@@ -18,6 +18,7 @@ from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.npz import read_arrays
+from mofmd.disk.output import make_folder
 from mofmd.engine.evaluate import Patience
 from mofmd.errors import InputError, InputWarning, MofmdError, RunError
 from mofmd.learning.data.dataset import Labels, labelled, unusable
@@ -123,12 +124,12 @@ class LabelCache:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
         path = self.path(atoms)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_atomic(path, buffer.getvalue())
 
     def note_failure(self, name: str, error: RunError) -> None:
         """Write down that a frame failed, with all that the labeller said of it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         with (self.folder / FAILURES_FILE).open("a", encoding="utf-8") as file:
             file.write("\n".join([f"{name}: {error}", *getattr(error, "__notes__", []), "", ""]))
 
@@ -144,7 +145,7 @@ class LabelCache:
 
     def keep_check(self, check: DerivativeCheck) -> None:
         """Remember that the labeller passed, and with what figures."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         record = {"labeller": self.labeller.word, **check.as_dict()}
         write_atomic(self.folder / CHECK_FILE, json.dumps(record, indent=1) + "\n")
 

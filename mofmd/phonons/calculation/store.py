@@ -15,7 +15,7 @@ from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.npz import read_arrays
-from mofmd.disk.output import refuse_file
+from mofmd.disk.output import check_output
 from mofmd.disk.record import read_record
 from mofmd.engine.evaluate import Evaluation
 from mofmd.errors import InputError
@@ -85,7 +85,7 @@ class ForceStore:
         *,
         overwrite: bool = False,
     ) -> None:
-        refuse_file(folder)
+        check_output(folder)
         self.folder = folder
         self._mark = hashlib.sha256("".join(identity.as_dict().values()).encode()).hexdigest()
         if overwrite and folder.is_dir():
