@@ -12,6 +12,7 @@ import text
 
 from mofmd.learning.data.distort import Distortion
 from mofmd.learning.loops.config import DistilConfig
+from mofmd.learning.loops.density_find import ClusterOptions, DensityOptions
 from mofmd.learning.sample.conditions import DEFAULTS
 from mofmd.learning.sample.sampling import SampleOptions
 from mofmd.learning.train.options import TrainOptions
@@ -19,6 +20,7 @@ from mofmd.simulation.deck.protocol_file import known_protocols
 from mofmd.simulation.protocols.base.fields import expected_of
 from mofmd.simulation.protocols.base.protocol import Protocol
 
+TAKES = {"charges": "mapping, such as {Fe: 2}"}
 HEAD = ("key", "unit", "default", "takes", "meaning")
 _WORDS = {str: "text", Path: "file", int: "whole number", float: "number", bool: "true or false"}
 
@@ -53,7 +55,13 @@ def sampling_page() -> str:
 
 def distil_page() -> str:
     """Write the reference of a distillation's file."""
-    groups = {"training": TrainOptions, "sampling": SampleOptions, "distortion": Distortion}
+    groups = {
+        "training": TrainOptions,
+        "sampling": SampleOptions,
+        "distortion": Distortion,
+        "density": DensityOptions,
+        "clusters": ClusterOptions,
+    }
     own = {each.name for each in fields(DistilConfig)} - {"text"}
     given = {name: f"[keys below](#distil-{name})" for name in groups}
     parts = [_table(DistilConfig, given, own)]
@@ -62,7 +70,7 @@ def distil_page() -> str:
     for name, kind in groups.items():
         keys = {each.name for each in fields(kind)} - elsewhere.get(name, set())
         parts.append(
-            f"(distil-{name})=\n### {name}\n\n{text.prose(kind)}\n\n{_table(kind, {}, keys)}"
+            f"(distil-{name})=\n### {name}\n\n{text.prose(kind)}\n\n{_table(kind, TAKES, keys)}"
         )
     return "\n\n".join(parts)
 

@@ -1,4 +1,4 @@
-"""Node features and atomic energies of deployed files, evaluated in this process."""
+"""Features of atoms that the models of deployed files make, evaluated in this process."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from mofmd.calculator.images import find_images
 from mofmd.calculator.operators import load_operators
-from mofmd.errors import InputError
+from mofmd.errors import InputError, RunError
 from mofmd.geometry.neighbours import find_pairs, refuse_coincident
-from mofmd.models.files.deployed import read_deployed
+from mofmd.models.files.deployed import read_deployed, read_manifest
 from mofmd.structures.molecules import box_of
 
 INVARIANCE = 1e-3  # of a feature's size: the largest change under rotation of what is kept
@@ -20,12 +21,19 @@ _ROTATION = np.linalg.qr(np.array([[0.9, 0.3, -0.2], [-0.1, 0.8, 0.6], [0.4, -0.
 
 
 class FileFeatures:
-    """A file of ``mofmd deploy``, opened down to its layers.
+    """What the model of a file says of atoms before it takes their energies.
+
+    Of NequIP, MACE and SevenNet: the features of the nodes after the last layer. Of Allegro: the
+    scalar features of edges after the last layer, summed over the edges of an atom.
 
     Parameters
     ----------
     path
-        Model file, TorchScript.
+        File of ``mofmd deploy``, TorchScript.
+    dtype
+        ``float64``: to run a network in float64 that was deployed in float32.
+    device
+        ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises
     ------
@@ -33,82 +41,76 @@ class FileFeatures:
         If the file was compiled with AOTInductor: its layers cannot be reached.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, dtype: str | None = None, device: str = "cpu") -> None:
         self.model = read_deployed(path)
         if self.model.manifest.get("format") == "aotinductor":
             raise InputError(
                 f"{path}: features need a TorchScript file: deploy it with --format torchscript"
             )
-        self._module = _load(path)
-        if self.has_layers and not hasattr(self._module, "in_chunks"):
-            raise InputError(
-                f"{path}: was deployed by an older mofmd, its layers cannot be reached one by one: "
-                "deploy it again"
-            )
-        names = self.model.type_names
-        cutoffs = self.model.manifest.get("per_edge_type_cutoff") or self.model.r_max
-        self._cutoffs = np.broadcast_to(np.array(cutoffs, dtype=float), (len(names), len(names)))
+        self._engine = _open(path, self.model.family, device, dtype)
+        self.width = 0  # features of an atom, known after the first evaluation
         self._invariant: np.ndarray | None = None
 
-    @property
-    def has_layers(self) -> bool:
-        """Whether it passes messages, and so has features of nodes."""
-        return self.model.family != "allegro"
+    @staticmethod
+    def hash_of(path: Path) -> str:
+        """Hash of the model inside of a file, by which its features are known."""
+        return str(read_manifest(path)["payload_sha256"])
 
-    def _graph(self, atoms: Atoms) -> dict[str, np.ndarray]:
+    def of_atoms(self, atoms: Atoms) -> np.ndarray:
+        """(atoms, width) all features, float64."""
+        return self._evaluate(atoms, atoms.positions, atoms.cell.array)
+
+    def invariant(self, atoms: Atoms) -> np.ndarray:
+        """Columns of the features that do not change when atoms are rotated.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        table = self.of_atoms(atoms)
+        turned = self._evaluate(atoms, atoms.positions @ _ROTATION, atoms.cell.array @ _ROTATION)
+        change = np.abs(turned - table).max(axis=0)
+        found = np.flatnonzero(change <= INVARIANCE * max(float(np.abs(table).max()), 1e-12))
+        if not len(found):
+            raise InputError(f"{self.model.path}: no feature is invariant under rotation")
+        return found
+
+    def nodes(self, atoms: Atoms) -> np.ndarray:
+        """(atoms, features) those that do not change under rotation."""
+        if self._invariant is None:
+            self._invariant = self.invariant(atoms)
+        return self.of_atoms(atoms)[:, self._invariant]
+
+    def _evaluate(self, atoms: Atoms, positions: np.ndarray, cell: np.ndarray) -> np.ndarray:
+        import torch
+
         names = self.model.type_names
         missing = sorted(set(atoms.symbols) - set(names))
         if missing:
             raise InputError(f"{self.model.path}: does not know {missing[0]}")
-        types = np.array([names.index(symbol) for symbol in atoms.symbols])
-        reach = float(self._cutoffs.max())
-        pairs = find_pairs(atoms.positions, box_of(atoms, 2 * reach), reach)
-        refuse_coincident(pairs)
-        keep = pairs.distances < self._cutoffs[types[pairs.first], types[pairs.second]]
-        return {
-            "edge_vectors": pairs.vectors[keep],
-            "edge_index": np.stack([pairs.first[keep], pairs.second[keep]]),
-            "atom_types": types,
-            "local_types": types,
-        }
-
-    def energies(self, atoms: Atoms) -> np.ndarray:
-        """(atoms,) atomic energies [eV]."""
-        import torch
-
-        inputs = {name: torch.from_numpy(array) for name, array in self._graph(atoms).items()}
-        return np.asarray(self._module(inputs)["atomic_energy"].numpy()[: len(atoms)].reshape(-1))
-
-    def nodes(self, atoms: Atoms) -> np.ndarray:
-        """(atoms, features) after the last layer: those that do not change under rotation."""
-        graph = self._graph(atoms)
-        table = self._last_layer(graph)
-        if self._invariant is None:
-            turned = {**graph, "edge_vectors": graph["edge_vectors"] @ _ROTATION}
-            change = np.abs(self._last_layer(turned) - table).max(axis=0)
-            self._invariant = change <= INVARIANCE * max(float(np.abs(table).max()), 1e-12)
-            if not self._invariant.any():
-                raise InputError(f"{self.model.path}: no node feature is invariant under rotation")
-        return np.asarray(table[:, self._invariant])
-
-    def _last_layer(self, graph: dict[str, np.ndarray]) -> np.ndarray:
-        import torch
-
-        tensors = {
-            name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in graph.items()
-        }
-        for name in ("atom_types", "local_types"):
-            tensors[name] = self._module.model_types[tensors[name]]
-        with torch.no_grad():
-            found = self._module.energy(
-                tensors, torch.empty(0), 0, int(self.model.manifest["layers"]), False
-            )[0]
-        return np.asarray(found[: len(graph["local_types"])].double().numpy())
+        kinds = np.array([names.index(symbol) for symbol in atoms.symbols], dtype=np.int64)
+        reach = float(self._engine.r_max())
+        refuse_coincident(find_pairs(atoms.positions, box_of(atoms, 2.0), 0.1))
+        images = find_images(positions, cell, np.array(atoms.pbc), reach)
+        points = torch.from_numpy(images.points(positions, cell))
+        owners = images.owners
+        try:
+            self._engine.place(
+                points, torch.from_numpy(kinds[owners]), torch.from_numpy(owners), len(atoms), 0.0
+            )
+            table = self._engine.features(points, 0).numpy()
+        except RuntimeError as error:
+            raise RunError(f"{self.model.path}: {str(error).splitlines()[0]}") from error
+        self.width = table.shape[1]
+        return np.asarray(table)
 
 
-def _load(path: Path) -> Any:
+def _open(path: Path, family: str, device: str, dtype: str | None) -> Any:
     import torch
 
     load_operators()
-    torch.jit.set_fusion_strategy([("DYNAMIC", 0)])  # fusion only slows the first calls
-    return torch.jit.load(str(path), map_location="cpu").eval()
+    try:
+        return torch.classes.mofmd.Model(str(path.resolve()), family, device, dtype or "")
+    except RuntimeError as error:
+        raise InputError(f"{path}: {str(error).splitlines()[0]}") from error

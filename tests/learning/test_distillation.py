@@ -58,7 +58,10 @@ def configured(folder: Path, **changes: Any) -> DistilConfig:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"find": "guess"}, "find: 'guess', expected features, committee"),
+        ({"find": "guess"}, "find: 'guess', expected features, density, committee"),
+        ({"clusters": {"per_round": 5}}, "clusters: are cut around new atoms, which takes find"),
+        ({"find": "density", "density": {"quantile": 2}}, "quantile: 2, expected more than 0.5"),
+        ({"find": "density", "clusters": {"per_round": 0}}, "clusters: expected per_round"),
         ({"find": "committee"}, "needs committee: 2 or more"),
         ({"frames": 3}, "frames: unknown key.*There are labeller"),
         ({"rounds": -1}, "rounds: -1, expected a whole number of at least 0"),

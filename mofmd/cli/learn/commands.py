@@ -1,9 +1,12 @@
 """``mofmd learn``: all its commands, in the order of the work."""
 
-from mofmd.cli.learn import training  # noqa: F401 - adds its commands
+from mofmd.cli.learn import density, training  # noqa: F401 - training adds its commands
 from mofmd.cli.learn.cut import cut
 from mofmd.cli.learn.learn import app
+from mofmd.cli.learn.match import match
 
 app.command("cut")(cut)
+app.command("match")(match)
+app.add_typer(density.app, name="density")
 
 __all__ = ["app"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -67,11 +68,9 @@ def cut(
     --------
     mofmd learn cut sampled/frames.extxyz --atoms 1,4-9 -o clusters.extxyz
     """
-    from mofmd.builders.blocks.blocks import find_blocks
     from mofmd.learning.clusters.blueprints import Blueprints
     from mofmd.learning.clusters.clusters import ClusterCutter, CutOptions, write_clusters
     from mofmd.learning.data.validation import frame_name
-    from mofmd.structures.read import read_structure
     from mofmd.trajectory.frame import Frame
 
     found = read_all(frames)
@@ -81,15 +80,14 @@ def cut(
         else Blueprints(shells)
     )
     options = CutOptions(largest, allow_images, parse_charges(charge))
-    blocks = None if reference is None else find_blocks(read_structure(reference))
     made: list[Atoms] = []
     refused: list[str] = []
     for k, atoms_of_frame in enumerate(found):
         name = frame_name(found, k)
         try:
             frame = Frame.from_ase(atoms_of_frame, step=k)
-            own = blocks if blocks is not None else _blocks_of(frame)
-            flagged = _flagged(
+            own = find_blocks_of(frame, reference)
+            flagged = find_flagged(
                 atoms_of_frame, atoms, element, (column, above), every_block=every_block
             )
             cutter = ClusterCutter(own, options, known)
@@ -114,9 +112,12 @@ def cut(
     typer.echo(f"{output}: {len(made)} clusters of {len(found)} frames")
 
 
-def _blocks_of(frame: Frame) -> Blocks:
+def find_blocks_of(frame: Frame, reference: str | None) -> Blocks:
+    """Find the blocks of a frame, in its reference structure where there is one."""
     from mofmd.builders.blocks.blocks import find_blocks
 
+    if reference is not None:
+        return _reference_blocks(reference)
     try:
         return find_blocks(frame)
     except InputError as error:
@@ -126,7 +127,15 @@ def _blocks_of(frame: Frame) -> Blocks:
         ) from error
 
 
-def _flagged(
+@cache
+def _reference_blocks(reference: str) -> Blocks:
+    from mofmd.builders.blocks.blocks import find_blocks
+    from mofmd.structures.read import read_structure
+
+    return find_blocks(read_structure(reference))
+
+
+def find_flagged(
     frame: Atoms,
     atoms: str | None,
     elements: Sequence[str] | None,
@@ -156,7 +165,7 @@ def _flagged(
         values = frame.arrays.get(name)
         if values is None or values.ndim != 1 or values.dtype.kind not in "bif":
             raise InputError(f"column: the frame has no column {name!r} of one number an atom")
-        if not np.isfinite(values).all():
+        if np.isnan(values).any():  # infinite is the novelty of an element never seen
             raise InputError(f"column: {name} has values that are not numbers")
         return np.flatnonzero(values > (above or 0.0))
     return np.arange(len(frame))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mofmd.cli.base.app import App
-from mofmd.models.files.embedded import find_model
+from mofmd.models.names import find_model
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -24,10 +24,17 @@ Seed = Annotated[int, typer.Option(help="Of random choices.")]
 
 
 def read_all(files: list[Path]) -> list[Atoms]:
-    """Read the frames of all files."""
+    """Read the frames of all files, of which each must hold some."""
+    from mofmd.errors import InputError
     from mofmd.learning.data.dataset import read_frames
 
-    return [frame for file in files for frame in read_frames(file)]
+    found = []
+    for file in files:
+        frames = read_frames(file)
+        if not frames:
+            raise InputError(f"{file}: holds no frames")
+        found += frames
+    return found
 
 
 @app.command()
@@ -40,6 +47,9 @@ def check(
         typer.Option(help="Label a few frames again with this: finds a wrong sign of the stress."),
     ] = None,
     again: Annotated[int, typer.Option(help="So many frames, evenly spread.")] = 3,
+    element_energies: Annotated[
+        bool, typer.Option("--element-energies", help="Fit the energy of each element.")
+    ] = False,
 ) -> None:
     """Check labelled frames: numbers, units, elements, shapes, energies against forces.
 
@@ -64,6 +74,12 @@ def check(
             f"{labeller} / stored labels: forces {ratios.force:.4f}, normal stress "
             f"{ratios.stress_normal:.4f}, shear {ratios.stress_shear:.4f}"
         )
+    if element_energies:
+        from mofmd.learning.data.element_energies import fit_element_energies
+
+        fitted = fit_element_energies(found)
+        told = ", ".join(f"{name} {value:.4f}" for name, value in fitted.eV.items())
+        typer.echo(f"{told} eV; {fitted.residual_meV:.2f} meV/atom are left")
     typer.echo(f"{len(found)} frames of {len(names)} trajectories are fit for training")
 
 
@@ -143,9 +159,7 @@ def split(
 @app.command()
 def sample(
     conditions: Annotated[Path, typer.Argument(help="YAML file of runs.")],
-    model: Annotated[
-        Path, typer.Option(help="Model file, or one in the package: moves the atoms.")
-    ],
+    model: Annotated[Path, typer.Option(help="Model file or name: moves the atoms.")],
     output: Output,
     every: Annotated[int, typer.Option(help="Keep one frame of the trajectory in so many.")] = 50,
     before_break: Annotated[int, typer.Option(help="Last whole frames kept of a break.")] = 6,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from mofmd.cli.learn.learn import Output, Seed, app, read_all
-from mofmd.models.files.embedded import find_model
+from mofmd.models.names import find_model
 
 Family = Literal["allegro", "nequip", "mace"]
 
@@ -61,7 +61,7 @@ def train(
         read_record,
         run_training,
     )
-    from mofmd.models.deploy.deploy import Options
+    from mofmd.models.deploy.options import Options
 
     if not (output / RECORD).exists():
         if family is None or data is None:
@@ -105,7 +105,7 @@ def train(
 @app.command()
 def evaluate(
     models: Annotated[
-        list[Path], typer.Argument(help="Model files, or names of those in the package.")
+        list[Path], typer.Argument(help="Model files, or names (mofmd models list).")
     ],
     frames: Annotated[list[Path], typer.Option(help="Labelled frames; repeatable.")],
     output: Output,

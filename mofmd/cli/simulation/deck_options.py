@@ -12,7 +12,7 @@ from mofmd.models.dispersion.dispersion import HELP as DISPERSION_HELP
 if TYPE_CHECKING:
     from mofmd.simulation.deck.request import Request
 
-Model = Annotated[str | None, typer.Option(help="Model file, or the name of one in the package.")]
+Model = Annotated[str | None, typer.Option(help="Model file, or a name (mofmd models list).")]
 Dispersion = Annotated[str | None, typer.Option(help=DISPERSION_HELP)]
 PotentialScript = Annotated[
     Path | None, typer.Option(help="LAMMPS commands of another potential, instead of --model.")
@@ -23,6 +23,13 @@ PotentialFiles = Annotated[
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="A field of the protocol: temperature_K=400; repeatable."),
+]
+Watch = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Look how new atoms are to the model: every=20, keep_above=1 or stop_above=3; "
+        "repeatable."
+    ),
 ]
 Supercell = Annotated[
     str | None, typer.Option(help="Repetitions: 2x2x2, or a matrix of nine whole numbers.")
@@ -43,6 +50,7 @@ def deck_request(
     settings: list[str] | None,
     size: tuple[str | None, int | None],
     guests: tuple[bool, bool],
+    watch: list[str] | None = None,
 ) -> Request:
     """Make a request from options as the command line gives them.
 
@@ -56,6 +64,8 @@ def deck_request(
         Supercell, number of atoms.
     guests
         Whether they stay, and whether they have types of their own.
+    watch
+        As in ``Request``.
     """
     from mofmd.simulation.deck.request import Request
 
@@ -71,6 +81,7 @@ def deck_request(
         potential_files=tuple(files or ()),
         settings=tuple(settings or ()),
         dispersion=dispersion,
+        watch=tuple(watch or ()),
         supercell=supercell,
         atoms=atoms,
         keep_guests=keep_guests,

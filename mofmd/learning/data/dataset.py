@@ -21,14 +21,16 @@ from ase.data import chemical_symbols
 
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.npz import read_arrays
-from mofmd.errors import InputError, MissingFileError
+from mofmd.disk.output import make_folder
+from mofmd.errors import InputError, MissingFileError, absent
 from mofmd.structures.read import BUILDERS, is_structure, read_structure, split_choice
 from mofmd.structures.reading import choose_index
 
 INFO = ("trajectory", "origin", "phase", "temperature_K", "source")
 # of molecules cut out of a framework (mofmd.learning.clusters)
 CLUSTER_INFO = ("cluster", "core", "charge", "multiplicity", "frame")
-CLUSTER_COLUMNS = ("role", "frame_atom", "image", "flagged")
+NOVELTY = "novelty"  # how new an atom is to a model, by mofmd.learning.density
+COLUMNS = ("role", "frame_atom", "image", "flagged", NOVELTY)
 HOT_K = 1000.0  # short runs from a crystal or glass above this are counted as the phase "hot"
 ASYMMETRY = 1e-2  # of the largest component; float32 models reach 1e-4
 ASYMMETRIC = "the stress is not symmetric: are its nine numbers the stress?"
@@ -111,7 +113,7 @@ def bare(atoms: Atoms) -> Atoms:
     """
     frame = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     frame.info = {key: atoms.info[key] for key in (*INFO, *CLUSTER_INFO) if key in atoms.info}
-    for name in CLUSTER_COLUMNS:
+    for name in COLUMNS:
         if name in atoms.arrays:
             frame.set_array(name, atoms.arrays[name])
     return frame
@@ -167,7 +169,7 @@ def read_frames(path: Path) -> list[Atoms]:
         If there is no such file or it cannot be read.
     """
     if not split_choice(path)[0].is_file() and str(path) not in BUILDERS:
-        raise MissingFileError(f"{path}: no such file of frames")
+        raise MissingFileError(f"{path}: {absent(path, 'file of frames')}")
     if path.suffix == ".npz":
         return read_npz(path)
     file, choice = split_choice(path)
@@ -212,7 +214,7 @@ def read_npz(path: Path, origins: Sequence[str] = ()) -> list[Atoms]:
         its number (crystal, glass), or ``hot`` from 1000 K on.
     """
     if not path.is_file():
-        raise MissingFileError(f"{path}: no such file of frames")
+        raise MissingFileError(f"{path}: {absent(path, 'file of frames')}")
     arrays = read_arrays(path)
     _check_arrays(path, arrays)
     return [_npz_frame(path, arrays, k, origins) for k in range(len(arrays["energy"]))]
@@ -309,7 +311,7 @@ def write_npz(path: Path, frames: Sequence[Atoms]) -> None:
         origin=words("origin"),
         phase=words("phase"),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomic(path, buffer.getvalue())
 
 
@@ -327,5 +329,5 @@ def write_frames(path: Path, frames: Sequence[Atoms]) -> None:
     buffer = io.StringIO()
     if clean:
         write(buffer, clean, format="extxyz")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomic(path, buffer.getvalue())

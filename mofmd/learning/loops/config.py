@@ -11,12 +11,13 @@ from typing import Any, Literal, get_args
 
 from mofmd.disk.digest import file_sha256
 from mofmd.disk.yaml_file import parse_mapping, read_mapping
-from mofmd.errors import InputError, MissingFileError, choices
+from mofmd.errors import InputError, MissingFileError, absent, choices
 from mofmd.learning.data.distort import Distortion
+from mofmd.learning.loops.density_find import ClusterOptions, DensityOptions
 from mofmd.learning.sample.sampling import SampleOptions
 from mofmd.learning.train.options import TrainOptions
 
-Find = Literal["features", "committee", "flat", "random"]
+Find = Literal["features", "density", "committee", "flat", "random"]
 # changing these does not change what comes out
 FREE = ("rounds", "label_workers", "label_time_limit_s", "threads")
 _REQUIRED = ("labeller", "train_files", "val_files", "test_files", "conditions", "training")
@@ -49,8 +50,9 @@ class DistilConfig:
     committee
         Models trained in each round, with different seeds.
     find
-        Where the model is least sure: ``features`` (far from the training frames), ``committee``
-        (disagreement), or ``flat`` or ``random`` for comparison.
+        Where the model is least sure: ``features`` (far from the training frames), ``density``
+        (atoms that are new by the density of its features), ``committee`` (disagreement), or
+        ``flat`` or ``random`` for comparison.
     frames_per_round
         Labelled in each round; up to half of them are the last ones before breaks.
     distorted_per_round
@@ -75,6 +77,11 @@ class DistilConfig:
         Which frames of a run are kept, and the processes and threads of a run.
     distortion
         How frames are distorted.
+    density
+        The density, for ``find: density``.
+    clusters
+        With ``find: density``: clusters around new atoms are labelled, not whole frames; null
+        labels frames.
     label_workers
         Labellers at a time.
     label_time_limit_s
@@ -106,6 +113,8 @@ class DistilConfig:
     cite: tuple[str, ...] = ()
     sampling: SampleOptions = field(default_factory=SampleOptions)
     distortion: Distortion = field(default_factory=Distortion)
+    density: DensityOptions = field(default_factory=DensityOptions)
+    clusters: ClusterOptions | None = None
     label_workers: int = 1
     label_time_limit_s: float | None = None
     threads: int = 1
@@ -118,6 +127,8 @@ class DistilConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
                 raise InputError(f"{name}: {value!r}, expected a whole number of at least {least}")
+        if self.clusters is not None and self.find != "density":
+            raise InputError("clusters: are cut around new atoms, which takes find: density")
         if self.find == "committee" and self.committee < 2:
             raise InputError("find: committee needs committee: 2 or more models")
 
@@ -175,6 +186,10 @@ def make_distil_config(values: Mapping[str, Any], text: str, folder: Path) -> Di
     given["later_settings"] = _words(given.get("later_settings"))
     if "sampling" in given:
         given["sampling"] = SampleOptions(**given["sampling"])
+    if given.get("density") is not None:
+        given["density"] = DensityOptions(**given["density"])
+    if given.get("clusters") is not None:
+        given["clusters"] = ClusterOptions(**given["clusters"])
     given["cite"] = _words(given.get("cite"))
     if given.get("distortion") is None:
         given.pop("distortion", None)
@@ -197,5 +212,5 @@ def _words(value: Any) -> tuple[str, ...]:
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise MissingFileError(f"{path}: no such file")
+        raise MissingFileError(f"{path}: {absent(path)}")
     return path

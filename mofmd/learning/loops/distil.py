@@ -19,14 +19,17 @@ from ase import Atoms
 from mofmd.disk import record as records
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.lock import lock_folder
+from mofmd.disk.output import make_folder
 from mofmd.errors import InputError
 from mofmd.learning.data.dataset import labels_of, read_frames, write_frames
 from mofmd.learning.data.distort import distort_frames
 from mofmd.learning.data.validation import Expectation, check_frames, check_structure_of_frame
+from mofmd.learning.density.model_density import Scorer
 from mofmd.learning.evaluate.evaluation import evaluate_model
 from mofmd.learning.label.labellers import find_labeller
 from mofmd.learning.label.labelling import LabelOptions, label_frames
 from mofmd.learning.loops.config import DistilConfig
+from mofmd.learning.loops.density_find import keep_density, newest_clusters, newest_frames
 from mofmd.learning.sample.conditions import read_conditions
 from mofmd.learning.sample.sampling import Sampled, sample
 from mofmd.learning.select.picking import Novelty, pick_farthest
@@ -43,7 +46,7 @@ from mofmd.learning.train.training import (
     read_record,
     run_training,
 )
-from mofmd.models.deploy.deploy import Options
+from mofmd.models.deploy.options import Options
 
 STATE = "state.json"
 SCHEMA = "mofmd-distil-2"
@@ -73,7 +76,7 @@ class Distillation:
         self.expectation = Expectation(needs_stress=config.stress)
         self.test = [frame for path in config.test_files for frame in read_frames(path)]
         check_frames(self.test, self.expectation)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         path = folder / STATE
         if path.exists():
             mend = "take a new folder"
@@ -159,6 +162,9 @@ class Distillation:
         elif self.state["stage"] == "run" and self.state["round"] >= self.config.rounds:
             self.report("the last round is complete")
             self.state["done"] = "rounds"
+        elif self.state["stage"] == "find" and not found["picked"]:
+            self.report("no atom is new to the model: complete")
+            self.state["done"] = "known"
         elif position == len(STAGES):
             self.state["round"] += 1
             self.state["stage"] = STAGES[0]
@@ -196,6 +202,8 @@ class Distillation:
                 citations=self.config.cite,
             )
             deploy_training(folder, told, self.report)
+        if self.config.find == "density":
+            keep_density(self.models(number)[0], frames, val, self.config.density.fit(number))
         errors = evaluate_model(self.models(number)[0], self.test).errors
         self.report(
             f"test: force MAE {errors.force_mae:.1f} meV/Å, energy MAE {errors.energy_mae:.2f} "
@@ -227,6 +235,8 @@ class Distillation:
     def _find(self, number: int) -> dict[str, Any]:
         """Pick frames to label: those before breaks first, then the least known."""
         runs = self._sampled(number)
+        if self.config.clusters is not None:
+            return self._find_clusters(runs, number)
         last = [frame for each in runs for frame in each.last_frames]
         regular = [frame for each in runs for frame in each.frames]
         known = self.training_frames(number)
@@ -242,10 +252,21 @@ class Distillation:
         if picked and self.config.distorted_per_round:
             bases = picked[-self.config.distorted_per_round :]  # not those about to break
             picked += distort_frames(bases, self.config.distortion, seed=number)
-        if not picked:
+        if not picked and self.config.find != "density":
             raise InputError(f"round {number}: the runs left no frames; keep more (every)")
         write_frames(self.round_folder(number) / "picked.extxyz", picked)
         return {"candidates": len(last) + len(regular), "picked": len(picked), **scores}
+
+    def _find_clusters(self, runs: Sequence[Sampled], number: int) -> dict[str, Any]:
+        """Cut clusters out around new atoms."""
+        assert self.config.clusters is not None
+        members = [(each.condition.start(), (*each.frames, *each.last_frames)) for each in runs]
+        above = self.config.density.above
+        score = Scorer(self.models(number)[0]).of_atoms
+        picked, told = newest_clusters(members, score, self.config.clusters, above, self.report)
+        write_frames(self.round_folder(number) / "picked.extxyz", picked)
+        count = sum(len(frames) for _, frames in members)
+        return {"candidates": count, "picked": len(picked), **told}
 
     def _pick(
         self, frames: Sequence[Atoms], known: Sequence[Atoms], count: int, number: int
@@ -256,6 +277,9 @@ class Distillation:
             order = np.argsort(values)[::-1][:count]
             scores = {"largest_disagreement_eV_per_A": float(values.max())}
             return [frames[k] for k in order], scores
+        if self.config.find == "density":
+            score = Scorer(models[0]).of_atoms
+            return newest_frames(frames, score, count, self.config.density.above)
         if self.config.find == "features":
             pool, taken = atom_features(frames, known, models[0])
             distances = Novelty(pool, taken).of_frames()

@@ -16,9 +16,7 @@ from mofmd.learning.select.picking import Features
 class ModelFeatures:
     """Features from a file of ``mofmd deploy``, evaluated in this process.
 
-    NequIP and MACE, of one layer or more: the node features after the last layer, those that do not
-    change under rotation. Allegro: the atomic energy, beside a smooth descriptor of the
-    surroundings within the model's cutoff.
+    Those of ``FileFeatures`` that do not change under rotation.
 
     Parameters
     ----------
@@ -37,14 +35,7 @@ class ModelFeatures:
 
     def of_frames(self, frames: Sequence[Atoms]) -> list[Features]:
         """Features of each frame by element."""
-        return [by_element(frame, self._table(frame)) for frame in frames]
-
-    def _table(self, atoms: Atoms) -> np.ndarray:
-        if self._file.has_layers:
-            return self._file.nodes(atoms)
-        energies = self._file.energies(atoms).reshape(-1, 1)
-        descriptor = Descriptor(self.model.type_names, self.model.r_max)
-        return np.hstack([energies, descriptor.of_atoms(atoms)])
+        return [by_element(frame, self._file.nodes(frame)) for frame in frames]
 
 
 def by_element(atoms: Atoms, table: np.ndarray) -> Features:

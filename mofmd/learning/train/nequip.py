@@ -15,6 +15,7 @@ from ase import Atoms
 import mofmd
 from mofmd.errors import InputError
 from mofmd.learning.data.dataset import write_frames
+from mofmd.learning.data.element_energies import energy_shifts
 from mofmd.learning.train.config import change
 from mofmd.learning.train.options import Epoch, TrainOptions
 from mofmd.models.environments import create_environment, last_words, run_in_environment
@@ -53,6 +54,7 @@ def make_config(
     config["model_type_names"] = sorted({str(s) for frame in train for s in frame.symbols})
     config["accelerator"] = "gpu" if options.device == "cuda" else "cpu"
     config["seed"] = options.seed
+    config["energy_shifts"] = energy_shifts(train)
     if options.epochs is not None:
         config["max_epochs"] = options.epochs
     if options.start is None:

@@ -38,7 +38,9 @@ from mofmd.learning.train import nequip as train_nequip
 from mofmd.learning.train.config import chosen_size, read_template
 from mofmd.learning.train.fused import fused_environment
 from mofmd.learning.train.options import Epoch, Family, TrainOptions
-from mofmd.models.deploy.deploy import Audience, Options, deploy
+from mofmd.models.deploy.audience import Audience
+from mofmd.models.deploy.deploy import deploy
+from mofmd.models.deploy.options import Options
 from mofmd.models.environments import Framework, create_environment
 from mofmd.models.files.deployed import DeployedModel, read_deployed
 from mofmd.structures.molecules import is_molecule

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,10 @@ MANIFEST = "extra/mofmd.json"
 VERDICT = "extra/mofmd_verified"
 BYTES_PER_EDGE = "extra/mofmd_bytes_per_edge"
 CITATION = "extra/mofmd_citation"
-_OURS = (MANIFEST, VERDICT, BYTES_PER_EDGE, CITATION)
+# Density of the features of known atoms, which `mofmd learn density fit` adds.
+DENSITY = "extra/mofmd_density"
+_OF_MANIFEST = (MANIFEST, VERDICT, BYTES_PER_EDGE, CITATION)
+_OURS = (*_OF_MANIFEST, DENSITY)
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,7 @@ def _citation(manifest: Mapping[str, Any]) -> str:
 def write_with_manifest(source: Path, manifest: Mapping[str, Any], target: Path) -> None:
     """Copy a model file with another manifest; ``target`` appears whole or not at all.
 
-    What the LAMMPS plugin needs of the manifest is repeated beside it.
+    What the LAMMPS plugin needs of the manifest is repeated beside it. A density stays.
     """
     verification = manifest.get("verification")
     added = {MANIFEST: json.dumps(manifest, indent=1, ensure_ascii=False).encode()}
@@ -143,12 +146,31 @@ def write_with_manifest(source: Path, manifest: Mapping[str, Any], target: Path)
     if manifest.get("bytes_per_edge"):
         added[BYTES_PER_EDGE] = f"{manifest['bytes_per_edge']:.0f}".encode()
     added[CITATION] = _citation(manifest).encode()
+    _copy_with(source, added, _OF_MANIFEST, target)
+
+
+def read_density_record(path: Path) -> str | None:
+    """Return the density of features in a model file as text; None where there is none."""
+    with open_archive(path) as archive:
+        name = next((info.filename for name, info in records(archive) if name == DENSITY), None)
+        return None if name is None else archive.read(name).decode("utf-8", "replace")
+
+
+def write_density_record(source: Path, text: str, target: Path) -> None:
+    """Copy a model file with a density of features; ``target`` appears whole or not at all."""
+    _copy_with(source, {DENSITY: text.encode()}, (DENSITY,), target)
+
+
+def _copy_with(
+    source: Path, added: Mapping[str, bytes], left_out: Collection[str], target: Path
+) -> None:
+    """Copy an archive without some records, and with others added."""
     temporary = target.with_name(f".{target.name}.part")
     try:
         with open_archive(source) as old, zipfile.ZipFile(temporary, "w") as new:
             top = old.namelist()[0].split("/")[0]
             for name, info in records(old):
-                if name not in _OURS:
+                if name not in left_out:
                     store(new, info.filename, old.read(info), info.compress_type)
             for name, content in added.items():
                 store(new, f"{top}/{name}", content)

@@ -154,6 +154,7 @@ void PairMofmd::coeff(int narg, char **arg)
     num_threads_ = set_threads_per_rank();
     device_.rank_on_node = rank_on_node(universe->me);
     model_ = load_model(path, family_, device_, dtype_);
+    read_density();
   } catch (const std::exception &error) {
     failure = reason_of(error.what());
   }

@@ -4,6 +4,7 @@
 #ifndef MOFMD_PAIR_MOFMD_H
 #define MOFMD_PAIR_MOFMD_H
 
+#include "density/density.h"
 #include "exchange/exchange.h"
 #include "exchange/ghost_routes.h"
 #include "graph/graph.h"
@@ -30,6 +31,8 @@ public:
   void compute(int eflag, int vflag) override;
   void finish() override;
   double memory_usage() override;
+  void *extract(const char *name, int &dim) override;
+  void *extract_peratom(const char *name, int &ncol) override;
 
   int pack_forward_comm(int n, int *list, double *buf, int pbc_flag, int *pbc) override;
   void unpack_forward_comm(int n, int first, double *buf) override;
@@ -82,7 +85,10 @@ private:
   std::vector<int> owner_;                  // (nlocal + nghost) owned atom behind each ghost
   std::vector<double> atom_forces_;         // (nlocal + nghost, 3), with newton off
   Message message_ = Message::owners;
-  AtomRows rows_;    // of the exchange that is under way
+  AtomRows rows_;                       // of the exchange that is under way
+  std::unique_ptr<Density> density_;    // of the features of atoms that the model knows
+  int wants_novelty_ = 0;               // set by fix pair for the step to come
+  std::vector<double> novelty_;         // (nlocal) score of each owned atom at the last such step
   Timings timings_;
   bool called_before_ = false;
   bool estimated_memory_ = false;
@@ -116,6 +122,11 @@ private:
   void evaluate();
   void evaluate_without_recording(const std::string &why);
   void judge_recording(double model_seconds);
+  Wanted wanted() const;
+  void read_density();
+  void require_density();
+  void clear_novelty();
+  void score(const Nodes &nodes, const Evaluation &evaluation);
   void evaluate_graph(Timings &step, int num_atoms);
   void evaluate_resident(Timings &step, int num_atoms);
   void choose_pairs();

@@ -146,6 +146,7 @@ void PairMofmd::evaluate()
   } else
     graph_.build(atoms, neighbors, map_of_types_);
   if (is_new && takes_part_in_exchange()) find_routes();
+  clear_novelty();
   atom_forces_.assign(force->newton_pair ? 0 : 3 * static_cast<std::size_t>(atoms.num_all), 0.0);
 
   if (!estimated_memory_) {
@@ -181,7 +182,7 @@ void PairMofmd::evaluate_graph(Timings &step, int num_atoms)
     step.graph += watch.lap();
     const ExchangeScope exchange(graph, num_atoms, sent_nodes_,
                                  takes_part_in_exchange() ? this : nullptr);
-    const Evaluation evaluation = model_->evaluate(graph, vflag_either != 0, chunk_);
+    const Evaluation evaluation = model_->evaluate(graph, wanted(), chunk_);
     account(step, evaluation, exchange.counters(), watch.lap());
     if (!graph.is_padding()) tally(graph, evaluation);
     step.scatter += watch.lap();
@@ -194,8 +195,7 @@ void PairMofmd::evaluate_resident(Timings &step, int num_atoms)
   Stopwatch watch;
   const ExchangeScope exchange(*resident_, num_atoms, sent_nodes_,
                                takes_part_in_exchange() ? this : nullptr);
-  const Wanted wanted{vflag_either != 0, vflag_atom != 0};
-  const Evaluation evaluation = model_->evaluate(*resident_, wanted, chunk_);
+  const Evaluation evaluation = model_->evaluate(*resident_, wanted(), chunk_);
   account(step, evaluation, exchange.counters(), watch.lap());
   if (!resident_->is_padding()) tally(*resident_, evaluation);
   step.scatter += watch.lap();
@@ -233,6 +233,7 @@ void PairMofmd::tally(const Nodes &nodes, const Evaluation &evaluation)
     if (eflag_atom) eatom[nodes.node_atom[k]] += energy;
   }
   add_forces(nodes, evaluation);
+  if (evaluation.features) score(nodes, evaluation);
   if (vflag_atom && evaluation.node_virials)
     for (std::int64_t k = 0; k < nodes.num_local_nodes; ++k)
       for (int d = 0; d < 6; ++d)

@@ -50,7 +50,8 @@ namespace {
     }
 
   protected:
-    Results run(const GraphTensors &graph, bool /*need_virial*/, std::int64_t /*chunk*/) override
+    Results run(const GraphTensors &graph, const Wanted & /*wanted*/,
+                std::int64_t /*chunk*/) override
     {
       std::vector<torch::Tensor> arguments;
       for (const std::string &name : inputs_) arguments.push_back(input(graph, name).contiguous());

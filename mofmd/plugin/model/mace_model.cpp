@@ -40,15 +40,15 @@ namespace {
     }
 
   protected:
-    Results run(const GraphTensors &graph, bool need_virial, std::int64_t /*chunk*/) override
+    Results run(const GraphTensors &graph, const Wanted &wanted, std::int64_t /*chunk*/) override
     {
       const torch::Tensor all_local = torch::ones({graph.num_nodes()}, options());
       const c10::impl::GenericDict output =
-          module_.forward({inputs(graph), all_local, need_virial}).toGenericDict();
+          module_.forward({inputs(graph), all_local, wanted.virial}).toGenericDict();
       Results results;
       results.node_energies = output.at("node_energy").toTensor();
       results.forces = output.at("forces").toTensor();
-      if (need_virial) results.virial = output.at("virials").toTensor();
+      if (wanted.virial) results.virial = output.at("virials").toTensor();
       return results;
     }
 

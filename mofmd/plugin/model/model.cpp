@@ -1,6 +1,7 @@
 // What a model file says of itself, checked before anything in it runs; then the right loader.
 
 #include "base/citations.h"
+#include "base/json_strings.h"
 #include "base/numbers.h"
 #include "base/reason.h"
 #include "exchange/exchange.h"
@@ -233,6 +234,20 @@ namespace {
     info.dtype = info.float32_inputs ? "float32" : "float64";
   }
 
+  // A density of features that `mofmd learn density fit` put into the file, and the hash by which
+  // it knows its model.
+  void read_density(ModelInfo &info, const Archive &archive)
+  {
+    info.density = archive.get("mofmd_density");
+    try {
+      for (const auto &[name, text] : json_strings(archive.get("mofmd.json")))
+        if (name == "payload_sha256") info.payload_sha256 = text;
+    } catch (const std::invalid_argument &error) {
+      throw ModelError("the manifest of the model file '" + info.path + "' is damaged (" +
+                       error.what() + "): copy it again from its source, or deploy it again");
+    }
+  }
+
   // What `mofmd deploy` records beside nequip's own keys.
   void read_form(ModelInfo &info, const Archive &archive)
   {
@@ -253,6 +268,8 @@ namespace {
         refuse(info.path, "mofmd_bytes_per_edge", text, "a number");
       info.bytes_per_edge = *bytes;
     }
+    info.gives_features = !archive.is_aotinductor();
+    if (archive.has("mofmd_density")) read_density(info, archive);
     if (!archive.has("mofmd_exchange_width")) return;
     info.exchange_width = count(archive, "mofmd_exchange_width", info.path);
     info.exchanges = info.exchange_width > 0;
@@ -322,7 +339,7 @@ namespace {
     if (third_is_bonded) graph.edge_vectors.insert(graph.edge_vectors.end(), {d, 0, 0, -d, 0, 0});
     const std::vector<std::int64_t> sent;
     const ExchangeScope exchange(graph, 3, sent, /*communicator=*/nullptr);
-    const double energy = model.evaluate(graph, /*need_virial=*/false).node_energies[0];
+    const double energy = model.evaluate(graph, Wanted{}).node_energies[0];
     return {energy, exchange.counters().forward_calls > 0};
   }
 

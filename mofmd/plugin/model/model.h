@@ -38,6 +38,9 @@ struct ModelInfo {
   bool cuts_layers = false;       // evaluates its layers in chunks itself
   double bytes_per_edge = 0.0;    // of an evaluation, as measured; 0: not known
   bool verified = true;           // false: deployed in spite of a failed check of its physics
+  bool gives_features = false;    // of its atoms, on request
+  std::string density;           // of features of atoms that it knows: what its file says, or empty
+  std::string payload_sha256;    // of the model inside; empty where the file has no manifest
   std::vector<std::string> type_names;
   double r_max = 0.0;             // A
   std::vector<double> cutoffs;    // (types^2) [centre][neighbour] in A, each <= r_max
@@ -58,13 +61,18 @@ struct Evaluation {
   const double *edge_gradients = nullptr;    // (num_edges, 3) dE/dr_ij, or null
   const Graph *graph = nullptr;              // whose edges they are for
   const double *node_virials = nullptr;      // (num_local_nodes, 6) xx yy zz xy xz yz, or null
-  double transfer_seconds = 0.0;             // inputs to the device and results from it
+  const double *features = nullptr;          // (num_local_nodes, num_features), or null
+  std::int64_t num_features = 0;
+  double transfer_seconds = 0.0;    // inputs to the device and results from it
 };
 
 // What an evaluation is for, beside energies and forces.
 struct Wanted {
   bool virial = false;
   bool node_virials = false;    // only files in mofmd's edge-gradient form have them
+  // What the model has made of the surroundings of each owned node before it takes the energy of
+  // them; only files that say so give them. Forces are the same to the last bit with and without.
+  bool features = false;
 };
 
 // On a CPU the parts of a strictly local model cost nothing, and stay nearer to the caches.
@@ -77,7 +85,7 @@ public:
 
   // With chunk > 0 a model with layers evaluates them for that many centres at a time, in less
   // memory. Throws std::exception when the model does.
-  virtual Evaluation evaluate(const Graph &graph, bool need_virial, std::int64_t chunk = 0) = 0;
+  virtual Evaluation evaluate(const Graph &graph, const Wanted &wanted, std::int64_t chunk = 0) = 0;
 
   // The same on a graph of the model's device. Edge gradients become forces and virials there;
   // a strictly local model takes `chunk` owned nodes at a time as well.

@@ -141,6 +141,16 @@ namespace {
       });
     }
 
+    // Features (num_local, F) of atoms, `chunk` at a time or all at once (0).
+    torch::Tensor features(torch::Tensor positions, std::int64_t chunk)
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      return plainly([&] {
+        atoms_.move(positions);
+        return features_placed(chunk);
+      });
+    }
+
   private:
     std::unique_ptr<Model> model_;
     std::unique_ptr<ResidentGraph> graph_;
@@ -150,6 +160,30 @@ namespace {
 
     // Ghosts need not be nodes of their own, unless the model takes positions only.
     bool images_are_atoms() const { return model_->info().form != Form::positions; }
+
+    torch::Tensor features_placed(std::int64_t chunk)
+    {
+      const ModelInfo &info = model_->info();
+      if (!info.gives_features)
+        throw ModelError("the model file '" + info.path +
+                         "' gives no features of its atoms: only TorchScript files of `mofmd "
+                         "deploy` do");
+      const std::int64_t num_local = atoms_.num_local();
+      if (num_local == 0) return table({0, 0});
+      const AtomArrays arrays = atoms_.arrays(/*has_owners=*/true);
+      graph_->move(arrays);
+      const std::vector<std::int64_t> sent;
+      const ExchangeScope exchange(*graph_, arrays.num_all, sent, /*communicator=*/nullptr);
+      Wanted wanted;
+      wanted.features = true;
+      const Evaluation found = model_->evaluate(*graph_, wanted, chunk);
+      torch::Tensor features = table({num_local, found.num_features});
+      double *const rows = features.mutable_data_ptr<double>();
+      for (std::int64_t k = 0; k < graph_->num_local_nodes; ++k)
+        std::copy_n(found.features + k * found.num_features, found.num_features,
+                    rows + graph_->node_atom[k] * found.num_features);
+      return features;
+    }
 
     std::tuple<torch::Tensor, torch::Tensor, torch::Tensor> evaluate_placed()
     {
@@ -161,7 +195,8 @@ namespace {
       const std::vector<std::int64_t> sent;
       const ExchangeScope exchange(*graph_, arrays.num_all, sent, /*communicator=*/nullptr);
       const ModelInfo &info = model_->info();
-      const Wanted wanted{/*virial=*/true, /*node_virials=*/false};
+      Wanted wanted;
+      wanted.virial = true;
       const Evaluation found = model_->evaluate(
           *graph_, wanted, info.strictly_local && info.device == "cpu" ? CPU_CHUNK : 0);
       std::copy_n(found.node_energies, num_local, energies.mutable_data_ptr<double>());
@@ -281,7 +316,8 @@ TORCH_LIBRARY_FRAGMENT(mofmd, library)
       .def("dtype", &mofmd::ResidentModel::dtype)
       .def("format", &mofmd::ResidentModel::format)
       .def("place", &mofmd::ResidentModel::place)
-      .def("evaluate", &mofmd::ResidentModel::evaluate);
+      .def("evaluate", &mofmd::ResidentModel::evaluate)
+      .def("features", &mofmd::ResidentModel::features);
   library.class_<mofmd::ResidentDispersion>("Dispersion")
       .def(torch::init<std::string, std::vector<std::string>, double, std::string>())
       .def("reach", &mofmd::ResidentDispersion::reach)

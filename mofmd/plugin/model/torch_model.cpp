@@ -42,10 +42,10 @@ void TorchModel::check(const torch::Tensor &result, std::int64_t numel, const ch
                      " numbers as '" + name + "', expected " + std::to_string(numel));
 }
 
-Results TorchModel::checked_run(const GraphTensors &graph, bool need_virial, std::int64_t chunk)
+Results TorchModel::checked_run(const GraphTensors &graph, const Wanted &wanted, std::int64_t chunk)
 {
   const OneThread here;
-  Results results = run(graph, need_virial, chunk);
+  Results results = run(graph, wanted, chunk);
   // Energies of all nodes, or of the owned ones where a model gives no more.
   const bool are_local =
       results.node_energies.defined() && results.node_energies.numel() == graph.num_local_nodes();
@@ -56,38 +56,51 @@ Results TorchModel::checked_run(const GraphTensors &graph, bool need_virial, std
   else
     check(results.forces, 3 * graph.num_nodes(), "forces");
   if (results.virial.defined()) check(results.virial, 9, "virial");
+  if (wanted.features &&
+      (!results.features.defined() || results.features.size(0) != graph.num_local_nodes()))
+    throw ModelError("the model file '" + info_.path + "' gives no features of its atoms");
   results.node_energies = results.node_energies.reshape({-1});
   return results;
 }
 
-Evaluation TorchModel::evaluate(const Graph &graph, bool need_virial, std::int64_t chunk)
+Evaluation TorchModel::evaluate(const Graph &graph, const Wanted &wanted, std::int64_t chunk)
 {
   TransferTimer timer(device_);
   const GraphTensors tensors = graph_tensors(graph, device_);
   Evaluation evaluation;
   evaluation.transfer_seconds = timer.lap();
-  const Results results = checked_run(tensors, need_virial, chunk);
+  const Results results = checked_run(tensors, wanted, chunk);
   timer.lap();
   const bool gives_edges = info_.form == Form::edge_gradients;
-  std::vector<torch::Tensor> wanted{gives_edges ? results.edge_gradients : results.forces,
-                                    results.node_energies};
-  if (results.virial.defined()) wanted.push_back(results.virial);
-  const double *const data = download_.take(wanted);
-  (gives_edges ? evaluation.edge_gradients : evaluation.forces) = data;
+  std::vector<torch::Tensor> out{gives_edges ? results.edge_gradients : results.forces,
+                                 results.node_energies};
+  if (results.virial.defined()) out.push_back(results.virial);
+  if (wanted.features) out.push_back(results.features);
+  const double *next = download_.take(out);
+  (gives_edges ? evaluation.edge_gradients : evaluation.forces) = next;
   if (gives_edges) evaluation.graph = &graph;
-  evaluation.node_energies = data + wanted[0].numel();
-  if (results.virial.defined())
-    evaluation.virial = evaluation.node_energies + results.node_energies.numel();
+  next += out[0].numel();
+  evaluation.node_energies = next;
+  next += results.node_energies.numel();
+  if (results.virial.defined()) {
+    evaluation.virial = next;
+    next += 9;
+  }
+  if (wanted.features) {
+    evaluation.features = next;
+    evaluation.num_features = results.features.size(1);
+  }
   evaluation.transfer_seconds += timer.lap();
   return evaluation;
 }
 
 // All that a step gives, in one array: energies (N), forces (N, 3), virial (3, 3), virials of nodes
-// (N, 6) on request, and the number of edges. No size here depends on where the atoms are.
-torch::Tensor TorchModel::fixed_results(const FixedGraph &graph, bool node_virials)
+// (N, 6) and features (N, F) on request, and the number of edges. No size here depends on where the
+// atoms are.
+torch::Tensor TorchModel::fixed_results(const FixedGraph &graph, const Wanted &wanted)
 {
   const FixedGraph::Step step = graph.step();
-  const Results results = checked_run(step.graph, /*need_virial=*/true, /*chunk=*/0);
+  const Results results = checked_run(step.graph, {/*virial=*/true, false, wanted.features}, 0);
   const torch::NoGradGuard no_autograd;
   const torch::Tensor g = results.edge_gradients.detach().reshape({-1, 3});
   const EdgeSums sums = sum_edges(g, {step.graph.edge_vectors, step.graph.edge_index},
@@ -96,11 +109,13 @@ torch::Tensor TorchModel::fixed_results(const FixedGraph &graph, bool node_viria
   std::vector<torch::Tensor> out{
       results.node_energies.detach().to(torch::kDouble).narrow(0, 0, nodes),
       sums.forces.narrow(0, 0, nodes).reshape({-1}), sums.virial.reshape({-1})};
-  if (node_virials) {
+  if (wanted.node_virials) {
     const torch::Tensor is_padding = (step.kept >= graph.num_pairs()).unsqueeze(1);
     const torch::Tensor of_edges = g.to(torch::kDouble).masked_fill(is_padding, 0.0);
     out.push_back(node_virials_of(of_edges, step.graph).narrow(0, 0, nodes).reshape({-1}));
   }
+  if (wanted.features)
+    out.push_back(results.features.to(torch::kDouble).narrow(0, 0, nodes).reshape({-1}));
   out.push_back(step.num_edges.to(torch::kDouble).reshape({1}));
   return torch::cat(out);
 }
@@ -110,21 +125,30 @@ Evaluation TorchModel::evaluate_fixed(FixedGraph &graph, const Wanted &wanted)
   const double *data = nullptr;
   Evaluation evaluation;
   bool fits = false;
+  std::int64_t end = 0;    // of what a step gives
   while (!fits) {
-    Recorder &recorder = wanted.node_virials ? virials_recorder_ : recorder_;
-    const torch::Tensor &out = recorder.run(graph.layout(), [this, &graph, &wanted] {
-      return fixed_results(graph, wanted.node_virials);
-    });
+    Recorder &recorder = recorders_[(wanted.node_virials ? 1 : 0) + (wanted.features ? 2 : 0)];
+    const torch::Tensor &out = recorder.run(
+        graph.layout(), [this, &graph, &wanted] { return fixed_results(graph, wanted); });
     TransferTimer timer(device_);
     timer.lap();
     data = download_.take({out});
     evaluation.transfer_seconds += timer.lap();
     fits = graph.has_held(static_cast<std::int64_t>(data[out.numel() - 1]));
+    end = out.numel() - 1;
   }
   evaluation.node_energies = data;
   evaluation.forces = data + graph.num_nodes;
   evaluation.virial = evaluation.forces + 3 * graph.num_nodes;
-  if (wanted.node_virials) evaluation.node_virials = evaluation.virial + 9;
+  const double *next = evaluation.virial + 9;
+  if (wanted.node_virials) {
+    evaluation.node_virials = next;
+    next += 6 * graph.num_nodes;
+  }
+  if (wanted.features) {
+    evaluation.features = next;
+    evaluation.num_features = (data + end - next) / graph.num_nodes;
+  }
   return evaluation;
 }
 
@@ -138,13 +162,14 @@ Evaluation TorchModel::evaluate(ResidentGraph &graph, const Wanted &wanted, std:
   const std::vector<GraphTensors> parts =
       is_cut ? resident.parts(chunk) : std::vector<GraphTensors>{whole};
 
-  std::vector<torch::Tensor> energies, gradients;
+  std::vector<torch::Tensor> energies, gradients, features;
   torch::Tensor forces, virial;
   std::int64_t first = 0;
   for (const GraphTensors &part : parts) {
-    const Results results = checked_run(part, wanted.virial, cuts_layers ? chunk : 0);
+    const Results results = checked_run(part, wanted, cuts_layers ? chunk : 0);
     const torch::NoGradGuard no_autograd;
     energies.push_back(results.node_energies.narrow(0, 0, part.num_local_nodes()));
+    if (wanted.features) features.push_back(results.features);
     if (info_.form == Form::edge_gradients) {
       gradients.push_back(results.edge_gradients.detach().reshape({-1, 3}));
     } else {    // nodes of a part are those of the whole in turn
@@ -170,6 +195,7 @@ Evaluation TorchModel::evaluate(ResidentGraph &graph, const Wanted &wanted, std:
   out.push_back(forces);
   if (virial.defined()) out.push_back(virial);
   if (node_virials.defined()) out.push_back(node_virials);
+  for (const torch::Tensor &table : features) out.push_back(table);
 
   TransferTimer timer(device_);    // waits for the model
   timer.lap();
@@ -181,7 +207,14 @@ Evaluation TorchModel::evaluate(ResidentGraph &graph, const Wanted &wanted, std:
     evaluation.virial = next;
     next += 9;
   }
-  if (node_virials.defined()) evaluation.node_virials = next;
+  if (node_virials.defined()) {
+    evaluation.node_virials = next;
+    next += 6 * graph.num_local_nodes;
+  }
+  if (wanted.features) {
+    evaluation.features = next;
+    evaluation.num_features = features[0].size(1);
+  }
   evaluation.transfer_seconds = timer.lap();
   return evaluation;
 }

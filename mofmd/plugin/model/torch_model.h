@@ -19,32 +19,33 @@ struct Results {
   torch::Tensor forces;            // (N, 3)
   torch::Tensor virial;            // (3, 3), or undefined
   torch::Tensor edge_gradients;    // (E, 3)
+  torch::Tensor features;          // (N_local, F), or undefined
 };
 
 class TorchModel : public Model {
 public:
-  Evaluation evaluate(const Graph &graph, bool need_virial, std::int64_t chunk) final;
+  Evaluation evaluate(const Graph &graph, const Wanted &wanted, std::int64_t chunk) final;
   Evaluation evaluate(ResidentGraph &graph, const Wanted &wanted, std::int64_t chunk) final;
 
 protected:
   explicit TorchModel(ModelInfo info) :
       Model(std::move(info)),
       device_(torch_device(info_.device)),
-      recorder_(device_),
-      virials_recorder_(device_)
+      recorders_{Recorder(device_), Recorder(device_), Recorder(device_), Recorder(device_)}
   {
   }
-  virtual Results run(const GraphTensors &graph, bool need_virial, std::int64_t chunk) = 0;
+  virtual Results run(const GraphTensors &graph, const Wanted &wanted, std::int64_t chunk) = 0;
 
   const torch::Device device_;
 
 private:
   Download download_;
-  Recorder recorder_, virials_recorder_;    // the second one of steps with virials of nodes
+  Recorder
+      recorders_[4];    // of steps without and with virials of nodes, without and with features
 
   Evaluation evaluate_fixed(FixedGraph &graph, const Wanted &wanted);
-  torch::Tensor fixed_results(const FixedGraph &graph, bool node_virials);
-  Results checked_run(const GraphTensors &graph, bool need_virial, std::int64_t chunk);
+  torch::Tensor fixed_results(const FixedGraph &graph, const Wanted &wanted);
+  Results checked_run(const GraphTensors &graph, const Wanted &wanted, std::int64_t chunk);
   void check(const torch::Tensor &result, std::int64_t numel, const char *name) const;
 };
 

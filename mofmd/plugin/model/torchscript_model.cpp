@@ -1,11 +1,14 @@
 // NequIP and Allegro in TorchScript: nequip's own .nequip.pth, files deployed by nequip 0.5 and
 // 0.6, and mofmd's edge-gradient form.
 
+#include "model/features.h"
 #include "model/scripted.h"
 #include "model/torch_model.h"
 
 #include <torch/csrc/jit/passes/inliner.h>
 #include <torch/script.h>
+
+#include <optional>
 
 namespace mofmd {
 
@@ -19,8 +22,7 @@ namespace {
       loaded_.eval();
       if (info_.converted) to_float64(loaded_);
       if (loaded_.hasattr("training")) {
-        torch::jit::Inline(*loaded_.get_method("forward").graph());
-        module_ = torch::jit::freeze(loaded_);
+        module_ = frozen(loaded_);
       } else
         module_ = loaded_;
       // Fusion recompiles whenever the number of edges changes: three slow calls and no gain.
@@ -29,15 +31,25 @@ namespace {
     }
 
   protected:
-    Results run(const GraphTensors &graph, bool /*need_virial*/, std::int64_t chunk) override
+    Results run(const GraphTensors &graph, const Wanted &wanted, std::int64_t chunk) override
     {
       c10::Dict<std::string, torch::Tensor> input = inputs(graph);
       if (chunk > 0) input.insert("chunk", torch::tensor(chunk, torch::kLong));
-      const c10::impl::GenericDict output = module_.forward({input}).toGenericDict();
+      const bool beside = wanted.features && chunk == 0;    // features come with the forces
+      if (beside && !with_features_) {
+        with_features_ = module_with_features(loaded_, info_.strictly_local);
+        if (loaded_.hasattr("training")) with_features_ = frozen(*with_features_);
+      }
+      torch::jit::Module &module = beside ? *with_features_ : module_;
+      const c10::impl::GenericDict output = module.forward({input}).toGenericDict();
       const auto take = [&output](const char *name) {
         return output.contains(name) ? output.at(name).toTensor() : torch::Tensor();
       };
-      return {take("atomic_energy"), take("forces"), take("virial"), take("edge_gradients")};
+      Results results{take("atomic_energy"), take("forces"), take("virial"), take("edge_gradients"),
+                      take("features")};
+      if (wanted.features && !beside)
+        results.features = features_in_chunks(loaded_, graph, chunk, info_.layers);
+      return results;
     }
 
   private:
@@ -46,6 +58,13 @@ namespace {
     // drops: it finds nothing left to do, and the functions live with the module that was loaded.
     // Both share the weights.
     torch::jit::Module loaded_, module_;
+    std::optional<torch::jit::Module> with_features_;    // made when they are first asked for
+
+    static torch::jit::Module frozen(const torch::jit::Module &module)
+    {
+      torch::jit::Inline(*module.get_method("forward").graph());
+      return torch::jit::freeze(module);
+    }
 
     c10::Dict<std::string, torch::Tensor> inputs(const GraphTensors &graph) const
     {

@@ -25,6 +25,7 @@ from mofmd.errors import InputError, MissingFileError
 from mofmd.models.dispersion.dispersion import FILE as D3_FILE
 from mofmd.simulation.deck.atom_types import AtomTypes
 from mofmd.simulation.deck.limits import find_limits, render_limits
+from mofmd.simulation.deck.novelty_watch import NOVELTY_FRAMES, NOVELTY_TABLE, NoveltyWatch
 from mofmd.simulation.deck.potential import (
     POTENTIAL_SCRIPT,
     AnyPotential,
@@ -53,12 +54,15 @@ SCRIPTS = (
     "shape_cell.in",
     "thermo.in",
     "trajectory.in",
+    "novelty.in",
     "finish.in",
 )
 # what a run makes; one from the beginning removes that of an earlier one
 RESULTS = (
     "log.lammps",
     "trajectory.dump",
+    NOVELTY_TABLE,
+    NOVELTY_FRAMES,
     "restart.new",
     "restart.latest",
     "restart.previous",
@@ -110,6 +114,7 @@ def write_deck(  # noqa: PLR0913 - what a deck is made of, and two options
     directory: str | Path,
     *,
     types: AtomTypes | None = None,
+    watch: NoveltyWatch | None = None,
     overwrite: bool = False,
 ) -> Deck:
     """Write a deck; the same inputs give the same bytes.
@@ -127,6 +132,8 @@ def write_deck(  # noqa: PLR0913 - what a deck is made of, and two options
     types
         LAMMPS types of the structure's atoms, those that the potential names; by default each
         element has one.
+    watch
+        How often to look how new atoms are to the model, whose file holds a density then.
     overwrite
         Replace a deck that is there, and what a run of it left; never anything else.
 
@@ -142,7 +149,9 @@ def write_deck(  # noqa: PLR0913 - what a deck is made of, and two options
     check_timesteps(protocol, structure)
     if protocol.NEEDS_STRESS:
         check_stress(potential, protocol.NAME)
-    texts, manifest = _contents(protocol, structure, potential, types)
+    if watch is not None:
+        watch.check(potential)
+    texts, manifest = _contents(protocol, structure, potential, types, watch)
     _check_way(directory, overwrite)
     # written beside it and renamed: a deck is there as a whole or not at all
     target = directory.resolve()
@@ -166,7 +175,7 @@ def is_deck_of(
 ) -> bool:
     """Whether a deck is of this protocol, structure and potential, whatever version wrote it."""
     manifest = read_deck(directory).manifest
-    _, wanted = _contents(protocol, structure, potential, None)
+    _, wanted = _contents(protocol, structure, potential, None, None)
     wanted = json.loads(json.dumps(wanted))
     names = ["structure.data", *(file.name for file in potential.files)]
     return all(manifest.get(key) == wanted[key] for key in ("protocol", "potential")) and all(
@@ -207,23 +216,33 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
 
 
 def _contents(
-    protocol: Protocol, structure: Atoms, potential: AnyPotential, types: AtomTypes | None
+    protocol: Protocol,
+    structure: Atoms,
+    potential: AnyPotential,
+    types: AtomTypes | None,
+    watch: NoveltyWatch | None,
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Text of each file that is written, and the manifest of the deck."""
     supercell = structure.repeat(protocol.supercell)
     if types is not None:
         types = types.repeated(len(supercell) // len(structure))
-    texts = _render(protocol, supercell, potential, types)
+    texts = _render(protocol, supercell, potential, types, watch)
     hashes = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     hashes.update({file.name: file_sha256(file) for file in potential.files})
     manifest = _manifest(protocol, supercell, potential, hashes)
     if types is not None:
         manifest["structure"]["guest_types"] = list(types.guest_types)
+    if watch is not None:
+        manifest["watch"] = asdict(watch)
     return texts, manifest
 
 
 def _render(
-    protocol: Protocol, supercell: Atoms, potential: AnyPotential, types: AtomTypes | None
+    protocol: Protocol,
+    supercell: Atoms,
+    potential: AnyPotential,
+    types: AtomTypes | None,
+    watch: NoveltyWatch | None,
 ) -> dict[str, str]:
     """Text of each file of the deck, the manifest apart."""
     scripts = packaged_file("lammps_inputs", "lammps_inputs", SCRIPTS[0]).parent
@@ -236,6 +255,7 @@ def _render(
         *potential.variables,
         Variable("elements", " ".join(potential.type_names), "of LAMMPS types 1, 2, ..."),
         *protocol.variables(lammps_rotation(supercell)),
+        *([] if watch is None else watch.variables(potential)),
     ]
     return {
         "in.lammps": _input_script(protocol, variables),

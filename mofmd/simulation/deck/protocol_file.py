@@ -15,9 +15,11 @@ import yaml
 from mofmd.disk.yaml_file import parse_value, read_mapping
 from mofmd.errors import InputError, choices
 from mofmd.simulation import protocols
+from mofmd.simulation.deck.novelty_watch import NoveltyWatch, parse_watch
 from mofmd.simulation.protocols.base.protocol import Protocol
 
 DISPERSION = "dispersion"
+WATCH = "watch"
 
 
 def known_protocols() -> dict[str, type[Protocol]]:
@@ -61,7 +63,7 @@ def make_protocol(name: str, values: Mapping[str, Any]) -> Protocol:
 def read_protocol(path: Path, changes: Mapping[str, Any] | None = None) -> Protocol:
     """Read a YAML file: ``protocol: NAME``, then fields with the units in their keys.
 
-    Its key ``dispersion`` is for `file_dispersion`.
+    Its keys ``dispersion`` and ``watch`` are for `file_dispersion` and `file_watch`.
 
     Parameters
     ----------
@@ -77,6 +79,7 @@ def read_protocol(path: Path, changes: Mapping[str, Any] | None = None) -> Proto
     """
     values = read_mapping(path)
     values.pop(DISPERSION, None)
+    values.pop(WATCH, None)
     name = values.pop("protocol", None)
     if name is None:
         raise InputError(
@@ -94,6 +97,17 @@ def file_dispersion(path: Path) -> str | None:
     return None if word is None else str(word)
 
 
+def file_watch(path: Path) -> NoveltyWatch | None:
+    """Return the watch that a protocol's YAML file asks for."""
+    values = read_mapping(path).get(WATCH)
+    if values is None:
+        return None
+    try:
+        return parse_watch(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
 def describe_protocols() -> str:
     """Text that lists the protocols and their fields with their defaults."""
     lines = []
@@ -103,17 +117,17 @@ def describe_protocols() -> str:
     return "\n".join(lines)
 
 
-def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """Parse ``key=value`` words; values are read as in a YAML file."""
+def parse_settings(settings: Sequence[str], option: str = "--set") -> dict[str, Any]:
+    """Parse ``key=value`` words of an option; values are read as in a YAML file."""
     values: dict[str, Any] = {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or not key:
-            raise InputError(f"--set {setting}: expected key=value, such as temperature_K=400")
+            raise InputError(f"{option} {setting}: expected key=value, such as temperature_K=400")
         if key in values:
-            raise InputError(f"--set {key}: given twice")
+            raise InputError(f"{option} {key}: given twice")
         try:
             values[key] = parse_value(text)
         except yaml.YAMLError as error:
-            raise InputError(f"--set {setting}: the value cannot be read: {error}") from error
+            raise InputError(f"{option} {setting}: the value cannot be read: {error}") from error
     return values

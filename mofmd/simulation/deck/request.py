@@ -16,10 +16,11 @@ from mofmd.models.dispersion.dispersion import (
     dispersion_hints,
     parse_dispersion,
 )
-from mofmd.models.files.embedded import embedded_models, find_model
 from mofmd.models.files.validity import validity_hint
+from mofmd.models.names import find_model, model_names
 from mofmd.simulation.deck.atom_types import framework_and_guest_types
 from mofmd.simulation.deck.deck import Deck, write_deck
+from mofmd.simulation.deck.novelty_watch import NoveltyWatch, parse_watch
 from mofmd.simulation.deck.potential import (
     AnyPotential,
     Potential,
@@ -28,6 +29,7 @@ from mofmd.simulation.deck.potential import (
 )
 from mofmd.simulation.deck.protocol_file import (
     file_dispersion,
+    file_watch,
     known_protocols,
     make_protocol,
     parse_settings,
@@ -53,7 +55,7 @@ class Request:
     output
         Folder of the deck.
     model
-        Model file or name of an embedded one.
+        Model file, or a name (``mofmd models list``).
     potential_script, potential_files
         Another potential, as LAMMPS commands, and the files that it names.
     settings
@@ -61,6 +63,9 @@ class Request:
     dispersion
         ``d3bj:pbe`` and the like, ``none``, or ``auto``: what the model's manifest says is missing.
         In place of the protocol file's; ``auto`` where neither says.
+    watch
+        How often to look how new atoms are to the model: ``every=20`` and other fields of
+        ``NoveltyWatch``, in place of the protocol file's.
     supercell
         Repetitions ``2x2x2`` or a matrix of nine numbers, in place of the protocol's.
     atoms
@@ -81,6 +86,7 @@ class Request:
     potential_files: tuple[Path, ...] = ()
     settings: tuple[str, ...] = ()
     dispersion: str | None = None
+    watch: tuple[str, ...] = ()
     supercell: str | None = None
     atoms: int | None = None
     keep_guests: bool = True
@@ -117,7 +123,13 @@ def generate_deck(request: Request) -> Deck:
         if hint:
             warnings.warn(f"model: {hint}", InputWarning, stacklevel=2)
     return write_deck(
-        protocol, structure, potential, request.output, types=types, overwrite=request.overwrite
+        protocol,
+        structure,
+        potential,
+        request.output,
+        types=types,
+        watch=_watch(request),
+        overwrite=request.overwrite,
     )
 
 
@@ -137,6 +149,13 @@ def _dispersion(request: Request) -> DispersionChoice:
         return parse_dispersion(request.dispersion)
     file = Path(request.protocol)
     return parse_dispersion((_is_file(file) and file_dispersion(file)) or "auto")
+
+
+def _watch(request: Request) -> NoveltyWatch | None:
+    if request.watch:
+        return parse_watch(parse_settings(request.watch, "--watch"))
+    file = Path(request.protocol)
+    return file_watch(file) if _is_file(file) else None
 
 
 def _is_file(protocol: Path) -> bool:
@@ -161,7 +180,7 @@ def _potential(request: Request, elements: tuple[str, ...]) -> AnyPotential:
     if (request.model is None) == (request.potential_script is None):
         raise InputError(
             "model: give either --model (a file, or one of "
-            f"{', '.join(embedded_models())}) or --potential-script"
+            f"{', '.join(model_names())}) or --potential-script"
         )
     choice = _dispersion(request)
     if request.potential_script is not None:

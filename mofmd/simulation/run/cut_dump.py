@@ -24,6 +24,23 @@ def cut_trajectory(path: Path, last_step: int) -> None:
             file.truncate(end)
 
 
+def cut_table(path: Path, last_step: int) -> None:
+    """Remove the lines after a step from a table whose first column is the step.
+
+    A line that was being written when the run was killed goes as well.
+    """
+    if not path.is_file():
+        return
+    end = 0
+    with path.open("r+b") as file:
+        while line := file.readline():
+            step = line.partition(b",")[0]
+            if not line.endswith(b"\n") or (step.isdigit() and int(step) > last_step):
+                break
+            end = file.tell()
+        file.truncate(end)
+
+
 def _end_of_step(path: Path, last_step: int) -> int:
     """Size in bytes of the complete frames up to and with a step."""
     end = n_atoms = 0

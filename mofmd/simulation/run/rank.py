@@ -23,7 +23,8 @@ from mofmd.engine.mpi_guard import guarded
 from mofmd.processes.alive import Process, find_process, own_age_s
 from mofmd.simulation.deck.deck import INTEGRITY, read_deck, remove_results
 from mofmd.simulation.deck.limits import read_limits
-from mofmd.simulation.run.cut_dump import cut_trajectory
+from mofmd.simulation.deck.novelty_watch import NOVELTY_FRAMES, NOVELTY_TABLE, NoveltyWatch
+from mofmd.simulation.run.cut_dump import cut_table, cut_trajectory
 from mofmd.simulation.run.lifeline import Lifeline
 from mofmd.simulation.run.restart import (
     ANEW,
@@ -85,6 +86,7 @@ class Conductor:
             directory=Path(),
             watched=start.watched,
             report=self._report,
+            novelty=NoveltyWatch(**watched) if (watched := deck.manifest.get("watch")) else None,
         )
         self._seconds_per_step = 0.0
         self._start = start
@@ -149,7 +151,10 @@ class Conductor:
         at = int(self.lmp.extract_global("ntimestep"))
         if self._comm.rank == 0:
             # the part from step 0 writes the first frame itself
-            cut_trajectory(TRAJECTORY, at if at > 0 else -1)
+            last = at if at > 0 else -1
+            cut_trajectory(TRAJECTORY, last)
+            cut_trajectory(Path(NOVELTY_FRAMES), last)
+            cut_table(Path(NOVELTY_TABLE), last)
         self._comm.barrier()
         self.lmp.command(f"variable at internal {at}")
         self._step = at

@@ -20,6 +20,7 @@ from mofmd.disk.stop_request import is_asked_to_stop
 from mofmd.engine.mpi_guard import fail
 from mofmd.processes.alive import Process, is_alive
 from mofmd.simulation.deck.limits import Limits, LocalAtoms, Violation, find_violation
+from mofmd.simulation.deck.novelty_watch import NoveltyWatch
 from mofmd.units import BOLTZMANN_EV_PER_K, EV_PER_G_PER_MOL_TO_A2_PER_PS2
 
 STATUS_INTERVAL_S = 2.0
@@ -31,6 +32,8 @@ RUNAWAY_FACTOR = 10  # times the protocol's highest temperature
 ENERGY_MARGIN_EV = 2.0
 
 FIX = "mofmd_watch"
+NOVELTY_FIX = "novelty"  # of novelty.in
+LMP_STYLE_ATOM, LMP_TYPE_VECTOR = 1, 1  # of LAMMPS's library
 
 
 class StopReason(Enum):
@@ -65,6 +68,8 @@ class Watch:
         Processes that wait for this run; when one is gone, the run stops.
     report
         Called on rank 0 every other second, with step and temperature.
+    novelty
+        How often the deck looks how new atoms are to the model, and at what the run stops.
     """
 
     lmp: Any
@@ -75,6 +80,7 @@ class Watch:
     directory: Path
     watched: tuple[Process, ...]
     report: Callable[[int, float], None]
+    novelty: NoveltyWatch | None = None
     signalled: bool = False
     stop_reason: StopReason | None = None
     is_called: bool = False
@@ -88,6 +94,8 @@ class Watch:
     def install(self, seconds_per_step: float) -> None:
         """Begin to watch the part that LAMMPS has just set up."""
         every = 1 if seconds_per_step > SLOW_STEP_S else STRIDE
+        if self._stops_at_novelty and self.novelty:
+            every = math.gcd(every, self.novelty.every)  # so that no look is missed
         self.lmp.command(f"fix {FIX} all external pf/callback {every} {every}")
         self.lmp.set_fix_external_callback(FIX, self._called, None)
 
@@ -121,9 +129,41 @@ class Watch:
         )
         if check:
             self._check(step)
+        self._look_for_novelty(step)
         if stop or self.violation:
             self.stop_reason = stop
             self.lmp.lib.lammps_force_timeout(self.lmp.lmp)
+
+    @property
+    def _stops_at_novelty(self) -> bool:
+        return self.novelty is not None and self.novelty.stop_above is not None
+
+    def _look_for_novelty(self, step: int) -> None:
+        """Judge what the deck's own fix has found at this step."""
+        watch = self.novelty
+        if watch is None or watch.stop_above is None or step % watch.every or self.violation:
+            return
+        begun = time.monotonic()
+        n_own = self.lmp.extract_setting("nlocal")
+        mine: tuple[float, int, str] = (-math.inf, 0, "")
+        if n_own:
+            scores = self.lmp.numpy.extract_fix(NOVELTY_FIX, LMP_STYLE_ATOM, LMP_TYPE_VECTOR)[
+                :n_own
+            ]
+            atom = int(np.argmax(scores))
+            kind = int(self.lmp.numpy.extract_atom("type", nelem=n_own)[atom])
+            number = int(self.lmp.numpy.extract_atom("id", nelem=n_own)[atom])
+            mine = (float(scores[atom]), number, self.limits.type_names[kind - 1])
+        self.seconds_in_watch += time.monotonic() - begun
+        score, number, name = max(self.comm.allgather(mine))
+        if not score <= watch.stop_above:
+            self.violation_step = step
+            self.violation = Violation(
+                "novelty",
+                f"{name} {number} is new to the model: novelty {score:.3g}, allowed is "
+                f"{watch.stop_above:g} (watch, stop_above)",
+                (number,),
+            )
 
     def reason_to_stop(self) -> StopReason | None:
         """Why the run should stop, if it should; for rank 0."""

@@ -1,0 +1,1 @@
+"""Density of atomic features: how new the surroundings of an atom are to a model."""

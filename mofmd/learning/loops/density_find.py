@@ -1,0 +1,215 @@
+"""What a round of a distillation finds by the density of its model's features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.builders.blocks.blocks import Blocks, find_blocks
+from mofmd.errors import InputError
+from mofmd.learning.clusters.blueprints import Blueprints
+from mofmd.learning.clusters.clusters import ClusterCutter, CutOptions
+from mofmd.learning.clusters.environments import Surroundings, core_blocks, signature
+from mofmd.learning.data.dataset import NOVELTY
+from mofmd.learning.density.fit import FitOptions
+from mofmd.learning.density.model_density import fit_density, read_density, write_density
+from mofmd.models.files.deployed import read_density_record
+from mofmd.trajectory.frame import Frame
+
+
+@dataclass(frozen=True)
+class DensityOptions:
+    """The density by which a distillation finds new atoms.
+
+    Parameters
+    ----------
+    dims
+        Principal axes of an element's features; null takes all.
+    components
+        Gaussians of an element, at most.
+    quantile
+        Of the atoms of the validation frames, whose novelty is 1.
+    above
+        Novelty above which an atom is new.
+    """
+
+    dims: int | None = 8
+    components: int = 16
+    quantile: float = 0.999
+    above: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be fitted."""
+        self.fit(0)
+
+    def fit(self, seed: int) -> FitOptions:
+        """How to fit."""
+        return FitOptions(self.dims, self.components, self.quantile, seed=seed)
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Clusters that are labelled in place of whole frames.
+
+    Parameters
+    ----------
+    per_round
+        Clusters labelled in each round.
+    shells
+        Shells of blocks around a core.
+    largest
+        Atoms of a cluster, at most.
+    allow_images
+        Let a cluster hold an atom in several images, as clusters of small cells do.
+    charges
+        Charges of ions that have several, by element or formula.
+    """
+
+    per_round: int = 150
+    shells: int = 1
+    largest: int = 220
+    allow_images: bool = False
+    charges: Mapping[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse counts that mean nothing."""
+        if self.per_round < 1 or self.shells < 0 or self.largest < 1:
+            raise InputError("clusters: expected per_round and largest of 1 or more, shells of 0")
+
+
+Score = Callable[[Atoms], np.ndarray]
+
+
+class Found(NamedTuple):
+    """What is to be labelled, and what is told of it."""
+
+    picked: list[Atoms]
+    scores: dict[str, Any]
+
+
+def keep_density(
+    model: Path, frames: Sequence[Atoms], held_out: Sequence[Atoms], options: FitOptions
+) -> None:
+    """Put a density of the training frames into a model file, unless it holds its own already."""
+    if read_density_record(model) is not None:
+        read_density(model)  # refused where it is of another model
+        return
+    write_density(model, fit_density(model, frames, held_out, options), model)
+
+
+def newest_frames(frames: Sequence[Atoms], score: Score, count: int, above: float) -> Found:
+    """Pick the frames with the most new atoms.
+
+    Parameters
+    ----------
+    frames
+        To pick from.
+    score
+        Gives the novelty of each atom of a frame (``Scorer.of_atoms``).
+    count
+        How many, at most; frames without a new atom are not picked.
+    above
+        Novelty above which an atom is new.
+    """
+    scores = [score(frame) for frame in frames]
+    new = np.array([int((each > above).sum()) for each in scores], dtype=np.int64)
+    order = [int(k) for k in np.argsort(-new, kind="stable") if new[k] > 0][:count]
+    picked = [_with_novelty(frames[k], scores[k]) for k in order]
+    return Found(
+        picked, {"new_atoms": int(new.sum()), "frames_with_new_atoms": int((new > 0).sum())}
+    )
+
+
+class Candidate(NamedTuple):
+    """A block with new atoms in a frame."""
+
+    frame: int
+    core: int
+    kind: str
+    novelty: float
+
+
+def newest_clusters(
+    runs: Sequence[tuple[Atoms, Sequence[Atoms]]],
+    score: Score,
+    options: ClusterOptions,
+    above: float,
+    report: Callable[[str], None] = print,
+) -> Found:
+    """Cut clusters out around new atoms, of as many kinds of cores as there are.
+
+    Cores are taken in turn from each kind (what block, bonded to what), the newest first.
+
+    Parameters
+    ----------
+    runs
+        The structure that each run began with, which says what is bonded, and its frames.
+    score
+        Gives the novelty of each atom of a frame (``Scorer.of_atoms``).
+    options
+        What clusters shall be, and how many.
+    above
+        Novelty above which an atom is new.
+    report
+        Is told of cores that cannot be cut out.
+    """
+    frames: list[Atoms] = []
+    blocks_of: list[Blocks] = []
+    candidates: list[Candidate] = []
+    new_atoms = 0
+    for start, members in runs:
+        reference = find_blocks(start)
+        surroundings = Surroundings.of(reference)
+        for frame in members:
+            scores = score(frame)
+            flagged = np.flatnonzero(scores > above)
+            new_atoms += len(flagged)
+            for core in core_blocks(reference, flagged):
+                kind = signature(reference, surroundings, core)
+                largest = float(scores[reference.members(core)].max())
+                candidates.append(Candidate(len(frames), core, kind, largest))
+            frames.append(_with_novelty(frame, scores))
+            blocks_of.append(reference)
+    cut = CutOptions(options.largest, options.allow_images, options.charges)
+    picked: list[Atoms] = []
+    for candidate in _in_turn(candidates):
+        if len(picked) == options.per_round:
+            break
+        frame, reference = frames[candidate.frame], blocks_of[candidate.frame]
+        block = reference.members(candidate.core)
+        flagged = block[frame.arrays[NOVELTY][block] > above]
+        cutter = ClusterCutter(reference, cut, Blueprints(options.shells))
+        clusters, refusals = cutter.cut(Frame.from_ase(frame), flagged)
+        for refusal in refusals:
+            report(f"left out, core {refusal.signature}: {refusal.reason}")
+        for cluster in clusters:
+            molecule = cluster.to_ase()
+            for name in ("trajectory", "origin", "phase", "temperature_K"):
+                if name in frame.info:
+                    molecule.info[name] = frame.info[name]
+            picked.append(molecule)
+    kinds = len({candidate.kind for candidate in candidates})
+    return Found(
+        picked, {"new_atoms": new_atoms, "cores": len(candidates), "kinds_of_cores": kinds}
+    )
+
+
+def _in_turn(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Order candidates: the newest of each kind, then the second of each, and so on."""
+    places: dict[str, int] = {}
+    keyed = []
+    for each in sorted(candidates, key=lambda one: -one.novelty):
+        places[each.kind] = places.get(each.kind, -1) + 1
+        keyed.append((places[each.kind], -each.novelty, each))
+    return [each for _, _, each in sorted(keyed, key=lambda one: one[:2])]
+
+
+def _with_novelty(frame: Atoms, scores: np.ndarray) -> Atoms:
+    copy: Atoms = frame.copy()
+    copy.set_array(NOVELTY, scores)
+    return copy

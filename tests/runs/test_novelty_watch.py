@@ -1,0 +1,151 @@
+"""Decks that look how new atoms are to the model: table, frames, stop, resumption."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mofmd.engine.launch import Resources, environment, lammps_command
+from mofmd.errors import InputError, MissingFileError, RunError
+from mofmd.learning.density.model_density import Scorer
+from mofmd.models.files.embedded import embedded_model
+from mofmd.simulation.deck.deck import Deck, write_deck
+from mofmd.simulation.deck.novelty_watch import NoveltyWatch, parse_watch, read_novelty
+from mofmd.simulation.deck.potential import PotentialScript, model_potential
+from mofmd.simulation.deck.protocol_file import file_watch, read_protocol
+from mofmd.simulation.deck.request import Request, generate_deck
+from mofmd.simulation.protocols import NVT
+from mofmd.simulation.run.cut_dump import cut_table
+from mofmd.simulation.run.run import run_deck
+from mofmd.structures.crystals.zif import zif4
+from mofmd.trajectory.in_memory import read_dump
+from tests.known_models import write_known
+
+NAMES = ("C", "H", "N", "Zn")
+# 24 steps, in parts of 10; hot enough to leave what a rattled crystal knows
+PROTOCOL = NVT(
+    temperature_K=1500, time_ps=0.012, supercell=(1, 1, 1), minimise_steps_max=0,
+    frame_interval_fs=1, thermo_interval_fs=1, restart_interval_ps=0.005,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_known("zif4-allegro-s", tmp_path_factory.mktemp("known") / "known.mofmd.pth")
+
+
+def deck(known: Path, folder: Path, watch: NoveltyWatch | None) -> Deck:
+    return write_deck(PROTOCOL, zif4(), model_potential(known, NAMES), folder, watch=watch)
+
+
+def by_hand(made: Deck) -> subprocess.CompletedProcess[str]:
+    command = lammps_command("in.lammps", Resources())
+    return subprocess.run(
+        command, cwd=made.directory, env=environment(Resources()), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+
+
+def test_table_and_frames_are_of_the_same_steps(known: Path, tmp_path: Path) -> None:
+    made = deck(known, tmp_path / "deck", NoveltyWatch(every=3, keep_above=2.0))
+    run_deck(made.directory, Resources(ranks=2))
+    looks = read_novelty(made.directory)
+    assert [look.step for look in looks] == list(range(3, 25, 3))
+    frames = read_dump(made.directory / "trajectory.dump")
+    trajectory = dict(zip(frames.timesteps.tolist(), frames.to_ase(), strict=True))
+    scorer = Scorer(known)
+    for look in (looks[0], looks[-1]):
+        scores = scorer.of_atoms(trajectory[look.step])
+        # positions in the trajectory have six decimals
+        assert look.largest == pytest.approx(scores.max(), rel=2e-3)
+        assert look.new_atoms == pytest.approx((scores > 2.0).sum(), abs=2)
+    kept = read_dump(made.directory / "novelty.dump")
+    expected = [look.step for look in looks if look.largest > 2.0]
+    assert 0 < len(expected) < len(looks)
+    assert kept.timesteps.tolist() == expected
+    np.testing.assert_allclose(
+        kept.to_ase()[0].positions, trajectory[expected[0]].positions, atol=1e-5
+    )
+
+
+def test_by_hand_it_is_the_same(known: Path, tmp_path: Path) -> None:
+    watch = NoveltyWatch(every=3, keep_above=2.0)
+    one, other = (deck(known, tmp_path / name, watch) for name in ("one", "other"))
+    run_deck(one.directory)
+    assert by_hand(other).returncode == 0
+    for name in ("novelty.csv", "novelty.dump"):
+        text = (other.directory / name).read_text()
+        assert text == (one.directory / name).read_text()
+    plain = deck(known, tmp_path / "plain", None)
+    run_deck(plain.directory)
+    assert not (plain.directory / "novelty.csv").exists()
+    for name in ("trajectory.dump", "final.data"):  # the run does not feel the watch
+        assert (plain.directory / name).read_bytes() == (one.directory / name).read_bytes()
+    with pytest.raises(MissingFileError, match="written without a watch"):
+        read_novelty(plain.directory)
+
+
+def test_a_run_stops_at_a_bound(known: Path, tmp_path: Path) -> None:
+    watch = NoveltyWatch(every=3, keep_above=2.0, stop_above=4.0)
+    made = deck(known, tmp_path / "deck", watch)
+    with pytest.raises(RunError, match=r"is new to the model: novelty .*allowed is 4"):
+        run_deck(made.directory, Resources(ranks=2))
+    status = json.loads((made.directory / "status.json").read_text())
+    assert (status["state"], status["violation"]) == ("failed", "novelty")
+    looks = read_novelty(made.directory)
+    assert looks[-1].largest > 4.0 >= looks[-2].largest
+    assert f"step {looks[-1].step} " in status["error"]
+    (atom,) = status["atoms"]
+    kept = read_dump(made.directory / "novelty.dump")
+    assert kept.timesteps[-1] == looks[-1].step
+    scores = Scorer(known).of_atoms(kept.to_ase()[-1])
+    assert int(np.argmax(scores)) == atom - 1
+    assert (made.directory / "restart.failed").is_file()
+    # plain LAMMPS stops there as well
+    other = deck(known, tmp_path / "other", watch)
+    done = by_hand(other)
+    assert done.returncode != 0
+    assert f"mofmd stopped at step {looks[-1].step}" in done.stdout
+    assert read_novelty(other.directory) == looks
+    assert (other.directory / "restart.stopped").is_file()
+
+
+def test_yaml_and_what_is_refused(known: Path, tmp_path: Path) -> None:
+    file = tmp_path / "p.yaml"
+    file.write_text("protocol: nvt\ntime_ps: 0.01\nwatch: {every: 5, stop_above: 3}\n")
+    assert file_watch(file) == NoveltyWatch(5, stop_above=3)
+    assert read_protocol(file) == NVT(time_ps=0.01)
+    request = Request(str(file), "zif-4", tmp_path / "deck", model=str(known))
+    assert generate_deck(request).manifest["watch"]["every"] == 5
+    words = Request("nvt", "zif-4", tmp_path / "d2", str(known), watch=("every=7",))
+    assert generate_deck(words).manifest["watch"] == {
+        "every": 7, "keep_above": 1.0, "stop_above": None,
+    }  # fmt: skip
+    for values, said in (
+        ({"evry": 5}, "evry: unknown key"),
+        ({"every": 0}, "every: 0, expected a number of steps"),
+        ({"stop_above": "x"}, "stop_above: 'x', expected a number"),
+        (5, "expected keys such as every: 20"),
+    ):
+        with pytest.raises(InputError, match=said):
+            parse_watch(values)
+    potential = model_potential(embedded_model("zif4-allegro-s"), NAMES)
+    with pytest.raises(InputError, match="holds no density of features"):
+        write_deck(PROTOCOL, zif4(), potential, tmp_path / "no", watch=NoveltyWatch())
+    assert not (tmp_path / "no").exists()
+    script = tmp_path / "p.in"
+    script.write_text("pair_style zero 5\npair_coeff * *\n")
+    with pytest.raises(InputError, match="watch: goes with --model"):
+        NoveltyWatch().check(PotentialScript(script, NAMES))
+
+
+def test_a_table_is_cut_back(tmp_path: Path) -> None:
+    path = tmp_path / "novelty.csv"
+    path.write_text("3,0.1,1,0\n6,0.2,1,0\n9,0.3,1")
+    cut_table(path, 9)
+    assert path.read_text() == "3,0.1,1,0\n6,0.2,1,0\n"
+    cut_table(path, 5)
+    assert path.read_text() == "3,0.1,1,0\n"
+    cut_table(tmp_path / "none.csv", 5)
