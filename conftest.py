@@ -3,7 +3,7 @@
 from pathlib import Path
 
 # scripts that run in the environments of the model frameworks, whose packages are not here
-collect_ignore = ["mofmd/models/export"]
+collect_ignore = ["mofmd/models/export", "mofmd/learning/train/extension"]
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -47,7 +47,7 @@ from mofmd.engine.launch import Resources, environment, find_program, lammps_com
 from mofmd.engine.script import run_script
 from mofmd.errors import MofmdError
 from mofmd.models.files.deployed import DeployedModel, read_deployed
-from mofmd.models.files.embedded import find_model
+from mofmd.models.names import find_model
 from mofmd.models.step_cost import Setting, hardware, median_cost
 from mofmd.structures.crystals.zif import zif4
 

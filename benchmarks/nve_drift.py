@@ -12,7 +12,8 @@ import numpy as np
 from mofmd.engine.launch import Resources
 from mofmd.engine.script import run_script
 from mofmd.models.files.deployed import DeployedModel, read_deployed
-from mofmd.models.files.embedded import embedded_models, find_model
+from mofmd.models.files.embedded import embedded_models
+from mofmd.models.names import find_model
 from mofmd.structures.crystals.zif import zif4
 from mofmd.units import FS_TO_PS
 

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mofmd.engine.script import run_script
-from mofmd.models.deploy.deploy import SUFFIXES, Options, export
+from mofmd.models.deploy.exporting import export
+from mofmd.models.deploy.options import SUFFIXES, Options
 from mofmd.models.environments import create_environment, last_words, run_in_environment
 from mofmd.models.files.deployed import DeployedModel
 from mofmd.models.step_cost import processor

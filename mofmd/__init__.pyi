@@ -60,8 +60,8 @@ from mofmd.models.files.deployed import (
 from mofmd.models.files.embedded import (
     embedded_model as embedded_model,
     embedded_models as embedded_models,
-    find_model as find_model,
 )
+from mofmd.models.names import find_model as find_model
 from mofmd.structures.read import read_structure as read_structure
 from mofmd.relaxation.conduct import relax as relax, relax_in_folder as relax_in_folder
 from mofmd.relaxation.options import RelaxOptions as RelaxOptions
@@ -85,11 +85,11 @@ from mofmd.simulation.deck.protocol_file import (
 from mofmd.simulation.deck.request import Request as Request, generate_deck as generate_deck
 from mofmd.simulation.ensemble.ensemble import (
     Ensemble as Ensemble,
-    collect as collect,
     count_states as count_states,
     new_ensemble as new_ensemble,
     read_ensemble as read_ensemble,
 )
+from mofmd.simulation.ensemble.table import collect as collect
 from mofmd.simulation.ensemble.ensemble_run import Workers as Workers, run_ensemble as run_ensemble
 from mofmd.simulation.protocols import (
     NPT as NPT,

@@ -1,6 +1,7 @@
 """Errors that people read: what is wrong, where, and how to mend it."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
@@ -44,6 +45,19 @@ def choices(word: str, known: Iterable[str]) -> str:
     return f"{hint} There are {there}" if hint else f"; there are {there}"
 
 
+def absent(path: str | Path, kind: str = "file") -> str:
+    """Say why a file cannot be read that is none: ``no such file``, or it is a folder.
+
+    Parameters
+    ----------
+    path
+        What was given.
+    kind
+        What was expected.
+    """
+    return f"is a folder, expected a {kind}" if Path(path).is_dir() else f"no such {kind}"
+
+
 class MofmdError(Exception):
     """Base of every error that mofmd raises on purpose."""
 
@@ -58,6 +72,10 @@ class InputWarning(UserWarning):
 
 class MissingFileError(MofmdError, FileNotFoundError):
     """A file that is needed does not exist."""
+
+
+class WriteError(MofmdError, OSError):
+    """A file or folder cannot be written: no room, no permission, or something in its place."""
 
 
 class BuildError(MofmdError, RuntimeError):

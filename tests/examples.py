@@ -18,6 +18,7 @@ SHORT = (
     " --set minimise_steps_max=2"
 )
 INSTALL = "tests/fresh_install.py does it, with what the environment of the tests has"
+FROM_CIF = "docs/from_cif.md shows it too, and its commands are run"
 LEARNING = "tests/learning runs these on small sets"
 
 
@@ -68,12 +69,11 @@ README: dict[str, Shown | Elsewhere] = {
     ),
     "mofmd models show my-model.mofmd.pth": AS_IT_IS,
     "mpirun -n 4 lmp -in in.file": AS_IT_IS,
-    "mofmd deploy sevennet-0 -o sevennet-0.mofmd.pth": Elsewhere(
-        "takes minutes and an environment of sevennet; tests/engine/test_sevennet.py deploys"
+    "mofmd generate npt --structure my-mof.cif --model sevennet-l3i5 -o first --supercell 1x1x1": (
+        Elsewhere(FROM_CIF)
     ),
-    "mofmd generate npt --structure my-mof.cif --model sevennet-0.mofmd.pth -o run": Elsewhere(
-        "needs the file of the line before; other models are taken likewise below"
-    ),
+    "mofmd run first": Elsewhere(FROM_CIF),
+    "mofmd models list": AS_IT_IS,
     "mofmd generate melt_quench --structure my-zif.cif --model my-model.mofmd.pth -o glass": (
         Shown(added=SHORT)
     ),
@@ -135,6 +135,41 @@ ANALYSIS: dict[str, Shown | Elsewhere] = {
         )
     ),
 }
+UNIVERSAL = (("sevennet-l3i5", "sevennet-0"),)  # the faster one
+FROM_CIF_PAGE: dict[str, Shown | Elsewhere] = {
+    "mofmd models list": AS_IT_IS,
+    "mofmd generate npt --structure my-mof.cif --model sevennet-l3i5 -o first --supercell 1x1x1 "
+    "--set time_ps=5": Shown(
+        (*UNIVERSAL, ("time_ps=5", "time_ps=0.02")),
+        " --set minimise_steps_max=1 --set frame_interval_fs=5",
+    ),
+    "mofmd run first": AS_IT_IS,
+    "mofmd report first -o first-report": Shown(added=" --observables rdf,density"),
+    "mofmd relax my-mof.cif --model sevennet-l3i5 -o relaxed.cif --fmax 1e-3": (
+        Shown((*UNIVERSAL, ("1e-3", "0.1")))
+    ),
+    "mofmd ensemble new screen equation_of_state --structures 'cifs/*.cif' --model sevennet-l3i5": (
+        Shown(UNIVERSAL, " --set points=5 --set fmax_eV_per_A=0.2 --set precision=file")
+    ),
+    "mofmd ensemble run screen --workers 2": AS_IT_IS,
+    "mofmd ensemble collect screen": AS_IT_IS,
+    "mofmd report screen -o screen-report": AS_IT_IS,
+    "mofmd learn sample runs.yaml --model sevennet-l3i5 -o sampled --every 10": (
+        Shown((*UNIVERSAL, ("--every 10", "--every 1")))
+    ),
+    "mofmd learn label sampled/frames.extxyz --labeller sevennet-l3i5+auto --workers 2 "
+    "-o labelled.extxyz": Shown(UNIVERSAL),
+    "mofmd learn split labelled.extxyz -o data": Shown(added=" --val .25 --test .25"),
+    "mofmd learn train --family nequip --size s --data data --epochs 50 -o training": (
+        Shown((("--size s", "--size xs"), ("--epochs 50", "--epochs 1")))
+    ),
+    "mofmd learn evaluate training/model.mofmd.pth sevennet-l3i5 --frames data/test.extxyz "
+    "-o evaluation": Shown(UNIVERSAL),
+    "mofmd generate npt --structure my-mof.cif --model training/model.mofmd.pth -o second": (
+        Shown(added=" --supercell 1x1x1 --set time_ps=0.01 --set minimise_steps_max=1")
+    ),
+    "mofmd run second": AS_IT_IS,
+}
 MODEL_FILES: dict[str, Shown | Elsewhere] = {
     "mofmd deploy SOURCE -o FILE.mofmd.pth": Elsewhere("tests/engine/test_deploy.py deploys"),
     "mofmd verify FILE [--structure S]": (
@@ -144,6 +179,9 @@ MODEL_FILES: dict[str, Shown | Elsewhere] = {
         Shown((("FILE [--json]", "my-model.mofmd.pth --json"),), " > manifest.json")
     ),
     "mofmd models list": AS_IT_IS,
+    "mofmd models make sevennet-0": Elsewhere(
+        "takes minutes; tests/engine/test_model_names.py makes it"
+    ),
 }
 PROTOCOLS: dict[str, Shown | Elsewhere] = {
     "mofmd generate melt_quench --structure zif-4 --model zif4-nequip-s -o glass": (
@@ -154,11 +192,41 @@ PROTOCOLS: dict[str, Shown | Elsewhere] = {
     "mofmd ensemble new glasses melt_quench --structure zif-4 --model zif4-nequip-s "
     "--members 10": Shown((("--members 10", "--members 1"),), SHORT),
     "mofmd ensemble run glasses --workers 4": AS_IT_IS,
+    "mofmd ensemble new screen equation_of_state --structures 'cifs/*.cif' --model sevennet-l3i5": (
+        Elsewhere(FROM_CIF)
+    ),
+    "mofmd ensemble run screen --workers 4": Elsewhere(FROM_CIF),
+    "mofmd ensemble collect screen": Elsewhere(FROM_CIF),
+    "mofmd report screen -o screen-report": Elsewhere(FROM_CIF),
 }
 RELAX: dict[str, Shown | Elsewhere] = {
     "mofmd relax zif-4 --model zif4-mace-m -o zif4.cif --fmax 1e-5": AS_IT_IS,
     "mofmd relax my.cif --model model.pth -o relaxed --cell iso --pressure 0.5 --symmetry": (
         Shown((("my.cif", "my-zif.cif"), ("model.pth", "my-model.mofmd.pth")), " --fmax 0.05")
+    ),
+}
+PHONONS_RUN = "minutes on 272 atoms; tests/phonons runs it on small crystals and, long, on ZIF-4"
+PHONONS: dict[str, Shown | Elsewhere] = {
+    "pip install 'mofmd[phonons]'": Elsewhere(INSTALL),
+    "mofmd phonons run zif-4 --model zif4-mace-m --supercell 1x1x1 --symmetry -o phonons": (
+        Elsewhere(PHONONS_RUN)
+    ),
+    "mofmd phonons bands phonons -o finer --mesh 8x8x8": Elsewhere(PHONONS_RUN),
+    "mofmd phonons compare phonons phonons-of-another-model --mesh 3x3x3": Elsewhere(PHONONS_RUN),
+    "mofmd phonons imaginary my.cif --model model.pth --way rattle -o stable": (
+        Elsewhere(PHONONS_RUN)
+    ),
+    "mofmd phonons qha zif-4 --model zif4-mace-m --supercell 1x1x1 --volumes 9 -o expansion": (
+        Elsewhere(PHONONS_RUN)
+    ),
+    "mofmd phonons elastic zif-4 --model zif4-mace-m -o elastic --beside phonons": (
+        Elsewhere(PHONONS_RUN)
+    ),
+    "mofmd phonons bands MOF-5_mof0_phonopy.yaml.xz -o mof-5 --no-sum-rule --mesh 11x11x11": (
+        Elsewhere("needs the authors' file; tests/phonons/test_exact.py runs it where it is there")
+    ),
+    "mofmd phonons compare MOF-5_mof0_phonopy.yaml.xz published.npz --no-sum-rule": (
+        Elsewhere("needs the authors' file; tests/phonons/test_exact.py runs it where it is there")
     ),
 }
 STRUCTURES: dict[str, Shown | Elsewhere] = {
@@ -172,7 +240,9 @@ PAGES: dict[str, dict[str, Shown | Elsewhere]] = {
     "docs/analysis.md": ANALYSIS,
     "docs/defects.md": DEFECTS,
     "docs/density.md": DENSITY,
+    "docs/from_cif.md": FROM_CIF_PAGE,
     "docs/model_files.md": MODEL_FILES,
+    "docs/phonons.md": PHONONS,
     "docs/protocols.md": PROTOCOLS,
     "docs/relax.md": RELAX,
     "docs/structures.md": STRUCTURES,

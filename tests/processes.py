@@ -7,6 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 MOFMD = str(Path(sys.prefix) / "bin" / "mofmd")
@@ -52,6 +53,20 @@ class Token:
             assert time.monotonic() < end, [command_line(pid) for pid in left]
             time.sleep(0.05)
 
+    def signal(self, words: str, number: signal.Signals) -> None:
+        """Send a signal to the processes that have the words in their command line."""
+        for pid in self.wait_for(words):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:  # it went with one before it
+                continue
+
+    def kill(self) -> None:
+        """End what a test that has failed left."""
+        for pid in self.holders():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
 
 class Commands(Token):
     """``mofmd`` commands that carry a mark, with all that they start."""
@@ -67,18 +82,9 @@ class Commands(Token):
         self._started.append(process)
         return process
 
-    def signal(self, words: str, number: signal.Signals) -> None:
-        """Send a signal to the processes that have the words in their command line."""
-        for pid in self.wait_for(words):
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:  # it went with one before it
-                continue
-
     def end(self) -> None:
         """End what a test that has failed left."""
-        for pid in self.holders():
-            os.kill(pid, signal.SIGKILL)
+        self.kill()
         for process in self._started:
             process.wait()
 

@@ -13,7 +13,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from mofmd.calculator.operators import load_operators
 from mofmd.calculator.resident import Resident, Sums
-from mofmd.errors import InputError, MissingFileError, RunError
+from mofmd.errors import InputError, RunError
 from mofmd.models.dispersion.dispersion import (
     CUTOFF_A,
     Dispersion,
@@ -21,8 +21,8 @@ from mofmd.models.dispersion.dispersion import (
     choose_dispersion,
     parse_dispersion,
 )
-from mofmd.models.files.embedded import embedded_models, find_model
 from mofmd.models.files.model_file import read_model_file
+from mofmd.models.names import find_model, next_steps
 
 SKIN_A = 0.5
 CHARGED = 0.5  # elementary charges: less is rounding of partial charges
@@ -38,7 +38,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
     Parameters
     ----------
     model
-        A file (TorchScript or AOTInductor), or the name of an embedded model.
+        A file (TorchScript or AOTInductor), or a name (``mofmd models list``).
     dispersion
         ``none``; ``d3bj:FUNCTIONAL`` and the like; or ``auto``: what the file says is missing.
     device
@@ -201,7 +201,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         if missing:
             raise InputError(
                 f"{self.path.name}: does not know {', '.join(missing)}; it knows "
-                f"{' '.join(self.type_names)}"
+                f"{' '.join(self.type_names)}: {next_steps(set(map(str, atoms.symbols)))}"
             )
         where = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
         if len(where):
@@ -240,12 +240,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
 
 
 def _model_path(model: str | Path) -> Path:
-    path = find_model(Path(model))
-    if not path.is_file():
-        raise MissingFileError(
-            f"model: {model}: no such file, and no embedded model ({', '.join(embedded_models())})"
-        )
-    return path.resolve()
+    return find_model(model).resolve()
 
 
 def _open(path: Path, device: str, dtype: str | None) -> Any:

@@ -108,6 +108,9 @@ def _command(
         from mofmd.study.reference import read_reference
         from mofmd.study.study import AnalysisSettings
 
+        if page and _is_screening(source):
+            _report_screening(source, output)
+            return
         settings = AnalysisSettings(
             source,
             _words(observables) if observables is not None else default_observables(),
@@ -164,6 +167,24 @@ report = _command(
 )
 
 
+def _is_screening(source: Path) -> bool:
+    """Whether a folder is an ensemble whose members differ by structure."""
+    from mofmd.simulation.ensemble.ensemble import RECORD, STRUCTURE, read_ensemble
+
+    if not (source / RECORD).is_file():
+        return False
+    return any(STRUCTURE in member.values for member in read_ensemble(source).members)
+
+
+def _report_screening(source: Path, output: Path) -> None:
+    from mofmd.disk.output import check_output
+    from mofmd.report.screening import write_screening
+    from mofmd.simulation.ensemble.ensemble import read_ensemble
+
+    check_output(output)
+    typer.echo(f"Report: {write_screening(read_ensemble(source), output)}")
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
@@ -174,10 +195,10 @@ def _run(settings: AnalysisSettings, output: Path) -> tuple[Console, dict[Path, 
 
     from mofmd.analysis.base.result import file_stem
     from mofmd.cli.base.verbosity import progress_console
-    from mofmd.disk.output import refuse_file
+    from mofmd.disk.output import check_output
     from mofmd.study.study import run_analyses, write_analysis
 
-    refuse_file(output)
+    check_output(output)
     console = Console()
     found = run_analyses(settings, progress_console())
     folders = [output / file_stem(each.group) if each.group else output for each in found]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,6 +11,7 @@ from mofmd.cli.base.app import App
 
 app = App()
 
+Framework = Literal["nequip", "mace", "sevennet"]
 Jobs = Annotated[int | None, typer.Option(min=1, help="compiler processes [default: all cores]")]
 
 
@@ -25,6 +26,12 @@ def plugin(
         bool, typer.Option("--sanitize", help="with address and undefined-behaviour sanitizers")
     ] = False,
     jobs: Jobs = None,
+    operators_for: Annotated[
+        Framework | None,
+        typer.Option(
+            "--for", help="only the operators, for the torch of a framework's environment"
+        ),
+    ] = None,
 ) -> None:
     """Compile the LAMMPS plugin for this environment (also after a torch or LAMMPS upgrade).
 
@@ -32,8 +39,11 @@ def plugin(
     --------
     mofmd build
     mofmd build --force --jobs 4
+    mofmd build --for nequip    # trainings there, where its torch is another one
     """
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is None and operators_for is not None:
+        _build_operators(operators_for, directory, force=force, jobs=jobs)
+    elif context.invoked_subcommand is None:
         from mofmd.engine.build import build_plugin
 
         with _bar() as progress:
@@ -45,6 +55,22 @@ def plugin(
                 report=typer.echo,
                 progress=progress,
             )
+
+
+def _build_operators(
+    framework: Framework, directory: Path | None, *, force: bool, jobs: int | None
+) -> None:
+    from mofmd.engine.operators_library import build_operators
+    from mofmd.errors import InputError
+    from mofmd.models.environments import environment_python
+
+    if directory is not None:
+        raise InputError("--directory: with --for the operators go into the environment itself")
+    python = environment_python(framework)
+    if python is None:
+        raise InputError(f"--for: there is no {framework} environment: run `mofmd env {framework}`")
+    with _bar() as progress:
+        build_operators(python, force=force, jobs=jobs, report=typer.echo, progress=progress)
 
 
 @app.command()

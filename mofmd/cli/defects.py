@@ -262,6 +262,7 @@ def characterise(
     from mofmd.builders.defects.characterise import characterise as character_of
     from mofmd.builders.defects.characterise import count_pristine
     from mofmd.disk.atomic import write_atomic
+    from mofmd.disk.output import make_folder
     from mofmd.structures.read import read_structure
     from mofmd.structures.supercell import repeat
 
@@ -279,6 +280,7 @@ def characterise(
         typer.echo(f"{name}: {_told(found[name])}")
     if output is not None:
         text = {name: character.as_dict() for name, character in found.items()}
+        make_folder(output.parent)
         write_atomic(output, json.dumps(text, indent=1) + "\n")
 
 

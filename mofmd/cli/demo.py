@@ -26,7 +26,7 @@ def demo(
     ] = "fast",
     ranks: Annotated[int, typer.Option(help="MPI processes.")] = 2,
     threads: Annotated[int, typer.Option(help="Threads of each process.")] = 1,
-    model: Annotated[str, typer.Option(help="Model file, or one in the package.")] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Option(help="Model file, or a name.")] = DEFAULT_MODEL,
 ) -> None:
     """Melt and quench ZIF-4, analyse the glass and draw it.
 

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Annotated, TextIO
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
 
 import typer
 
 from mofmd import __version__
 from mofmd.cli.base import verbosity
 from mofmd.cli.base.app import App, Lazy, LazyGroup
-from mofmd.errors import InputWarning, MofmdError
+from mofmd.disk.stop_request import STOPPED_STATUS
+from mofmd.errors import InputWarning, MofmdError, StoppedError
+from mofmd.models.making_shown import set_show
+
+if TYPE_CHECKING:
+    from mofmd.models.deploy.audience import Audience
 
 
 class Commands(LazyGroup):
@@ -30,13 +36,14 @@ class Commands(LazyGroup):
             "run": Lazy("simulation.run", "run", "Run a deck, or resume it"),
             "ensemble": Lazy("simulation.ensemble", "app", "Many runs of one recipe"),
             "relax": Lazy("simulation.relax", "relax", "Atoms and cell to a tight minimum"),
+            "phonons": Lazy("phonons.commands", "app", "Lattice dynamics"),
         },
         "Analyse": {
             "analyse": Lazy("analyse", "analyse", "Measure observables"),
             "report": Lazy("analyse", "report", "Measure, and write a page with figures"),
         },
         "Models": {
-            "models": Lazy("models.models", "app", "Models in the package; what a file is"),
+            "models": Lazy("models.models", "app", "Models by name; what a file is"),
             "deploy": Lazy("models.deploy", "deploy", "Make a trained model a file for LAMMPS"),
             "verify": Lazy("models.verify", "verify", "Check a deployed model's physics again"),
             "bench": Lazy("models.bench", "bench", "Measure what a step costs here"),
@@ -80,9 +87,19 @@ def _options(
         verbosity.set_level(1 if verbose else -1)
 
 
+def _show_making() -> AbstractContextManager[Audience]:
+    from mofmd.cli.models.gate_display import show_making
+
+    return show_making()
+
+
 def main() -> None:
-    """Run the command line; an error that people can mend is one message and exit status 1."""
+    """Run the command line; an error that people can mend is one message and exit status 1.
+
+    What was asked to stop and can be gone on with ends with status 75.
+    """
     verbosity.listen()
+    set_show(_show_making)
     show_warning = warnings.showwarning
 
     def show(
@@ -103,10 +120,23 @@ def main() -> None:
         warnings.showwarning = show
         try:
             app()
+        except StoppedError as stopped:
+            typer.echo(str(stopped))
+            sys.exit(STOPPED_STATUS)
         except MofmdError as error:
-            if verbosity.verbose():
-                import traceback
+            _fail(str(error))
+        except OSError as error:  # of a disk, a permission, a path: nothing that mofmd could know
+            if isinstance(error, BrokenPipeError):
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            _fail(f"{place}{error.strerror or error}")
 
-                traceback.print_exc()
-            verbosity.tell(f"mofmd: error: {error}", "red")
-            sys.exit(1)
+
+def _fail(message: str) -> NoReturn:
+    """End with a message; with ``-v`` with where the error comes from, too."""
+    if verbosity.verbose():
+        import traceback
+
+        traceback.print_exc()
+    verbosity.tell(f"mofmd: error: {message}", "red")
+    sys.exit(1)

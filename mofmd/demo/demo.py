@@ -10,10 +10,10 @@ from rich.console import Console
 
 from mofmd.demo.figure import plot_melt_quench
 from mofmd.demo.melt_quench import MeltQuenchResults, analyse_melt_quench, write_results
-from mofmd.disk.output import refuse_file
+from mofmd.disk.output import check_output
 from mofmd.engine.launch import Resources
+from mofmd.figure_style import save_figure
 from mofmd.models.files.embedded import DEFAULT_MODEL
-from mofmd.report.style import save_figure
 from mofmd.simulation.deck.deck import write_deck
 from mofmd.simulation.deck.potential import model_potential
 from mofmd.simulation.protocols import MeltQuench
@@ -73,7 +73,7 @@ class Demo:
 def run_demo(settings: DemoSettings, console: Console | None = None) -> Demo:
     """Build the crystal, write a deck, run it, analyse it, draw it; progress on the console."""
     output = settings.output
-    refuse_file(output)
+    check_output(output)
     protocol = MeltQuench.fast() if settings.schedule == "fast" else MeltQuench()
     if settings.seed is not None:
         protocol = replace(protocol, seed=settings.seed)

@@ -8,13 +8,13 @@ from typing import Any
 
 import yaml
 
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError, MissingFileError, absent
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping, in which no key may occur twice."""
     if not path.is_file():
-        raise MissingFileError(f"{path}: no such file")
+        raise MissingFileError(f"{path}: {absent(path)}")
     try:
         return parse_mapping(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError as error:

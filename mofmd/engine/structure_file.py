@@ -9,6 +9,7 @@ from pathlib import Path
 from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
+from mofmd.disk.output import make_folder
 from mofmd.engine.lammps_data import render_data
 from mofmd.errors import InputError
 
@@ -70,26 +71,11 @@ def write_structure(path: Path, atoms: Atoms) -> None:
     Raises
     ------
     InputError
-        If the suffix is of another format, or the file cannot be written.
+        If the suffix is of another format.
+    WriteError
+        If the file cannot be written.
     """
     check_writable(path)
     text = WRITERS[path.suffix.lower()](atoms)
     make_folder(path.parent)
-    try:
-        write_atomic(path, text)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
-
-
-def make_folder(path: Path) -> None:
-    """Make a folder and those above it, if they are not there.
-
-    Raises
-    ------
-    InputError
-        If that is not possible.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path}: no folder can be made here: {error.strerror}") from error
+    write_atomic(path, text)

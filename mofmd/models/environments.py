@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mofmd.disk.atomic import write_atomic
+from mofmd.disk.lock import lock_folder
 from mofmd.disk.package_files import packaged_file
 from mofmd.engine.launch import Ended, run_to_end
 from mofmd.errors import EnvironmentSetupError
@@ -87,6 +88,24 @@ def create_environment(framework: Framework, report: Callable[[str], None] = pri
         report(f"the {framework} environment is up to date: {python.parents[1]}")
         return python
     directory = environments_location() / framework
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentSetupError(
+            f"{directory.parent}: cannot be made ({error.strerror}): set MOFMD_ENVIRONMENTS to a "
+            "folder that can"
+        ) from error
+    with lock_folder(
+        directory.parent,
+        f"making of the {framework} environment",
+        "",
+        LIMIT_S,
+        name=f"{framework}.lock",
+    ):
+        return environment_python(framework) or _create(framework, directory, report)
+
+
+def _create(framework: Framework, directory: Path, report: Callable[[str], None]) -> Path:
     requirements = requirements_file(framework)
     report(f"creating the {framework} environment in {directory} (minutes)")
     shutil.rmtree(directory, ignore_errors=True)

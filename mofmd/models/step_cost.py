@@ -48,7 +48,8 @@ class StepCost:
     ms_per_step
         LAMMPS's own loop time of a step, all of LAMMPS included [ms].
     graph_ms, transfer_ms, model_ms, exchange_ms, scatter_ms
-        Parts of it inside the pair style, mean over ranks [ms].
+        Parts of it inside the pair style, mean over ranks and evaluations; the evaluation before
+        the first step is one of them, which LAMMPS's own time of a step leaves out [ms].
     first_call_ms
         The first evaluation, which warms up and is not in the others [ms].
     peak_MiB

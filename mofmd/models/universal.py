@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from ase.data import chemical_symbols
 
 from mofmd.errors import EnvironmentSetupError
 from mofmd.models.environments import Framework
 
 _MPTRJ = "MPtrj: relaxations of the Materials Project (CC BY 4.0)"
+_CAUTION = "Beside DFT bulk moduli and high phonon frequencies tend to be too low"
 _LICENCE = "MIT, as the package sevenn that carries it"
 _MPTRJ_CITATION = (
     "B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023), doi:10.1038/s42256-023-00716-3"
@@ -32,17 +35,26 @@ class UniversalModel:
     functionals
         Density functional of its labels, without dispersion, by modality; the modality is "" where
         there is one only.
+    elements
+        That it knows.
     training_data, licence, citations
         For the manifest.
+    remark
+        What it is good for, beside others.
+    caution
+        What its users should know.
     """
 
     name: str
     framework: Framework
     checkpoint: str
     functionals: Mapping[str, str]
+    elements: tuple[str, ...]
     training_data: str
     licence: str
     citations: tuple[str, ...]
+    remark: str
+    caution: str
 
     def find(self, python: Path) -> Path:
         """Return its checkpoint in the environment of a Python.
@@ -63,6 +75,8 @@ class UniversalModel:
 
 
 _POTENTIALS = "sevenn/pretrained_potentials"
+_NOT_IN_MPTRJ = ("Po", "At", "Rn", "Fr", "Ra")
+_MPTRJ_ELEMENTS = tuple(e for e in chemical_symbols[1:95] if e not in _NOT_IN_MPTRJ)
 MODELS = {
     model.name: model
     for model in (
@@ -71,27 +85,36 @@ MODELS = {
             "sevennet",
             f"{_POTENTIALS}/SevenNet_0__11Jul2024/checkpoint_sevennet_0.pth",
             {"": "pbe"},
+            _MPTRJ_ELEMENTS,
             _MPTRJ,
             _LICENCE,
             (_MPTRJ_CITATION,),
+            "the fastest of them",
+            _CAUTION,
         ),
         UniversalModel(
             "sevennet-l3i5",
             "sevennet",
             f"{_POTENTIALS}/SevenNet_l3i5/checkpoint_l3i5.pth",
             {"": "pbe"},
+            _MPTRJ_ELEMENTS,
             _MPTRJ,
             _LICENCE,
             (_MPTRJ_CITATION,),
+            "smoother and more accurate than sevennet-0, at about twice its cost",
+            _CAUTION,
         ),
         UniversalModel(
             "sevennet-mf-0",
             "sevennet",
             f"{_POTENTIALS}/SevenNet_MF_0/checkpoint_sevennet_mf_0.pth",
             {"PBE": "pbe", "R2SCAN": "r2scan"},
+            _MPTRJ_ELEMENTS,
             f"{_MPTRJ}, and relaxations of the Materials Project with r2SCAN",
             _LICENCE,
             (_MULTIFIDELITY, _MPTRJ_CITATION),
+            "two levels of theory",
+            _CAUTION,
         ),
     )
 }
@@ -99,4 +122,46 @@ MODELS = {
 
 def find_universal(word: Path) -> UniversalModel | None:
     """Return the universal model of this name, unless there is a file of it."""
-    return None if word.exists() else MODELS.get(str(word))
+    return None if word.is_file() else MODELS.get(str(word))
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A universal model of one level of theory: what a file of it is made from.
+
+    Parameters
+    ----------
+    name
+        That of the model, and the modality's where there are several: ``sevennet-mf-0-pbe``.
+    model
+        The model.
+    modality
+        None where there is one only.
+    """
+
+    name: str
+    model: UniversalModel
+    modality: str | None
+
+    @property
+    def functional(self) -> str:
+        """Density functional of its labels, without dispersion."""
+        return self.model.functionals[self.modality or ""]
+
+
+VARIANTS = {
+    variant.name: variant
+    for model in MODELS.values()
+    for variant in (
+        Variant(f"{model.name}-{key.lower()}" if key else model.name, model, key or None)
+        for key in model.functionals
+    )
+}
+RECOMMENDED = "sevennet-l3i5"
+"""The one that messages name."""
+
+
+def universal_for(elements: Iterable[str]) -> str | None:
+    """Name a universal model that knows these elements; None where none does."""
+    known = VARIANTS[RECOMMENDED].model.elements
+    return RECOMMENDED if set(elements) <= set(known) else None

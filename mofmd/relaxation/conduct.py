@@ -114,7 +114,7 @@ def relax_in_folder(  # noqa: PLR0913 - two options
 
 
 def _write_result(store: Store, relaxation: Relaxation, result: Relaxed) -> None:
-    from mofmd.report.style import save_figure
+    from mofmd.figure_style import save_figure
 
     folder = store.folder
     store.write_table(relaxation)
@@ -130,7 +130,7 @@ def plot_convergence(relaxation: Relaxation) -> Figure:
     """Draw enthalpy above the last one, largest force and largest stress against force calls."""
     import numpy as np
 
-    from mofmd.report.style import new_figure
+    from mofmd.figure_style import new_figure
 
     rows = np.array(relaxation.state.rows)
     calls, enthalpy, force, stress = rows[:, 0], rows[:, 2], rows[:, 4], rows[:, 5]
@@ -146,9 +146,16 @@ def plot_convergence(relaxation: Relaxation) -> Figure:
         shown = np.where(values > 0.0, values, np.nan)
         panel.plot(calls[: len(values)], shown, color="#2171b5")
         panel.set_yscale("log")
+        there = np.append(shown[np.isfinite(shown)], [] if limit is None else limit)
+        if len(there) and np.ptp(there) == 0.0:  # of a structure that was relaxed before
+            panel.set_ylim(there[0] / 10.0, there[0] * 10.0)
         panel.set_ylabel(label)
         if limit is not None:
             panel.axhline(limit, color="#7f7f7f", linewidth=0.7, linestyle="--")
+        drawn = [*shown[np.isfinite(shown)], *([] if limit is None else [limit])]
+        if len(set(drawn)) == 1:  # of one value matplotlib finds no range, and warns
+            panel.set_autoscaley_on(False)
+            panel.set_ylim(0.1 * drawn[0], 10.0 * drawn[0])
     axes[-1].set_xlabel("Force calls")
     return figure
 

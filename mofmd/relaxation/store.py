@@ -13,6 +13,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from mofmd.disk.atomic import write_atomic
+from mofmd.disk.output import make_folder
 from mofmd.errors import InputError
 from mofmd.relaxation.lbfgs import Memory
 from mofmd.relaxation.relaxation import ROW, Evaluated, Relaxation, State
@@ -51,10 +52,7 @@ class Store:
     def __init__(self, folder: Path, digest: str) -> None:
         self.folder = folder
         self._digest = digest
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{folder}: no folder can be made here: {error.strerror}") from error
+        make_folder(folder)
 
     @property
     def has_state(self) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from mofmd.analysis.base.registry import known_observables
 from mofmd.analysis.base.result import Result
 from mofmd.disk.atomic import write_atomic
+from mofmd.disk.output import make_folder
 from mofmd.report.front import front, remarks, title_of
 from mofmd.report.sections import protocol, section
 from mofmd.report.svg import colour_variables
@@ -37,7 +38,7 @@ def write_page(analysis: Analysis, directory: str | Path) -> Path:
         The page.
     """
     directory = Path(directory)
-    (directory / "figures").mkdir(parents=True, exist_ok=True)
+    make_folder(directory / "figures")
     is_run = any(m.thermo for m in analysis.members)
     # what has no title of its own comes last, under its name
     titles = section_titles()
@@ -58,7 +59,7 @@ def write_page(analysis: Analysis, directory: str | Path) -> Path:
     ]
     parts.append(_method(analysis))
     page = directory / "report.html"
-    write_atomic(page, _page(analysis, parts))
+    write_atomic(page, html_page(f"mofmd report: {title_of(analysis)}", parts))
     return page
 
 
@@ -75,13 +76,22 @@ def section_titles() -> dict[str, str]:
     return {**found, **OTHER_SECTIONS}
 
 
-def _page(analysis: Analysis, parts: list[str]) -> str:
+def html_page(title: str, parts: list[str]) -> str:
+    """Put parts into a page in the house's style, which needs no other file.
+
+    Parameters
+    ----------
+    title
+        In the window's bar.
+    parts
+        HTML, one below the other.
+    """
     folder = resources.files("mofmd") / "report"
     css = (folder / "page.css").read_text(encoding="utf-8")
     dark = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {colour_variables()} }} }}"
-    title = escape(f"mofmd report: {title_of(analysis)}")
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(title)}</title>"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
         f"<style>{css}\n{dark}</style></head>\n<body><main>{''.join(parts)}</main></body></html>\n"

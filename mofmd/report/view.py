@@ -24,17 +24,17 @@ BUTTONS = (
 )
 
 
-def view(frame: Frame, of: str = "") -> str:
+def view(frame: Frame, of: str = "", what: str = "Last frame analysed") -> str:
     """Canvas with the atoms, bonds and cell of a frame, and the script that draws them.
 
     Parameters
     ----------
     frame
         Any periodic cell.
-    of
-        What the frame is of, for people.
+    of, what
+        Of whom the frame is, and what it is, for people.
     """
-    data, note = _scene(frame)
+    data, note = _scene(frame, what)
     script = (resources.files("mofmd") / "report" / "viewer.js").read_text(encoding="utf-8")
     legend = "".join(
         f'<li><span style="background:rgb({",".join(map(str, element["colour"]))})"></span>'
@@ -59,20 +59,20 @@ def view(frame: Frame, of: str = "") -> str:
     )
 
 
-def _scene(frame: Frame) -> tuple[dict[str, Any], str]:
+def _scene(frame: Frame, what: str) -> tuple[dict[str, Any], str]:
     """Nodes and linkers, each whole, bonds that do not cross the cell, and it, about its centre."""
     from ase.data import atomic_numbers, covalent_radii
     from ase.data.colors import jmol_colors
 
-    note = "Last frame analysed."
+    note = f"{what}."
     shown = np.arange(len(frame))
     if len(frame) > ATOMS_SHOWN:
         hydrogen = np.array(frame.species.elements)[frame.species.codes] == "H"
         shown = np.flatnonzero(~hydrogen)[:: 1 + (~hydrogen).sum() // ATOMS_SHOWN]
-        note = f"Last frame analysed; {len(shown)} of {len(frame)} atoms are drawn."
+        note = f"{what}; {len(shown)} of {len(frame)} atoms are drawn."
     units = find_units(frame)
     graph = units.graph
-    wraps = _wraps(units, frame)
+    wraps = drawn_cells(units, frame)
     centre = frame.cell.sum(axis=0) / 2
     positions = (frame.positions - wraps @ frame.cell - centre)[shown].astype("<f4")
     inside = ((graph.images + wraps[graph.second] - wraps[graph.first]) == 0).all(axis=1)
@@ -112,7 +112,7 @@ def _visible(colour: list[int]) -> list[int]:
     return [PALE - 10, PALE - 4, PALE + 4] if min(colour) > PALE else colour
 
 
-def _wraps(units: BuildingUnits, frame: Frame) -> np.ndarray:
+def drawn_cells(units: BuildingUnits, frame: Frame) -> np.ndarray:
     """(atoms, 3) cells to move each atom back by: units stay whole, their middles in the cell."""
     n = len(frame)
     # atoms of no unit are units of their own

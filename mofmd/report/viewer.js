@@ -249,6 +249,13 @@ function startViewer(canvas, data) {
   });
   prepare();
   rotate(0.5, 0.3);
+
+  // for pages that let the atoms move: Cartesian offsets from where they are, or none
+  const rest = xyz.slice();
+  canvas.moveAtoms = (offsets) => {
+    for (let k = 0; k < 3 * n; k++) xyz[k] = rest[k] + (offsets ? offsets[k] : 0);
+    queue();
+  };
 }
 
 // what is folded away on the screen is printed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ase import Atoms
 
-from mofmd.errors import InputError, InputWarning, MissingFileError, did_you_mean
+from mofmd.errors import InputError, InputWarning, MissingFileError, absent, did_you_mean
 from mofmd.structures.cif.cif import read_cif
 from mofmd.structures.crystals.carboxylate import mof5, uio66
 from mofmd.structures.crystals.zif import zif4, zif8
@@ -80,7 +80,7 @@ def read_structure(source: str | Path, which: str | int | None = None) -> Atoms:
         choice = str(which)
     if not path.is_file():
         raise MissingFileError(
-            f"structure: {path}: no such file, and no built-in crystal ({', '.join(BUILDERS)})"
+            f"structure: {path}: {absent(path)}, and no built-in crystal ({', '.join(BUILDERS)})"
             f"{did_you_mean(str(source), BUILDERS)}"
         )
     reading = _read_file(path, choice)

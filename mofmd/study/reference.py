@@ -12,7 +12,7 @@ import numpy as np
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import Estimate
 from mofmd.arrays import freeze
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError, MissingFileError, absent
 
 # F = S − 1; a curve of another kind is named by its column in the results
 SHORT = {"D": "D xray", "G": "G xray", "S": "S xray", "F": "F xray"}
@@ -65,7 +65,7 @@ def read_reference(text: str) -> Reference:
             "D=glass.dofr"
         )
     if not path.is_file():
-        raise MissingFileError(f"reference: {path}: no such file")
+        raise MissingFileError(f"reference: {path}: {absent(path)}")
     rows = []
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
         words = re.split(r"[\s,]+", line.strip())

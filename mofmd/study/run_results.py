@@ -1,4 +1,4 @@
-"""Results that stand in a run's own output: equations of state and stiffness matrices."""
+"""Results that stand in a run's own output: equations of state, stiffness matrices, minima."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from mofmd.analysis.mechanics.strain_fluctuation import (
 )
 from mofmd.engine.lammps_log import ThermoTable, join_stages
 from mofmd.errors import InputError
+from mofmd.simulation.run.minimised import read_minimised
 from mofmd.units import BAR_TO_GPA, EV_PER_A3_TO_GPA
 
 POINTS = "points.csv"
@@ -159,6 +160,37 @@ def _elastic(run: RunOutput) -> Result:
     )
 
 
+def _minimise(run: RunOutput) -> Result:
+    """Where LAMMPS's minimisation has ended."""
+    found = read_minimised(run.directory)
+    if found is None:
+        raise InputError(
+            f"{run.directory}: its log tells of no minimum; the run has not come that far"
+        )
+    numbers = {
+        "energy": (found.energy_eV, "eV"),
+        "largest force component": (found.force_max_eV_per_A, "eV/Å"),
+        "norm of all forces": (found.force_norm_eV_per_A, "eV/Å"),
+        "pressure": (found.pressure_bar * BAR_TO_GPA, "GPa"),
+    }
+    return Result(
+        name="minimum",
+        definition="Energy, forces and virial where LAMMPS's minimisation has ended, at 0 K",
+        settings={
+            "cell": run.protocol.get("cell"),
+            "pressure_bar": run.protocol.get("pressure_bar"),
+            "force_tolerance_eV_per_A": found.force_tolerance_eV_per_A,
+        },
+        scalars={
+            name: Estimate(value, np.nan, np.inf, unit) for name, (value, unit) in numbers.items()
+        },
+        tables={},
+        notes=()
+        if found.reached
+        else ("The force tolerance was not reached: `mofmd relax` goes further.",),
+    )
+
+
 def _strain_fluctuation(run: RunOutput) -> Result:
     """Stiffness from the cells of the log, of which there are more than frames."""
     tables = [table for table in run.thermo if table.stage == "sample"]
@@ -184,6 +216,7 @@ MAKERS: Mapping[str, Callable[[RunOutput], Result]] = {
     "PressureGrid": _pressure_grid,
     "EnergyVolume": _energy_volume,
     "Elastic": _elastic,
+    "Minimise": _minimise,
     "StrainFluctuation": _strain_fluctuation,
 }
 

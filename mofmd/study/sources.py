@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from mofmd.engine.lammps_log import LogParser, ThermoTable, parse_log
@@ -58,7 +59,7 @@ class Run:
     name
         Name of its directory or file.
     path
-        Its trajectory; of a run without dynamics the structure that it starts from.
+        Its trajectory; of a run without dynamics its minimum, or the structure that it starts from.
     """
 
     name: str
@@ -221,11 +222,25 @@ def find_runs(source: Path) -> tuple[Run, ...]:
         if (path / MANIFEST).is_file() or _frames_of(path)
     )
     if not any(run.has_frames for run in runs):
-        raise MissingFileError(
-            f"{source}: neither it nor a directory below it holds a {DUMP} or a {POINTS}; a run "
-            "writes one"
-        )
+        raise MissingFileError(_without_frames(source, runs))
     return runs
+
+
+def _without_frames(source: Path, runs: Sequence[Run]) -> str:
+    """Say why there is nothing to analyse in a directory."""
+    if (source / MANIFEST).is_file():
+        run = Run(source.resolve().name, source / DUMP)
+        return (
+            f"{source}: its run has left no frames ({run.unfinished or run.state}); run it with "
+            f"`mofmd run {quote(str(source))} --resume`"
+        )
+    if runs:
+        reasons = ", ".join(dict.fromkeys(run.unfinished or run.state for run in runs))
+        return f"{source}: none of its {len(runs)} runs has left frames ({reasons}); run them first"
+    return (
+        f"{source}: neither it nor a directory below it holds a {DUMP} or a {POINTS}; a run "
+        "writes one"
+    )
 
 
 def is_ensemble(source: Path) -> bool:
@@ -265,10 +280,12 @@ def _name(directory: Path, root: Path) -> str:
 
 
 def _frames_of(directory: Path) -> Path | None:
-    """Trajectory of a run; of one without dynamics the structure that it starts from."""
+    """Trajectory of a run; of one without dynamics its minimum, or what it starts from."""
     files = [directory / f"{DUMP}{suffix}" for suffix in SUFFIXES]
     if (directory / POINTS).is_file():
         files.append(directory / "structure.data")
+    elif (directory / "minimise.in").is_file():
+        files.append(directory / "final.data")
     return next((file for file in files if file.is_file()), None)
 
 

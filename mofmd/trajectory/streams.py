@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError, MissingFileError, absent
 
 CHUNK = 1 << 21
 
@@ -29,7 +29,9 @@ class TruncatedError(Exception):
 def open_stream(path: Path) -> Iterator[Stream]:
     """Open a file, decompressing ``.gz`` and ``.zst``."""
     if not path.is_file():
-        raise MissingFileError(f"{path}: no such trajectory; a run writes it as trajectory.dump")
+        raise MissingFileError(
+            f"{path}: {absent(path, 'trajectory')}; a run writes it as trajectory.dump"
+        )
     if path.suffix == ".gz":
         with gzip.open(path, "rb") as packed:
             yield packed

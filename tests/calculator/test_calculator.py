@@ -217,7 +217,7 @@ def refused(change: str) -> Atoms:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("element", "does not know Cu; it knows C H N Zn"),
+        ("element", "does not know Cu; it knows C H N Zn: take the universal model sevennet"),
         ("position", "that of atom 4, counted from zero, is not a number"),
         ("flat", "span no volume"),
         ("charge", r"a charge of \+1 e"),
@@ -251,7 +251,7 @@ def test_refused_options(options: dict[str, object], message: str) -> None:
 
 
 def test_refused_files(tmp_path: Path) -> None:
-    with pytest.raises(MissingFileError, match="no such model file, and no model of the package"):
+    with pytest.raises(MissingFileError, match="no such model file, and no model of this name"):
         DeployedModel("zif-9000")
     (tmp_path / "text.pth").write_text("no model")
     with pytest.raises(InputError, match="not a model file"):

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from ase.io import write
 
-from mofmd.models.deploy import deploy as deploy_module
-from mofmd.models.deploy.deploy import SUFFIXES, Options, export
+from mofmd.models.deploy import exporting
+from mofmd.models.deploy.exporting import export
+from mofmd.models.deploy.options import SUFFIXES, Options
 from mofmd.models.environments import Framework, environment_python, requirements_file
 from tests.engine.lammps import Result
 from tests.engine.systems import SYSTEMS
@@ -93,8 +94,8 @@ def trained_models() -> Path:
 
 
 def _exporter_digest() -> str:
-    file = Path(deploy_module.__file__)
-    files = [file, *sorted((file.parents[1] / "export").glob("*.py"))]
+    models = Path(exporting.__file__).parents[1]
+    files = [*sorted((models / "deploy").glob("*.py")), *sorted((models / "export").glob("*.py"))]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 

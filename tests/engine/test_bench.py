@@ -88,7 +88,8 @@ def test_runs_of_so_many_seconds() -> None:
     start = time.monotonic()
     cost = median_cost(model, zif4(), Setting(), seconds=0.5)
     assert time.monotonic() - start > 1.5
-    assert 0 < cost.model_ms < cost.ms_per_step
+    # the evaluation before the first step counts in the parts, not in LAMMPS's time of a step
+    assert 0 < cost.model_ms < 2 * cost.ms_per_step
     with pytest.raises(RunError, match="did not end within 1 s"):
         median_cost(model, zif4(), Setting(), seconds=60, time_limit_s=1)
 

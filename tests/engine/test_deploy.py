@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from mofmd.errors import InputError, MissingFileError, MofmdError
-from mofmd.models.deploy.deploy import Audience, Options, deploy, source_kind
+from mofmd.models.deploy.audience import Audience
+from mofmd.models.deploy.deploy import deploy
+from mofmd.models.deploy.options import Options
+from mofmd.models.deploy.source_kind import source_kind
 from mofmd.models.files.deployed import (
     MANIFEST,
     payload_sha256,
@@ -214,6 +217,7 @@ class TestRefusals:
         told = self.refused(self.nequip / "nequip-f64.ckpt", species=("C", "O"))
         assert "does not know O: it knows C H N Zn" in told
 
+    @pytest.mark.long
     def test_structure_with_another_element(self) -> None:
         from ase.build import bulk
 
@@ -230,12 +234,14 @@ class TestRefusals:
         told = self.refused(self.mace / "others/dipoles.model")
         assert "models of the class AtomicDipolesMACE give no energy" in told
 
+    @pytest.mark.long
     def test_mace_that_torchscript_cannot_read(self) -> None:
         name = "RealAgnosticResidualNonLinearInteractionBlock.model"
         told = self.refused(self.mace / "others" / name)
         assert "TorchScript cannot read a part of this model" in told
         assert "use --format aotinductor" in told
 
+    @pytest.mark.long
     def test_package_of_a_newer_nequip(self, tmp_path_factory: pytest.TempPathFactory) -> None:
         package = tmp_path_factory.mktemp("newer") / "x.nequip.zip"
         shutil.copy(next(self.nequip.glob("*.nequip.zip")), package)

@@ -55,10 +55,18 @@ def dynamical_rows(work: Path, pair: str, **options: object) -> np.ndarray:
     return np.fromfile(work / "dynmat.bin").reshape(6, -1)
 
 
-@pytest.mark.parametrize("name", MODELS)
+DISTRIBUTIONS = [
+    (2, "processors 1 1 2", "on"),
+    (4, "processors 1 1 4", "off"),
+    (4, "processors 2 2 1", "on"),
+]
+QUICK = [("nequip-f64", *DISTRIBUTIONS[1]), ("mace-f64", *DISTRIBUTIONS[0])]
+CASES = [(name, *each) for name in MODELS for each in DISTRIBUTIONS]
+
+
 @pytest.mark.parametrize(
-    ("ranks", "before", "newton"),
-    [(2, "processors 1 1 2", "on"), (4, "processors 1 1 4", "off"), (4, "processors 2 2 1", "on")],
+    ("name", "ranks", "before", "newton"),
+    [case if case in QUICK else pytest.param(*case, marks=pytest.mark.long) for case in CASES],
 )
 def test_dynamical_matrix(
     name: str, ranks: int, before: str, newton: str, deployed: DeployedModels, tmp_path: Path
@@ -188,8 +196,15 @@ write_dump all custom forces.dump id fx fy fz f_forces[1] f_forces[2] f_forces[3
 """
 
 
-@pytest.mark.parametrize("ranks", [2, 4])
-@pytest.mark.parametrize("name", ["nequip-f64", "mace-f64"])
+@pytest.mark.parametrize(
+    ("name", "ranks"),
+    [
+        ("mace-f64", 2),
+        pytest.param("nequip-f64", 2, marks=pytest.mark.long),
+        pytest.param("mace-f64", 4, marks=pytest.mark.long),
+        pytest.param("nequip-f64", 4, marks=pytest.mark.long),
+    ],
+)
 def test_commands_that_need_no_more_ghosts(
     name: str, ranks: int, deployed: DeployedModels, tmp_path: Path
 ) -> None:

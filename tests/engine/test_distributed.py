@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from mofmd.learning.select.features import ModelFeatures
-from mofmd.models.deploy.deploy import SUFFIXES, Options, deploy, export
+from mofmd.models.deploy.deploy import deploy
+from mofmd.models.deploy.exporting import export
+from mofmd.models.deploy.options import SUFFIXES, Options
 from mofmd.models.files.deployed import read_deployed
 from mofmd.structures.crystals.zif import zif4
 from tests.engine.conftest import DeployedModels, References
@@ -66,7 +68,13 @@ ONE_LAYER = ["nequip-l1-f64", "mace-l1-f64", "sevennet-one-layer"]
 
 
 @pytest.mark.parametrize("name", ONE_LAYER)
-def test_one_layer_is_strictly_local(name: str, deployed: DeployedModels, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "grids",
+    [[GRIDS[4]], pytest.param([GRIDS[0], GRIDS[4], GRIDS[5]], marks=pytest.mark.long)],
+)
+def test_one_layer_is_strictly_local(
+    name: str, grids: list[tuple[int, str, str]], deployed: DeployedModels, tmp_path: Path
+) -> None:
     """It has nothing to exchange, and runs on any number of ranks and in chunks all the same."""
     manifest = read_deployed(deployed(name)).manifest
     assert manifest["layers"] == 1
@@ -75,7 +83,7 @@ def test_one_layer_is_strictly_local(name: str, deployed: DeployedModels, tmp_pa
     assert manifest["interaction_range"] == manifest["r_max"]
     structures = [with_vacuum(), SYSTEMS["slab"](), SYSTEMS["tilted"]()]
     pair = pair_lines(deployed(name))
-    check_grids(structures, pair, [GRIDS[0], GRIDS[4], GRIDS[5]], "on", tmp_path)
+    check_grids(structures, pair, grids, "on", tmp_path)
     (expected,) = evaluate([crystal()], tmp_path / "whole", pair)
     for ranks in (1, 2):
         found = evaluate(

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mofmd.models.deploy.deploy import Options, export
+from mofmd.models.deploy.exporting import export
+from mofmd.models.deploy.options import Options
 from mofmd.models.files.deployed import read_deployed
 from mofmd.models.files.embedded import embedded_model, embedded_models
 from mofmd.structures.crystals.zif import zif4

@@ -107,8 +107,7 @@ STAGES = {
     "stage",
     [
         "export",
-        "derivatives",
-        *(pytest.param(s, marks=pytest.mark.long) for s in ("ranks", "dynamics")),
+        *(pytest.param(s, marks=pytest.mark.long) for s in ("derivatives", "ranks", "dynamics")),
     ],
 )
 def test_deployment(stage: str, victim: str, mace_models: Path, tmp_path: Path) -> None:

@@ -113,8 +113,15 @@ LJ = "lj/cut 6.0"
 LJ_COEFF = "pair_coeff * * lj/cut 0.002 2.5"
 
 
-@pytest.mark.parametrize("newton", ["on", "off"])
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize(
+    ("ranks", "newton"),
+    [
+        (1, "off"),
+        (2, "on"),
+        pytest.param(1, "on", marks=pytest.mark.long),
+        pytest.param(2, "off", marks=pytest.mark.long),
+    ],
+)
 def test_overlay_with_another_style(newton: str, ranks: int, tmp_path: Path) -> None:
     atoms, before = [crystal()], f"newton {newton}"
     (model,) = evaluate(atoms, tmp_path / "model", EMBEDDED, ranks=ranks, before=before)

@@ -128,8 +128,8 @@ def test_bad_chunk(options: str, message: str, tmp_path: Path) -> None:
     ("name", "size", "ranks"),
     [
         ("nequip-f64", 100, 1),
-        ("nequip-f64", 31, 4),
         ("mace-f64", 100, 2),
+        pytest.param("nequip-f64", 31, 4, marks=pytest.mark.long),
         pytest.param("nequip-l2-f64", 3, 1, marks=pytest.mark.long),
         pytest.param("mace-r8", 60, 4, marks=pytest.mark.long),
         pytest.param("mace-heads", 60, 2, marks=pytest.mark.long),

@@ -1,6 +1,7 @@
 """LAMMPS with the plugin against the frameworks' own Python calculators."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,8 @@ NEQUIP_FILES = {
 MACE_FILES = {
     f"{name}.model-lammps.pt": f"{name}.model" for name in ("mace-f64", "mace-f32", "mace-r8")
 }
+QUICK = ["nequip-f64.nequip.pth", "nequip-f64.nequip.pt2", "allegro-f64.nequip.pth"]
+QUICK += ["allegro-f64.nequip.pt2", "mace-f64.model-lammps.pt", "nequip-f32.nequip.pth"]
 
 
 def assert_same(found: Result, expected: Result, single_precision: bool) -> None:
@@ -52,14 +55,22 @@ def check_model(
         assert_same(result, references(framework, model, name), "f32" in file)
 
 
-@pytest.mark.parametrize(("file", "model"), NEQUIP_FILES.items())
+def mostly_long(files: dict[str, str]) -> list[Any]:
+    """Return files and models; those beside one of each kind are for the long tests."""
+    return [
+        pytest.param(*pair, marks=() if pair[0] in QUICK else pytest.mark.long)
+        for pair in files.items()
+    ]
+
+
+@pytest.mark.parametrize(("file", "model"), mostly_long(NEQUIP_FILES))
 def test_nequip_and_allegro_files(
     file: str, model: str, nequip_models: Path, references: References, tmp_path: Path
 ) -> None:
     check_model(nequip_models, file, "nequip", model, references, tmp_path)
 
 
-@pytest.mark.parametrize(("file", "model"), MACE_FILES.items())
+@pytest.mark.parametrize(("file", "model"), mostly_long(MACE_FILES))
 def test_mace_files(
     file: str, model: str, mace_models: Path, references: References, tmp_path: Path
 ) -> None:

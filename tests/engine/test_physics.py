@@ -31,10 +31,13 @@ MODELS = [
     "allegro-f64.nequip.pt2",
     "mace-f64.model-lammps.pt",
 ]
+# the gate of every deployed file differentiates too
+SLOW = ["allegro-cut.nequip.pth", "mace-f64.model-lammps.pt"]
+QUICK = [pytest.param(f, marks=pytest.mark.long) if f in SLOW else f for f in MODELS]
 
 
 @pytest.mark.frameworks
-@pytest.mark.parametrize("file", MODELS)
+@pytest.mark.parametrize("file", QUICK)
 def test_forces_are_minus_the_gradient_of_the_energy(
     file: str, nequip_models: Path, mace_models: Path, tmp_path: Path
 ) -> None:
@@ -55,7 +58,7 @@ def test_forces_are_minus_the_gradient_of_the_energy(
 
 
 @pytest.mark.frameworks
-@pytest.mark.parametrize("file", MODELS)
+@pytest.mark.parametrize("file", QUICK)
 @pytest.mark.parametrize("system", ["tilted", pytest.param("thin", marks=pytest.mark.long)])
 def test_stress_is_the_derivative_by_all_nine_strains(
     file: str, system: str, nequip_models: Path, mace_models: Path, tmp_path: Path

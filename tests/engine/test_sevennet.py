@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from mofmd.errors import MissingFileError, MofmdError
-from mofmd.models.deploy import deploy as deploy_module
-from mofmd.models.deploy.deploy import Audience, Options, deploy
+from mofmd.models.deploy import exporting
+from mofmd.models.deploy.audience import Audience
+from mofmd.models.deploy.deploy import deploy
+from mofmd.models.deploy.options import Options
 from mofmd.models.files.deployed import read_deployed
 from mofmd.models.universal import MODELS
 from mofmd.structures.crystals.crystal_data import build_crystal
@@ -184,7 +186,7 @@ class TestRefused:
     def test_packages_of_another_version(
         self, pins: dict[str, str], found: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(deploy_module, "package_pins", lambda _: pins)
+        monkeypatch.setattr(exporting, "package_pins", lambda _: pins)
         told = self.refused(self.models / "sevennet-l3.pth")
         assert found in told
         assert "remove that folder, and `mofmd env sevennet` makes it again" in told

@@ -272,7 +272,7 @@ case("cutoff that is no number", with_option("--model", "my.pth"),
      "my.pth: r_max is '6.0garbage', expected a positive number; deploy it again",
      lambda: model_with_a_cutoff("6.0garbage"))  # fmt: skip
 case("species that the model lacks", with_option("--structure", "uio-66"),
-     "model: zif4-allegro-s.mofmd.pth lacks O, Zr: it knows C, H, N, Zn; take a model")  # fmt: skip
+     "model: zif4-allegro-s.mofmd.pth lacks O, Zr: it knows C, H, N, Zn; take the universal model sevennet-l3i5, ")  # fmt: skip
 case("file without a script", with_option("--potential-file", "x"),
      "potential_file: goes with --potential-script")  # fmt: skip
 SCRIPT = ("generate", "nvt", "--structure", "zif-4", "-o", "deck", "--potential-script", "p.in")
@@ -293,6 +293,39 @@ case("output in use", GENERATE, "deck: not empty; choose another directory or al
      lambda: (Path("deck").mkdir(), Path("deck/x").touch()))  # fmt: skip
 case("not ours to overwrite", with_option("--overwrite"), "deck: not empty and not a deck, so it is not",
      lambda: (Path("deck").mkdir(), Path("deck/x").touch()))  # fmt: skip
+
+case("output within a file", with_option("-o", "file/deck"), "file/deck: cannot be written: Not a directory",
+     text_file("file", "x"))  # fmt: skip
+case("analysis within a file", ("analyse", "zif-4", "-o", "file/out"),
+     "file/out: cannot be written: .*file is a file, expected a folder", text_file("file", "x"))  # fmt: skip
+case("frames into a folder", ("learn", "distort", "zif-8", "-o", "file"), "file: cannot be written: Is a directory",
+     lambda: Path("file").mkdir())  # fmt: skip
+case(
+    "where nothing can be written",
+    with_option("-o", "/proc/deck"),
+    "/proc/deck: cannot be written: ",
+)
+
+# folders instead of files, and files of nothing
+for words in (
+    MINE,
+    ("relax", "my.cif", "--model", "zif4-nequip-s", "-o", "r.cif"),
+    ("defects", "characterise", "my.cif"),
+):
+    case(f"{words[0]} a folder", words, "structure: my.cif: is a folder, expected a file",
+         lambda: Path("my.cif").mkdir())  # fmt: skip
+for words in (
+    ("verify", "my.pth"),
+    ("models", "show", "my.pth"),
+    ("bench", "my.pth"),
+    with_option("--model", "my.pth"),
+):
+    case(f"{words[0]} a folder of a model", words, "my.pth: is a folder, expected a model file",
+         lambda: Path("my.pth").mkdir())  # fmt: skip
+for verb in ("distort", "cut", "label"):
+    options = ("--labeller", "zif4-nequip-s") if verb == "label" else ()
+    case(f"{verb} no frames", ("learn", verb, "my.extxyz", *options, "-o", "out.extxyz"),
+         "my.extxyz: holds no frames", text_file("my.extxyz", ""))  # fmt: skip
 
 # runs
 case("run nothing", ("run", "deck"), "manifest.json: no such file, so deck is not a deck")

@@ -9,8 +9,11 @@ from ase.io import write
 
 from mofmd.engine.lammps_data import write_data
 from mofmd.learning.evaluate.prediction import predict
+from mofmd.models.environments import environments_location
 from mofmd.models.files.embedded import embedded_model
+from mofmd.structures.crystals.crystal_data import build_crystal
 from mofmd.structures.crystals.zif import zif4
+from tests.engine.conftest import CACHE
 from tests.examples import LEARNING_PAGE, PAGES, Shown, blocks, commands, pages
 from tests.fresh_install import FreshInstall
 from tests.reference import REPOSITORY
@@ -130,6 +133,36 @@ def test_commands_of_the_readme(installed: FreshInstall, work: Path) -> None:
 )
 def test_commands_of_a_page(page: str, installed: FreshInstall, work: Path) -> None:
     run_page(installed, page, work)
+
+
+@pytest.mark.long
+@pytest.mark.frameworks
+def test_commands_from_a_cif(
+    installed: FreshInstall, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the frameworks' environments and the cache of the tests; seconds of each step."""
+    monkeypatch.setenv("MOFMD_ENVIRONMENTS", str(environments_location()))
+    monkeypatch.setenv("MOFMD_MODELS", str(CACHE / "universal"))
+    crystal = build_crystal("mof-5", primitive=True)
+    write(work / "my-mof.cif", crystal)
+    (work / "cifs").mkdir()
+    write(work / "cifs" / "mof-5.cif", crystal)
+    (work / "cifs" / "broken.cif").write_text("data_broken")
+    (conditions,) = blocks("docs/from_cif.md", "yaml")
+    for old, new in (
+        ("{time_ps: 2, frame_interval_fs: 20}", "{time_ps: 0.01, frame_interval_fs: 5}"),
+        ("[300, 600]", "[300]"),
+        ("[-0.04, 0.0, 0.04]", "[0.0, 0.02]"),
+    ):
+        assert old in conditions
+        conditions = conditions.replace(old, new)
+    (work / "runs.yaml").write_text(conditions)
+    run_page(installed, "docs/from_cif.md", work)
+    table = (work / "screen" / "results.csv").read_text()
+    assert "mof-5,finished" in table
+    assert "broken,refused" in table
+    assert (work / "screen-report" / "report.html").is_file()
+    assert (work / "evaluation" / "models.csv").read_text().count("\n") == 3
 
 
 @pytest.mark.long

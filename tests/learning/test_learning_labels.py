@@ -16,7 +16,6 @@ from ase import Atoms
 from mofmd.engine.evaluate import evaluate
 from mofmd.errors import InputError, InputWarning, MissingFileError, RunError
 from mofmd.learning.data.dataset import Labels, labelled, labels_of, read_frames, write_frames
-from mofmd.learning.evaluate.prediction import predict
 from mofmd.learning.label import labellers
 from mofmd.learning.label.labeller_check import DerivativeCheck, compare_labels_with, explain
 from mofmd.learning.label.labellers import find_labeller
@@ -24,6 +23,7 @@ from mofmd.learning.label.labelling import LabelCache, LabelOptions, label_frame
 from mofmd.models.files.deployed import read_deployed
 from mofmd.models.files.embedded import embedded_model
 from mofmd.structures.crystals.zif import zif4
+from tests.engine.toy_models import write_springs
 from tests.learning_sets import argon, argon_labels, write_calculators
 from tests.processes import Token
 
@@ -275,27 +275,18 @@ def test_a_labeller_that_only_fails_is_given_up() -> None:
         label([marked(seed, 1) for seed in range(20)], "fails_on_some", leave_out_failed=True)
 
 
-def test_a_model_whose_batch_fails_keeps_the_others(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A model labels many frames in one LAMMPS; if one fails there, each gets one of its own."""
-    frames = [zif4() for _ in range(3)]
-    for k, frame in enumerate(frames):
-        frame.rattle(0.02, seed=k)
-    broken = structure_hash(frames[1])
-
-    def fails_with_one(path: Path, given: list[Atoms], *options: Any) -> list[Labels]:
-        if broken in map(structure_hash, given):
-            raise RunError("LAMMPS: lost atoms")
-        return predict(path, given, *options)
-
-    monkeypatch.setattr(labellers, "predict", fails_with_one)
-    labeller = find_labeller(str(embedded_model()))
-    options = LabelOptions(leave_out_failed=True)
+def test_a_model_that_fails_on_a_frame_keeps_the_others(folder: Path) -> None:
+    model = write_springs(folder / "springs.mofmd.pth", r_max=4.0, fault="nan")
+    bonded = [
+        Atoms("CN", positions=[[0, 0, 0], [x, 1, 1]], cell=[20, 20, 20], pbc=True) for x in (2, 3)
+    ]
+    lone = Atoms("Zn", cell=[20, 20, 20], pbc=True)
     told: list[str] = []
-    made = label_frames(frames, labeller, folder / "cache", options, told.append)
+    options = LabelOptions(leave_out_failed=True)
+    frames = [bonded[0], lone, bonded[1]]
+    made = label_frames(frames, find_labeller(str(model)), folder / "cache", options, told.append)
     assert len(made) == 2
-    assert any("left out, frame 1" in line and "lost atoms" in line for line in told)
+    assert any("left out, frame 1" in line and "not a number" in line for line in told)
 
 
 def test_a_calculator_that_fails_is_quoted() -> None:
@@ -343,16 +334,16 @@ def test_gfn1_xtb() -> None:
     assert labels_of(made).energy_eV == pytest.approx(-157.0, abs=5.0)  # −5.77 Hartree
 
 
-def test_a_model_in_lammps_labels(folder: Path) -> None:
+def test_labels_of_a_model_are_those_of_lammps(folder: Path) -> None:
     atoms = zif4()
     atoms.rattle(0.03, seed=1)
     labeller = find_labeller(str(embedded_model()))
     (made,) = label_frames([atoms], labeller, folder / "cache", None, quiet)
     model = read_deployed(embedded_model())
     (expected,) = evaluate([atoms], model.pair_commands(), model.type_names)
-    assert labels_of(made).energy_eV == pytest.approx(expected.energy_eV, abs=1e-6)
+    assert labels_of(made).energy_eV == pytest.approx(expected.energy_eV, abs=1e-4)
     np.testing.assert_allclose(
-        labels_of(made).stress_eV_per_A3, expected.stress_eV_per_A3, atol=1e-9
+        labels_of(made).stress_eV_per_A3, expected.stress_eV_per_A3, atol=1e-8
     )
     copper = Atoms("Cu4", scaled_positions=np.eye(4)[:, :3] * 0.5, cell=[4, 4, 4], pbc=True)
     with pytest.raises(InputError, match="does not know Cu; it knows C H N Zn"):
@@ -406,7 +397,7 @@ def test_nothing_is_left_of_a_labelling_that_ends(number: signal.Signals) -> Non
     token = Token()
     frames = [marked(0, 0), marked(1, 5), *(marked(seed, 0) for seed in range(2, 200))]
     process = labelling(token, frames, "argon_calculators:fails_on_some")
-    token.wait_for("label.worker", count=2)
+    token.wait_for("calculator.worker", count=2)
     end = time.monotonic() + 60
     while len(list(Path("labels").glob("*/*/*.npz"))) < 3 and time.monotonic() < end:
         time.sleep(0.1)
@@ -434,11 +425,11 @@ def test_a_worker_killed_from_outside_costs_one_frame() -> None:
     token = Token()
     frames = [marked(0, 0), marked(1, 5), *(marked(seed, 0) for seed in range(2, 6))]
     process = labelling(token, frames, "argon_calculators:fails_on_some")
-    token.wait_for("label.worker", count=2)
+    token.wait_for("calculator.worker", count=2)
     end = time.monotonic() + 60
     while len(list(Path("labels").glob("*/*/*.npz"))) < 5 and time.monotonic() < end:
         time.sleep(0.1)
-    (hanging,) = token.holders("label.worker")
+    (hanging,) = token.holders("calculator.worker")
     os.kill(hanging, signal.SIGKILL)
     _, told = process.communicate(timeout=30)
     assert process.returncode == 1

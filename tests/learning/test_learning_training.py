@@ -34,7 +34,7 @@ from mofmd.learning.train.training import (
     run_training,
     trainer_progress,
 )
-from mofmd.models.deploy.deploy import Options
+from mofmd.models.deploy.options import Options
 from mofmd.models.environments import environment_python
 from mofmd.models.files.model_file import Family
 from tests.learning_sets import argon, argon_labels, frame

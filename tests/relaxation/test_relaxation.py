@@ -235,6 +235,14 @@ def test_forces_that_do_not_belong_to_the_energy() -> None:
         relax(atoms, Wrong(), RelaxOptions(cell="fixed"))
 
 
+def test_one_atom_is_at_rest(tmp_path: Path) -> None:
+    """Nothing to draw but the limits, and no warning of it."""
+    lone = Atoms("Ar", positions=[[1, 1, 1]], cell=[20, 20, 20], pbc=True)
+    found = relax_in_folder(lone, LennardJones(), RelaxOptions(), tmp_path / "lone")
+    assert found.converged
+    assert (tmp_path / "lone" / "convergence.png").is_file()
+
+
 def test_restart_is_no_restart(tmp_path: Path) -> None:
     """Interrupted after each few calls, to the last bit; another task is refused."""
     options = RelaxOptions(fmax_eV_per_A=1e-6)

@@ -11,14 +11,22 @@ from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
 from mofmd.analysis.mechanics.equation_of_state import birch_murnaghan_pressure
 from mofmd.cli.main import app
 from mofmd.engine.lammps_log import ThermoTable
-from mofmd.errors import InputError
-from mofmd.simulation.protocols import Elastic, EnergyVolume
+from mofmd.errors import InputError, MissingFileError
+from mofmd.simulation.protocols import Elastic, EnergyVolume, Minimise
 from mofmd.simulation.run.run import run_deck
 from mofmd.study.run_results import CELL_PLACES, RunOutput, run_results
 from mofmd.study.study import AnalysisSettings, run_analysis
 from mofmd.units import BAR_TO_GPA, G_PER_MOL_A3_TO_G_PER_CM3
 from tests.analysis.test_elasticity import SOFT, cells_of
-from tests.lennard_jones import argon_deck, equilibrium_edge, exact_stiffness
+from tests.lennard_jones import (
+    CUTOFF_A,
+    EPSILON_EV,
+    SIGMA_A,
+    argon_deck,
+    equilibrium_edge,
+    exact_stiffness,
+    shells,
+)
 
 K_GPa, V0_A3, MASS = 4.0, 4200.0, 3000.0
 EDGE_A = equilibrium_edge()
@@ -162,6 +170,23 @@ def test_energy_volume_of_argon(tmp_path: Path):
     points, fit = (state.tables[name].columns for name in ("points", "fit"))
     fitted = np.interp(points["volume"].values, fit["volume"].values, fit["energy"].values)
     assert fitted == pytest.approx(points["energy"].values, abs=1e-3)
+
+
+def test_minimum_of_argon(tmp_path: Path):
+    deck = argon_deck(Minimise(supercell=(3, 3, 3), cell="iso"), tmp_path, 1.01 * EDGE_A)
+    with pytest.raises(MissingFileError, match=r"left no frames \(waiting\); run it with `mofmd"):
+        run_analysis(AnalysisSettings(deck.directory, ("density",)))
+    run_deck(deck.directory)
+    found = run_analysis(AnalysisSettings(deck.directory, ("density",)))
+    density, minimum = found.results
+    assert density.scalars["volume"].value == pytest.approx(27 * EDGE_A**3, rel=1e-5)
+    lengths = np.linalg.norm(shells(EDGE_A), axis=1)
+    pairs = 4 * EPSILON_EV * ((SIGMA_A / lengths) ** 12 - (SIGMA_A / lengths) ** 6)
+    shift = 4 * EPSILON_EV * ((SIGMA_A / CUTOFF_A) ** 12 - (SIGMA_A / CUTOFF_A) ** 6)
+    energy = 108 / 2 * float((pairs - shift).sum())
+    assert minimum.scalars["energy"].value == pytest.approx(energy, rel=1e-6)
+    assert minimum.scalars["norm of all forces"].value < 1e-4
+    assert abs(minimum.scalars["pressure"].value) < 1e-3
 
 
 def test_report_of_an_elastic_run(tmp_path: Path):

@@ -18,7 +18,6 @@ from mofmd.errors import InputError, MissingFileError
 from mofmd.simulation.deck.request import Request
 from mofmd.simulation.ensemble.ensemble import (
     Ensemble,
-    collect,
     count_states,
     new_ensemble,
     read_ensemble,
@@ -30,6 +29,7 @@ from mofmd.simulation.ensemble.ensemble_run import (
     share_out,
     write_slurm_array,
 )
+from mofmd.simulation.ensemble.table import collect
 from mofmd.simulation.run.run import run_deck
 from tests.silicon import silicon_potential
 

@@ -15,8 +15,9 @@ import pytest
 from mofmd.disk.stop_request import STOP_REQUEST, ask_to_stop
 from mofmd.errors import RunError
 from mofmd.simulation.deck.request import Request
-from mofmd.simulation.ensemble.ensemble import Ensemble, Member, collect, count_states, new_ensemble
+from mofmd.simulation.ensemble.ensemble import Ensemble, Member, count_states, new_ensemble
 from mofmd.simulation.ensemble.ensemble_run import Workers, run_ensemble
+from mofmd.simulation.ensemble.table import collect
 from mofmd.simulation.run.run import run_deck
 from mofmd.simulation.run.status import read_status, run_state, write_status
 from tests.lennard_jones import CUTOFF_A, EDGE_A, EPSILON_EV, SIGMA_A, argon
@@ -179,7 +180,7 @@ def test_driver_is_asked_while_members_start(long_request, commands, delay_s) ->
 
 @pytest.mark.parametrize(
     "who",
-    ["mofmd run", WORKER, pytest.param("mpirun", marks=pytest.mark.long)],
+    [WORKER, *(pytest.param(who, marks=pytest.mark.long) for who in ("mofmd run", "mpirun"))],
 )
 def test_process_of_a_member_is_killed(request_, tmp_path, commands, who) -> None:
     """The driver begins it again, from its last restart file."""

@@ -1,6 +1,7 @@
 """Whatever is killed at any stage of a run: no orphan, true state, the same result."""
 
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -66,10 +67,10 @@ def products(directory: Path) -> list[bytes]:
 
 
 def make_endless(deck: Path, script: str = "start.in") -> Callable[[], int]:
-    """Let the minimisation of a deck go on for ever; return what mends it again."""
+    """Let the minimisation of a deck, or its end, go on for ever; return what mends it again."""
     path = deck / script
     text = path.read_text()
-    path.write_text(text.replace("\nminimize ", f"\n{ENDLESS}minimize "))
+    path.write_text(re.sub(r"(?m)^(minimize|write_data) ", rf"{ENDLESS}\1 ", text))
     assert ENDLESS in path.read_text()
     return lambda: path.write_text(text)
 
@@ -164,16 +165,25 @@ def test_driver_killed_without_dynamics(tmp_path, commands) -> None:
     assert "there was nothing to save" in read_status(deck.directory)["error"]
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-def test_asked_to_stop_in_a_minimisation(tmp_path, commands, ranks) -> None:
-    deck = argon_deck(PROTOCOL, tmp_path, EDGE_A)
-    make_endless(deck.directory)
+@pytest.mark.parametrize(
+    ("script", "ranks", "told"),
+    [
+        ("start.in", 1, "asked to stop before the first restart file; there was nothing to save"),
+        ("start.in", 2, "asked to stop before the first restart file; there was nothing to save"),
+        ("finish.in", 1, "asked to stop; the last restart file is kept"),
+    ],
+)
+def test_asked_to_stop_where_no_state_can_be_saved(tmp_path, commands, script, ranks, told) -> None:
+    deck = argon_deck(replace(PROTOCOL, time_ps=0.1), tmp_path, EDGE_A)
+    make_endless(deck.directory, script)
     driver = commands.start("run", str(deck.directory), "--ranks", str(ranks), "--allow-edited")
-    reach(deck, "minimise")
+    log = deck.directory / "log.lammps"
+    assert wait_until(lambda: log.exists() and "run 100000000" in log.read_text())
     driver.send_signal(signal.SIGTERM)
     assert driver.wait(timeout=30) == 75
     commands.wait_until_gone(5)
     assert run_state(deck.directory) == "stopped"
+    assert read_status(deck.directory)["error"] == told
     assert not (deck.directory / "stop.request").exists()
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -16,14 +17,15 @@ import pytest
 
 from mofmd.disk.lock import is_going_on, is_locked, lock_folder, lock_run, lock_worker
 from mofmd.disk.stop_request import STOP_REQUEST, ask_to_stop, asked_within
+from mofmd.engine.evaluate import evaluate
 from mofmd.engine.launch import Resources
 from mofmd.errors import InputError, RunError, StoppedError
 from mofmd.processes.alive import find_process, is_alive, own_age_s
-from mofmd.simulation.deck.deck import Deck
+from mofmd.simulation.deck.deck import Deck, PotentialScript, write_deck
 from mofmd.simulation.protocols import NVT
 from mofmd.simulation.run.run import run_deck
 from mofmd.simulation.run.status import STATES, read_status, run_state, write_status
-from tests.lennard_jones import EDGE_A, argon_deck
+from tests.lennard_jones import EDGE_A, argon, argon_deck
 from tests.processes import MOFMD, Commands, wait_until
 
 PROTOCOL = NVT(
@@ -148,6 +150,20 @@ def test_traceback_of_the_worker_is_kept(deck: Deck) -> None:
     output = (deck.directory / "output.txt").read_text()
     assert "Traceback (most recent call last)" in output
     assert "rank.py" in output
+
+
+def test_a_plugin_that_is_missing_is_told_of(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("MOFMD_PLUGIN_DIR", str(tmp_path / "nowhere"))
+    script = tmp_path / "model.in"
+    script.write_text("pair_style nequip\npair_coeff * * model.pth Ar\n")
+    potential = PotentialScript(script, ("Ar",))
+    deck = write_deck(PROTOCOL, argon(EDGE_A), potential, tmp_path / "deck")
+    told = r"Unrecognized pair style 'nequip'.*plugin is not built yet: run `mofmd build`"
+    with pytest.raises(RunError, match=told):
+        run_deck(deck.directory)
+    assert re.search(told, read_status(deck.directory)["error"])
+    with pytest.raises(RunError, match=told):
+        evaluate([argon(EDGE_A)], ["pair_style nequip"], ["Ar"])
 
 
 def test_no_room_for_the_output(tmp_path: Path) -> None:

@@ -201,6 +201,7 @@ def test_run_that_heats_up_stops(tmp_path: Path) -> None:
     assert status["violation"] in ("temperature", "energy")
 
 
+@pytest.mark.long  # it takes a machine that does nothing else
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_costs_at_most_one_percent(tmp_path: Path, ranks: int) -> None:
     from mofmd.engine.plugin_path import mismatches, read_record

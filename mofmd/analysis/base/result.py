@@ -18,6 +18,7 @@ import numpy as np
 from mofmd.analysis.base.statistics import INDEPENDENT_MIN, Estimate, Sampling
 from mofmd.arrays import freeze
 from mofmd.disk.atomic import write_atomic
+from mofmd.disk.output import make_folder
 from mofmd.errors import InputError, MissingFileError
 
 SCHEMA = "mofmd-analysis-1"
@@ -155,7 +156,7 @@ def write_results(
         Where they come from: goes to the JSON file as it is.
     """
     results = list(results)
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     document = {
         "schema": SCHEMA,
         "about": dict(about or {}),

@@ -11,7 +11,8 @@ from pathlib import Path
 from mofmd.builders.defects.characterise import Character
 from mofmd.builders.defects.defects import DefectiveFramework, Defects
 from mofmd.disk.atomic import folder_beside, write_atomic
-from mofmd.engine.structure_file import check_writable, make_folder, write_structure
+from mofmd.disk.output import make_folder
+from mofmd.engine.structure_file import check_writable, write_structure
 from mofmd.errors import InputError
 
 TABLE = "classes.csv"

@@ -10,7 +10,7 @@ import typer
 from mofmd.cli.base.app import App
 from mofmd.cli.learn.learn import Frames, Seed, read_all
 from mofmd.errors import InputError
-from mofmd.models.files.embedded import find_model
+from mofmd.models.names import find_model
 
 if TYPE_CHECKING:
     import numpy as np

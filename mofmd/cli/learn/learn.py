@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mofmd.cli.base.app import App
-from mofmd.models.files.embedded import find_model
+from mofmd.models.names import find_model
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -24,10 +24,17 @@ Seed = Annotated[int, typer.Option(help="Of random choices.")]
 
 
 def read_all(files: list[Path]) -> list[Atoms]:
-    """Read the frames of all files."""
+    """Read the frames of all files, of which each must hold some."""
+    from mofmd.errors import InputError
     from mofmd.learning.data.dataset import read_frames
 
-    return [frame for file in files for frame in read_frames(file)]
+    found = []
+    for file in files:
+        frames = read_frames(file)
+        if not frames:
+            raise InputError(f"{file}: holds no frames")
+        found += frames
+    return found
 
 
 @app.command()
@@ -152,9 +159,7 @@ def split(
 @app.command()
 def sample(
     conditions: Annotated[Path, typer.Argument(help="YAML file of runs.")],
-    model: Annotated[
-        Path, typer.Option(help="Model file, or one in the package: moves the atoms.")
-    ],
+    model: Annotated[Path, typer.Option(help="Model file or name: moves the atoms.")],
     output: Output,
     every: Annotated[int, typer.Option(help="Keep one frame of the trajectory in so many.")] = 50,
     before_break: Annotated[int, typer.Option(help="Last whole frames kept of a break.")] = 6,

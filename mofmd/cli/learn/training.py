@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from mofmd.cli.learn.learn import Output, Seed, app, read_all
-from mofmd.models.files.embedded import find_model
+from mofmd.models.names import find_model
 
 Family = Literal["allegro", "nequip", "mace"]
 
@@ -32,6 +32,9 @@ def train(
     ] = True,
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Threads of the trainer.")] = 1,
+    fused: Annotated[
+        bool, typer.Option(help="mofmd's convolution for NequIP and MACE: the same, but faster.")
+    ] = True,
     seed: Seed = 1,
     structure: Annotated[
         Path | None, typer.Option(help="Structure for the physics gate; default: a small one.")
@@ -58,7 +61,7 @@ def train(
         read_record,
         run_training,
     )
-    from mofmd.models.deploy.deploy import Options
+    from mofmd.models.deploy.options import Options
 
     if not (output / RECORD).exists():
         if family is None or data is None:
@@ -74,6 +77,7 @@ def train(
             stress=stress,
             device=device,
             threads=threads,
+            fused=fused,
         )
         train_frames, val_frames = (
             read_frames(data / f"{part}.extxyz") for part in ("train", "val")
@@ -101,7 +105,7 @@ def train(
 @app.command()
 def evaluate(
     models: Annotated[
-        list[Path], typer.Argument(help="Model files, or names of those in the package.")
+        list[Path], typer.Argument(help="Model files, or names (mofmd models list).")
     ],
     frames: Annotated[list[Path], typer.Option(help="Labelled frames; repeatable.")],
     output: Output,

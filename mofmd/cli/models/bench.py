@@ -44,9 +44,11 @@ def bench(
 
     from mofmd.cli.base.progress import StepBar
     from mofmd.cli.base.verbosity import progress_console
+    from mofmd.disk.atomic import write_atomic
+    from mofmd.disk.output import make_folder
     from mofmd.engine.launch import Resources
     from mofmd.models.files.deployed import read_deployed
-    from mofmd.models.files.embedded import find_model
+    from mofmd.models.names import find_model
     from mofmd.models.step_cost import (
         PARTS,
         Setting,
@@ -107,5 +109,6 @@ def bench(
             "atoms_that_fit": fitting,
             "runs": records,
         }
-        output.write_text(json.dumps(report, indent=1) + "\n")
+        make_folder(output.parent)
+        write_atomic(output, json.dumps(report, indent=1) + "\n")
         console.print(f"written: {output}")

@@ -63,8 +63,9 @@ def deploy(
 
     from mofmd.cli.models.gate_display import GateDisplay
     from mofmd.cli.models.verify import read_structures
-    from mofmd.models.deploy.deploy import Audience, Options
+    from mofmd.models.deploy.audience import Audience
     from mofmd.models.deploy.deploy import deploy as write_deployed
+    from mofmd.models.deploy.options import Options
 
     console = Console(highlight=False, soft_wrap=True)
     options = Options(

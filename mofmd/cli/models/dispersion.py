@@ -22,9 +22,11 @@ def dispersion(
     mofmd dispersion d3bj:pbe C H N Zn -o dispersion.d3
     """
     from mofmd.disk.atomic import write_atomic
+    from mofmd.disk.output import make_folder
     from mofmd.models.dispersion.dispersion import parse_d3
 
     chosen = parse_d3(method)
+    make_folder(output.parent)
     write_atomic(output, chosen.coefficients(elements))
     typer.echo(f"{output}: {chosen}, {' '.join(sorted(set(elements)))}")
     for line in chosen.pair_commands(output, elements):

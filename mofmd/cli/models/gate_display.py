@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -11,6 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from mofmd.cli.base.progress import StepBar
+from mofmd.cli.base.verbosity import progress_console
+from mofmd.models.deploy.audience import Audience
 from mofmd.models.gate.gate import Check
 
 _MARKS = {"passed": "[green]ok[/]", "failed": "[red]FAILED[/]", "not done": "[yellow]not done[/]"}
@@ -80,3 +83,14 @@ def table(checks: Sequence[Check]) -> Table:
         row = (check.name, value, f"{check.tolerance:.2g}", check.unit, check.detail)
         result.add_row(_MARKS[check.state], *row)
     return result
+
+
+@contextmanager
+def show_making() -> Iterator[Audience]:
+    """Show on standard error how a universal model is made, unless nothing is to be told."""
+    console = progress_console(stderr=True)
+    if console is None:
+        yield Audience(report=lambda _: None)
+        return
+    with GateDisplay(console) as display:
+        yield Audience(display.report, display.found, display.progress)

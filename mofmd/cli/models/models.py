@@ -1,4 +1,4 @@
-"""``mofmd models``: the models in the package, and what a model file says of itself."""
+"""``mofmd models``: models by name, and what a model file says of itself."""
 
 from __future__ import annotations
 
@@ -14,29 +14,87 @@ from mofmd.cli.base.app import App
 if TYPE_CHECKING:
     from rich.console import Console
 
-app = App(no_args_is_help=True, help="Models in the package, and what a file is.")
+app = App(no_args_is_help=True, help="Models by name, and what a file is.")
+MANY_ELEMENTS = 12
 
 
 @app.command(name="list")
-def list_models() -> None:
-    """List the models that come with mofmd.
+def list_models(
+    as_json: Annotated[bool, typer.Option("--json", help="all of it, for programs")] = False,
+) -> None:
+    """List the models of the package and universal ones, and what each is good for.
 
     Examples
     --------
     mofmd models list
+    mofmd models list --json
     """
-    from mofmd.models.files.deployed import read_deployed
-    from mofmd.models.files.embedded import embedded_models
+    from rich.console import Console
 
-    for name, path in embedded_models().items():
-        model = read_deployed(path)
-        elements = " ".join(model.type_names)
-        typer.echo(f"{name}: {model.family}, {elements}, r_max {model.r_max} A, {path}")
+    from mofmd.models.listing import list_models as find
+
+    models = find()
+    if as_json:
+        typer.echo(json.dumps([each.as_dict() for each in models], indent=1, ensure_ascii=False))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    for model in models:
+        where = "not made yet: the first use makes it, in minutes"
+        if model.file is not None:
+            where = f"{model.size_MiB:.1f} MiB, {model.file}"
+        console.print(f"[bold]{model.name}[/]: {model.kind}; ", end="")
+        console.print(where, markup=False)
+        rows = (
+            ("elements", element_text(model.elements)),
+            ("good for", model.good_for),
+            ("trained on", model.level_of_theory),
+            ("licence", model.licence),
+        )
+        for title, text in rows:
+            console.print(f"    {title + ':':11} {text}", markup=False)
+
+
+def element_text(elements: Sequence[str]) -> str:
+    """Name a few elements; of many say how many, and which are missing between the first and last.
+
+    Parameters
+    ----------
+    elements
+        Symbols.
+    """
+    from ase.data import atomic_numbers, chemical_symbols
+
+    if len(elements) <= MANY_ELEMENTS:
+        return " ".join(elements)
+    numbers = sorted(atomic_numbers[each] for each in elements)
+    missing = [chemical_symbols[z] for z in range(1, numbers[-1]) if z not in numbers]
+    without = f" but {' '.join(missing)}" if missing else ""
+    return f"{len(elements)}: H to {chemical_symbols[numbers[-1]]}{without}"
+
+
+@app.command(name="make")
+def make_model(
+    name: Annotated[str, typer.Argument(help="a universal model, see `mofmd models list`")],
+    again: Annotated[bool, typer.Option("--again", help="though it is there")] = False,
+) -> None:
+    """Make a universal model now, as its first use would: environment, deployment, physics gate.
+
+    Examples
+    --------
+    mofmd models make sevennet-l3i5
+    """
+    from mofmd.errors import InputError, choices
+    from mofmd.models.made import make
+    from mofmd.models.universal import VARIANTS
+
+    if name not in VARIANTS:
+        raise InputError(f"{name}: is no universal model{choices(name, VARIANTS)}")
+    typer.echo(str(make(VARIANTS[name], again=again)))
 
 
 @app.command(name="show")
 def show(
-    file: Annotated[Path, typer.Argument(help="a model file, or the name of an embedded model")],
+    file: Annotated[Path, typer.Argument(help="a model file, or a name")],
     as_json: Annotated[bool, typer.Option("--json", help="the whole manifest")] = False,
 ) -> None:
     """Show the manifest of a model file; nothing in the file is executed.
@@ -49,7 +107,7 @@ def show(
     from rich.console import Console
 
     from mofmd.models.files.deployed import read_deployed
-    from mofmd.models.files.embedded import find_model
+    from mofmd.models.names import find_model
 
     model = read_deployed(find_model(file))
     if as_json:

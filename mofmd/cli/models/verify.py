@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def verify(
     file: Annotated[
-        Path, typer.Argument(help="a file that `mofmd deploy` wrote, or a model in the package")
+        Path, typer.Argument(help="a file that `mofmd deploy` wrote, or a name (mofmd models list)")
     ],
     structure: Annotated[
         Path | None,
@@ -41,9 +41,9 @@ def verify(
     from mofmd.errors import InputError
     from mofmd.models.deploy.deploy import gate_subject
     from mofmd.models.files.deployed import read_deployed, write_with_manifest
-    from mofmd.models.files.embedded import find_model
     from mofmd.models.gate.engine import GateEngine
     from mofmd.models.gate.gate import check_physics, summary
+    from mofmd.models.names import find_model
     from mofmd.processes.signals import SignalHandlers
 
     try:

@@ -12,7 +12,7 @@ from mofmd.models.dispersion.dispersion import HELP as DISPERSION_HELP
 if TYPE_CHECKING:
     from mofmd.simulation.deck.request import Request
 
-Model = Annotated[str | None, typer.Option(help="Model file, or the name of one in the package.")]
+Model = Annotated[str | None, typer.Option(help="Model file, or a name (mofmd models list).")]
 Dispersion = Annotated[str | None, typer.Option(help=DISPERSION_HELP)]
 PotentialScript = Annotated[
     Path | None, typer.Option(help="LAMMPS commands of another potential, instead of --model.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,8 +27,19 @@ Threads = Annotated[int, typer.Option(help="Threads of each process.")]
 def new(
     directory: Folder,
     protocol: Annotated[str, typer.Argument(help="Protocol by name, or a YAML file with one.")],
-    structure: Annotated[str, typer.Option(help="Structure file (or FILE#WHICH), or built-in.")],
-    members: Annotated[int, typer.Option(help="Seeds for each combination of varied fields.")] = 8,
+    structure: Annotated[
+        str | None, typer.Option(help="Structure file (or FILE#WHICH), or built-in.")
+    ] = None,
+    structures: Annotated[
+        list[str] | None,
+        typer.Option(help="Instead, many: files, a pattern as 'cifs/*.cif', built-in; repeatable."),
+    ] = None,
+    members: Annotated[
+        int | None,
+        typer.Option(
+            help="Seeds for each combination of varied fields [default: 8; with --structures 1]"
+        ),
+    ] = None,
     first_seed: Annotated[int, typer.Option(help="Seeds count up from here.")] = 1,
     vary: Annotated[
         list[str] | None,
@@ -49,17 +61,28 @@ def new(
     --------
     mofmd ensemble new glasses melt_quench --structure zif-4 --model zif4-nequip-s --members 10
     mofmd ensemble new hot nvt --structure my.cif --model my.pth --vary temperature_K=300,400
+    mofmd ensemble new screen equation_of_state --structures 'cifs/*.cif' --model sevennet-l3i5
     """
+    from mofmd.errors import InputError
     from mofmd.simulation.ensemble.ensemble import new_ensemble
+    from mofmd.simulation.statics.task import static_kind
 
     potential = (model, potential_script, potential_file, dispersion)
     size, guests = (supercell, atoms), (keep_guests, guest_types)
     request = options.deck_request(
         protocol, structure, directory, potential, settings, size, guests
     )
+    if static_kind(protocol) and members not in (None, 1):
+        raise InputError(f"members: {protocol} has no seeds; leave it out")
+    if members is None:
+        members = 1 if structures else 8
     seeds = range(first_seed, first_seed + members)
-    made = new_ensemble(request, seeds, _varied(vary or []))
-    typer.echo(f"{directory}: {len(made.members)} members; run it: mofmd ensemble run {directory}")
+    made = new_ensemble(request, seeds, _varied(vary or []), structures or ())
+    _list_refused(made)
+    typer.echo(
+        f"{directory}: {len(made.members)} members; run it: "
+        f"mofmd ensemble run {quote(str(directory))}"
+    )
 
 
 @app.command()
@@ -105,7 +128,7 @@ def run(
                 "--slurm-options '#SBATCH --gpus-per-task=1'"
             )
         script = write_slurm_array(ensemble, resources, walltime, slurm_options)
-        typer.echo(f"submit it with: sbatch {script}")
+        typer.echo(f"submit it with: sbatch {quote(str(script))}")
         return
     chosen = Workers(
         count=workers,
@@ -117,14 +140,14 @@ def run(
     )
 
     def report(member: Any) -> None:
-        typer.echo(f"{member.name}: {member.state} {member.reason}".rstrip())
+        typer.echo(f"{member.label}: {member.state} {member.reason}".rstrip())
 
     try:
         with StepBar(progress_console()) as bar:
 
             def progress(done: int, total: int) -> None:
                 running = (m for m in ensemble.members if m.state == "running")
-                texts = [f"{m.name} {m.progress}" for m in islice(running, MEMBERS_SHOWN)]
+                texts = [f"{m.label} {m.progress}" for m in islice(running, MEMBERS_SHOWN)]
                 bar.describe("; ".join(texts) or "members", done, total)
 
             run_ensemble(ensemble, chosen, report, retry_failed=retry_failed, progress=progress)
@@ -154,19 +177,21 @@ def status(directory: Folder) -> None:
         typer.echo(f"{state:12}{count:5}")
     for member in ensemble.members:
         if member.state == "running":
-            typer.echo(f"{member.name}: running: {member.progress}")
+            typer.echo(f"{member.label}: running: {member.progress}")
     _list_unfinished(ensemble)
+    _list_refused(ensemble)
 
 
 @app.command()
 def collect(directory: Folder) -> None:
-    """Write one table of all members: results.csv.
+    """Write one table of all members: results.csv, and results.json.
 
     Examples
     --------
     mofmd ensemble collect glasses
     """
-    from mofmd.simulation.ensemble.ensemble import collect, read_ensemble
+    from mofmd.simulation.ensemble.ensemble import read_ensemble
+    from mofmd.simulation.ensemble.table import collect
 
     typer.echo(str(collect(read_ensemble(directory))))
 
@@ -175,7 +200,12 @@ def _list_unfinished(ensemble: Ensemble) -> None:
     for member in ensemble.members:
         state = member.state
         if state in ("failed", "interrupted", "stopped", "missing"):
-            typer.echo(f"{member.name}: {state}: {member.reason}".removesuffix(": "))
+            typer.echo(f"{member.label}: {state}: {member.reason}".removesuffix(": "))
+
+
+def _list_refused(ensemble: Ensemble) -> None:
+    for name, reason in ensemble.refused.items():
+        typer.echo(f"{name}: left out: {reason}")
 
 
 def _varied(words: list[str]) -> dict[str, list[Any]]:

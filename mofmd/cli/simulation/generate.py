@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mofmd.cli.simulation import deck_options as options
+
+if TYPE_CHECKING:
+    from mofmd.simulation.deck.request import Request
 
 
 def generate(
@@ -40,6 +44,8 @@ def generate(
 ) -> None:
     """Write a deck: all that a simulation needs; run it with `mofmd run` or with plain LAMMPS.
 
+    `relax` and `equation_of_state` are done without LAMMPS, by `mofmd run` alone.
+
     Examples
     --------
     mofmd generate --list
@@ -51,19 +57,38 @@ def generate(
     """
     from mofmd.simulation.deck.protocol_file import describe_protocols
     from mofmd.simulation.deck.request import generate_deck
+    from mofmd.simulation.statics.task import describe_statics, static_kind
 
     if list_protocols:
-        typer.echo(describe_protocols())
+        typer.echo(f"{describe_protocols()}\n{describe_statics()}")
         return
     potential = (model, potential_script, potential_file, dispersion)
     size, guests = (supercell, atoms), (keep_guests, guest_types)
     request = options.deck_request(
         protocol, structure, output, potential, settings, size, guests, watch
     )
+    if static_kind(protocol) is not None:
+        _generate_static(request, overwrite=overwrite)
+        return
     deck = generate_deck(replace(request, overwrite=overwrite))
     manifest = deck.manifest
     typer.echo(
         f"{deck.directory}: {manifest['protocol']['name']}, {manifest['structure']['formula']}, "
         f"{manifest['structure']['n_atoms']} atoms, {manifest['total_steps']} steps\n"
-        f"run it with: mofmd run {deck.directory}"
+        f"run it with: mofmd run {quote(str(deck.directory))}"
+    )
+
+
+def _generate_static(request: Request, *, overwrite: bool) -> None:
+    from mofmd.errors import InputError
+    from mofmd.simulation.statics.request import generate_static
+
+    if overwrite:
+        raise InputError(f"overwrite: is for decks; remove {request.output} yourself")
+    if request.watch:
+        raise InputError("watch: is for decks; a static task has no steps in time")
+    task = generate_static(request)
+    typer.echo(
+        f"{task.directory}: {task.settings.NAME}, {task.record['formula']}, "
+        f"{task.record['n_atoms']} atoms\nrun it with: mofmd run {quote(str(task.directory))}"
     )

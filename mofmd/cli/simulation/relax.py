@@ -12,7 +12,7 @@ from mofmd.models.dispersion.dispersion import HELP as DISPERSION_HELP
 
 def relax(
     structure: Annotated[str, typer.Argument(help="A file, or zif-4, zif-8, ...")],
-    model: Annotated[Path, typer.Option(help="A model file, or the name of an embedded model.")],
+    model: Annotated[Path, typer.Option(help="A model file, or a name (mofmd models list).")],
     output: Annotated[
         Path,
         typer.Option(

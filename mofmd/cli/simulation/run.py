@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from mofmd.engine.launch import Resources
 
 
 def run(
@@ -40,7 +43,11 @@ def run(
     from mofmd.processes.alive import own_age_s
     from mofmd.simulation.run.minimised import read_minimised
     from mofmd.simulation.run.run import run_deck
+    from mofmd.simulation.statics.task import is_static
 
+    if is_static(deck):
+        _run_static(deck, Resources(ranks, threads, gpus), resume=resume or from_stop)
+        return
     how: bool | Literal["from_stop"] = "from_stop" if from_stop else resume
     try:
         done = run_deck(
@@ -58,3 +65,22 @@ def run(
     typer.echo(f"{deck}: finished, {done.steps} steps{speed}")
     if (minimised := read_minimised(deck)) is not None:
         typer.echo(f"{deck}: {minimised}")
+
+
+def _run_static(directory: Path, resources: Resources, *, resume: bool) -> None:
+    """Carry out a static task."""
+    from mofmd.cli.base.verbosity import quiet
+    from mofmd.errors import InputError
+    from mofmd.simulation.statics.conduct import run_static
+
+    if resources.ranks > 1 or resources.gpus:
+        raise InputError(f"{directory}: runs in one process, on CPUs: give it --threads")
+    tell = (lambda _: None) if quiet() else typer.echo
+    found = run_static(directory, threads=resources.threads, resume=resume, tell=tell)
+    text = f"volume {found['volume_A3']:.3f} Å³, energy {found['energy_eV']:.6f} eV"
+    if "bulk_modulus_GPa" in found:
+        text += (
+            f", K {found['bulk_modulus_GPa']:.3f} ± {found['bulk_modulus_error_GPa']:.3f} GPa, V0 "
+            f"{found['equilibrium_volume_A3']:.3f} Å³"
+        )
+    typer.echo(f"{directory}: finished, {found['calls']} force calls, {text}")

@@ -14,6 +14,7 @@ from mofmd.builders.blocks.blocks import BRICK, GUEST, Blocks
 from mofmd.builders.blocks.caps import cut_vectors
 from mofmd.builders.blocks.charges import block_charges, electrons
 from mofmd.disk.atomic import write_atomic
+from mofmd.disk.output import make_folder
 from mofmd.errors import InputError
 from mofmd.learning.clusters.blueprints import Blueprints
 from mofmd.learning.clusters.environments import (
@@ -180,7 +181,7 @@ def write_clusters(path: Path, molecules: Sequence[Atoms]) -> None:
         raise InputError(f"{path}: clusters are written as extended XYZ; name it so (.extxyz)")
     buffer = io.StringIO()
     write(buffer, molecules, format="extxyz")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomic(path, buffer.getvalue())
 
 

@@ -21,7 +21,8 @@ from ase.data import chemical_symbols
 
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.npz import read_arrays
-from mofmd.errors import InputError, MissingFileError
+from mofmd.disk.output import make_folder
+from mofmd.errors import InputError, MissingFileError, absent
 from mofmd.structures.read import BUILDERS, is_structure, read_structure, split_choice
 from mofmd.structures.reading import choose_index
 
@@ -168,7 +169,7 @@ def read_frames(path: Path) -> list[Atoms]:
         If there is no such file or it cannot be read.
     """
     if not split_choice(path)[0].is_file() and str(path) not in BUILDERS:
-        raise MissingFileError(f"{path}: no such file of frames")
+        raise MissingFileError(f"{path}: {absent(path, 'file of frames')}")
     if path.suffix == ".npz":
         return read_npz(path)
     file, choice = split_choice(path)
@@ -213,7 +214,7 @@ def read_npz(path: Path, origins: Sequence[str] = ()) -> list[Atoms]:
         its number (crystal, glass), or ``hot`` from 1000 K on.
     """
     if not path.is_file():
-        raise MissingFileError(f"{path}: no such file of frames")
+        raise MissingFileError(f"{path}: {absent(path, 'file of frames')}")
     arrays = read_arrays(path)
     _check_arrays(path, arrays)
     return [_npz_frame(path, arrays, k, origins) for k in range(len(arrays["energy"]))]
@@ -310,7 +311,7 @@ def write_npz(path: Path, frames: Sequence[Atoms]) -> None:
         origin=words("origin"),
         phase=words("phase"),
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomic(path, buffer.getvalue())
 
 
@@ -328,5 +329,5 @@ def write_frames(path: Path, frames: Sequence[Atoms]) -> None:
     buffer = io.StringIO()
     if clean:
         write(buffer, clean, format="extxyz")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_atomic(path, buffer.getvalue())

@@ -10,12 +10,13 @@ from pathlib import Path
 from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
+from mofmd.disk.output import make_folder
 from mofmd.errors import InputError
+from mofmd.figure_style import save_figure
 from mofmd.learning.evaluate.evaluation import Evaluated, distinct, evaluate_model, header
 from mofmd.learning.evaluate.figures import plot_curves
 from mofmd.learning.evaluate.metrics import UNITS
 from mofmd.learning.train.training import MODEL, read_record, trainer_progress
-from mofmd.report.style import save_figure
 
 
 def write_curves(trainings: Sequence[Path], test: Sequence[Atoms], output: Path) -> list[Path]:
@@ -41,7 +42,7 @@ def write_curves(trainings: Sequence[Path], test: Sequence[Atoms], output: Path)
     for name, found in epochs.items():
         if not found:
             raise InputError(f"{name}: has no complete epoch yet")
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     by_epoch = {
         name: ([each.epoch + 1 for each in found], [each.force_mae for each in found])
         for name, found in epochs.items()

@@ -15,6 +15,7 @@ from ase import Atoms
 
 import mofmd
 from mofmd.disk.atomic import write_atomic
+from mofmd.disk.output import make_folder
 from mofmd.engine.launch import Resources
 from mofmd.learning.data.dataset import Labels, labels_of
 from mofmd.learning.data.split import trajectory_of
@@ -215,7 +216,7 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
 def write_evaluation(results: Sequence[Evaluated], folder: Path, dataset: str) -> None:
     """Write ``evaluation.json``, ``models.csv`` and ``models.md``."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     record = {
         "schema": SCHEMA,
         "mofmd_version": mofmd.__version__,

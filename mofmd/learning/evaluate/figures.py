@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mofmd.disk.output import make_folder
+from mofmd.figure_style import COLOURS, INK, STYLE, empty_figure, save_figure
 from mofmd.learning.data.dataset import Labels
 from mofmd.learning.evaluate.evaluation import Evaluated
 from mofmd.learning.evaluate.metrics import UNITS
-from mofmd.report.style import COLOURS, INK, STYLE, empty_figure, save_figure
 from mofmd.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def plot_curves(
 
 def write_figures(results: Sequence[Evaluated], atoms: Sequence[int], folder: Path) -> list[Path]:
     """Write a parity plot for each model and, for several timed ones, the front; PNG and SVG."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     stems = []
     for each in results:
         stems.append(folder / f"parity-{each.name}")

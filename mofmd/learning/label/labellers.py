@@ -1,8 +1,8 @@
 """Reference methods that label frames: an ASE calculator, a model in LAMMPS, GFN1-xTB.
 
 A labeller is named by a word: ``package.module:factory`` (a function without arguments that returns
-an ASE calculator), the path of a model file, the same with dispersion (``model.pth+d3bj:pbe``), or
-``gfn1-xtb``.
+an ASE calculator), the path or name of a model, the same with dispersion (``model.pth+d3bj:pbe``;
+``model.pth+auto`` for what its file says is missing), or ``gfn1-xtb``.
 """
 
 from __future__ import annotations
@@ -14,31 +14,25 @@ import inspect
 import json
 import re
 import sys
-import tempfile
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from ase import Atoms
 
+from mofmd.calculator.process import CalculatorProcess, load_factory
 from mofmd.engine.evaluate import Patience
-from mofmd.engine.launch import Conversation, Resources, environment, how_it_ended
-from mofmd.errors import InputError, MissingFileError, RunError, did_you_mean
+from mofmd.errors import InputError, MissingFileError, absent, did_you_mean
 from mofmd.learning.data.dataset import Labels
-from mofmd.learning.evaluate.prediction import predict
-from mofmd.models.dispersion.dispersion import Dispersion, parse_d3
-from mofmd.models.files.embedded import embedded_models
+from mofmd.models.dispersion.dispersion import Dispersion, choose_dispersion, parse_dispersion
+from mofmd.models.names import find_model, model_names
 
 XTB = "gfn1-xtb"
 XTB_FACTORY = "mofmd.learning.label.labellers:gfn1_xtb"
-ANSWER = "mofmd label "  # begins the lines in which the worker answers
-SAID_LINES = 200
-START_LIMIT_S = 600.0  # imports on a slow disk; a calculator that reads large files
+MODEL_FACTORY = "mofmd.calculator:DeployedModel"
 
 Label = Callable[[Sequence[Atoms]], list[Labels]]
 
@@ -53,10 +47,6 @@ class Labeller(Protocol):
     @property
     def identity(self) -> str:
         """Changes whenever its labels may change: what is cached belongs to it."""
-
-    @property
-    def batch(self) -> int:
-        """How many frames to give at a time."""
 
     def session(self, patience: Patience | None = None) -> AbstractContextManager[Label]:
         """Start it once for many frames; without patience, each may take as long as it likes."""
@@ -75,17 +65,19 @@ def find_labeller(word: str, threads: int = 1) -> Labeller:
         return CalculatorLabeller(word, XTB_FACTORY, threads)
     if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", word):
         return CalculatorLabeller(word, word, threads)
-    name, dispersion = word, None
-    if (match := re.fullmatch(r"(.+)\+(d3[^+/]*)", word)) and not Path(word).is_file():
-        name, dispersion = match[1], parse_d3(match[2])
-    path = embedded_models().get(name, Path(name)) if not Path(name).exists() else Path(name)
-    if not path.is_file():
+    name, choice = word, parse_dispersion("none")
+    if (match := re.fullmatch(r"(.+)\+(d3[^+/]*|auto)", word)) and not Path(word).is_file():
+        name, choice = match[1], parse_dispersion(match[2])
+    try:
+        path = find_model(name)
+    except MissingFileError as error:
         raise MissingFileError(
-            f"labeller: {name!r}: no such model file{did_you_mean(name, embedded_models())}; "
-            "it can be a model file or one of the package, one with dispersion "
-            f"(model.pth+d3bj:pbe), an ASE calculator as package.module:factory, or {XTB}"
-        )
-    return ModelLabeller(path, threads, dispersion=dispersion)
+            f"labeller: {name!r}: {absent(Path(name), 'model file')}"
+            f"{did_you_mean(name, model_names())}; it can be a model file or name (mofmd models "
+            "list), one with dispersion (model.pth+d3bj:pbe, model.pth+auto), an ASE calculator "
+            f"as package.module:factory, or {XTB}"
+        ) from error
+    return ModelLabeller(path, threads, choose_dispersion(choice, path))
 
 
 def gfn1_xtb() -> Any:
@@ -105,23 +97,20 @@ def _require_tblite() -> None:
 
 @dataclass(frozen=True)
 class ModelLabeller:
-    """A model file that a pair style of mofmd runs, in LAMMPS.
+    """A model file that a pair style of mofmd runs, evaluated without LAMMPS.
 
     Parameters
     ----------
     path
         NequIP, Allegro or MACE model, deployed or legacy.
     threads
-        Of each LAMMPS.
-    batch
-        Frames that one LAMMPS evaluates.
+        Of its process.
     dispersion
         Added to the model.
     """
 
     path: Path
     threads: int = 1
-    batch: int = 16
     dispersion: Dispersion | None = None
 
     @property
@@ -138,12 +127,15 @@ class ModelLabeller:
         return f"{model}-{self.dispersion}".replace(":", "-")
 
     def session(self, patience: Patience | None = None) -> AbstractContextManager[Label]:
-        """LAMMPS is started for each batch: nothing is kept."""
-
-        def label(frames: Sequence[Atoms]) -> list[Labels]:
-            return predict(self.path, frames, self.threads, patience, self.dispersion)
-
-        return nullcontext(label)
+        """Start a process that holds the model."""
+        options = {
+            "model": str(self.path.resolve()),
+            "dispersion": "none" if self.dispersion is None else str(self.dispersion),
+            "threads": self.threads,
+            "skin_A": 0.0,  # a label depends on nothing before it
+        }
+        name = f"labeller {self.word}"
+        return _Session(CalculatorProcess(MODEL_FACTORY, options, self.threads, name), patience)
 
 
 @dataclass(frozen=True)
@@ -163,7 +155,6 @@ class CalculatorLabeller:
     word: str
     factory: str
     threads: int = 1
-    batch: int = 1
 
     @property
     def identity(self) -> str:
@@ -188,7 +179,8 @@ class CalculatorLabeller:
     def session(self, patience: Patience | None = None) -> AbstractContextManager[Label]:
         """Start a process that holds the calculator."""
         load_factory(self.factory)  # what is wrong with the name is told before a process starts
-        return _WorkerSession(self.factory, self.threads, patience or Patience(limit_s=None))
+        name = f"labeller {self.factory}"
+        return _Session(CalculatorProcess(self.factory, {}, self.threads, name), patience)
 
 
 def _version(package: str) -> str | None:
@@ -198,109 +190,20 @@ def _version(package: str) -> str | None:
         return None
 
 
-def load_factory(word: str) -> Callable[[], Any]:
-    """Import ``package.module:factory``.
+class _Session:
+    """A process with a calculator, as a function that labels."""
 
-    Raises
-    ------
-    InputError
-        If the module cannot be imported or has no such function.
-    """
-    module_name, _, name = word.partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise InputError(
-            f"labeller: {word}: cannot import {module_name} ({error}); install it, or run from the "
-            "folder that holds it"
-        ) from error
-    factory = getattr(module, name, None)
-    if not callable(factory):
-        raise InputError(f"labeller: {word}: {module_name} has no function {name!r}")
-    return factory  # type: ignore[no-any-return]
-
-
-class _WorkerSession:
-    """One process with one calculator, fed through its standard input."""
-
-    def __init__(self, factory: str, threads: int, patience: Patience) -> None:
-        self._factory = factory
-        self._patience = patience
-        self._ready = False
-        self._said: deque[str] = deque(maxlen=SAID_LINES)
-        self._launch = Conversation(
-            [sys.executable, "-m", "mofmd.learning.label.worker", factory],
-            Path.cwd(),
-            environment(Resources(threads=threads)),
-        )
+    def __init__(self, process: CalculatorProcess, patience: Patience | None) -> None:
+        self._process = process
+        self._patience = patience or Patience(limit_s=None)
 
     def __enter__(self) -> Label:
-        self._folder = tempfile.TemporaryDirectory(prefix="mofmd-label-")
-        try:
-            self._launch.__enter__()
-        except BaseException:
-            self._folder.cleanup()
-            raise
+        self._process.__enter__()
         return self._label
 
     def __exit__(self, *_: object) -> None:
-        try:
-            self._launch.__exit__()
-        finally:
-            self._folder.cleanup()
+        self._process.__exit__()
 
     def _label(self, frames: Sequence[Atoms]) -> list[Labels]:
-        return [self._label_one(frame) for frame in frames]
-
-    def _label_one(self, frame: Atoms) -> Labels:
-        folder = Path(self._folder.name)
-        np.savez(
-            folder / "frame.npz",
-            numbers=frame.numbers,
-            positions=frame.positions,
-            cell=frame.cell.array,
-            pbc=frame.pbc,
-        )
-        if not self._ready:
-            self._expect("ready", START_LIMIT_S)
-            self._ready = True
-        self._said.clear()
-        with suppress(BrokenPipeError):  # it has ended: what it said last is told below
-            self._launch.tell(f"{folder / 'frame.npz'}\t{folder / 'labels.npz'}")
-        self._expect("done", self._patience.limit_s)
-        with np.load(folder / "labels.npz") as file:
-            stress = file.get("stress", None)
-            return Labels(float(file["energy"]), file["forces"], stress)
-
-    def _expect(self, word: str, limit_s: float | None) -> None:
-        """Wait for this answer; what else happens is an error."""
-        self._launch.limit(limit_s, self._patience.stop)
-        try:
-            answer = self._answer()
-        except TimeoutError as error:
-            raise self._failure(f"not {word} within the time limit of {limit_s:g} s") from error
-        if answer is None:
-            raise self._failure(how_it_ended(self._launch.wait()))
-        if answer != word:
-            raise self._failure(answer.removeprefix("error "))
-
-    def _answer(self) -> str | None:
-        """Next answer of the worker; None where it ended without one."""
-        while (line := self._launch.next_line()) is not None:
-            if line.startswith(ANSWER):
-                return line.removeprefix(ANSWER)
-            if line.strip():
-                self._said.append(line)
-        return None
-
-    def _failure(self, reason: str) -> RunError:
-        """Make the error; what the worker printed, its traceback included, is a note of it."""
-        error = RunError(f"labeller {self._factory}: {reason}{self._last_words()}")
-        error.add_note("\n".join(self._said))
-        return error
-
-    def _last_words(self) -> str:
-        words = " ".join(" ".join(self._said).split()[-60:])
-        return f"; its last words: {words}" if words else ""
+        found = [self._process.evaluate(frame, self._patience) for frame in frames]
+        return [Labels(float(each["energy"]), each["forces"], each.get("stress")) for each in found]

@@ -18,6 +18,7 @@ from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.npz import read_arrays
+from mofmd.disk.output import make_folder
 from mofmd.engine.evaluate import Patience
 from mofmd.errors import InputError, InputWarning, MofmdError, RunError
 from mofmd.learning.data.dataset import Labels, labelled, unusable
@@ -123,12 +124,12 @@ class LabelCache:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
         path = self.path(atoms)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_atomic(path, buffer.getvalue())
 
     def note_failure(self, name: str, error: RunError) -> None:
         """Write down that a frame failed, with all that the labeller said of it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         with (self.folder / FAILURES_FILE).open("a", encoding="utf-8") as file:
             file.write("\n".join([f"{name}: {error}", *getattr(error, "__notes__", []), "", ""]))
 
@@ -144,7 +145,7 @@ class LabelCache:
 
     def keep_check(self, check: DerivativeCheck) -> None:
         """Remember that the labeller passed, and with what figures."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         record = {"labeller": self.labeller.word, **check.as_dict()}
         write_atomic(self.folder / CHECK_FILE, json.dumps(record, indent=1) + "\n")
 
@@ -294,7 +295,7 @@ class _Labelling:
     ) -> None:
         self.frames, self.todo, self.store, self.report = frames, todo, store, report
         self.failed: dict[int, str] = {}
-        self._batches: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
+        self._left: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._stop = threading.Event()  # no further frame is begun
         self._end_now = threading.Event()  # those that are being labelled are given up
         self._patience = Patience(stop=self._end_now)
@@ -307,11 +308,9 @@ class _Labelling:
         """Label what is to be labelled; return why frames failed, by number."""
         workers = options.workers
         self._patience = Patience(limit_s=options.time_limit_s, stop=self._end_now)
-        size = max(1, min(self.store.labeller.batch, -(-len(self.todo) // workers)))
-        pieces = [self.todo[k : k + size] for k in range(0, len(self.todo), size)]
-        for piece in pieces:
-            self._batches.put(piece)
-        threads = [threading.Thread(target=self._work) for _ in range(min(workers, len(pieces)))]
+        for k in self.todo:
+            self._left.put(k)
+        threads = [threading.Thread(target=self._work) for _ in range(min(workers, len(self.todo)))]
         with SignalHandlers():
             self._run_threads(threads)
         if isinstance(self._error, MofmdError):
@@ -354,33 +353,28 @@ class _Labelling:
         """Label until nothing is left, or until something fails: then True."""
         while not self._stop.is_set():
             try:
-                piece = self._batches.get_nowait()
+                k = self._left.get_nowait()
             except queue.Empty:
                 return False
             try:
-                found = label([self.frames[k] for k in piece])
-                for k, labels in zip(piece, found, strict=True):
-                    self.store.put(self.frames[k], labels)
+                (labels,) = label([self.frames[k]])
+                self.store.put(self.frames[k], labels)
             except RunError as error:
-                self._note(piece, error)
+                self._note(k, error)
                 return True
             with self._lock:
                 self._failed_in_a_row = 0
-                self._done += len(piece)
+                self._done += 1
                 self.report(f"labelled {self._done} of {len(self.todo)}")
         return False
 
-    def _note(self, piece: Sequence[int], error: RunError) -> None:
-        if len(piece) > 1:  # which one it was is found out one by one
-            for k in piece:
-                self._batches.put([k])
-            return
+    def _note(self, k: int, error: RunError) -> None:
         with self._lock:
-            self.failed[piece[0]] = str(error)
-            self.store.note_failure(frame_name(self.frames, piece[0]), error)
+            self.failed[k] = str(error)
+            self.store.note_failure(frame_name(self.frames, k), error)
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= GIVE_UP_AFTER:
                 raise RunError(
                     f"{GIVE_UP_AFTER} frames in a row could not be labelled, the last one is "
-                    f"{frame_name(self.frames, piece[0])}: {error}"
+                    f"{frame_name(self.frames, k)}: {error}"
                 ) from error

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from mofmd.disk.digest import file_sha256
 from mofmd.disk.yaml_file import parse_mapping, read_mapping
-from mofmd.errors import InputError, MissingFileError, choices
+from mofmd.errors import InputError, MissingFileError, absent, choices
 from mofmd.learning.data.distort import Distortion
 from mofmd.learning.loops.density_find import ClusterOptions, DensityOptions
 from mofmd.learning.sample.sampling import SampleOptions
@@ -212,5 +212,5 @@ def _words(value: Any) -> tuple[str, ...]:
 
 def _existing(path: Path) -> Path:
     if not path.is_file():
-        raise MissingFileError(f"{path}: no such file")
+        raise MissingFileError(f"{path}: {absent(path)}")
     return path

@@ -19,6 +19,7 @@ from ase import Atoms
 from mofmd.disk import record as records
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.lock import lock_folder
+from mofmd.disk.output import make_folder
 from mofmd.errors import InputError
 from mofmd.learning.data.dataset import labels_of, read_frames, write_frames
 from mofmd.learning.data.distort import distort_frames
@@ -45,7 +46,7 @@ from mofmd.learning.train.training import (
     read_record,
     run_training,
 )
-from mofmd.models.deploy.deploy import Options
+from mofmd.models.deploy.options import Options
 
 STATE = "state.json"
 SCHEMA = "mofmd-distil-2"
@@ -75,7 +76,7 @@ class Distillation:
         self.expectation = Expectation(needs_stress=config.stress)
         self.test = [frame for path in config.test_files for frame in read_frames(path)]
         check_frames(self.test, self.expectation)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         path = folder / STATE
         if path.exists():
             mend = "take a new folder"

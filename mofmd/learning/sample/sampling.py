@@ -12,8 +12,9 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.engine.launch import Resources
-from mofmd.errors import InputError, RunError
+from mofmd.errors import InputError, RunError, StoppedError
 from mofmd.learning.sample.conditions import Condition
+from mofmd.models.dispersion.dispersion import choose_dispersion
 from mofmd.simulation.deck.deck import MANIFEST, Deck, is_deck_of, read_deck, write_deck
 from mofmd.simulation.deck.limits import Limits, LocalAtoms, find_violation, read_limits
 from mofmd.simulation.deck.potential import model_potential
@@ -97,9 +98,13 @@ def run_condition(
         If the folder holds a run of another model or other conditions.
     RunError
         If the run could not begin, or was killed.
+    StoppedError
+        If it was asked to stop.
     """
     atoms = condition.start()
-    potential = model_potential(model, tuple(sorted(set(atoms.symbols))))
+    potential = model_potential(
+        model, tuple(sorted(set(atoms.symbols))), choose_dispersion("auto", model)
+    )
     status = read_status(folder)
     began = any((folder / name).exists() for name in (LATEST, PREVIOUS, STOPPED))
     if status.get("state") == "failed" and not status.get("step") and not began:
@@ -117,6 +122,10 @@ def run_condition(
     if status.get("state") != "finished" and not broken:
         try:
             run_deck(folder, resources, resume=bool(status))
+        except StoppedError as stopped:
+            raise StoppedError(
+                f"{folder}: stopped as asked; the same command again goes on from there"
+            ) from stopped
         except RunError:
             if read_status(folder).get("state") != "failed":
                 raise

@@ -75,10 +75,13 @@ def make_config(
     return {key: value for key, value in config.items() if value is not None}
 
 
-def command(folder: Path, python: Path) -> list[str]:
+def command(folder: Path, python: Path, fused: bool) -> list[str]:
     """Command line; ``restart_latest`` goes on from the last checkpoint where there is one."""
     del folder
-    return [str(python.parent / "mace_run_train"), "--config", "config.yaml"]
+    trainer = [str(python.parent / "mace_run_train")]
+    if fused:
+        trainer = [str(python), "-m", "mofmd_training.mace"]
+    return [*trainer, "--config", "config.yaml"]
 
 
 def weights(folder: Path) -> Path:

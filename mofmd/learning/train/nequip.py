@@ -22,6 +22,7 @@ from mofmd.models.environments import create_environment, last_words, run_in_env
 
 RUN = "run"
 CHECKPOINT = f"{RUN}/last.ckpt"
+FUSED = "mofmd_training.nequip.FusedConvolutions"
 _COLUMNS = {
     "force_mae": "val0_epoch/forces_mae",
     "force_rmse": "val0_epoch/forces_rmse",
@@ -71,6 +72,8 @@ def make_config(
             )
     if not options.stress:
         _leave_out_stress(config)
+    if options.has_fused_convolution:
+        config["trainer"].setdefault("callbacks", []).append({"_target_": FUSED})
     if config.get("compile_mode") == "compile" and int(config.get("batch_size", 2)) < 2:
         raise InputError("compile_mode=compile: nequip compiles batches only; set batch_size=2")
     if "batch_size" in config:  # a configuration of the user's own may count its steps itself
@@ -128,8 +131,12 @@ def _leave_out_stress(config: dict[str, Any]) -> None:
         module[name]["coeffs"] = {k: v for k, v in coefficients.items() if "stress" not in k}
 
 
-def command(folder: Path, python: Path) -> list[str]:
-    """Command line; goes on from the last checkpoint where there is one."""
+def command(folder: Path, python: Path, fused: bool) -> list[str]:
+    """Command line; goes on from the last checkpoint where there is one.
+
+    Which convolution it is, is said by the configuration.
+    """
+    del fused
     words = [
         str(python.parent / "nequip-train"),
         *("-cp", str(folder.resolve()), "-cn", "config"),

@@ -38,6 +38,8 @@ class TrainOptions:
         ``cpu`` or ``cuda``.
     threads
         OMP_NUM_THREADS of the trainer.
+    fused
+        Train NequIP and MACE with mofmd's fused convolution: the same numbers in less time.
     """
 
     family: Family
@@ -50,6 +52,7 @@ class TrainOptions:
     stress: bool = True
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = 1
+    fused: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
@@ -61,6 +64,11 @@ class TrainOptions:
                 raise InputError(f"{name}: {value}, expected 1 or more")
         if self.start is not None and not self.start.is_file():
             raise MissingFileError(f"start: {self.start}: no such checkpoint or model")
+
+    @property
+    def has_fused_convolution(self) -> bool:
+        """Whether the convolution is mofmd's; an Allegro has none."""
+        return self.fused and self.family != "allegro"
 
 
 @dataclass(frozen=True)

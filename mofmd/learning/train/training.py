@@ -36,8 +36,11 @@ from mofmd.learning.data.validation import Expectation, check_frames
 from mofmd.learning.train import mace as train_mace
 from mofmd.learning.train import nequip as train_nequip
 from mofmd.learning.train.config import chosen_size, read_template
+from mofmd.learning.train.fused import fused_environment
 from mofmd.learning.train.options import Epoch, Family, TrainOptions
-from mofmd.models.deploy.deploy import Audience, Options, deploy
+from mofmd.models.deploy.audience import Audience
+from mofmd.models.deploy.deploy import deploy
+from mofmd.models.deploy.options import Options
 from mofmd.models.environments import Framework, create_environment
 from mofmd.models.files.deployed import DeployedModel, read_deployed
 from mofmd.structures.molecules import is_molecule
@@ -100,6 +103,7 @@ def prepare_training(
             },
             "frames": {"train": len(train), "val": len(val)},
             "species": species,
+            "fused": options.has_fused_convolution,
             "files": {
                 name: file_sha256(work / name)
                 for name in ("train.extxyz", "val.extxyz", "config.yaml")
@@ -137,13 +141,16 @@ def _run_training(folder: Path, report: Callable[[str], None]) -> list[Epoch]:
         python = create_environment(_FRAMEWORK[family], report)
         report(f"training {family} on {record['frames']['train']} frames")
         threads = str(record["options"]["threads"])
+        fused = record.get("fused", False)  # of trainings begun before there was one
         env = {**KEEP_FREED_MEMORY, **os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": threads}
+        if fused:
+            env |= fused_environment(_FRAMEWORK[family], python)
         env["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # e3nn 0.4.4 reads its own constants
         last: list[str] = []
         with (
             (folder / "train.log").open("a", encoding="utf-8") as log,
             _watching(lambda: trainer.progress(folder), report),
-            Launch(trainer.command(folder, python), folder, env) as launch,
+            Launch(trainer.command(folder, python, fused), folder, env) as launch,
         ):
             for line in launch.lines():
                 log.write(line + "\n")

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from convolution import Irreps
 from edge_gradients import ExportError
+from uvu_paths import Irreps
 
 
 class IrrepProduct(torch.nn.Module):

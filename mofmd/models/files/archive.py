@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError, MissingFileError, absent
 
 _ALIGNMENT = 64  # bytes, as torch aligns its records
 
@@ -24,7 +24,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         If it is no archive, or is found to be damaged while it is read.
     """
     if not path.is_file():
-        raise MissingFileError(f"{path}: no such model file")
+        raise MissingFileError(f"{path}: {absent(path, 'model file')}")
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mofmd.errors import InputError, MissingFileError, choices
+from mofmd.errors import InputError, choices
 
 DEFAULT_MODEL = "zif4-nequip-s"
 _FOLDER = Path(__file__).parents[2] / "data" / "models"
@@ -11,28 +11,6 @@ _FOLDER = Path(__file__).parents[2] / "data" / "models"
 def embedded_models() -> dict[str, Path]:
     """Return the files of the embedded models by name."""
     return {file.name.split(".")[0]: file for file in sorted(_FOLDER.glob("*.mofmd.pth"))}
-
-
-def find_model(word: str | Path) -> Path:
-    """Return the file of a path, or of the embedded model of this name.
-
-    Parameters
-    ----------
-    word
-        Path of a model file, or a name of ``embedded_models``; a file of that name comes first.
-
-    Raises
-    ------
-    MissingFileError
-        If there is neither.
-    """
-    path, models = Path(word), embedded_models()
-    if path.exists():
-        return path
-    if str(word) in models:
-        return models[str(word)]
-    there = choices(str(word), models)
-    raise MissingFileError(f"model: {word}: no such model file, and no model of the package{there}")
 
 
 def embedded_model(name: str = DEFAULT_MODEL) -> Path:

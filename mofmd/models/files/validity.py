@@ -8,6 +8,7 @@ from ase import Atoms
 
 from mofmd.models.files.card import RANGE, read_card
 from mofmd.models.files.deployed import find_manifest
+from mofmd.models.universal import RECOMMENDED
 
 
 def validity_hint(model_file: Path, structure: Atoms) -> str:
@@ -41,7 +42,7 @@ def validity_hint(model_file: Path, structure: Atoms) -> str:
     name = card.path.stem
     return (
         f"{name} was made for {made_for}, this structure is {found}; its range of validity does "
-        f"not hold for other frameworks, guests or defects (mofmd models show {name}): check it "
-        "against a reference first (mofmd learn label, evaluate), or train a model of this "
-        "framework (mofmd learn distil)"
+        f"not hold for other frameworks, guests or defects (mofmd models show {name}): take a "
+        f"universal model ({RECOMMENDED}), check this one against a reference first (mofmd learn "
+        "label, evaluate), or train a model of this framework (mofmd learn distil)"
     )

@@ -8,7 +8,6 @@
 #include "kernels/convolution_source.h"
 
 #include <c10/core/DeviceGuard.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 #include <torch/types.h>
 
@@ -273,64 +272,6 @@ namespace {
     return convolution_source(shape, on_host.const_data_ptr<double>());
   }
 
-  // ---- derivatives
-  // ---------------------------------------------------------------------------------
-
-  torch::Tensor dispatched(const torch::Tensor &x, const torch::Tensor &y, const torch::Tensor &w,
-                           const torch::Tensor &centres, const torch::Tensor &neighbours,
-                           const torch::Tensor &couplings, at::IntArrayRef paths,
-                           std::int64_t out_width)
-  {
-    static const auto op = c10::Dispatcher::singleton()
-                               .findSchemaOrThrow("mofmd::convolve", "")
-                               .typed<decltype(dispatched)>();
-    return op.call(x, y, w, centres, neighbours, couplings, paths, out_width);
-  }
-
-  Gradients dispatched_backward(const torch::Tensor &gradient, const torch::Tensor &x,
-                                const torch::Tensor &y, const torch::Tensor &w,
-                                const torch::Tensor &centres, const torch::Tensor &neighbours,
-                                const torch::Tensor &couplings, at::IntArrayRef paths)
-  {
-    static const auto op = c10::Dispatcher::singleton()
-                               .findSchemaOrThrow("mofmd::convolve_backward", "")
-                               .typed<decltype(dispatched_backward)>();
-    return op.call(gradient, x, y, w, centres, neighbours, couplings, paths);
-  }
-
-  class ConvolveFunction : public torch::autograd::Function<ConvolveFunction> {
-  public:
-    static torch::Tensor forward(torch::autograd::AutogradContext *context, const torch::Tensor &x,
-                                 const torch::Tensor &y, const torch::Tensor &w,
-                                 const torch::Tensor &centres, const torch::Tensor &neighbours,
-                                 const torch::Tensor &couplings, at::IntArrayRef paths,
-                                 std::int64_t out_width)
-    {
-      const at::AutoDispatchBelowADInplaceOrView below;
-      context->save_for_backward({x, y, w, centres, neighbours, couplings});
-      context->saved_data["paths"] = paths.vec();
-      return dispatched(x, y, w, centres, neighbours, couplings, paths, out_width);
-    }
-
-    static torch::autograd::variable_list backward(torch::autograd::AutogradContext *context,
-                                                   const torch::autograd::variable_list &gradients)
-    {
-      const torch::autograd::variable_list s = context->get_saved_variables();
-      const auto [x, y, w] = dispatched_backward(gradients[0], s[0], s[1], s[2], s[3], s[4], s[5],
-                                                 context->saved_data["paths"].toIntVector());
-      return {x, y, w, {}, {}, {}, {}, {}};
-    }
-  };
-
-  torch::Tensor convolve_with_gradient(const torch::Tensor &x, const torch::Tensor &y,
-                                       const torch::Tensor &w, const torch::Tensor &centres,
-                                       const torch::Tensor &neighbours,
-                                       const torch::Tensor &couplings, at::IntArrayRef paths,
-                                       std::int64_t out_width)
-  {
-    return ConvolveFunction::apply(x, y, w, centres, neighbours, couplings, paths, out_width);
-  }
-
 }    // namespace
 
 }    // namespace mofmd
@@ -361,9 +302,4 @@ TORCH_LIBRARY_IMPL(mofmd, CompositeExplicitAutograd, library)
 {
   library.impl("convolve", mofmd::convolve_composed);
   library.impl("convolve_backward", mofmd::convolve_backward_composed);
-}
-
-TORCH_LIBRARY_IMPL(mofmd, Autograd, library)
-{
-  library.impl("convolve", mofmd::convolve_with_gradient);
 }

@@ -10,11 +10,11 @@ from typing import Any
 
 from ase import Atoms
 
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError, MissingFileError, absent
 from mofmd.models.dispersion import dispersion as d3
 from mofmd.models.dispersion.dispersion import Dispersion
-from mofmd.models.files.embedded import find_model
 from mofmd.models.files.model_file import read_model_file
+from mofmd.models.names import find_model, next_steps
 from mofmd.simulation.protocols.base.protocol import Variable
 
 POTENTIAL_SCRIPT = "potential.in"
@@ -132,7 +132,7 @@ def model_potential(
     Parameters
     ----------
     model
-        A file, or the name of a model in the package.
+        A file, or a name (``mofmd models list``).
     type_names
         Element of each LAMMPS type, in order; of a structure its elements in alphabetical order.
     dispersion
@@ -160,7 +160,7 @@ def check_species(
     if known is not None and missing:
         raise InputError(
             f"model: {model_file.name} lacks {', '.join(missing)}: it knows {', '.join(known)}; "
-            "take a model that was trained for this composition"
+            f"{next_steps(type_names)}"
         )
 
 
@@ -180,7 +180,7 @@ def check_files(potential: AnyPotential, taken: frozenset[str]) -> None:
     names = set()
     for file in potential.files:
         if not file.is_file():
-            raise MissingFileError(f"{file}: no such {_kind(potential)} file")
+            raise MissingFileError(f"{file}: {absent(file, f'{_kind(potential)} file')}")
         name = file.name
         if not re.fullmatch(r"[\w.+=-]+", name, flags=re.ASCII):
             raise InputError(
@@ -193,7 +193,7 @@ def check_files(potential: AnyPotential, taken: frozenset[str]) -> None:
             )
         names.add(name)
     if potential.script is not None and not potential.script.is_file():
-        raise MissingFileError(f"potential_script: {potential.script}: no such file")
+        raise MissingFileError(f"potential_script: {potential.script}: {absent(potential.script)}")
 
 
 def _kind(potential: AnyPotential) -> str:

@@ -16,8 +16,8 @@ from mofmd.models.dispersion.dispersion import (
     dispersion_hints,
     parse_dispersion,
 )
-from mofmd.models.files.embedded import embedded_models, find_model
 from mofmd.models.files.validity import validity_hint
+from mofmd.models.names import find_model, model_names
 from mofmd.simulation.deck.atom_types import framework_and_guest_types
 from mofmd.simulation.deck.deck import Deck, write_deck
 from mofmd.simulation.deck.novelty_watch import NoveltyWatch, parse_watch
@@ -55,7 +55,7 @@ class Request:
     output
         Folder of the deck.
     model
-        Model file or name of an embedded one.
+        Model file, or a name (``mofmd models list``).
     potential_script, potential_files
         Another potential, as LAMMPS commands, and the files that it names.
     settings
@@ -180,7 +180,7 @@ def _potential(request: Request, elements: tuple[str, ...]) -> AnyPotential:
     if (request.model is None) == (request.potential_script is None):
         raise InputError(
             "model: give either --model (a file, or one of "
-            f"{', '.join(embedded_models())}) or --potential-script"
+            f"{', '.join(model_names())}) or --potential-script"
         )
     choice = _dispersion(request)
     if request.potential_script is not None:

@@ -1,4 +1,4 @@
-"""Ensembles: many runs of one recipe that differ by their seed and any field of the protocol.
+"""Ensembles: many runs of one recipe that differ by seed, structure and fields of the protocol.
 
 An ensemble is a directory: ``ensemble.json`` and one deck for each member in ``members/``. Its
 state is that of the decks (their ``status.json``); no process holds any of it.
@@ -6,34 +6,33 @@ state is that of the decks (their ``status.json``); no process holds any of it.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import json
+import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mofmd.disk.atomic import write_atomic
+from mofmd.disk.atomic import write_atomic, writing
+from mofmd.disk.output import make_folder
 from mofmd.disk.record import read_record
-from mofmd.engine.lammps_log import read_log
 from mofmd.errors import InputError, MissingFileError
+from mofmd.models.names import find_model
 from mofmd.simulation.deck.deck import MANIFEST
 from mofmd.simulation.deck.request import Request, generate_deck
-from mofmd.simulation.run.run import join_parts
+from mofmd.simulation.ensemble.structures import sort_structures
 from mofmd.simulation.run.status import read_status, run_state
+from mofmd.simulation.statics.request import generate_static
+from mofmd.simulation.statics.task import is_static, static_kind
 
 SCHEMA = "mofmd-ensemble-1"
 RECORD = "ensemble.json"
 MEMBERS = "members"
-RESULTS = "results.csv"
 MISSING = "missing"
-AVERAGED = ("Temp", "PotEng", "Press", "Volume")
+STRUCTURE = "structure"  # among the values of a member
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Member:
     directory
         Its deck.
     values
-        The fields in which it differs from the others, seed included.
+        The fields in which it differs from the others, seed and structure included.
     """
 
     name: str
@@ -63,17 +62,24 @@ class Member:
     def reason(self) -> str:
         """Why it failed, stopped or is missing; empty where it did not."""
         if not self._has_deck:
-            return f"{self.directory / MANIFEST} is gone; put its folder back"
+            return f"{self.directory} is gone, or its {MANIFEST}; put its folder back"
         return str(read_status(self.directory).get("error") or "")
 
     @property
     def _has_deck(self) -> bool:
-        return (self.directory / MANIFEST).is_file()
+        return (self.directory / MANIFEST).is_file() or is_static(self.directory)
+
+    @property
+    def label(self) -> str:
+        """Its name, and that of its structure where they differ by it."""
+        return f"{self.name} {self.values.get(STRUCTURE, '')}".rstrip()
 
     @property
     def progress(self) -> str:
         """How far it is: stage, step, temperature; empty before the first step."""
         found = read_status(self.directory)
+        if found.get("progress"):
+            return str(found["progress"])
         if not found.get("stage"):
             return ""
         text = f"{found['stage']}, step {found.get('step')} of {found.get('total_steps')}"
@@ -92,25 +98,35 @@ class Ensemble:
         Where it is.
     members
         In the order of their names.
+    refused
+        Why structures that were asked for have no members, by their names.
     """
 
     directory: Path
     members: tuple[Member, ...]
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def new_ensemble(
-    request: Request, seeds: Sequence[int], vary: Mapping[str, Sequence[Any]]
+    request: Request,
+    seeds: Sequence[int],
+    vary: Mapping[str, Sequence[Any]],
+    structures: Sequence[str] = (),
 ) -> Ensemble:
-    """Write the decks of an ensemble: each combination of the varied fields with each seed.
+    """Write the decks of an ensemble: each structure with the varied fields and each seed.
 
     Parameters
     ----------
     request
-        What a deck is made of; its output is the folder of the ensemble.
+        What a deck is made of; its output is the folder of the ensemble. Static tasks (relax,
+        equation_of_state) have no seeds.
     seeds
         Seeds of the first velocities.
     vary
         Fields of the protocol and the values that they take.
+    structures
+        Files, patterns of files and built-in crystals, in place of the request's structure. Those
+        that cannot be used, or repeat another one, are left out, and the ensemble says why.
 
     Raises
     ------
@@ -128,37 +144,82 @@ def new_ensemble(
     empty = [name for name, values in vary.items() if not values]
     if empty:
         raise InputError(f"vary {empty[0]}: no values; write {empty[0]}=first,second")
+    make = _maker(request)
     combinations: list[dict[str, Any]] = [
-        {**dict(zip(vary, values, strict=True)), "seed": seed}
+        {**dict(zip(vary, values, strict=True)), **({} if make is generate_static else {"seed": s})}
         for values in itertools.product(*vary.values())
-        for seed in seeds
+        for s in (seeds[:1] if make is generate_static else seeds)
     ]
-    width = max(3, len(str(len(combinations) - 1)))
-    members = tuple(
-        Member(f"{number:0{width}}", directory / MEMBERS / f"{number:0{width}}", values)
-        for number, values in enumerate(combinations)
-    )
-    _write_members(request, directory, members)
-    return Ensemble(directory, members)
+    if not structures:
+        return _write_members(request, make, [({}, request, combinations)], {})
+    if request.structure is not None:
+        raise InputError("structure: given together with structures; choose one of them")
+    if request.model is not None:
+        find_model(request.model)  # what is wrong with it is not the fault of any structure
+    usable, refused = sort_structures(structures)
+    groups = [
+        ({STRUCTURE: name}, replace(request, structure=word), combinations)
+        for name, word in usable.items()
+    ]
+    return _write_members(request, make, groups, refused)
 
 
-def _write_members(request: Request, directory: Path, members: tuple[Member, ...]) -> None:
-    """Write all decks under a temporary name, then give the folder its own: all or nothing."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}.") as folder:
+Make = Callable[[Request], object]
+Group = tuple[dict[str, Any], Request, list[dict[str, Any]]]
+
+
+def _maker(request: Request) -> Make:
+    is_task = bool(request.protocol) and static_kind(request.protocol) is not None
+    return generate_static if is_task else generate_deck
+
+
+def _write_members(
+    request: Request, make: Make, groups: Sequence[Group], refused: Mapping[str, str]
+) -> Ensemble:
+    """Write all decks under a temporary name, then give the folder its own: all or nothing.
+
+    A structure that does not suit the model or the protocol is refused as a whole.
+    """
+    directory = request.output
+    assert directory is not None  # it has been looked at
+    width = max(3, len(str(sum(len(group[2]) for group in groups) - 1)))
+    members: list[Member] = []
+    refused = dict(refused)
+    make_folder(directory.parent)
+    prefix, parent = f".{directory.name}.", directory.parent
+    with writing(directory), tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
         temporary = Path(folder) / directory.name
-        for member in members:
-            words = (f"{name}={json.dumps(value)}" for name, value in member.values.items())
-            output = temporary / MEMBERS / member.name
-            generate_deck(replace(request, settings=(*request.settings, *words), output=output))
+        for traits, each, combinations in groups:
+            made: list[Member] = []
+            for values in combinations:
+                name = f"{len(members) + len(made):0{width}}"
+                words = (f"{key}={json.dumps(value)}" for key, value in values.items())
+                output = temporary / MEMBERS / name
+                try:
+                    make(replace(each, settings=(*each.settings, *words), output=output))
+                except (InputError, MissingFileError) as error:
+                    if not traits:
+                        raise
+                    refused[str(traits[STRUCTURE])] = str(error)
+                    for member in made:
+                        shutil.rmtree(temporary / MEMBERS / member.name)
+                    made = []
+                    break
+                made.append(Member(name, directory / MEMBERS / name, {**traits, **values}))
+            members += made
+        if not members:
+            told = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+            raise InputError(f"structures: none can be used: {told}")
         record = {
             "schema": SCHEMA,
             "protocol": request.protocol,
             "settings": list(request.settings),
             "members": [{"name": m.name, "values": dict(m.values)} for m in members],
+            "refused": refused,
         }
         write_atomic(temporary / RECORD, json.dumps(record, indent=2) + "\n")
         temporary.replace(directory)  # an empty folder of this name is replaced
+    return Ensemble(directory, tuple(members), refused)
 
 
 def read_ensemble(directory: Path) -> Ensemble:
@@ -172,49 +233,13 @@ def read_ensemble(directory: Path) -> Ensemble:
             Member(each["name"], directory / MEMBERS / each["name"], each["values"])
             for each in record["members"]
         ),
+        record.get("refused", {}),
     )
 
 
 def count_states(ensemble: Ensemble) -> dict[str, int]:
     """Count the members in each state."""
     return dict(Counter(member.state for member in ensemble.members))
-
-
-def collect(ensemble: Ensemble) -> Path:
-    """Write one table with a line for each member: ``results.csv``.
-
-    Of a finished member: averages over the second half of its last stage, with units in the
-    column names. Of any other: its state and the reason.
-    """
-    varied = list(dict.fromkeys(k for member in ensemble.members for k in member.values))
-    names = {"Temp": "temperature_K", "PotEng": "energy_eV", "Press": "pressure_bar",
-             "Volume": "volume_A3"}  # fmt: skip
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["member", *varied, "state", "reason", "stage", "steps", *(names[k] for k in AVERAGED)]
-    )
-    for member in ensemble.members:
-        values = [member.values.get(k, "") for k in varied]
-        writer.writerow([member.name, *values, *_results(member)])
-    path = ensemble.directory / RESULTS
-    write_atomic(path, text.getvalue())
-    return path
-
-
-def _results(member: Member) -> list[str]:
-    state = member.state
-    blank = ["", "", *("" for _ in AVERAGED)]
-    if state != "finished":
-        return [state, member.reason, *blank]
-    try:
-        last = join_parts(read_log(member.directory / "log.lammps"))[-1]
-    except (InputError, MissingFileError) as error:
-        return [state, str(error), *blank]
-    steps = last.columns["Step"]
-    late = steps >= (steps[0] + steps[-1]) / 2
-    averages = [f"{float(np.mean(last.columns[k][late])):.8g}" for k in AVERAGED]
-    return [state, "", last.stage, f"{steps[-1]:.0f}", *averages]
 
 
 def _check_seeds(seeds: Sequence[int]) -> None:

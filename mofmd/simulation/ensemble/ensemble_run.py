@@ -129,7 +129,7 @@ def run_ensemble(
     if stop.is_set():
         raise StoppedError(
             f"{ensemble.directory}: stopped as asked; go on with "
-            f"`mofmd ensemble run {ensemble.directory}`"
+            f"`mofmd ensemble run {shlex.quote(str(ensemble.directory))}`"
         )
 
 

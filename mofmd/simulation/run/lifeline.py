@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
 from mofmd.disk.stop_request import STOPPED_STATUS
+from mofmd.simulation.run.restart import has_restart
 from mofmd.simulation.run.watch import StopReason, Watch
 
 POLL_S = 1.0
@@ -69,6 +71,11 @@ class Lifeline:
 
     def _end(self, reason: StopReason) -> None:
         """End at once."""
-        self._write_status(reason.state, f"{reason.value}; there was nothing to save")
+        kept = (
+            "; the last restart file is kept"
+            if has_restart(Path())
+            else " before the first restart file; there was nothing to save"
+        )
+        self._write_status(reason.state, reason.value.rstrip(",") + kept)
         sys.stdout.flush()
         os._exit(STOPPED_STATUS)

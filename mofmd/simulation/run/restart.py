@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from shlex import quote
 
 from mofmd.errors import InputError, RunError
 from mofmd.simulation.run.status import read_status
@@ -43,6 +44,11 @@ def choose_restart(directory: Path, *, from_stop: bool) -> Path | None:
     return latest if latest.is_file() else None
 
 
+def has_restart(directory: Path) -> bool:
+    """Whether a run of a deck could be continued from a regular restart file."""
+    return any((directory / name).is_file() for name in (LATEST, PREVIOUS))
+
+
 def require_stopped(directory: Path) -> None:
     """Refuse a deck without the state of a run that was stopped.
 
@@ -54,7 +60,7 @@ def require_stopped(directory: Path) -> None:
     if not (directory / STOPPED).is_file():
         raise InputError(
             f"{directory / STOPPED}: there is none, the run was not stopped in good order; resume "
-            f"from the last regular restart file: `mofmd run {directory} --resume`"
+            f"from the last regular restart file: `mofmd run {quote(str(directory))} --resume`"
         )
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal
 
 import numpy as np
@@ -17,12 +18,14 @@ from mofmd.disk.lock import lock_run
 from mofmd.disk.stop_request import ask_to_stop, asked_within, take_back_request
 from mofmd.engine.lammps_log import LogParser, ThermoTable, read_log
 from mofmd.engine.launch import Launch, Resources, environment, how_it_ended, python_command
-from mofmd.errors import MofmdError, RunError, StoppedError
+from mofmd.engine.plugin_path import reasons_of_mofmd
+from mofmd.errors import MofmdError, RunError, StoppedError, WriteError
 from mofmd.simulation.deck.deck import Deck, read_deck
 from mofmd.simulation.run.progress import Progress, Reporter, choose_reporter
 from mofmd.simulation.run.restart import (
     ANEW,
     STOPPED,
+    has_restart,
     must_begin_anew,
     refuse_other_ranks,
     require_stopped,
@@ -153,10 +156,12 @@ def _run_locked(
             _follow(command, resources, watch, reporter)
     except BaseException as error:
         _record_end(watch, error)
-        if isinstance(error, OSError) and not isinstance(error, MofmdError):
+        if isinstance(error, WriteError) or (
+            isinstance(error, OSError) and not isinstance(error, MofmdError)
+        ):
             raise RunError(
                 f"{directory}: cannot write there or start a process ({error}); mend that, then "
-                f"continue with `mofmd run {directory} --resume`"
+                f"continue with `mofmd run {quote(str(directory))} --resume`"
             ) from error
         raise
     finally:
@@ -195,6 +200,7 @@ class _Follower:
     step: int = 0
     violation: str | None = None
     asked_to_stop: bool = False
+    reasons: list[str] = field(default_factory=list)
     _first: tuple[float, int] | None = None
 
     @property
@@ -205,6 +211,7 @@ class _Follower:
         """Take a line of output; news if it was a line of thermo output."""
         if line.startswith("mofmd violation "):
             self.violation = line.removeprefix("mofmd violation ")
+        self.reasons += reasons_of_mofmd([line])  # a plugin that does not fit says so itself
         row = self.parser.feed(line)
         if row is None:
             return None
@@ -276,9 +283,11 @@ def _how_to_go_on(directory: Path, left: dict[str, Any]) -> str:
     what = (
         left.get("state") not in GOING_ON and left.get("error")
     ) or "asked to stop before LAMMPS could save a state"
-    again = f"`mofmd run {directory} --resume`"
+    again = f"`mofmd run {quote(str(directory))} --resume`"
     if left.get("saved") != STOPPED:
-        return f"{directory}: {what}; continue with {again}, from the last restart file if any"
+        found = has_restart(directory)
+        where = f"which {'goes on from the last restart file' if found else 'begins anew'}"
+        return f"{directory}: {what}; continue with {again}, {where}"
     return (
         f"{directory}: {what}; continue with {again} (from the last regular restart file: the "
         "unbroken run to the last bit), or with --from-stop (from this step)"
@@ -290,12 +299,11 @@ def _failure(watch: _Follower, status: int, last: str) -> str:
     where = f"in stage {watch.parser.stage} at step {watch.step}" if watch.parser.stage else ""
     files = (
         f"(log: {watch.log}, all output: {watch.log.with_name('output.txt')}). Once that is "
-        f"mended, continue with `mofmd run {watch.deck.directory} --resume`"
+        f"mended, continue with `mofmd run {quote(str(watch.deck.directory))} --resume`"
     )
     if watch.parser.errors:
-        return (
-            f"LAMMPS stopped {where or 'before the first stage'}: {watch.parser.errors[0]} {files}"
-        )
+        said = "; ".join([watch.parser.errors[0], *watch.reasons])
+        return f"LAMMPS stopped {where or 'before the first stage'}: {said} {files}"
     return (
         f"LAMMPS {how_it_ended(status)} {where or 'before the first stage'}; its last words: "
         f"{last!r} {files}"

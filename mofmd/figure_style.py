@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from mofmd.disk.atomic import write_atomic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,8 +51,10 @@ def save_figure(figure: Figure, stem: Path) -> None:
     from matplotlib import rc_context
 
     with rc_context(STYLE):
-        figure.savefig(stem.with_suffix(".png"), dpi=300)
-        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None})
+        for suffix, options in ((".png", {"dpi": 300}), (".svg", {"metadata": {"Date": None}})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=suffix[1:], **options)
+            write_atomic(stem.with_suffix(suffix), buffer.getvalue())
 
 
 def new_figure(size: tuple[float, float], panels: int = 1) -> tuple[Figure, list[Axes]]:

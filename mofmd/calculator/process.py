@@ -1,0 +1,185 @@
+"""An ASE calculator in a process of its own, which stays and is given one structure after another.
+
+What breaks there, memory and crashes included, does not reach this process, and several of them
+work at the same time: ``mofmd.calculator.lanes``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.engine.evaluate import Patience
+from mofmd.engine.launch import Conversation, Resources, environment, how_it_ended
+from mofmd.errors import InputError, RunError
+
+ANSWER = "mofmd calculator "  # begins the lines in which the worker answers
+ERROR = "error "
+REFUSED = "refused "  # an error that is the input's
+SAID_LINES = 200
+START_LIMIT_S = 600.0  # imports on a slow disk; a calculator that reads large files
+
+
+def load_factory(word: str) -> Callable[..., Any]:
+    """Import ``package.module:factory``, a function that returns an ASE calculator.
+
+    Raises
+    ------
+    InputError
+        If the module cannot be imported or has no such function.
+    """
+    module_name, _, name = word.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise InputError(
+            f"calculator: {word}: cannot import {module_name} ({error}); install it, or run from "
+            "the folder that holds it"
+        ) from error
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        raise InputError(f"calculator: {word}: {module_name} has no function {name!r}")
+    return factory  # type: ignore[no-any-return]
+
+
+class CalculatorProcess:
+    """One process with one calculator; a context manager: the process ends with the block.
+
+    Parameters
+    ----------
+    factory
+        ``package.module:factory``; the current folder is searched too.
+    options
+        Arguments of the factory that JSON can hold.
+    threads
+        OMP_NUM_THREADS of the process.
+    name
+        What messages call it; the factory by default.
+    """
+
+    def __init__(
+        self,
+        factory: str,
+        options: Mapping[str, Any] | None = None,
+        threads: int = 1,
+        name: str = "",
+    ) -> None:
+        self._name = name or f"calculator {factory}"
+        self.answers = False  # whether the last thing of the process was an answer
+        self._ready = False
+        self._said: deque[str] = deque(maxlen=SAID_LINES)
+        worker = [sys.executable, "-m", "mofmd.calculator.worker", factory]
+        self._launch = Conversation(
+            [*worker, json.dumps(dict(options or {}))],
+            Path.cwd(),
+            environment(Resources(threads=threads)),
+        )
+
+    def __enter__(self) -> CalculatorProcess:
+        """Start the process; it loads while this one goes on."""
+        self._folder = tempfile.TemporaryDirectory(prefix="mofmd-calculator-")
+        try:
+            self._launch.__enter__()
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process with whatever it started."""
+        try:
+            self._launch.__exit__()
+        finally:
+            self._folder.cleanup()
+
+    def evaluate(self, atoms: Atoms, patience: Patience) -> dict[str, np.ndarray]:
+        """Evaluate a structure.
+
+        Parameters
+        ----------
+        atoms
+            The structure; of its charges the calculator is told nothing.
+        patience
+            Time limit, and the event that gives the evaluation up.
+
+        Returns
+        -------
+        dict
+            ``energy`` [eV], ``forces`` (atoms, 3) [eV/Å]; where the calculator has them,
+            ``energies`` (atoms,) [eV] and, of structures that are periodic in some direction,
+            ``stress`` (3, 3) [eV/Å³], tension positive.
+
+        Raises
+        ------
+        InputError
+            If the calculator refuses the structure, or its own options.
+        RunError
+            If it fails, ends, or takes too long. Only after an error of the calculator itself
+            (``answers`` is true) can the process be used again.
+        StoppedError
+            If ``patience.stop`` was set.
+        """
+        folder = Path(self._folder.name)
+        np.savez(
+            folder / "structure.npz",
+            numbers=atoms.numbers,
+            positions=atoms.positions,
+            cell=atoms.cell.array,
+            pbc=atoms.pbc,
+        )
+        if not self._ready:
+            self._expect("ready", START_LIMIT_S, patience)
+            self._ready = True
+        self._said.clear()
+        self.answers = False
+        with suppress(BrokenPipeError):  # it has ended: what it said last is told below
+            self._launch.tell(f"{folder / 'structure.npz'}\t{folder / 'results.npz'}")
+        self._expect("done", patience.limit_s, patience)
+        with np.load(folder / "results.npz") as file:
+            return dict(file)
+
+    def _expect(self, word: str, limit_s: float | None, patience: Patience) -> None:
+        """Wait for this answer; what else happens is an error."""
+        self._launch.limit(limit_s, patience.stop)
+        try:
+            answer = self._answer()
+        except TimeoutError as error:
+            raise self._failure(f"not {word} within the time limit of {limit_s:g} s") from error
+        if answer is None:
+            raise self._failure(how_it_ended(self._launch.wait()))
+        self.answers = self._ready
+        if answer.startswith(REFUSED):
+            raise InputError(f"{self._name}: {answer.removeprefix(REFUSED)}")
+        if answer != word:
+            raise self._failure(answer.removeprefix(ERROR))
+
+    def _answer(self) -> str | None:
+        """Next answer of the worker; None where it ended without one."""
+        while (line := self._launch.next_line()) is not None:
+            if line.startswith(ANSWER):
+                return line.removeprefix(ANSWER)
+            if line.strip():
+                self._said.append(line)
+        return None
+
+    def _failure(self, reason: str) -> RunError:
+        """Make the error; what the worker printed, its traceback included, is a note of it."""
+        error = RunError(f"{self._name}: {reason}{self._last_words()}")
+        error.add_note("\n".join(self._said))
+        return error
+
+    def _last_words(self) -> str:
+        words = " ".join(" ".join(self._said).split()[-60:])
+        return f"; its last words: {words}" if words else ""

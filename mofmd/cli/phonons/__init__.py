@@ -1,0 +1,1 @@
+"""``mofmd phonons``: lattice dynamics."""

@@ -1,0 +1,105 @@
+"""``mofmd phonons elastic``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mofmd.cli.phonons import options as o
+from mofmd.cli.phonons.run import app, model_options
+
+
+@app.command("elastic")
+def elastic(
+    structure: o.StructureArgument,
+    model: o.ModelOption,
+    output: o.FolderOption,
+    beside: Annotated[
+        Path | None,
+        typer.Option(help="Phonons of the same model, whose speeds of sound are set beside."),
+    ] = None,
+    strain: Annotated[float, typer.Option(help="Of each direction, both ways.")] = 0.002,
+    fmax: Annotated[float, typer.Option(help="Limit of the relaxations [eV/Å].")] = 1e-5,
+    dispersion: o.DispersionOption = "auto",
+    dtype: o.DtypeOption = "float64",
+    device: o.DeviceOption = "cpu",
+    threads: o.ThreadsOption = 1,
+) -> None:
+    """Elastic constants by strains, atoms relaxed, and the speeds of sound that they mean.
+
+    The crystal is relaxed first. Run again, it goes on with what lacks.
+
+    Examples
+    --------
+    mofmd phonons elastic zif-4 --model zif4-mace-m -o elastic --beside phonons
+    """
+    import numpy as np
+
+    from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
+    from mofmd.disk.atomic import write_atomic
+    from mofmd.disk.output import check_output
+    from mofmd.errors import RunError
+    from mofmd.phonons.cells import to_phonopy
+    from mofmd.phonons.elastic import christoffel_speeds, density_of, elastic_constants
+    from mofmd.phonons.load import load_phonopy
+    from mofmd.phonons.output import write_table
+    from mofmd.phonons.spectrum.velocities import sound_directions, sound_speeds
+    from mofmd.relaxation import RelaxOptions, relax_in_folder
+    from mofmd.structures.read import read_structure
+
+    check_output(output)
+    models = model_options(model, dispersion, dtype, device, 1, threads)
+    waves = None if beside is None else sound_speeds(load_phonopy(beside)[0])
+    crystal = read_structure(structure)
+    calculator = models.calculator()
+    done = relax_in_folder(
+        crystal,
+        calculator,
+        RelaxOptions(fmax_eV_per_A=fmax, calls_max=2000),
+        output / "relax",
+    )
+    if not done.converged:
+        raise RunError(f"{output / 'relax'}: the limits were not kept; run again to go on")
+    found = elastic_constants(
+        done.atoms,
+        calculator,
+        output,
+        strain=strain,
+        fmax_eV_per_A=fmax,
+        on_strain=lambda k, n: typer.echo(f"strains {k}/{n}"),
+    )
+    tensor = ElasticTensor(found.stiffness_GPa)
+    units = sound_directions()
+    density = density_of(done.atoms, to_phonopy(done.atoms).masses)
+    speeds = christoffel_speeds(found.stiffness_GPa, density, units)
+    columns, heads = [units, speeds], ["x", "y", "z", *(f"elastic_{k}_km_per_s" for k in "123")]
+    if waves is not None:
+        columns.append(waves.speeds_km_per_s)
+        heads += [f"phonons_{k}_km_per_s" for k in "123"]
+    write_table(output / "sound.csv", heads, np.hstack(columns).tolist())
+    record = {
+        "structure": structure,
+        "model": str(model),
+        "stiffness_GPa": found.stiffness_GPa.tolist(),
+        "asymmetry_GPa": found.asymmetry_GPa,
+        "stable": tensor.is_stable,
+        "bulk_modulus_hill_GPa": tensor.hill.bulk_GPa,
+        "bulk_modulus_reuss_GPa": tensor.reuss.bulk_GPa,
+        "shear_modulus_hill_GPa": tensor.hill.shear_GPa,
+    }
+    write_atomic(output / "elastic.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    for row in found.stiffness_GPa:
+        typer.echo(" ".join(f"{value:9.4f}" for value in row))
+    typer.echo(
+        f"K {tensor.reuss.bulk_GPa:.3f} (Reuss), {tensor.voigt.bulk_GPa:.3f} (Voigt); G "
+        f"{tensor.hill.shear_GPa:.3f} (Hill) GPa; {'stable' if tensor.is_stable else 'NOT stable'}"
+    )
+    if waves is not None:
+        apart = np.abs(waves.speeds_km_per_s / speeds - 1.0)
+        typer.echo(
+            f"speeds of sound of phonons and elastic constants differ by {100 * apart.mean():.2f} "
+            f"% on average, {100 * apart.max():.2f} % at most"
+        )

@@ -1,0 +1,168 @@
+"""Options that the commands of ``mofmd phonons`` share, and what they show while they work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from mofmd.models.dispersion.dispersion import HELP as DISPERSION_HELP
+
+if TYPE_CHECKING:
+    from mofmd.phonons.calculation.collect import Progress
+    from mofmd.phonons.spectrum.spectrum import SpectrumOptions
+
+StructureArgument = Annotated[str, typer.Argument(help="A file, or zif-4, zif-8, ...")]
+ModelOption = Annotated[Path, typer.Option(help="A model file, or the name of an embedded model.")]
+FolderOption = Annotated[Path, typer.Option("--output", "-o", help="A folder.")]
+SupercellOption = Annotated[
+    str, typer.Option(help="2x2x2, nine numbers, or auto: twice the reach of the model.")
+]
+DisplacementOption = Annotated[
+    str | None,
+    typer.Option(
+        help="How far atoms move [Å]; several (0.005,0.01): the limit of small ones. Default: "
+        "0.001 in float64, 0.005 in float32."
+    ),
+]
+MethodOption = Annotated[
+    Literal["differences", "random", "fewest"],
+    typer.Option(help="One atom at a time, all at once with a fit, or what takes fewer."),
+]
+SymmetryOption = Annotated[float, typer.Option(help="Within which symmetry is found [Å].")]
+ForceLimitOption = Annotated[
+    float, typer.Option(help="A structure with a larger force is not relaxed [eV/Å].")
+]
+SumRuleOption = Annotated[
+    bool, typer.Option("--sum-rule/--no-sum-rule", help="Put the acoustic sum rule in.")
+]
+MeshOption = Annotated[
+    str, typer.Option(help="11x11x11, or auto: as many points as cells fit into 100 Å.")
+]
+PointsOption = Annotated[
+    int | None, typer.Option(help="Of each segment of the bands; default: by its length.")
+]
+PathOption = Annotated[
+    Path | None,
+    typer.Option("--path", help="YAML with labels, npoints and paths; default: the lattice's own."),
+]
+WidthOption = Annotated[float, typer.Option(help="Bin of the densities of states [THz].")]
+TemperaturesOption = Annotated[str, typer.Option(help="First:last:step [K].")]
+ToleranceOption = Annotated[
+    float, typer.Option(help="Frequencies below minus this are imaginary [THz].")
+]
+VelocitiesOption = Annotated[
+    bool, typer.Option("--velocities", help="Group velocities along the path, too.")
+]
+DispersionOption = Annotated[str, typer.Option(help=DISPERSION_HELP)]
+DtypeOption = Annotated[Literal["float64", "file"], typer.Option(help="Precision of the network.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")]
+LanesOption = Annotated[int, typer.Option(help="Processes that evaluate at the same time.")]
+ThreadsOption = Annotated[int, typer.Option(help="Of each of them.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Begin anew, whatever is in the folder.")
+]
+
+
+def numbers_of(text: str | None, name: str) -> tuple[float, ...]:
+    """Read ``0.005,0.01``."""
+    from mofmd.errors import InputError
+
+    if text is None:
+        return ()
+    try:
+        return tuple(float(word) for word in text.split(","))
+    except ValueError as error:
+        raise InputError(f"{name}: {text!r}, expected numbers with commas between them") from error
+
+
+def atoms_of(text: str | None) -> tuple[int, ...]:
+    """Read ``0,5,12-20``: atoms counted from zero."""
+    from mofmd.errors import InputError
+
+    found: set[int] = set()
+    for word in (text or "").split(","):
+        first, dash, last = word.strip().partition("-")
+        if first.isdigit() and (last.isdigit() or not dash):
+            found |= set(range(int(first), int(last if dash else first) + 1))
+        elif word.strip():
+            raise InputError(f"fix: {word!r}, expected numbers or ranges such as 0,5,12-20")
+    return tuple(sorted(found))
+
+
+def temperatures_of(text: str) -> tuple[float, ...]:
+    """Read ``0:1000:10``."""
+    from mofmd.errors import InputError
+
+    try:
+        first, last, step = (float(word) for word in text.split(":"))
+        if not (0.0 <= first <= last and step > 0.0):
+            raise ValueError
+    except ValueError as error:
+        raise InputError(
+            f"temperatures: {text!r}, expected first:last:step such as 0:1000:10 [K]"
+        ) from error
+    return tuple(first + step * k for k in range(int((last - first) / step + 1e-9) + 1))
+
+
+def mesh_of(text: str) -> tuple[int, int, int] | None:
+    """Read ``11x11x11`` or ``auto``."""
+    from mofmd.errors import InputError
+    from mofmd.structures.supercell import parse_supercell
+
+    if text == "auto":
+        return None
+    try:
+        numbers = parse_supercell(text)
+    except InputError as error:
+        raise InputError(f"mesh: {text!r}, expected three numbers such as 11x11x11") from error
+    if not isinstance(numbers, tuple):
+        raise InputError(f"mesh: {text!r}, expected three numbers such as 11x11x11")
+    return numbers
+
+
+def spectrum_options(
+    mesh: str,
+    points: int | None,
+    path: Path | None,
+    width: float,
+    temperatures: str,
+    tolerance: float,
+    velocities: bool,
+) -> SpectrumOptions:
+    """Gather them."""
+    from mofmd.phonons.spectrum.spectrum import SpectrumOptions
+
+    return SpectrumOptions(
+        mesh=mesh_of(mesh),
+        points=points,
+        path=path,
+        width_THz=width,
+        temperatures_K=temperatures_of(temperatures),
+        tolerance_THz=tolerance,
+        velocities=velocities,
+    )
+
+
+@contextmanager
+def shown_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show on a terminal what is made, how much is done, and of how much."""
+    from rich.console import Console
+
+    from mofmd.cli.base.progress import StepBar
+    from mofmd.cli.base.verbosity import quiet
+
+    with StepBar(None if quiet() else Console(stderr=True)) as bar:
+        yield bar.show
+
+
+def tell_forces(progress: Progress) -> None:
+    """Tell of forces in lines, at every tenth of them, where no bar can be shown."""
+    from mofmd.cli.base.verbosity import quiet
+
+    tenth = max(1, progress.total // 10)
+    if not quiet() and (progress.done % tenth == 0 or progress.done == progress.total):
+        typer.echo(str(progress))

@@ -1,0 +1,1 @@
+"""Lattice dynamics: phonons, their thermodynamics and their change with temperature."""

@@ -1,0 +1,1 @@
+"""Imaginary modes: found, and removed."""

@@ -1,0 +1,305 @@
+"""Ways to leave a saddle point: along a mode, at random, by cold dynamics."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.errors import InputError
+from mofmd.phonons.calculation.evaluators import Evaluator
+from mofmd.phonons.spectrum.modes import solve
+from mofmd.phonons.spectrum.thermal import TOLERANCE_THZ
+from mofmd.relaxation.variables import CellFreedom
+from mofmd.units import BOLTZMANN_EV_PER_K
+
+if TYPE_CHECKING:
+    from phonopy import Phonopy
+
+Way = Literal["map", "rattle", "mode-rattle", "nve"]
+MAPPED_A = (0.02, 0.05, 0.1, 0.2, 0.3, 0.45)
+"""Displacements of the atom that moves most, both ways, at which the energy is looked at."""
+TAKES_PART = 0.1  # of the largest share: an atom with more takes part in a mode
+DENOMINATOR_MOST = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemovalOptions:
+    """How imaginary modes are removed.
+
+    Parameters
+    ----------
+    way
+        ``map``: along the lowest mode to the lowest energy; ``rattle``: Gaussian displacements;
+        ``mode-rattle``: all imaginary modes in a random mixture; ``nve``: a few steps of cold
+        dynamics.
+    tolerance_THz
+        Frequencies below minus this are imaginary.
+    rounds
+        At most.
+    amplitude_A
+        Standard deviation of ``rattle``; largest displacement of ``mode-rattle``.
+    atoms
+        ``all``, or ``mode``: ``rattle`` moves those alone that take part in imaginary modes.
+    temperature_K, steps, timestep_fs
+        Of ``nve``: the paper of Elena et al. took 7.5 or 10 K and as few as 40 steps.
+    fixed
+        Atoms, counted from zero, that ``rattle`` and ``nve`` leave where they are.
+    fmax_eV_per_A, cell
+        Limit of the relaxation after each move, and what of the cell it may change.
+    seed
+        Of what is random; each round has its own after it.
+    """
+
+    way: Way = "map"
+    tolerance_THz: float = TOLERANCE_THZ
+    rounds: int = 6
+    amplitude_A: float = 0.01
+    atoms: Literal["all", "mode"] = "all"
+    temperature_K: float = 10.0
+    steps: int = 40
+    timestep_fs: float = 1.0
+    fixed: tuple[int, ...] = ()
+    fmax_eV_per_A: float = 1e-5
+    cell: CellFreedom = "tri"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        if self.way not in get_args(Way):
+            raise InputError(f"way: {self.way!r}, expected one of {', '.join(get_args(Way))}")
+        positive = (
+            "tolerance_THz",
+            "rounds",
+            "amplitude_A",
+            "temperature_K",
+            "steps",
+            "timestep_fs",
+            "fmax_eV_per_A",
+        )
+        for name in positive:
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(f"{name}: {value}, expected more than zero")
+
+
+@dataclass(frozen=True)
+class Soft:
+    """An imaginary mode at a wave vector that fits into the supercell.
+
+    Parameters
+    ----------
+    q
+        Wave vector.
+    frequency_THz
+        Negative.
+    vector
+        (atoms of the primitive cell, 3), complex, of the dynamical matrix.
+    """
+
+    q: np.ndarray
+    frequency_THz: float
+    vector: np.ndarray
+
+
+def soft_modes(phonopy: Phonopy, tolerance_THz: float) -> list[Soft]:
+    """Imaginary modes at all wave vectors that fit into the supercell, the lowest first.
+
+    There force constants of the supercell are the model's own, without interpolation. Of q and −q
+    one is given; translations at Γ are none.
+    """
+    from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
+
+    from mofmd.phonons.spectrum.modes import translations
+
+    matrix = np.rint(np.linalg.inv(phonopy.primitive_matrix) @ phonopy.supercell_matrix).astype(int)
+    found: list[Soft] = []
+    done: list[np.ndarray] = []
+    for q in get_commensurate_points(matrix):
+        if any(np.allclose((q + other) % 1.0 % 1.0, 0.0, atol=1e-8) for other in done):
+            continue
+        done.append(q)
+        frequencies, vectors = solve(phonopy, q)
+        assert vectors is not None
+        counted = frequencies < -tolerance_THz
+        if np.allclose(q, 0.0):
+            counted &= ~translations(vectors, phonopy.primitive.masses)
+        found += [
+            Soft(np.array(q), float(frequencies[k]), vectors[:, k].reshape(-1, 3))
+            for k in np.flatnonzero(counted)
+        ]
+    return sorted(found, key=lambda mode: mode.frequency_THz)
+
+
+def repetitions(q: np.ndarray) -> tuple[int, int, int]:
+    """Fewest cells along each axis that hold whole waves.
+
+    Raises
+    ------
+    InputError
+        If the wave vector fits into no small supercell.
+
+    Examples
+    --------
+    >>> repetitions(np.array([0.5, 0.0, 1 / 3]))
+    (2, 1, 3)
+    """
+    parts = [Fraction(float(v)).limit_denominator(DENOMINATOR_MOST) for v in q]
+    if any(abs(float(part) - v) > 1e-6 for part, v in zip(parts, q, strict=True)):
+        raise InputError(f"wave vector: {q} fits into no small supercell")
+    a, b, c = (part.denominator for part in parts)
+    return a, b, c
+
+
+def displacement(mode: Soft, primitive: Atoms, masses: np.ndarray) -> tuple[Atoms, np.ndarray]:
+    """Supercell that holds the wave, and (atoms, 3) movement whose largest is 1.
+
+    Parameters
+    ----------
+    mode
+        To move along.
+    primitive
+        Primitive cell.
+    masses
+        Of its atoms.
+    """
+    cell = primitive.repeat(repetitions(mode.q))
+    n = len(primitive)
+    places = cell.positions @ np.linalg.inv(primitive.cell.array)
+    owners = np.arange(len(cell)) % n
+    wave = np.exp(2j * np.pi * (places @ mode.q))[:, None]
+    moved = mode.vector[owners] / np.sqrt(masses[owners])[:, None] * wave
+    # real and imaginary part are the same wave at two times: the larger one is taken
+    turn = np.exp(-0.5j * np.angle((moved**2).sum()))
+    real = np.real(moved * turn)
+    return cell, real / np.linalg.norm(real, axis=1).max()
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """Energy along a mode.
+
+    Parameters
+    ----------
+    amplitudes_A
+        Displacement of the atom that moves most.
+    energies_eV
+        Above that of the undisplaced structure.
+    """
+
+    amplitudes_A: tuple[float, ...]
+    energies_eV: tuple[float, ...]
+
+
+def map_mode(
+    mode: Soft, primitive: Atoms, masses: np.ndarray, evaluator: Evaluator
+) -> tuple[Atoms, Mapped]:
+    """Look at the energy along a mode, and go to where it is lowest."""
+    cell, direction = displacement(mode, primitive, masses)
+    amplitudes = sorted([0.0, *MAPPED_A, *(-a for a in MAPPED_A)])
+
+    def moved(amplitude: float) -> Atoms:
+        atoms = cell.copy()
+        atoms.positions += amplitude * direction
+        return atoms
+
+    energies = np.array([e.energy_eV for e in evaluator.map(map(moved, amplitudes))])
+    energies -= energies[amplitudes.index(0.0)]
+    best = amplitudes[int(np.argmin(energies))] or min(MAPPED_A)
+    return moved(best), Mapped(tuple(amplitudes), tuple(float(e) for e in energies))
+
+
+def rattle(atoms: Atoms, amplitude_A: float, seed: int, movable: np.ndarray | None = None) -> Atoms:
+    """Displace atoms at random, normally distributed in each direction.
+
+    Parameters
+    ----------
+    atoms
+        Not changed.
+    amplitude_A
+        Standard deviation.
+    seed
+        Of the random numbers.
+    movable
+        (atoms,) which ones move; None: all.
+    """
+    found = atoms.copy()
+    steps = np.random.default_rng(seed).normal(0.0, amplitude_A, (len(atoms), 3))
+    if movable is not None:
+        steps[~movable] = 0.0
+    found.positions += steps
+    return found
+
+
+def mode_rattle(
+    modes: list[Soft], primitive: Atoms, masses: np.ndarray, amplitude_A: float, seed: int
+) -> Atoms:
+    """Displace along a random mixture of the modes that fit into the cell of the lowest one."""
+    random = np.random.default_rng(seed)
+    size = repetitions(modes[0].q)
+    cell = primitive.repeat(size)
+    total = np.zeros((len(cell), 3))
+    for mode in modes:
+        own = repetitions(mode.q)
+        if any(a % b for a, b in zip(size, own, strict=True)):
+            continue
+        part, direction = displacement(mode, primitive, masses)
+        tiles = tuple(a // b for a, b in zip(size, own, strict=True))
+        part.set_array("moved", direction)
+        total += random.normal() * _in_order(part.repeat(tiles), cell)
+    cell.positions += amplitude_A * total / np.linalg.norm(total, axis=1).max()
+    return cell
+
+
+def _in_order(tiled: Atoms, cell: Atoms) -> np.ndarray:
+    """Movements of a supercell of a supercell, in the order of the whole one."""
+    inverse = np.linalg.inv(cell.cell.array)
+    key = np.rint((cell.positions @ inverse) * 1e6).astype(int)
+    other = np.rint((tiled.positions @ inverse) * 1e6).astype(int)
+    places = {
+        (*row, number): k
+        for k, (row, number) in enumerate(
+            zip(map(tuple, other.tolist()), tiled.numbers.tolist(), strict=True)
+        )
+    }
+    order = [
+        places[*row, number]
+        for row, number in zip(map(tuple, key.tolist()), cell.numbers.tolist(), strict=True)
+    ]
+    return np.asarray(tiled.get_array("moved")[order])
+
+
+def taking_part(modes: list[Soft]) -> np.ndarray:
+    """(atoms of the primitive cell,) whether an atom takes part in one of the modes."""
+    found = np.zeros(len(modes[0].vector), dtype=bool)
+    for mode in modes:
+        weight = (np.abs(mode.vector) ** 2).sum(axis=1)
+        found |= weight > TAKES_PART * weight.max()
+    return found
+
+
+def cold_dynamics(atoms: Atoms, calculator: Any, options: RemovalOptions, seed: int) -> Atoms:
+    """Take the last structure of a few steps at constant energy, at a low temperature."""
+    from ase.constraints import FixAtoms
+    from ase.md.verlet import VelocityVerlet
+    from ase.units import fs
+
+    moving = atoms.copy()
+    moving.calc = calculator
+    masses = moving.get_masses()[:, None]
+    spread = np.sqrt(masses * BOLTZMANN_EV_PER_K * options.temperature_K)
+    momenta = spread * np.random.default_rng(seed).normal(size=(len(moving), 3))
+    if options.fixed:
+        moving.set_constraint(FixAtoms(list(options.fixed)))
+    else:
+        momenta -= masses * momenta.sum(axis=0) / masses.sum()
+    moving.set_momenta(momenta)
+    VelocityVerlet(moving, options.timestep_fs * fs).run(options.steps)
+    found = moving.copy()
+    found.set_constraint()
+    found.arrays.pop("momenta", None)
+    return found

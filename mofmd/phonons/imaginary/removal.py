@@ -1,0 +1,232 @@
+"""Rounds of phonons, a move off the saddle point, and a relaxation, until no mode is imaginary."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.disk.atomic import write_atomic
+from mofmd.disk.npz import read_arrays
+from mofmd.engine.structure_file import write_structure
+from mofmd.errors import RunError
+from mofmd.phonons.calculation.evaluators import Evaluator
+from mofmd.phonons.cells import to_atoms
+from mofmd.phonons.imaginary.moves import (
+    Mapped,
+    RemovalOptions,
+    Soft,
+    cold_dynamics,
+    map_mode,
+    mode_rattle,
+    rattle,
+    repetitions,
+    soft_modes,
+    taking_part,
+)
+from mofmd.phonons.run import ForceOptions, Model, choose_supercell, forces_in_folder
+from mofmd.relaxation import RelaxOptions, relax_in_folder
+
+HISTORY = "history.json"
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round found.
+
+    Parameters
+    ----------
+    number
+        From zero: the structure as relaxed.
+    atoms
+        Of the cell.
+    energy_eV_per_atom, volume_A3_per_atom
+        Of the relaxed structure.
+    imaginary
+        Number of imaginary modes at the wave vectors that fit into the supercell.
+    lowest_THz
+        The lowest frequency, negative where imaginary; that of the lowest mode counted, or 0.
+    q
+        Its wave vector.
+    way
+        How it was left; empty in the last round.
+    mapped
+        Energy along the mode, of the way ``map``.
+    """
+
+    number: int
+    atoms: int
+    energy_eV_per_atom: float
+    volume_A3_per_atom: float
+    imaginary: int
+    lowest_THz: float
+    q: tuple[float, ...]
+    way: str
+    mapped: Mapped | None = None
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        found = (
+            "no imaginary mode"
+            if not self.imaginary
+            else (
+                f"{self.imaginary} imaginary modes, the lowest {-self.lowest_THz:.3f}i THz at q = "
+                f"({', '.join(f'{v:.3g}' for v in self.q)})"
+            )
+        )
+        left = f"; {self.way}" if self.way else ""
+        return f"round {self.number}: {self.energy_eV_per_atom:.7f} eV/atom, {found}{left}"
+
+
+@dataclass(frozen=True)
+class Removal:
+    """The end of the rounds.
+
+    Parameters
+    ----------
+    atoms
+        The last structure, relaxed.
+    stable
+        Whether it has no imaginary mode.
+    history
+        All rounds.
+    """
+
+    atoms: Atoms
+    stable: bool
+    history: tuple[Round, ...]
+
+
+def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
+    atoms: Atoms,
+    calculator: Any,
+    evaluator: Evaluator,
+    model: Model,
+    folder: Path,
+    options: RemovalOptions | None = None,
+    forces: ForceOptions | None = None,
+    *,
+    on_round: Callable[[Round], None] = lambda _: None,
+) -> Removal:
+    """Remove imaginary modes; run again after any interruption, it goes on as if nothing had been.
+
+    Parameters
+    ----------
+    atoms
+        A structure; it is relaxed first.
+    calculator
+        ASE calculator of the model.
+    evaluator
+        Of the same model.
+    model
+        Tells its forces from others'.
+    folder
+        Gets ``round-00`` and so on, ``history.json``, ``stable.cif`` or ``last.cif``.
+    options, forces
+        How.
+    on_round
+        Called after each round.
+    """
+    chosen, forces = options or RemovalOptions(), forces or ForceOptions()
+    matrix = choose_supercell(atoms, model, forces)
+    history: list[Round] = []
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(chosen.rounds + 1):
+        place = folder / f"round-{number:02d}"
+        place.mkdir(exist_ok=True)
+        start = _start(place, atoms)
+        done = relax_in_folder(
+            start,
+            calculator,
+            RelaxOptions(fmax_eV_per_A=chosen.fmax_eV_per_A, cell=chosen.cell, calls_max=3000),
+            place / "relax",
+        )
+        if not done.converged:
+            raise RunError(f"{place / 'relax'}: the limits were not kept: {done}")
+        relaxed = done.atoms
+        phonopy, _ = forces_in_folder(
+            relaxed, evaluator, model, place, replace(forces, supercell=matrix)
+        )
+        modes = soft_modes(phonopy, chosen.tolerance_THz)
+        last = not modes or number == chosen.rounds
+        mapped = None
+        if not last:
+            atoms, mapped = _move(phonopy, modes, relaxed, calculator, evaluator, chosen, number)
+            matrix = _smaller(matrix, len(atoms) // len(relaxed), modes[0])
+        here = Round(
+            number,
+            len(relaxed),
+            done.energy_eV / len(relaxed),
+            float(relaxed.get_volume()) / len(relaxed),
+            len(modes),
+            modes[0].frequency_THz if modes else 0.0,
+            tuple(float(v) for v in modes[0].q) if modes else (),
+            "" if last else chosen.way,
+            mapped,
+        )
+        history.append(here)
+        write_atomic(
+            folder / HISTORY,
+            json.dumps([asdict(each) for each in history], indent=1, ensure_ascii=False) + "\n",
+        )
+        on_round(here)
+        if last:
+            write_structure(folder / ("last.cif" if modes else "stable.cif"), relaxed)
+            return Removal(relaxed, not modes, tuple(history))
+    raise AssertionError  # the last round returns
+
+
+def _start(place: Path, atoms: Atoms) -> Atoms:
+    """Keep where a round begins: on resume it begins there again, to the last bit."""
+    path = place / "start.npz"
+    if not path.exists():
+        buffer = io.BytesIO()
+        np.savez(
+            buffer, numbers=atoms.numbers, positions_A=atoms.positions, cell_A=atoms.cell.array
+        )
+        write_atomic(path, buffer.getvalue())
+    found = read_arrays(path)
+    return Atoms(found["numbers"], found["positions_A"], cell=found["cell_A"], pbc=True)
+
+
+def _move(  # noqa: PLR0913, PLR0917 - one argument per part
+    phonopy: Any,
+    modes: list[Soft],
+    relaxed: Atoms,
+    calculator: Any,
+    evaluator: Evaluator,
+    options: RemovalOptions,
+    number: int,
+) -> tuple[Atoms, Mapped | None]:
+    primitive, masses = to_atoms(phonopy.primitive), phonopy.primitive.masses
+    seed = options.seed + number
+    if options.way == "map":
+        return map_mode(modes[0], primitive, masses, evaluator)
+    if options.way == "mode-rattle":
+        return mode_rattle(modes, primitive, masses, options.amplitude_A, seed), None
+    if options.way == "nve":
+        return cold_dynamics(relaxed, calculator, options, seed), None
+    movable = np.ones(len(relaxed), dtype=bool)
+    if options.atoms == "mode":
+        owner = phonopy.primitive.s2p_map[phonopy.supercell.u2s_map]
+        of_unit = [phonopy.primitive.p2p_map[atom] for atom in owner]
+        movable = taking_part(modes)[of_unit]
+    movable[list(options.fixed)] = False
+    return rattle(relaxed, options.amplitude_A, seed, movable), None
+
+
+def _smaller(matrix: np.ndarray, times: int, mode: Soft) -> np.ndarray:
+    """Repetitions of a cell that has become larger, where they divide; otherwise one."""
+    if times <= 1:
+        return matrix
+    size = np.array(repetitions(mode.q))
+    diagonal = np.diag(matrix)
+    if np.array_equal(np.diag(diagonal), matrix):
+        return np.diag(np.maximum(1, diagonal // size))
+    return np.eye(3, dtype=int)

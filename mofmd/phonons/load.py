@@ -1,0 +1,113 @@
+"""Phonon calculations from files: phonopy's YAML, of mofmd or of others."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mofmd.errors import InputError, MissingFileError
+from mofmd.phonons.calculation.force_constants import ForceConstants, finish_force_constants
+from mofmd.phonons.cells import SYMMETRY_TOLERANCE_A
+from mofmd.phonons.extra import need_packages
+
+if TYPE_CHECKING:
+    from phonopy import Phonopy
+
+PHONOPY_FILE = "phonopy.yaml"
+HEAD_LINES = 40
+
+
+def find_phonopy_file(source: Path) -> Path:
+    """Find phonopy's file: itself, or the one in a folder of ``mofmd phonons run``.
+
+    Raises
+    ------
+    MissingFileError
+        If there is none.
+    """
+    path = source / PHONOPY_FILE if source.is_dir() else source
+    if not path.is_file():
+        raise MissingFileError(
+            f"{path}: no such file; give a folder of mofmd phonons run, or a phonopy.yaml with "
+            "forces or force constants"
+        )
+    return path
+
+
+def load_phonopy(
+    source: Path, *, sum_rule: bool = True, symmetry_tolerance_A: float | None = None
+) -> tuple[Phonopy, ForceConstants]:
+    """Read cells, displacements and forces (or force constants), and make force constants.
+
+    Parameters
+    ----------
+    source
+        ``phonopy.yaml``, also compressed (.xz, .gz), or a folder that holds it.
+    sum_rule
+        See ``make_force_constants``.
+    symmetry_tolerance_A
+        Within which symmetry is found; None: what the file says.
+
+    Raises
+    ------
+    InputError
+        If the file is none of phonopy's, or holds no forces.
+    """
+    need_packages()
+    from phonopy import Phonopy
+    from phonopy.interface.phonopy_yaml import read_phonopy_yaml
+
+    path = find_phonopy_file(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = read_phonopy_yaml(path)
+    except Exception as error:
+        raise InputError(
+            f"{path}: cannot be read as a file of phonopy: {type(error).__name__}: {error}"
+        ) from error
+    if content.unitcell is None or content.supercell_matrix is None:
+        raise InputError(f"{path}: has no unit cell and supercell matrix of phonopy")
+    matrix = content.primitive_matrix
+    phonopy = Phonopy(
+        content.unitcell,
+        content.supercell_matrix,
+        np.eye(3) if matrix is None else matrix,
+        symprec=symmetry_tolerance_A or _recorded_tolerance(path),
+    )
+    if content.force_constants is not None:
+        phonopy.force_constants = content.force_constants
+    elif has_forces(content.dataset):
+        phonopy.dataset = content.dataset
+        random = "displacements" in content.dataset
+        phonopy.produce_force_constants(
+            calculate_full_force_constants=False,
+            fc_calculator="symfc" if random else "traditional",
+            show_drift=False,
+        )
+    else:
+        raise InputError(f"{path}: holds neither forces nor force constants")
+    return phonopy, finish_force_constants(phonopy, sum_rule=sum_rule)
+
+
+def has_forces(dataset: object) -> bool:
+    """Whether a data set of phonopy holds forces of all displacements."""
+    if not isinstance(dataset, dict):
+        return False
+    if "first_atoms" in dataset:
+        return all("forces" in each for each in dataset["first_atoms"])
+    return "forces" in dataset
+
+
+def _recorded_tolerance(path: Path) -> float:
+    """Tolerance of the symmetry [Å] in the head of a file of phonopy, whose reader skips it."""
+    from phonopy.file_IO import get_io_module_to_decompress
+
+    with get_io_module_to_decompress(path).open(path, "rt") as file:
+        for _, line in zip(range(HEAD_LINES), file, strict=False):
+            if line.strip().startswith("symmetry_tolerance:"):
+                return float(line.split(":")[1])
+    return SYMMETRY_TOLERANCE_A

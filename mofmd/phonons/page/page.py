@@ -1,0 +1,285 @@
+"""The page of a phonon calculation: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import mofmd
+from mofmd.disk.atomic import write_atomic
+from mofmd.figure_style import save_figure
+from mofmd.phonons.ladder import Rung
+from mofmd.phonons.output import THZ_TO_PER_CM
+from mofmd.phonons.page.figures import (
+    LOW_THZ,
+    band_figure,
+    dos_figure,
+    participation_figure,
+    thermal_figure,
+)
+from mofmd.phonons.page.movements import movements
+from mofmd.phonons.spectrum.spectrum import Spectrum
+from mofmd.report.page import html_page
+from mofmd.report.svg import figure_svg
+from mofmd.report.view import view
+from mofmd.trajectory.frame import Frame
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from phonopy import Phonopy
+
+MODES_LISTED = 60
+STYLE = (
+    "<style>.bands{position:relative}.mode-dot{position:absolute;width:11px;height:11px;"
+    "margin:-5.5px 0 0 -5.5px;border:2px solid #e6000a;border-radius:50%;pointer-events:none}"
+    ".mode-handles{display:flex;gap:.6rem;align-items:center;flex-wrap:wrap;font-size:.85rem}"
+    "</style>"
+)
+
+
+def write_page(  # noqa: PLR0913 - one argument per part
+    phonopy: Phonopy,
+    spectrum: Spectrum,
+    folder: Path,
+    facts: dict[str, Any],
+    *,
+    ladder: tuple[Rung, ...] = (),
+    more: Sequence[str] = (),
+) -> Path:
+    """Write ``report.html``, and its figures as PNG and SVG in ``figures``.
+
+    Parameters
+    ----------
+    phonopy
+        With force constants: movements of modes are made of them.
+    spectrum
+        What was found.
+    folder
+        Of the calculation.
+    facts
+        Of the calculation, for people.
+    ladder
+        Of the structure's symmetry.
+    more
+        Further sections.
+    """
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    low = band_figure(spectrum, LOW_THZ)
+    full = band_figure(spectrum)
+    figures: list[tuple[str, Figure | None, str]] = [
+        ("bands_low", low, f"Bands below {LOW_THZ:g} THz and densities of states. Click a band."),
+        ("bands", full, "All bands and densities of states. Click a band."),
+        ("dos_elements", dos_figure(spectrum, units=False), "Density of states by element."),
+        (
+            "dos_units",
+            dos_figure(spectrum, units=True) if spectrum.groups.units else None,
+            "By building unit.",
+        ),
+        (
+            "dos_units_low",
+            dos_figure(spectrum, units=True, top_THz=LOW_THZ) if spectrum.groups.units else None,
+            f"By building unit, below {LOW_THZ:g} THz.",
+        ),
+        (
+            "participation",
+            participation_figure(spectrum),
+            "Share of the nodes in each mode at Γ, and the share of all atoms that take part.",
+        ),
+        (
+            "thermal",
+            thermal_figure(spectrum),
+            "Thermal functions at constant volume; dashed: 3NR. Shaded: bounds where modes are "
+            "imaginary.",
+        ),
+    ]
+    drawn = []
+    for name, figure, caption in figures:
+        if figure is None:
+            continue
+        save_figure(figure, folder / "figures" / name)
+        kind = ' class="bands"' if name.startswith("bands") else ""
+        drawn.append(
+            f'<figure id="figure-{name}"><div{kind}>{figure_svg(figure)}</div>'
+            f"<figcaption>{escape(caption)}</figcaption></figure>"
+        )
+    title = f"Phonons of {spectrum.atoms.get_chemical_formula()}"
+    parts = [
+        STYLE,
+        f"<header><h1>{escape(title)}</h1>"
+        f'<p class="lead">{escape(_lead(spectrum, facts))}</p></header>',
+        '<div class="first"><div>',
+        view(Frame.from_ase(spectrum.atoms), what="Primitive cell"),
+        '<div class="mode-handles"><button type="button" id="mode-stop">stop</button>'
+        '<label>amplitude <input type="range" id="mode-amplitude" min="0.1" max="2" step="0.1" '
+        'value="1"></label><span id="mode-told">Click a band: its mode moves here.</span></div>',
+        "</div>",
+        f'<div class="facts">{_verdicts(spectrum)}{_numbers(spectrum)}</div></div>',
+        '<h2 id="figures">Bands and densities of states</h2>',
+        f'<div class="figures">{"".join(drawn)}</div>',
+        *more,
+        _quality(spectrum, facts, ladder),
+        _modes(spectrum),
+        _script(phonopy, spectrum, {"bands_low": low, "bands": full}),
+    ]
+    page = folder / "report.html"
+    write_atomic(page, html_page(f"mofmd: {title}", parts))
+    return page
+
+
+def _lead(spectrum: Spectrum, facts: dict[str, Any]) -> str:
+    words = [
+        str(facts.get("model", "")),
+        f"{len(spectrum.atoms)} atoms",
+        f"mesh {'×'.join(map(str, spectrum.mesh.numbers))}",
+        "no non-analytical correction",
+        f"mofmd {mofmd.__version__}",
+    ]
+    return " · ".join(word for word in words if word)
+
+
+def _verdicts(spectrum: Spectrum) -> str:
+    thermal, n = spectrum.thermal, len(spectrum.imaginary)
+    if n:
+        worst = spectrum.imaginary[0]
+        stable = (
+            "no",
+            "✗",
+            "Stable: no",
+            f"{n} imaginary modes on the mesh ({100 * thermal.imaginary_share:.2g} % of all), the "
+            f"lowest {-worst.frequency_THz:.3f}i THz at q = {_vector(worst.q)}; thermal functions "
+            "are given as bounds",
+        )
+    else:
+        stable = (
+            "yes",
+            "✓",
+            "Stable: yes",
+            f"no frequency of the mesh below −{thermal.tolerance_THz:g} THz",
+        )
+    rows = "".join(
+        f'<li class="{kind}"><b><span aria-hidden="true">{sign}</span> {escape(head)}</b> '
+        f"{escape(text)}</li>"
+        for kind, sign, head, text in [stable]
+    )
+    return f'<ul class="verdicts" aria-label="verdict">{rows}</ul>'
+
+
+def _numbers(spectrum: Spectrum) -> str:
+    thermal = spectrum.thermal
+    sound = spectrum.speeds.speeds_km_per_s
+    rows = [
+        ("Heat capacity at 300 K", f"{thermal.heat_capacity_J_per_K_g(300.0):.4f} J/K/g"),
+        ("Zero-point energy", f"{thermal.zero_point_kJ_per_mol:.2f} kJ/mol"),
+        ("Slowest and fastest sound", f"{sound.min():.2f} and {sound.max():.2f} km/s"),
+    ]
+    if spectrum.lowest_optical_THz is not None:
+        rows.insert(0, ("Lowest optical frequency at Γ", f"{spectrum.lowest_optical_THz:.3f} THz"))
+    cards = "".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in rows
+    )
+    return f'<dl class="numbers">{cards}</dl>'
+
+
+def _quality(spectrum: Spectrum, facts: dict[str, Any], ladder: tuple[Rung, ...]) -> str:
+    values = spectrum.force_constants
+    rows = [
+        ("drift of the force constants before the sum rule", f"{values.drift_eV_per_A2:.2e} eV/Å²"),
+        ("asymmetry, root mean square", f"{values.asymmetry_eV_per_A2:.2e} eV/Å²"),
+        ("asymmetry, largest", f"{values.asymmetry_max_eV_per_A2:.2e} eV/Å²"),
+        ("sum rule put in", "yes" if values.sum_rule else "no"),
+        (
+            "states counted by the density of states",
+            f"{spectrum.dos.total_per_THz @ np.diff(spectrum.dos.edges_THz):.6f} of "
+            f"{3 * len(spectrum.atoms)}",
+        ),
+    ]
+    rungs = [
+        (f"{r.tolerance_A:g}", r.space_group, str(r.operations), str(r.displacements))
+        for r in ladder
+    ]
+    return (
+        '<h2 id="quality">How good it is</h2>'
+        + table(("quantity", "value"), rows)
+        + (
+            "<h3>Symmetry at a ladder of tolerances</h3>"
+            + table(("tolerance (Å)", "space group", "operations", "displacements"), rungs)
+            if rungs
+            else ""
+        )
+        + f"<details><summary>Settings</summary><pre>{escape(json.dumps(facts, indent=1))}</pre>"
+        "</details>"
+    )
+
+
+def _modes(spectrum: Spectrum) -> str:
+    gamma = spectrum.gamma
+    names = spectrum.groups.units or spectrum.groups.names
+    columns = [spectrum.groups.names.index(name) for name in names]
+    rows = [
+        (
+            str(k + 1),
+            f"{gamma.frequencies_THz[k]:.4f}",
+            f"{gamma.frequencies_THz[k] * THZ_TO_PER_CM:.1f}",
+            "translation" if gamma.acoustic[k] else "",
+            f"{gamma.participation[k]:.2f}",
+            *(f"{gamma.shares[k, c]:.2f}" for c in columns),
+        )
+        for k in range(min(MODES_LISTED, len(gamma.frequencies_THz)))
+    ]
+    heads = ("mode", "THz", "1/cm", "", "participation", *names)
+    return (
+        f'<h2 id="modes">The lowest modes at Γ</h2><details><summary>{len(rows)} modes; all are in '
+        f"gamma.csv</summary>{table(heads, rows)}</details>"
+    )
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a table of texts."""
+    top = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    body = "".join(
+        "<tr>" + "".join(f'<td class="number">{escape(cell)}</td>' for cell in row) + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+        "</div>"
+    )
+
+
+def _script(phonopy: Phonopy, spectrum: Spectrum, figures: dict[str, Figure]) -> str:
+    folder = resources.files("mofmd") / "phonons" / "page"
+    script = (folder / "modes.js").read_text(encoding="utf-8")
+    data = json.dumps(movements(phonopy, spectrum), separators=(",", ":"))
+    made = ",".join(
+        f"bandFigure(document.querySelector('#figure-{name} .bands'),{json.dumps(_frame(figure))})"
+        for name, figure in figures.items()
+    )
+    return (
+        f"<script>{script}\n{{const figures=[{made}];"
+        "const modes=startModes(document.getElementById('view'),figures,"
+        f"{data});for(const figure of figures)figure.start(modes);}}</script>"
+    )
+
+
+def _frame(figure: Figure) -> dict[str, Any]:
+    """Where the bands' axes stand in the figure, from its upper left corner, and what they span."""
+    axes = figure.axes[0]
+    box = axes.get_position()
+    return {
+        "left": box.x0,
+        "top": 1.0 - box.y1,
+        "width": box.width,
+        "height": box.height,
+        "x": list(axes.get_xlim()),
+        "y": list(axes.get_ylim()),
+    }
+
+
+def _vector(q: tuple[float, float, float]) -> str:
+    return f"({', '.join(f'{v:.3g}' for v in q)})"

@@ -1,0 +1,194 @@
+"""A phonon calculation in a folder: relaxed structure, forces, force constants, results."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.disk.lock import lock_folder
+from mofmd.errors import InputError, InputWarning
+from mofmd.phonons.calculation.collect import FORCE_LIMIT_EV_PER_A, Progress, collect_forces
+from mofmd.phonons.calculation.displacements import (
+    DisplacementOptions,
+    Precision,
+    choose_displacements,
+)
+from mofmd.phonons.calculation.evaluators import Evaluator
+from mofmd.phonons.calculation.force_constants import ForceConstants, make_force_constants
+from mofmd.phonons.calculation.store import ForceStore, Identity, structure_digest
+from mofmd.phonons.cells import (
+    SYMMETRY_TOLERANCE_A,
+    new_phonopy,
+    sufficient_supercell,
+    to_phonopy,
+)
+from mofmd.phonons.extra import need_packages
+from mofmd.phonons.output import write_force_constants, write_phonopy
+
+if TYPE_CHECKING:
+    from phonopy import Phonopy
+
+FORCES = "forces"
+AUTO_ATOMS = 4000
+"""A supercell that is not given is made no larger than this."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a phonon calculation must know of the model.
+
+    Parameters
+    ----------
+    identity
+        Tells it from others: hash of its file, precision, dispersion.
+    precision
+        Of its forces.
+    reach_A
+        Distance to which a displaced atom changes forces; 0 where nobody knows.
+    facts
+        For the record.
+    """
+
+    identity: str
+    precision: Precision = "float64"
+    reach_A: float = 0.0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForceOptions:
+    """How forces are made.
+
+    Parameters
+    ----------
+    supercell
+        Repetitions, or a (3, 3) matrix; None: as many as twice the reach of the model needs.
+    displacements
+        See there.
+    symmetry_tolerance_A
+        Within which symmetry is found.
+    force_limit_eV_per_A
+        A structure with a larger force is not relaxed.
+    sum_rule
+        See ``make_force_constants``.
+    """
+
+    supercell: tuple[int, int, int] | np.ndarray | None = None
+    displacements: DisplacementOptions = field(default_factory=DisplacementOptions)
+    symmetry_tolerance_A: float = SYMMETRY_TOLERANCE_A
+    force_limit_eV_per_A: float = FORCE_LIMIT_EV_PER_A
+    sum_rule: bool = True
+
+
+def choose_supercell(atoms: Atoms, model: Model, options: ForceOptions) -> np.ndarray:
+    """(3, 3) matrix of the supercell.
+
+    Raises
+    ------
+    InputError
+        If none is given, and what suffices is larger than ``AUTO_ATOMS``.
+
+    Warns
+    -----
+    InputWarning
+        If what is given is smaller than twice the reach of the model.
+    """
+    enough = sufficient_supercell(atoms.cell.array, model.reach_A)
+    text = "x".join(map(str, enough))
+    if options.supercell is None:
+        size = int(np.prod(enough)) * len(atoms)
+        if size > AUTO_ATOMS:
+            raise InputError(
+                f"supercell: {text} is what twice the reach of the model ({model.reach_A:g} Å) "
+                f"needs, {size} atoms; set --supercell to it, or to a smaller one"
+            )
+        return np.diag(enough)
+    given = np.array(options.supercell)
+    matrix = np.diag(given) if given.ndim == 1 else given
+    large = sufficient_supercell(matrix @ atoms.cell.array, model.reach_A)
+    if max(large) > 1:
+        warnings.warn(
+            f"supercell: smaller than twice the reach of the model ({model.reach_A:g} Å): atoms "
+            "feel a displaced atom and its image at once, and frequencies away from the wave "
+            f"vectors that fit into the supercell are not those of the model; {text} suffices",
+            InputWarning,
+            stacklevel=2,
+        )
+    return matrix
+
+
+def forces_in_folder(  # noqa: PLR0913 - two options
+    atoms: Atoms,
+    evaluator: Evaluator,
+    model: Model,
+    folder: Path,
+    options: ForceOptions | None = None,
+    *,
+    overwrite: bool = False,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> tuple[Phonopy, ForceConstants]:
+    """Evaluate the displacements of a relaxed structure and make force constants.
+
+    Each result is kept in ``folder/forces`` as it comes; run again after any interruption, what is
+    there is not evaluated again, and the force constants are the same to the last bit.
+
+    Parameters
+    ----------
+    atoms
+        Relaxed for the model.
+    evaluator
+        Of the model.
+    model
+        Tells its forces from others'.
+    folder
+        Is made if it lacks; gets ``phonopy.yaml``, ``force_constants.hdf5``, ``FORCE_CONSTANTS``.
+    options
+        How.
+    overwrite
+        Remove forces that are there.
+    on_progress
+        Called after each evaluation.
+
+    Raises
+    ------
+    InputError
+        If the structure is not relaxed, a displacement is too small, or the folder holds forces of
+        something else.
+    """
+    need_packages()
+    chosen = options or ForceOptions()
+    matrix = choose_supercell(atoms, model, chosen)
+    phonopy = new_phonopy(to_phonopy(atoms), matrix, chosen.symmetry_tolerance_A)
+    displacements = choose_displacements(phonopy, chosen.displacements, model.precision)
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "supercell": matrix.tolist(),
+        "displacements_A": list(displacements.distances_A),
+        "method": displacements.method,
+        "evaluations": len(displacements) + 1,
+        "model_facts": model.facts,
+    }
+    with lock_folder(folder, "calculation of phonons"):
+        store = ForceStore(
+            folder / FORCES,
+            Identity(structure_digest(atoms), model.identity, displacements.digest),
+            facts,
+            overwrite=overwrite,
+        )
+        forces = collect_forces(
+            displacements,
+            evaluator,
+            store,
+            force_limit_eV_per_A=chosen.force_limit_eV_per_A,
+            on_progress=on_progress,
+        )
+        found = make_force_constants(phonopy, displacements, forces, sum_rule=chosen.sum_rule)
+        write_phonopy(phonopy, folder)
+        write_force_constants(phonopy, folder)
+    return phonopy, found

@@ -1,0 +1,1 @@
+"""From force constants to frequencies, densities of states and thermal functions."""

@@ -1,0 +1,1 @@
+"""Phonons at temperatures: quasi-harmonic expansion."""

@@ -1,0 +1,222 @@
+"""Thermal expansion of a crystal with a model: relaxed volumes, phonons at each, their fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.arrays import freeze
+from mofmd.errors import InputError, RunError
+from mofmd.phonons.calculation.evaluators import Evaluator
+from mofmd.phonons.run import ForceOptions, Model, choose_supercell, forces_in_folder
+from mofmd.phonons.spectrum.mesh import make_mesh
+from mofmd.phonons.spectrum.spectrum import find_imaginary
+from mofmd.phonons.spectrum.thermal import TOLERANCE_THZ, constants, thermal_functions
+from mofmd.phonons.temperature.qha import LEAST_VOLUMES, Qha, quasi_harmonic
+from mofmd.relaxation import RelaxOptions, relax_in_folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpansionOptions:
+    """What is computed.
+
+    Parameters
+    ----------
+    points
+        Volumes, evenly between the smallest and the largest.
+    strain
+        Relative change of the volume to the smallest and to the largest; the middle is the relaxed
+        structure's own.
+    shape
+        ``free``: lengths and angles of the cell are relaxed at each volume; ``scaled``: atoms
+        alone.
+    mesh
+        Of the free energies; None: see ``make_mesh``.
+    temperatures_K
+        Ascending.
+    tolerance_THz
+        Frequencies below minus this are imaginary, and there is no free energy.
+    fmax_eV_per_A
+        Limit of the relaxations.
+    """
+
+    points: int = 9
+    strain: tuple[float, float] = (-0.03, 0.03)
+    shape: str = "free"
+    mesh: tuple[int, int, int] | None = None
+    temperatures_K: tuple[float, ...] = tuple(float(t) for t in range(0, 601, 20))
+    tolerance_THz: float = TOLERANCE_THZ
+    fmax_eV_per_A: float = 1e-5
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no sense."""
+        if self.points < LEAST_VOLUMES + 1:
+            raise InputError(
+                f"points: {self.points} volumes are too few for an equation of state and its "
+                f"error; take {LEAST_VOLUMES + 1} or more"
+            )
+        low, high = self.strain
+        if not -0.5 < low < high < 1.0:
+            raise InputError(f"strain: {low} to {high}, expected the smaller one first")
+        if not low < 0.0 < high:
+            raise InputError(
+                f"strain: {low} to {high} is one-sided: the equilibrium must lie between the "
+                "volumes; take one below and one above zero, such as -0.03:0.03"
+            )
+        if self.shape not in ("free", "scaled"):
+            raise InputError(f"shape: {self.shape!r}, expected free or scaled")
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """Thermal expansion by both equations of state; arrays are read-only.
+
+    Parameters
+    ----------
+    volumes_A3, energies_eV
+        (volumes,) of the relaxed cells.
+    cells_A
+        (volumes, 3, 3).
+    heat_capacities_J_per_K_mol
+        (volumes, temperatures) at constant volume.
+    free_energies_eV
+        (volumes, temperatures) of the vibrations.
+    birch_murnaghan, vinet
+        What follows.
+    """
+
+    volumes_A3: np.ndarray
+    energies_eV: np.ndarray
+    cells_A: np.ndarray
+    heat_capacities_J_per_K_mol: np.ndarray
+    free_energies_eV: np.ndarray
+    birch_murnaghan: Qha
+    vinet: Qha
+
+    def __post_init__(self) -> None:
+        """Make the arrays read-only."""
+        freeze(
+            self,
+            "volumes_A3",
+            "energies_eV",
+            "cells_A",
+            "heat_capacities_J_per_K_mol",
+            "free_energies_eV",
+        )
+
+
+def expand(  # noqa: PLR0913, PLR0917 - one argument per part
+    atoms: Atoms,
+    calculator: Any,
+    evaluator: Evaluator,
+    model: Model,
+    folder: Path,
+    options: ExpansionOptions | None = None,
+    forces: ForceOptions | None = None,
+    *,
+    on_volume: Callable[[int, int, str], None] = lambda _k, _n, _text: None,
+) -> Expansion:
+    """Relax, make phonons at several volumes, and fit; run again, it goes on.
+
+    Parameters
+    ----------
+    atoms
+        Is relaxed first, cell and atoms.
+    calculator
+        ASE calculator of the model, with stress.
+    evaluator
+        Of the same model.
+    model
+        Tells its forces from others'.
+    folder
+        Gets ``relax`` and a folder for each volume.
+    options, forces
+        How.
+    on_volume
+        Called with the volume's number, how many there are, and what is done there.
+
+    Raises
+    ------
+    InputError
+        If a model gives no stress, a volume has imaginary modes, or the volumes are one-sided.
+    """
+    chosen, forces = options or ExpansionOptions(), forces or ForceOptions()
+    if "stress" not in calculator.implemented_properties:
+        raise InputError("qha: the model gives no stress, which cells at given volumes need")
+    folder.mkdir(parents=True, exist_ok=True)
+    ground = _relaxed(atoms, calculator, chosen.fmax_eV_per_A, "tri", folder / "relax")
+    matrix = choose_supercell(ground[0], model, forces)
+    volumes = ground[0].get_volume() * np.linspace(
+        1.0 + chosen.strain[0], 1.0 + chosen.strain[1], chosen.points
+    )
+    temperatures = np.array(chosen.temperatures_K)
+    cells, energies, free, heat = [], [], [], []
+    for k, volume in enumerate(volumes):
+        place = folder / f"volume-{k:02d}"
+        on_volume(k, chosen.points, f"volume {volume:.2f} Å³: relaxing")
+        start = ground[0].copy()
+        start.set_cell(start.cell.array * np.cbrt(volume / start.get_volume()), scale_atoms=True)
+        freedom = "volume" if chosen.shape == "free" else "fixed"
+        relaxed, energy = _relaxed(
+            start, calculator, chosen.fmax_eV_per_A, freedom, place / "relax"
+        )
+        on_volume(k, chosen.points, f"volume {volume:.2f} Å³: forces")
+        phonopy, _ = forces_in_folder(
+            relaxed,
+            evaluator,
+            model,
+            place,
+            ForceOptions(
+                supercell=matrix,
+                displacements=forces.displacements,
+                symmetry_tolerance_A=forces.symmetry_tolerance_A,
+                force_limit_eV_per_A=forces.force_limit_eV_per_A,
+                sum_rule=forces.sum_rule,
+            ),
+        )
+        mesh = make_mesh(phonopy, chosen.mesh)
+        imaginary = find_imaginary(mesh, chosen.tolerance_THz)
+        if imaginary:
+            raise InputError(
+                f"{place}: {len(imaginary)} imaginary modes at {volume:.2f} Å³, the lowest "
+                f"{-imaginary[0].frequency_THz:.3f}i THz at q = "
+                f"{tuple(round(v, 3) for v in imaginary[0].q)}: there is no free energy; take "
+                "smaller strains, or remove the modes first (mofmd phonons imaginary)"
+            )
+        found = thermal_functions(
+            mesh, temperatures, float(phonopy.primitive.masses.sum()), chosen.tolerance_THz
+        )
+        # of a primitive cell; energies and volumes are of the given one
+        times = len(phonopy.unitcell) / len(phonopy.primitive)
+        free.append(times * found.free_energy_kJ_per_mol / constants().eV_to_kJ_per_mol)
+        heat.append(times * found.heat_capacity_J_per_K_mol)
+        cells.append(relaxed.cell.array)
+        energies.append(energy)
+        on_volume(k + 1, chosen.points, f"volume {volume:.2f} Å³: done")
+    lengths = np.array([np.linalg.norm(cell, axis=1) for cell in cells])
+    arguments = (volumes, np.array(energies), np.array(free), temperatures, lengths)
+    return Expansion(
+        volumes,
+        np.array(energies),
+        np.array(cells),
+        np.array(heat),
+        np.array(free),
+        quasi_harmonic(*arguments, equation="birch-murnaghan"),
+        quasi_harmonic(*arguments, equation="vinet"),
+    )
+
+
+def _relaxed(
+    atoms: Atoms, calculator: Any, fmax: float, freedom: Any, folder: Path
+) -> tuple[Atoms, float]:
+    done = relax_in_folder(
+        atoms, calculator, RelaxOptions(fmax_eV_per_A=fmax, cell=freedom, calls_max=2000), folder
+    )
+    if not done.converged:
+        raise RunError(f"{folder}: the limits were not kept: {done}; run again to go on")
+    return done.atoms, done.energy_eV

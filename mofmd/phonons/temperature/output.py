@@ -1,0 +1,168 @@
+"""Tables and figures of thermal expansion."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import mofmd
+from mofmd.disk.atomic import write_atomic
+from mofmd.figure_style import COLOURS, SIZE, new_figure, save_figure
+from mofmd.phonons.output import write_table
+from mofmd.phonons.temperature.expansion import Expansion
+from mofmd.phonons.temperature.qha import Qha
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCHEMA = "mofmd-qha-1"
+EDGES = "abc"
+
+
+def write_expansion(expansion: Expansion, folder: Path, facts: dict[str, Any]) -> None:
+    """Write ``qha.csv``, ``volumes.csv``, ``qha.json`` and figures.
+
+    Parameters
+    ----------
+    expansion
+        What was found.
+    folder
+        Exists.
+    facts
+        Of the calculation, for the record.
+    """
+    for name, qha in (("birch_murnaghan", expansion.birch_murnaghan), ("vinet", expansion.vinet)):
+        write_table(
+            folder / f"qha_{name}.csv",
+            [
+                "temperature_K",
+                "volume_A3",
+                "volume_error_A3",
+                "alpha_V_per_K",
+                "alpha_V_error_per_K",
+                "alpha_L_mean_per_K",
+                *(f"length_{edge}_A" for edge in EDGES),
+                *(f"alpha_L_{edge}_per_K" for edge in EDGES),
+                "bulk_modulus_GPa",
+                "gibbs_eV",
+            ],
+            np.column_stack(
+                [
+                    qha.temperatures_K,
+                    qha.volumes_A3,
+                    qha.volume_errors_A3,
+                    qha.alpha_V_per_K,
+                    qha.alpha_V_errors_per_K,
+                    qha.mean_alpha_L_per_K,
+                    qha.lengths_A,
+                    qha.alpha_L_per_K,
+                    qha.bulk_moduli_GPa,
+                    qha.gibbs_eV,
+                ]
+            ).tolist(),
+        )
+    lengths = np.linalg.norm(expansion.cells_A, axis=2)
+    write_table(
+        folder / "volumes.csv",
+        ["volume_A3", "energy_eV", *(f"length_{edge}_A" for edge in EDGES)],
+        np.column_stack([expansion.volumes_A3, expansion.energies_eV, lengths]).tolist(),
+    )
+    (folder / "figures").mkdir(exist_ok=True)
+    for name, figure in (
+        ("expansion", expansion_figure(expansion)),
+        ("free_energies", free_energy_figure(expansion)),
+    ):
+        save_figure(figure, folder / "figures" / name)
+    record = {
+        "schema": SCHEMA,
+        "mofmd_version": mofmd.__version__,
+        **facts,
+        "static": {
+            "volume_A3": expansion.birch_murnaghan.static.volume_A3,
+            "bulk_modulus_GPa": {
+                "birch-murnaghan": expansion.birch_murnaghan.static.bulk_modulus_GPa,
+                "vinet": expansion.vinet.static.bulk_modulus_GPa,
+            },
+            "residual_eV": expansion.birch_murnaghan.static.residual_eV,
+        },
+        "at_300_K": {
+            "birch-murnaghan": at_temperature(expansion.birch_murnaghan, 300.0),
+            "vinet": at_temperature(expansion.vinet, 300.0),
+        },
+    }
+    write_atomic(folder / "qha.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def at_temperature(qha: Qha, temperature_K: float) -> dict[str, Any] | None:
+    """Expansion at a temperature, units in the names; None beyond the last one."""
+    t = qha.temperatures_K
+    if not t[0] <= temperature_K <= t[-1]:
+        return None
+
+    def value(y: np.ndarray) -> float:
+        return float(np.interp(temperature_K, t, y))
+
+    return {
+        "temperature_K": temperature_K,
+        "volume_A3": value(qha.volumes_A3),
+        "volume_error_A3": value(qha.volume_errors_A3),
+        "alpha_V_per_K": value(qha.alpha_V_per_K),
+        "alpha_V_error_per_K": value(qha.alpha_V_errors_per_K),
+        "alpha_L_mean_per_K": value(qha.mean_alpha_L_per_K),
+        "alpha_L_per_K": {e: value(qha.alpha_L_per_K[:, k]) for k, e in enumerate(EDGES)},
+        "bulk_modulus_GPa": value(qha.bulk_moduli_GPa),
+    }
+
+
+def expansion_figure(expansion: Expansion) -> Figure:
+    """Draw volume, volumetric expansion with its error, and linear expansion of each edge."""
+    figure, panels = new_figure((SIZE[0], 6.4), 3)
+    for qha, colour, dash in (
+        (expansion.birch_murnaghan, COLOURS[0], "-"),
+        (expansion.vinet, COLOURS[1], "--"),
+    ):
+        t = qha.temperatures_K
+        for axes, y, error in (
+            (panels[0], qha.volumes_A3, qha.volume_errors_A3),
+            (panels[1], 1e6 * qha.alpha_V_per_K, 1e6 * qha.alpha_V_errors_per_K),
+        ):
+            axes.plot(t, y, dash, color=colour, label=qha.equation)
+            axes.fill_between(t, y - error, y + error, color=colour, alpha=0.2, lw=0)
+    panels[0].set_ylabel("Volume (Å³)")
+    panels[0].legend(fontsize=6)
+    panels[1].set_ylabel("α_V (10⁻⁶/K)")
+    qha = expansion.birch_murnaghan
+    for k, edge in enumerate(EDGES):
+        panels[2].plot(
+            qha.temperatures_K, 1e6 * qha.alpha_L_per_K[:, k], color=COLOURS[2 + k], label=edge
+        )
+    panels[2].plot(
+        qha.temperatures_K, 1e6 * qha.mean_alpha_L_per_K, color=COLOURS[0], ls=":", label="α_V/3"
+    )
+    panels[2].set_ylabel("α_L (10⁻⁶/K)")
+    panels[2].legend(fontsize=6)
+    panels[-1].set_xlabel("Temperature (K)")
+    return figure
+
+
+def free_energy_figure(expansion: Expansion) -> Figure:
+    """Draw free energies against volume at some temperatures, and their minima."""
+    figure, (axes,) = new_figure(SIZE)
+    qha = expansion.birch_murnaghan
+    total = expansion.energies_eV[:, None] + expansion.free_energies_eV
+    low = total.min(axis=0)
+    for k in np.linspace(0, len(qha.temperatures_K) - 1, 6).astype(int):
+        axes.plot(
+            expansion.volumes_A3,
+            total[:, k] - low[k],
+            "o-",
+            ms=3,
+            lw=0.8,
+            label=f"{qha.temperatures_K[k]:g} K",
+        )
+    axes.set(xlabel="Volume (Å³)", ylabel="Free energy above the lowest (eV)")
+    axes.legend(fontsize=6)
+    return figure

@@ -1,0 +1,122 @@
+"""Structures of a screening: patterns of files, and those that cannot be used or come twice."""
+
+from __future__ import annotations
+
+import glob
+import math
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.errors import InputError, InputWarning, MissingFileError
+from mofmd.geometry.neighbours import find_pairs
+from mofmd.structures.read import BUILDERS, read_structure
+from mofmd.topology.check import check_structure
+
+REACH_A = 6.0
+WIDTHS_A = (0.5, 1.0, 2.0)
+SAME = 1e-4  # relative: the decimals of CIFs
+
+
+def sort_structures(words: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Find structures, and those among them that can be used.
+
+    Parameters
+    ----------
+    words
+        Files (``FILE#WHICH``: one of several), patterns such as ``cifs/*.cif``, built-in crystals.
+
+    Returns
+    -------
+    usable
+        What to read, by a short name.
+    refused
+        Why others are not among them, by their names.
+
+    Raises
+    ------
+    InputError
+        If a pattern finds nothing.
+    """
+    names = _short_names(_expand(words))
+    usable: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    prints: dict[str, tuple[str, np.ndarray]] = {}
+    for name, word in names.items():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", InputWarning)  # told when it is read for its deck
+                atoms = read_structure(word)
+            check_structure(atoms)
+            found = fingerprint(atoms)
+        except (InputError, MissingFileError) as error:
+            refused[name] = str(error)
+            continue
+        twin = next((other for other, seen in prints.items() if is_same(found, seen)), None)
+        if twin is not None:
+            refused[name] = f"is the same structure as {twin}"
+            continue
+        prints[name], usable[name] = found, word
+    return usable, refused
+
+
+def fingerprint(atoms: Atoms) -> tuple[str, np.ndarray]:
+    """Numbers that do not depend on the choice of cell, origin, axes or order of atoms.
+
+    Returns
+    -------
+    formula
+        Reduced.
+    numbers
+        Volume of an atom [Å³]; for each two elements the mean over the first's atoms of sums over
+        neighbours of the second of smooth functions of their distance.
+    """
+    counts = Counter(map(str, atoms.symbols))
+    divisor = math.gcd(*counts.values())
+    formula = "".join(f"{name}{counts[name] // divisor}" for name in sorted(counts))
+    pairs = find_pairs(atoms.positions, atoms.cell.array, REACH_A)
+    near = (1.0 - (pairs.distances / REACH_A) ** 2) ** 2
+    symbols = np.array(atoms.get_chemical_symbols())
+    numbers = [atoms.get_volume() / len(atoms)]
+    for first in sorted(counts):
+        for second in sorted(counts):
+            chosen = (symbols[pairs.first] == first) & (symbols[pairs.second] == second)
+            for width in WIDTHS_A:
+                terms = near[chosen] * np.exp(-pairs.distances[chosen] / width)
+                numbers.append(float(terms.sum()) / counts[first])
+    return formula, np.array(numbers)
+
+
+def is_same(first: tuple[str, np.ndarray], second: tuple[str, np.ndarray]) -> bool:
+    """Whether two fingerprints are those of one structure."""
+    return first[0] == second[0] and np.allclose(first[1], second[1], rtol=SAME, atol=1e-9)
+
+
+def _expand(words: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for word in words:
+        if word in BUILDERS or Path(word).exists() or not glob.has_magic(word):
+            found.append(word)
+            continue
+        files = sorted(glob.glob(word, recursive=True))  # noqa: PTH207 - of any folder
+        if not files:
+            raise InputError(f"structures: {word}: no file is named so")
+        found += files
+    return list(dict.fromkeys(found))
+
+
+def _short_names(words: Sequence[str]) -> dict[str, str]:
+    """Name files by their stems, and by more of their path where two are alike."""
+    stems = [_stem(word) for word in words]
+    return {
+        (stem if stems.count(stem) == 1 else word): word
+        for stem, word in zip(stems, words, strict=True)
+    }
+
+
+def _stem(word: str) -> str:
+    return word if word in BUILDERS else Path(word).name.rsplit(".", 1)[0]

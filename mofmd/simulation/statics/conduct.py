@@ -1,0 +1,202 @@
+"""Carrying out a static task in its folder: progress, requests to stop, results."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from mofmd.analysis.mechanics.equation_of_state import fit_energy_volume
+from mofmd.calculator import DeployedModel
+from mofmd.disk.atomic import write_atomic
+from mofmd.disk.lock import lock_run
+from mofmd.disk.stop_request import ask_to_stop, is_asked_to_stop, take_back_request
+from mofmd.errors import MofmdError, RunError, StoppedError
+from mofmd.processes.alive import find_process, is_alive
+from mofmd.processes.signals import SignalHandlers
+from mofmd.relaxation.conduct import relax_in_folder
+from mofmd.relaxation.options import RelaxOptions
+from mofmd.relaxation.relaxation import Relaxation
+from mofmd.relaxation.result import Relaxed
+from mofmd.simulation.run.run import LOCK_PATIENCE_S, WATCHED_PID
+from mofmd.simulation.run.status import now_utc, read_status, write_status
+from mofmd.simulation.statics.integrity import compare
+from mofmd.simulation.statics.task import EquationOfStateTask, StaticTask, read_static
+
+RESULTS = "results.json"
+STATUS_INTERVAL_S = 2.0
+Tell = Callable[[str], None]
+
+
+def run_static(
+    directory: Path, *, threads: int = 1, resume: bool = False, tell: Tell = lambda _: None
+) -> dict[str, Any]:
+    """Carry out a task; ``status.json`` says how far it is, ``results.json`` keeps what it gave.
+
+    Parameters
+    ----------
+    directory
+        Of the task.
+    threads
+        Of torch.
+    resume
+        Go on from the last step of an earlier run; otherwise begin anew.
+    tell
+        Is told each step.
+
+    Returns
+    -------
+    dict
+        Quantities by name with their units, as in ``results.json``.
+
+    Raises
+    ------
+    RunError
+        If a relaxation does not reach its limits, or fails.
+    StoppedError
+        If it was asked to stop; ``resume`` goes on from there.
+    """
+    task = read_static(directory)
+    if resume and read_status(directory).get("state") == "finished":
+        return read_results(directory)
+    with lock_run(directory, LOCK_PATIENCE_S):
+        take_back_request(directory)
+        write_status(directory, state="running", threads=threads, started_utc=now_utc())
+        conduct = _Conduct(task, threads, tell, anew=not resume)
+        try:
+            with SignalHandlers(lambda _: ask_to_stop(directory)):
+                results = conduct.run()
+        except BaseException as error:
+            _record_end(directory, error)
+            raise
+        finally:
+            take_back_request(directory)
+        write_atomic(directory / RESULTS, json.dumps(results, indent=1) + "\n")
+        write_status(directory, state="finished")
+    return results
+
+
+def read_results(directory: Path) -> dict[str, Any]:
+    """Read what a finished task gave."""
+    found: dict[str, Any] = json.loads((directory / RESULTS).read_text(encoding="utf-8"))
+    return found
+
+
+def _record_end(directory: Path, error: BaseException) -> None:
+    if isinstance(error, StoppedError | KeyboardInterrupt | SystemExit):
+        state, words = "stopped", "stopped as asked; --resume goes on from the last step"
+    elif isinstance(error, MofmdError):
+        state, words = "failed", str(error)
+    else:
+        state, words = "failed", f"{type(error).__name__}: {error}"
+    with suppress(OSError):
+        write_status(directory, state=state, error=words)
+
+
+class _Conduct:
+    """A task that is going on."""
+
+    def __init__(self, task: StaticTask, threads: int, tell: Tell, *, anew: bool) -> None:
+        self._task, self._tell, self._anew = task, tell, anew
+        self._directory = task.directory
+        self._stage, self._told = "", 0.0
+        watched = map(int, os.environ.get(WATCHED_PID, "").split())
+        self._watched = [each for each in map(find_process, watched) if each is not None]
+        self._calculator = DeployedModel(
+            task.model,
+            dispersion=task.dispersion or "none",
+            threads=threads,
+            dtype="float64" if task.settings.precision == "float64" else None,
+            skin_A=0.0,
+        )
+
+    def run(self) -> dict[str, Any]:
+        task = self._task
+        relaxed = self._relax("relax", task.atoms, task.settings.cell)
+        volume = float(relaxed.volume_A3 or 0.0)
+        before = float(task.atoms.get_volume())
+        results: dict[str, Any] = {
+            "energy_eV": relaxed.energy_eV,
+            "volume_A3": volume,
+            "volume_change": volume / before - 1.0,
+            "force_max_eV_per_A": relaxed.force_max_eV_per_A,
+            "calls": relaxed.calls,
+            **compare(task.atoms, relaxed.atoms),
+        }
+        if isinstance(task.settings, EquationOfStateTask):
+            results |= self._equation_of_state(task.settings, relaxed)
+        return results
+
+    def _equation_of_state(self, task: EquationOfStateTask, relaxed: Relaxed) -> dict[str, Any]:
+        assert relaxed.volume_A3 is not None  # the cell is periodic
+        ratios = np.linspace(1.0 - task.volume_range, 1.0 + task.volume_range, task.points)
+        middle = task.points // 2
+        energies = {middle: relaxed.energy_eV}
+        calls = relaxed.calls
+        cell = "volume" if task.shape == "free" else "fixed"
+        for way in (range(middle + 1, task.points), range(middle - 1, -1, -1)):
+            atoms = relaxed.atoms  # each begins where its neighbour ended
+            for k in way:
+                scaled = atoms.copy()
+                scale = (ratios[k] * relaxed.volume_A3 / atoms.get_volume()) ** (1 / 3)
+                scaled.set_cell(scale * atoms.cell.array, scale_atoms=True)
+                found = self._relax(f"volume_{ratios[k]:.4f}", scaled, cell)
+                atoms, energies[k] = found.atoms, found.energy_eV
+                calls += found.calls
+        volumes = relaxed.volume_A3 * ratios
+        values = [energies[k] for k in range(task.points)]
+        fit = fit_energy_volume(volumes.tolist(), values)
+        return {
+            "bulk_modulus_GPa": fit.bulk_modulus.value,
+            "bulk_modulus_error_GPa": fit.bulk_modulus.standard_error,
+            "equilibrium_volume_A3": fit.volume.value,
+            "equilibrium_volume_error_A3": fit.volume.standard_error,
+            "bulk_modulus_derivative": fit.derivative.value,
+            "bulk_modulus_derivative_error": fit.derivative.standard_error,
+            "calls": calls,
+            "volumes_A3": volumes.tolist(),
+            "energies_eV": values,
+        }
+
+    def _relax(self, stage: str, atoms: Atoms, cell: Any) -> Relaxed:
+        self._stage = stage
+        settings = self._task.settings
+        options = RelaxOptions(
+            fmax_eV_per_A=settings.fmax_eV_per_A,
+            cell=cell,
+            keep_symmetry=settings.keep_symmetry == "yes",
+            calls_max=settings.calls_max,
+        )
+        folder = self._directory / stage
+        found = relax_in_folder(
+            atoms, self._calculator, options, folder, overwrite=self._anew, on_step=self._look
+        )
+        if not found.converged:
+            raise RunError(
+                f"{stage}: {found.calls} force calls do not reach the limits (largest force "
+                f"{found.force_max_eV_per_A:.2e} eV/Å, stress {found.stress_max_GPa:.2e} GPa): "
+                "raise calls_max, or look at its convergence.png"
+            )
+        return found
+
+    def _look(self, relaxation: Relaxation) -> None:
+        """After each step: tell, and stop where that is asked for."""
+        row = relaxation.state.rows[-1]
+        text = f"{self._stage}: {int(row[0])} force calls, largest force {row[4]:.1e} eV/Å"
+        self._tell(text)
+        if is_asked_to_stop(self._directory) or not all(map(is_alive, self._watched)):
+            raise StoppedError(
+                f"{self._directory}: stopped as asked; go on with `mofmd run {self._directory} "
+                "--resume`"
+            )
+        now = time.monotonic()
+        if now - self._told > STATUS_INTERVAL_S:
+            self._told = now
+            write_status(self._directory, state="running", progress=text)

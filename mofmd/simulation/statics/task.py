@@ -1,0 +1,217 @@
+"""What a static task is, and its folder: a structure, a model and a few numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, get_args
+
+from ase import Atoms
+from ase.io import read
+
+import mofmd
+from mofmd.disk.atomic import write_atomic
+from mofmd.disk.digest import file_sha256
+from mofmd.disk.record import read_record
+from mofmd.disk.yaml_file import read_mapping
+from mofmd.engine.structure_file import write_structure
+from mofmd.errors import InputError, MissingFileError, choices
+from mofmd.models.dispersion.dispersion import Dispersion
+from mofmd.relaxation.variables import CellFreedom
+from mofmd.simulation.protocols.base.fields import check_fields, choice, positive, whole
+
+SCHEMA = "mofmd-static-1"
+TASK = "task.json"
+STRUCTURE = "structure.extxyz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relaxing:
+    """Atoms and cell at a minimum of the energy.
+
+    Parameters
+    ----------
+    fmax_eV_per_A
+        Limit of the largest force, and of the stress: 10 GPa per eV/Å of it.
+    cell
+        What of the cell is relaxed: ``tri`` all, ``aniso`` lengths, ``iso`` size.
+    keep_symmetry
+        ``yes`` keeps the space group.
+    calls_max
+        Force calls of a relaxation, at most.
+    precision
+        ``float64``, or that of the model's ``file``.
+    """
+
+    fmax_eV_per_A: float = positive(1e-3)
+    cell: str = choice("tri", get_args(CellFreedom)[:3])
+    keep_symmetry: str = choice("no", ("no", "yes"))
+    calls_max: int = whole(1000)
+    precision: str = choice("float64", ("float64", "file"))
+
+    NAME: ClassVar[str] = "relax"
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EquationOfStateTask(Relaxing):
+    """Energy against volume around the minimum: bulk modulus K, volume V0 (Birch-Murnaghan).
+
+    Parameters
+    ----------
+    volume_range
+        Volumes lie within this part of the relaxed one, to either side.
+    points
+        Number of volumes, an odd one.
+    shape
+        ``fixed``: at each volume the cell is scaled and the atoms are relaxed; ``free``: the shape
+        of the cell as well.
+    """
+
+    volume_range: float = positive(0.04)
+    points: int = whole(11, least=5)
+    shape: str = choice("fixed", ("fixed", "free"))
+
+    NAME: ClassVar[str] = "equation_of_state"
+
+    def __post_init__(self) -> None:
+        """Check the fields."""
+        super().__post_init__()
+        if self.points % 2 == 0:
+            raise InputError(f"points: {self.points}, expected an odd number, of at least 5")
+        if self.volume_range >= 0.5:
+            raise InputError(f"volume_range: {self.volume_range}, expected less than 0.5")
+
+
+KINDS: dict[str, type[Relaxing]] = {kind.NAME: kind for kind in (Relaxing, EquationOfStateTask)}
+
+
+def static_kind(protocol: str) -> str | None:
+    """Name the static task that a protocol's name or YAML file means; None for dynamics."""
+    if Path(protocol).suffix in (".yaml", ".yml"):
+        protocol = str(read_mapping(Path(protocol)).get("protocol", ""))
+    name = protocol.replace("-", "_")
+    return name if name in KINDS else None
+
+
+def describe_statics() -> str:
+    """Text that lists the static tasks and their fields, as ``describe_protocols`` does."""
+    lines = []
+    for name, kind in KINDS.items():
+        first = (kind.__doc__ or "").partition("\n")[0]
+        lines.append(f"{name} (without LAMMPS): {first}")
+        lines += [f"  {each.name} = {each.default}" for each in fields(kind)]
+    return "\n".join(lines)
+
+
+def make_static(name: str, values: Mapping[str, Any]) -> Relaxing:
+    """Make the settings of a static task.
+
+    Raises
+    ------
+    InputError
+        If a key or value does not fit it.
+    """
+    names = [each.name for each in fields(KINDS[name])]
+    for given in values:
+        if given not in names:
+            raise InputError(f"{given}: unknown key of {name}{choices(str(given), names)}")
+    return KINDS[name](**values)
+
+
+@dataclass(frozen=True)
+class StaticTask:
+    """A static task on disk.
+
+    Parameters
+    ----------
+    directory
+        Its folder.
+    settings
+        What is done.
+    atoms
+        The structure to begin with.
+    model
+        File of the model; it stays where it is.
+    dispersion
+        Added to the model.
+    record
+        All that its file says.
+    """
+
+    directory: Path
+    settings: Relaxing
+    atoms: Atoms
+    model: Path
+    dispersion: Dispersion | None
+    record: Mapping[str, Any]
+
+
+def write_static(
+    directory: Path,
+    settings: Relaxing,
+    atoms: Atoms,
+    model: Path,
+    dispersion: Dispersion | None,
+) -> StaticTask:
+    """Write the folder of a task, a new or empty one.
+
+    Raises
+    ------
+    InputError
+        If the folder is in use.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise InputError(f"{directory}: in use; choose a new folder")
+    write_structure(directory / STRUCTURE, atoms)
+    record = {
+        "schema": SCHEMA,
+        "mofmd_version": mofmd.__version__,
+        "task": settings.NAME,
+        "settings": asdict(settings),
+        "model": str(model.resolve()),
+        "model_sha256": file_sha256(model),
+        "dispersion": None if dispersion is None else str(dispersion),
+        "formula": atoms.get_chemical_formula(),
+        "n_atoms": len(atoms),
+        "volume_A3": float(atoms.get_volume()),
+    }
+    write_atomic(directory / TASK, json.dumps(record, indent=2) + "\n")
+    return read_static(directory)
+
+
+def is_static(directory: Path) -> bool:
+    """Whether a folder is that of a static task."""
+    return (directory / TASK).is_file()
+
+
+def read_static(directory: Path) -> StaticTask:
+    """Read the folder of a task.
+
+    Raises
+    ------
+    InputError, MissingFileError
+        If it is none, or its model has gone or changed.
+    """
+    from mofmd.models.dispersion.dispersion import parse_d3
+
+    record = read_record(directory / TASK, SCHEMA, kind="a static task", mend="make it again")
+    model = Path(record["model"])
+    if not model.is_file():
+        raise MissingFileError(f"{directory}: its model is gone: {model}; make the task again")
+    if file_sha256(model) != record["model_sha256"]:
+        raise InputError(f"{directory}: its model has changed: {model}; make the task again")
+    word = record["dispersion"]
+    return StaticTask(
+        directory,
+        make_static(record["task"], record["settings"]),
+        read(directory / STRUCTURE),
+        model,
+        parse_d3(word) if word else None,
+        record,
+    )

@@ -1,0 +1,199 @@
+"""Forces of displacements: kept as they come, resumed, refused; how good force constants are."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mofmd.errors import InputError, InputWarning
+from mofmd.models.files.embedded import embedded_model
+from mofmd.phonons.calculation.displacements import DisplacementOptions
+from mofmd.phonons.cells import model_reach_A, sufficient_supercell
+from mofmd.phonons.extra import need_packages
+from mofmd.phonons.run import ForceOptions, Model, choose_supercell, forces_in_folder
+from mofmd.structures.read import read_structure
+from tests.phonons.crystals import EXACT, Counting, argon, chain, fcc, phonons
+
+SUPERCELL = (3, 3, 3)
+
+
+def made(folder: Path, evaluator: Counting, **options: object) -> np.ndarray:
+    _, constants = forces_in_folder(
+        fcc(),
+        evaluator,
+        Model("test"),
+        folder,
+        ForceOptions(supercell=SUPERCELL, displacements=EXACT, **options),  # type: ignore[arg-type]
+    )
+    return constants.values_eV_per_A2
+
+
+def test_interrupted_forces_go_on(tmp_path: Path) -> None:
+    whole = made(tmp_path / "whole", Counting(argon()))
+    first, second = Counting(argon(), most=2), Counting(argon())
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path / "parts", first)
+    kept = {path: path.read_bytes() for path in (tmp_path / "parts/forces").glob("*.npz")}
+    assert len(kept) == 2
+    found = made(tmp_path / "parts", second)
+    assert second.count == 5 - 2  # four displacements and the undisplaced one
+    np.testing.assert_array_equal(found, whole)
+    assert all(path.read_bytes() == content for path, content in kept.items())
+
+
+@pytest.mark.long
+def test_killed_forces_go_on(tmp_path: Path) -> None:
+    """SIGKILL in the middle, then the rest: the force constants of a whole run, to the last bit."""
+    program = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from tests.phonons.crystals import Counting, argon\n"
+        "from tests.phonons.test_forces import made\n"
+        "class Slow(Counting):\n"
+        "    def map(self, structures):\n"
+        "        for found in super().map(structures):\n"
+        "            yield found\n"
+        "            time.sleep(1.0)\n"
+        "made(Path(sys.argv[1]), Slow(argon()))\n"
+    )
+    folder = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", program, str(folder)])
+    try:
+        end = time.monotonic() + 120
+        while len(list((folder / "forces").glob("*.npz"))) < 2:
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    rest = Counting(argon())
+    found = made(folder, rest)
+    assert 1 <= rest.count <= 3
+    np.testing.assert_array_equal(found, made(tmp_path / "whole", Counting(argon())))
+
+
+def test_forces_of_something_else_are_refused(tmp_path: Path) -> None:
+    phonons(fcc(), argon(), tmp_path, SUPERCELL)
+    other = fcc()
+    other.set_cell(other.cell.array * 1.0001, scale_atoms=True)
+    with pytest.raises(InputError, match="another structure"):
+        phonons(other, argon(), tmp_path, SUPERCELL, force_limit_eV_per_A=1.0)
+    with pytest.raises(InputError, match="other displacements"):
+        phonons(fcc(), argon(), tmp_path, SUPERCELL, DisplacementOptions(distances_A=(0.01,)))
+    with pytest.raises(InputError, match="another model"):
+        forces_in_folder(
+            fcc(),
+            Counting(argon()),
+            Model("other"),
+            tmp_path,
+            ForceOptions(supercell=SUPERCELL, displacements=EXACT),
+        )
+    file = next((tmp_path / "forces").glob("0*.npz"))
+    with np.load(file) as arrays:
+        changed = {**arrays, "of": np.str_("something else")}
+    np.savez(file, **changed)
+    with pytest.raises(InputError, match=f"{file.name}: holds forces of another"):
+        phonons(fcc(), argon(), tmp_path, SUPERCELL)
+
+
+def test_structure_that_is_not_relaxed(tmp_path: Path) -> None:
+    atoms = fcc().repeat((1, 1, 2))
+    atoms.positions[1, 2] += 0.05
+    counting = Counting(argon())
+    with pytest.raises(InputError, match=r"not relaxed.*mofmd relax"):
+        forces_in_folder(
+            atoms, counting, Model("test"), tmp_path, ForceOptions(supercell=SUPERCELL)
+        )
+    assert counting.count == 1  # nothing else was evaluated
+
+
+@pytest.mark.parametrize(("distance", "precision"), [(1e-4, "float32"), (1e-7, "float64")])
+def test_displacement_too_small_for_the_precision(
+    distance: float, precision: str, tmp_path: Path
+) -> None:
+    options = ForceOptions(
+        supercell=SUPERCELL, displacements=DisplacementOptions(distances_A=(distance,))
+    )
+    with pytest.raises(InputError, match=f"too small for forces in {precision}"):
+        forces_in_folder(
+            fcc(),
+            Counting(argon()),
+            Model("test", precision=precision),  # type: ignore[arg-type]
+            tmp_path,
+            options,
+        )
+
+
+def test_supercell_and_the_reach_of_the_model() -> None:
+    zif = read_structure("zif-4")
+    reach, known = model_reach_A(embedded_model("zif4-mace-m"))
+    assert known
+    model = Model("m", reach_A=reach)
+    enough = sufficient_supercell(zif.cell.array, reach)
+    text = "x".join(map(str, enough))
+    with pytest.warns(InputWarning, match=f"{text} suffices"):
+        choose_supercell(zif, model, ForceOptions(supercell=(1, 1, 1)))
+    np.testing.assert_array_equal(choose_supercell(zif, model, ForceOptions()), np.diag(enough))
+    with pytest.raises(InputError, match=r"supercell: .* needs"):
+        choose_supercell(zif, Model("m", reach_A=40.0), ForceOptions())
+
+
+def test_noise_of_forces_is_measured(tmp_path: Path) -> None:
+    """Asymmetry and drift are zero without noise, and grow with it; several distances lower it."""
+    noise = 1e-5
+    clean, noisy, fitted = [], [], []
+    for name, level, distances, into in (
+        ("a", 0.0, (0.005, 0.01), clean),
+        ("b", noise, (0.005,), noisy),
+        ("c", noise, (0.005, 0.02, 0.03), fitted),
+    ):
+        _, found = forces_in_folder(
+            chain(),
+            Counting(argon(), noise_eV_per_A=level),
+            Model("test"),
+            tmp_path / name,
+            ForceOptions(
+                supercell=(3, 1, 1), displacements=DisplacementOptions(distances_A=distances)
+            ),
+        )
+        into.append(found)
+    assert clean[0].asymmetry_eV_per_A2 < 1e-9
+    assert clean[0].drift_eV_per_A2 < 1e-9
+    expected = noise / 0.005  # of a force constant, without what symmetry averages
+    assert 0.05 * expected < noisy[0].asymmetry_eV_per_A2 < 2 * expected
+    assert noisy[0].drift_eV_per_A2 > 0.1 * expected
+    assert fitted[0].asymmetry_eV_per_A2 < 0.5 * noisy[0].asymmetry_eV_per_A2
+
+
+def test_packages_that_lack_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mofmd.phonons.extra.find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"phonopy, seekpath, symfc.*mofmd\[phonons\]"):
+        need_packages()
+
+
+def test_phonopy_files_are_phonopys(tmp_path: Path) -> None:
+    """What is left can be read by phonopy itself, with the same frequencies."""
+    import phonopy as package
+    from phonopy.file_IO import parse_FORCE_CONSTANTS
+
+    own, constants = phonons(fcc(), argon(), tmp_path, SUPERCELL)
+    other = package.load(
+        tmp_path / "phonopy.yaml", primitive_matrix="P", produce_fc=False, log_level=0
+    )
+    other.force_constants = parse_FORCE_CONSTANTS(tmp_path / "FORCE_CONSTANTS")
+    q = [[0.1, 0.2, 0.3]]
+    np.testing.assert_allclose(
+        other.run_qpoints(q).frequencies, own.run_qpoints(q).frequencies, atol=1e-6
+    )
+    assert constants.values_eV_per_A2.shape == (1, 27, 3, 3)
+    with pytest.raises(ValueError, match="read-only"):
+        constants.values_eV_per_A2[0] = 1.0
+    plan = json.loads((tmp_path / "forces/plan.json").read_text())
+    assert plan["evaluations"] == 5

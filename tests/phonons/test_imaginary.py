@@ -1,0 +1,99 @@
+"""Imaginary modes: found, removed, bounded."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mofmd.errors import InputError
+from mofmd.phonons.calculation.evaluators import InProcess
+from mofmd.phonons.imaginary.moves import RemovalOptions, Soft, Way, displacement
+from mofmd.phonons.imaginary.removal import Removal, remove_imaginary
+from mofmd.phonons.run import ForceOptions, Model
+from mofmd.phonons.spectrum.groups import find_groups
+from mofmd.phonons.spectrum.mesh import make_mesh
+from mofmd.phonons.spectrum.spectrum import find_imaginary
+from mofmd.phonons.spectrum.thermal import oscillators, thermal_functions
+from tests.phonons.crystals import Counting, DoubleWell, pair, phonons
+
+
+def removed(folder: Path, way: Way, evaluator: object = None) -> Removal:
+    options = RemovalOptions(
+        way=way, cell="fixed", amplitude_A=0.05, temperature_K=300.0, fmax_eV_per_A=1e-6
+    )
+    return remove_imaginary(
+        pair(),
+        DoubleWell(),
+        evaluator or InProcess(DoubleWell()),  # type: ignore[arg-type]
+        Model("well"),
+        folder,
+        options,
+        ForceOptions(supercell=(1, 1, 1)),
+    )
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "map",
+        *(pytest.param(way, marks=pytest.mark.long) for way in ("rattle", "mode-rattle", "nve")),
+    ],
+)
+def test_pair_on_a_hill_goes_to_a_well(way: Way, tmp_path: Path) -> None:
+    found = removed(tmp_path, way)
+    well = DoubleWell
+    assert found.stable
+    assert [each.imaginary for each in found.history] == [1, 0]
+    bottom = -(well.a**2) / (4 * well.b)
+    assert 2 * found.history[-1].energy_eV_per_atom == pytest.approx(bottom, abs=1e-9)
+    reduced = 12.011 * 15.999 / (12.011 + 15.999)
+    hill = -np.sqrt(2 * well.a / reduced) * 15.6333023
+    assert found.history[0].lowest_THz == pytest.approx(hill, rel=1e-4)
+    assert (tmp_path / "stable.cif").exists()
+    if way == "map":
+        mapped = found.history[0].mapped
+        assert mapped is not None
+        assert min(mapped.energies_eV) < 0.7 * bottom
+    # once more: nothing is evaluated but the map, and all is as it was
+    history = (tmp_path / "history.json").read_text()
+    again = removed(tmp_path, way, Counting(DoubleWell(), most=13 if way == "map" else 0))
+    np.testing.assert_array_equal(again.atoms.positions, found.atoms.positions)
+    assert (tmp_path / "history.json").read_text() == history
+    assert json.loads(history)[0]["way"] == way
+
+
+def test_thermal_functions_have_bounds(tmp_path: Path) -> None:
+    """Bounds hold the bottom of the well, whose frequency is the root of 2 times the hill's."""
+    phonopy, _ = phonons(pair(), DoubleWell(), tmp_path, (1, 1, 1))
+    mesh = make_mesh(phonopy, (1, 1, 1), find_groups(pair()))
+    (mode,) = find_imaginary(mesh, 0.01)
+    temperatures = np.array([0.0, 100.0, 300.0])
+    found = thermal_functions(mesh, temperatures, 28.0)
+    assert found.imaginary_share == pytest.approx(1 / 6)
+    assert (found.low <= found.high).all()
+    assert (found.high[:, 2] > found.low[:, 2]).all()
+    nu = mesh.sample.frequencies_THz[0]
+    real = nu[(nu > 0) & ~mesh.acoustic[0]]
+    stable = np.append(real, np.sqrt(2.0) * -mode.frequency_THz)
+    exact = oscillators(stable, temperatures).sum(axis=2)
+    scale = np.array([96.4853, 96485.3, 96485.3])[:, None]
+    assert (exact * scale >= found.low * (1 - 1e-5) - 1e-6).all()
+    assert (exact * scale <= found.high * (1 + 1e-5) + 1e-6).all()
+
+
+def test_wave_in_a_supercell() -> None:
+    """A wave of two cells moves atoms of neighbouring cells in opposite directions."""
+    atoms = pair()
+    vector = np.array([[1.0, 0, 0], [0, 0, 0]], dtype=complex)
+    cell, moved = displacement(Soft(np.array([0.5, 0, 0]), -1.0, vector), atoms, np.ones(2))
+    assert len(cell) == 4
+    assert np.abs(moved).max() == pytest.approx(1.0)
+    np.testing.assert_allclose(moved[0], -moved[2], atol=1e-12)
+
+
+def test_options_that_make_no_sense() -> None:
+    with pytest.raises(InputError, match="way"):
+        RemovalOptions(way="shake")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="amplitude_A"):
+        RemovalOptions(amplitude_A=-1.0)

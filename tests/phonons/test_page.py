@@ -1,0 +1,53 @@
+"""The page in Chromium: a click on a band, and its mode moves."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from mofmd.cli.main import app
+from tests.phonons.crystals import argon, chain, phonons
+
+
+@pytest.mark.long
+def test_click_on_a_band_moves_the_mode(tmp_path: Path) -> None:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no chromium to open the page with (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    phonons(chain(), argon(), tmp_path / "chain", (4, 1, 1))
+    line = ["phonons", "bands", str(tmp_path / "chain"), "-o", str(tmp_path), "--mesh", "4x1x1"]
+    done = CliRunner().invoke(app, line)
+    assert done.exit_code == 0, done.output
+    said: list[str] = []
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1366, "height": 900})
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(f"file://{tmp_path / 'report.html'}")
+        page.wait_for_function("document.getElementById('view').dataset.drawn")
+        figure = page.locator("#figure-bands .bands svg")
+        figure.scroll_into_view_if_needed()
+        box = figure.bounding_box()
+        assert box is not None
+        # near the top of the bands: the highest mode
+        page.mouse.click(box["x"] + 0.4 * box["width"], box["y"] + 0.12 * box["height"])
+        told = page.locator("#mode-told")
+        assert told.get_attribute("data-mode") == "6"
+        assert "THz" in told.inner_text()
+        first = page.evaluate("document.getElementById('view').dataset.moving")
+        page.wait_for_function(
+            "before => document.getElementById('view').dataset.moving !== before", arg=first
+        )
+        dot = page.locator("#figure-bands .mode-dot").bounding_box()
+        assert dot is not None
+        # the mark stands on the bands, in the upper part
+        assert dot["y"] < box["y"] + 0.5 * box["height"]
+        page.locator("#mode-stop").click()
+        assert page.locator("#mode-stop").inner_text() == "move"
+        page.screenshot(path=tmp_path / "page.png", full_page=True)
+        browser.close()
+    assert said == []

@@ -1,0 +1,125 @@
+"""What phonon calculations leave: tables, pages, comparisons."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mofmd.cli.main import app
+from mofmd.errors import InputError
+from mofmd.phonons.beside.frequencies import compare, dos_distance, read_other
+from mofmd.phonons.beside.structures import compare_structures, fractional_rmsd
+from mofmd.phonons.ladder import symmetry_ladder
+from mofmd.phonons.load import load_phonopy
+from mofmd.phonons.spectrum.groups import find_groups, participation_ratio
+from mofmd.phonons.spectrum.mesh import make_dos, make_mesh
+from mofmd.structures.read import read_structure
+from tests.phonons.crystals import EPSILON_EV, argon, fcc, phonons
+
+
+@pytest.fixture(scope="module")
+def calculation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("argon")
+    phonons(fcc(), argon(), folder, (3, 3, 3))
+    return folder
+
+
+def test_bands_command(calculation: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    line = ["phonons", "bands", str(calculation), "-o", str(out), "--mesh", "4x4x4"]
+    done = CliRunner().invoke(app, [*line, "--velocities", "--temperatures", "0:300:100"])
+    assert done.exit_code == 0, done.output
+    record = json.loads((out / "phonons.json").read_text())
+    assert record["states"] == pytest.approx(3.0, abs=1e-9)
+    assert record["imaginary"]["share_of_modes"] == 0.0
+    assert record["symmetry_ladder"][0]["space_group"] == "Fm-3m (225)"
+    for name in ("bands", "dos", "thermal", "gamma", "sound", "symmetry", "velocities"):
+        assert (out / f"{name}.csv").read_text().count("\n") > 1, name
+    for name in ("bands", "bands_low", "dos_elements", "thermal"):
+        assert (out / f"figures/{name}.png").exists()
+        assert (out / f"figures/{name}.svg").exists()
+    page = (out / "report.html").read_text()
+    assert "startModes" in page
+    assert "Stable: yes" in page
+    bands = np.genfromtxt(out / "bands.csv", delimiter=",", names=True)
+    with np.load(out / "phonons.npz") as arrays:
+        np.testing.assert_allclose(bands["mode_3_THz"], arrays["bands_frequencies_THz"][:, 2])
+
+
+def test_comparison_of_two_stiffnesses(calculation: Path, tmp_path: Path) -> None:
+    """A potential 1.21 times as deep: frequencies 1.1 times as high."""
+    phonons(fcc(), argon(1.21 * EPSILON_EV), tmp_path / "deep", (3, 3, 3))
+    own, _ = load_phonopy(calculation)
+    found = compare(own, read_other(tmp_path / "deep"), (4, 4, 4))
+    assert found.softness["all"] == pytest.approx(1 / 1.1, rel=1e-6)
+    whole = own.run_mesh((4, 4, 4), is_gamma_center=True, is_mesh_symmetry=False)
+    expected = 0.1 * np.sqrt(np.mean(whole.frequencies**2))
+    assert found.rmsd_mesh_THz == pytest.approx(expected, rel=1e-3)
+    assert found.rmsd_gamma_THz == pytest.approx(0.0, abs=1e-4)
+    # states of the one are those of the other, 1.1 times as high
+    mean = np.average(whole.frequencies)
+    assert found.wasserstein_THz == pytest.approx(0.1 * mean, rel=0.02)
+
+
+def test_comparison_with_files(calculation: Path, tmp_path: Path) -> None:
+    own, _ = load_phonopy(calculation)
+    dos = make_dos(make_mesh(own, (4, 4, 4)), width_THz=0.01)
+    np.savez(tmp_path / "dos.npz", freq_THz=dos.centres_THz + 0.05, dos=dos.total_per_THz)
+    found = compare(own, read_other(tmp_path / "dos.npz"), (4, 4, 4))
+    assert found.wasserstein_THz == pytest.approx(0.05, abs=1e-6)
+    assert found.rmsd_mesh_THz is None
+    assert dos_distance(dos, np.stack([dos.centres_THz, dos.total_per_THz])) == 0.0
+    np.savez(tmp_path / "nothing.npz", x=np.zeros(3))
+    with pytest.raises(InputError, match="neither qpoints"):
+        read_other(tmp_path / "nothing.npz")
+    out = tmp_path / "beside.json"
+    line = ["phonons", "compare", str(calculation), str(calculation), "--mesh", "2x2x2"]
+    done = CliRunner().invoke(app, [*line, "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    record = json.loads(out.read_text())
+    assert record["rmsd_mesh_THz"] == 0.0
+    assert record["structures"]["fractional_rmsd"] == {"Ar": 0.0}
+
+
+def test_structures_beside_each_other() -> None:
+    zif = read_structure("zif-4")
+    moved = zif[np.random.default_rng(0).permutation(len(zif))]
+    moved.positions += [1.0, -2.0, 0.5]
+    zinc = np.array(moved.symbols) == "Zn"
+    assert fractional_rmsd(zif, moved)["Zn"] == pytest.approx(0.0, abs=1e-6)
+    moved.positions[zinc] += 0.01 * np.random.default_rng(1).normal(size=(16, 3))
+    found = compare_structures(zif, moved)
+    assert 2e-4 < found.fractional_rmsd["Zn"] < 4e-3
+    assert found.volume_deviation_percent == pytest.approx(0.0)
+
+
+def test_groups_of_a_framework() -> None:
+    zif = read_structure("zif-4")
+    groups = find_groups(zif)
+    assert groups.units == ("node Zn", "linker C3H3N2")
+    np.testing.assert_array_equal(groups.members[:4].sum(axis=0), 1)
+    np.testing.assert_array_equal(groups.members[4:].sum(axis=0), 1)
+    vectors = np.linalg.qr(np.random.default_rng(0).normal(size=(816, 5)))[0]
+    np.testing.assert_allclose(groups.shares(vectors)[:, :4].sum(axis=1), 1.0)
+    assert ((participation_ratio(vectors) > 0.2) & (participation_ratio(vectors) <= 1.0)).all()
+
+
+def test_ladder_of_tolerances() -> None:
+    atoms = fcc().repeat((1, 1, 2))
+    atoms.positions[1] += [0.0, 0.0, 3e-3]
+    rungs = symmetry_ladder(atoms, (1e-5, 1e-1))
+    assert rungs[1].space_group == "Fm-3m (225)"
+    assert rungs[0].space_group != rungs[1].space_group
+    assert rungs[0].displacements > rungs[1].displacements
+
+
+def test_files_that_are_none_of_phonopys(tmp_path: Path) -> None:
+    (tmp_path / "phonopy.yaml").write_text("a: 1\n")
+    with pytest.raises(InputError):
+        load_phonopy(tmp_path)
+    line = ["phonons", "bands", str(tmp_path / "lacks"), "-o", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, line)
+    assert done.exit_code != 0
+    assert not (tmp_path / "out").exists()

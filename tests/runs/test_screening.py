@@ -1,0 +1,237 @@
+"""Ensembles over structures, and the static tasks that are their members."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.io import write
+
+from mofmd.calculator import DeployedModel
+from mofmd.disk.stop_request import ask_to_stop
+from mofmd.errors import InputError, RunError, StoppedError
+from mofmd.relaxation.conduct import relax
+from mofmd.relaxation.options import RelaxOptions
+from mofmd.report.screening import write_screening
+from mofmd.simulation.deck.request import Request
+from mofmd.simulation.ensemble.ensemble import Ensemble, new_ensemble, read_ensemble
+from mofmd.simulation.ensemble.ensemble_run import Workers, run_ensemble
+from mofmd.simulation.ensemble.structures import fingerprint, is_same, sort_structures
+from mofmd.simulation.ensemble.table import collect
+from mofmd.simulation.run.status import run_state
+from mofmd.simulation.statics.conduct import run_static
+from mofmd.simulation.statics.integrity import compare
+from mofmd.simulation.statics.request import generate_static
+from mofmd.structures.crystals.crystal_data import build_crystal
+from mofmd.structures.crystals.zif import zif4
+
+MODEL = "zif4-allegro-s"
+LOOSE = ("fmax_eV_per_A=0.05", "precision=file")
+
+
+@pytest.fixture
+def cifs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of structures: two that can be used, one that comes twice, one that is broken."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "cifs"
+    folder.mkdir()
+    write(folder / "a.cif", zif4())
+    write(folder / "b.cif", other_setting(zif4()))
+    rattled = zif4()
+    rattled.rattle(0.07, seed=1)
+    write(folder / "c.extxyz", rattled)
+    (folder / "d.cif").write_text("data_x\n_cell_length_a 5\n")
+    return folder
+
+
+def other_setting(atoms: Atoms) -> Atoms:
+    """The same crystal: twice the cell, moved, turned, in another order."""
+    other = atoms.repeat((1, 2, 1))
+    other = other[np.random.default_rng(0).permutation(len(other))]
+    other.translate([1.0, 2.0, 3.0])
+    other.wrap()
+    other.rotate(40, (1, 2, 3), rotate_cell=True)
+    return other
+
+
+def run(ensemble: Ensemble) -> dict[str, str]:
+    told: dict[str, str] = {}
+    run_ensemble(ensemble, Workers(), lambda m: told.__setitem__(m.label, m.state))
+    return told
+
+
+def rows_of(ensemble: Ensemble) -> list[dict[str, str]]:
+    return list(csv.DictReader(collect(ensemble).read_text().splitlines()))
+
+
+def test_fingerprint_of_a_structure() -> None:
+    crystal = zif4()
+    own = fingerprint(crystal)
+    assert is_same(own, fingerprint(other_setting(crystal)))
+    strained, moved, swapped = crystal.copy(), crystal.copy(), crystal.copy()
+    strained.set_cell(1.001 * crystal.cell.array, scale_atoms=True)
+    moved.positions[7] += [0.03, 0.0, 0.0]
+    swapped.symbols[[0, -1]] = swapped.symbols[[-1, 0]]
+    for other in (strained, moved, swapped, build_crystal("zif-8")):
+        assert not is_same(own, fingerprint(other))
+
+
+def test_structures_that_cannot_be_used_are_named(cifs: Path) -> None:
+    usable, refused = sort_structures(["cifs/*", "zif-4", "mof-5", "absent.cif"])
+    assert list(usable) == ["a", "c", "mof-5"]
+    assert set(refused) == {"b", "d", "zif-4", "absent"}
+    assert refused["b"] == refused["zif-4"] == "is the same structure as a"
+    assert "cifs/d.cif: holds no atoms" in refused["d"]
+    assert "no such file" in refused["absent"]
+    with pytest.raises(InputError, match=r"structures: cifs/\*\.vasp: no file is named so"):
+        sort_structures(["cifs/*.vasp"])
+    (cifs / "two").mkdir()
+    write(cifs / "two" / "a.cif", build_crystal("zif-8"))
+    assert list(sort_structures(["cifs/a.cif", "cifs/two/a.cif"])[0]) == [
+        "cifs/a.cif",
+        "cifs/two/a.cif",
+    ]
+
+
+@pytest.mark.usefixtures("cifs")
+def test_each_member_fails_or_finishes_alone() -> None:
+    settings = (*LOOSE, "calls_max=6")
+    request = Request("relax", None, Path("screen"), model=MODEL, settings=settings)
+    made = new_ensemble(request, [1], {}, ["cifs/*", "uio-66"])
+    assert [m.label for m in made.members] == ["000 a", "001 c"]
+    assert "lacks O, Zr" in made.refused["uio-66"]
+    assert read_ensemble(Path("screen")) == made
+    assert run(made) == {"000 a": "finished", "001 c": "failed"}
+    a, c, *others = rows_of(made)
+    assert (a["structure"], a["state"], a["reason"]) == ("a", "finished", "")
+    assert float(a["Zn-N_before"]) == float(a["Zn-N_after"]) == 4.0
+    assert (a["linkers"], a["linkers_intact"]) == ("32", "32")
+    expected = relax(
+        zif4(),
+        DeployedModel(MODEL, skin_A=0.0),
+        RelaxOptions(fmax_eV_per_A=0.05, calls_max=6),
+    )
+    assert float(a["volume_A3"]) == pytest.approx(expected.volume_A3, rel=1e-6)
+    assert float(a["volume_change"]) == pytest.approx(
+        expected.volume_A3 / zif4().get_volume() - 1, abs=1e-6
+    )
+    assert (c["state"], c["volume_A3"]) == ("failed", "")
+    assert "6 force calls do not reach the limits" in c["reason"]
+    assert {row["structure"]: row["state"] for row in others} == {
+        "b": "refused",
+        "d": "refused",
+        "uio-66": "refused",
+    }
+    assert len(json.loads(Path("screen/results.json").read_text())) == 5
+    page = write_screening(made, "page").read_text()
+    for text in ("is the same structure as a", "6 force calls do not reach", "volume (Å³)"):
+        assert text in page
+    assert Path("page/figures/volume_change.svg").is_file()
+
+
+@pytest.mark.usefixtures("cifs")
+def test_dynamics_of_structures() -> None:
+    """NPT: mean volume with its error and change, metals and linkers at the end."""
+    settings = ("time_ps=0.02", "thermo_interval_fs=1", "minimise_steps_max=2", "supercell=[1,1,1]")
+    request = Request("npt", None, Path("screen"), model=MODEL, settings=settings)
+    made = new_ensemble(request, [1], {}, ["cifs/a.cif", "cifs/b.cif"])
+    assert run(made) == {"000 a": "finished"}
+    row, refused = rows_of(made)
+    assert refused["state"] == "refused"
+    change = float(row["volume_A3"]) / zif4().get_volume() - 1
+    assert float(row["volume_change"]) == pytest.approx(change, abs=1e-6)
+    assert 0 < float(row["volume_error_A3"]) < 50
+    assert (row["linkers_intact"], row["seed"]) == ("32", "1")
+    assert float(row["Zn-N_after"]) == 4.0
+
+
+def test_what_became_of_a_framework() -> None:
+    before, after = zif4(), zif4()
+    zinc = int(np.flatnonzero(before.symbols == "Zn")[0])
+    after.positions[zinc] += [2.5, 0.0, 0.0]
+    hydrogen = int(np.flatnonzero(before.symbols == "H")[0])
+    after.positions[hydrogen] += [0.0, 0.0, 3.0]
+    found = compare(before, after)
+    assert found["coordination"]["Zn-N"][0] == 4.0
+    assert found["coordination"]["Zn-N"][1] < 4.0
+    assert (found["linkers"], found["linkers_intact"]) == (32, 31)
+    argon = Atoms("Ar4", scaled_positions=0.5 * np.eye(4, 3), cell=[9, 9, 9], pbc=True)
+    assert compare(argon, argon) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"settings": ("fmax=1",)}, "fmax: unknown key of relax; there are fmax_eV_per_A"),
+        ({"settings": ("cell=wide",)}, "cell: 'wide', expected one of tri, aniso, iso"),
+        ({"model": None}, "model: relax needs --model"),
+        ({"structure": None}, "structure: missing"),
+        ({"guest_types": True}, "guest_types: relax knows no types"),
+        (
+            {"protocol": "equation-of-state", "settings": ("points=6",)},
+            "points: 6, expected an odd",
+        ),
+    ],
+)
+def test_refused_tasks(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    request = Request("relax", "zif-4", tmp_path / "task", model=MODEL)
+    with pytest.raises(InputError, match=message):
+        generate_static(replace(request, **changes))  # type: ignore[arg-type]
+    assert not (tmp_path / "task").exists()
+
+
+@pytest.fixture
+def equation(tmp_path: Path) -> Path:
+    settings = ("points=5", "fmax_eV_per_A=0.005", "volume_range=0.02")
+    request = Request("equation_of_state", "zif-4", tmp_path / "a", settings=settings)
+    return generate_static(replace(request, model="zif4-mace-m")).directory
+
+
+@pytest.mark.long
+def test_equation_of_state_stopped_and_continued(equation: Path, tmp_path: Path) -> None:
+    """Stopped twice on its way, it gives the unbroken one's numbers; K as finite strains do."""
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    for file in equation.iterdir():
+        (whole / file.name).write_bytes(file.read_bytes())
+    expected = run_static(whole)
+    seen: list[str] = []
+
+    def stop_at(count: int, text: str) -> None:
+        seen.append(text)
+        if len(seen) == count:
+            ask_to_stop(equation)
+
+    for count in (3, 40):
+        with pytest.raises(StoppedError):
+            run_static(equation, resume=True, tell=lambda text, n=count: stop_at(n, text))
+        assert run_state(equation) == "stopped"
+    found = run_static(equation, resume=True)
+    assert found == expected
+    assert run_state(equation) == "finished"
+    assert run_static(equation, resume=True) == expected  # nothing is done again
+    volumes, energies = np.array(found["volumes_A3"]), np.array(found["energies_eV"])
+    assert energies.argmin() == 2
+    parabola = np.polyfit(volumes, energies, 2)
+    stiffness = 2 * parabola[0] * volumes[2] * 160.21766
+    assert found["bulk_modulus_GPa"] == pytest.approx(stiffness, rel=0.1)
+
+
+def test_model_that_has_changed(equation: Path) -> None:
+    record = json.loads((equation / "task.json").read_text())
+    record["model_sha256"] = "0"
+    (equation / "task.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="its model has changed"):
+        run_static(equation)
+
+
+def test_limits_that_are_not_reached(tmp_path: Path) -> None:
+    settings = ("fmax_eV_per_A=1e-9", "calls_max=2")
+    request = Request("relax", "zif-4", tmp_path / "a", model=MODEL, settings=settings)
+    task = generate_static(request)
+    with pytest.raises(RunError, match="2 force calls do not reach the limits"):
+        run_static(task.directory)
+    assert run_state(task.directory) == "failed"
