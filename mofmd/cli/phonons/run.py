@@ -216,7 +216,7 @@ def _forces(
     from mofmd.relaxation import RelaxOptions, relax_in_folder
 
     check_output(output)
-    calculator = models.calculator()
+    calculator = models.calculator(atoms)
     for hint in dispersion_hints(
         parse_dispersion(models.dispersion), calculator.dispersion, calculator.path
     ):
