@@ -63,7 +63,7 @@ def band_figure(
         left.axvline(place, color="#7f7f7f", lw=0.5)
     left.axhline(0.0, color="#7f7f7f", lw=0.5)
     left.set(xlim=(x[0], x[-1]), ylim=(bottom, top), ylabel="Frequency (THz)")
-    _draw_dos(right, spectrum.dos, spectrum.groups.n_elements, top - bottom, upright=True)
+    _draw_dos(right, spectrum.dos, range(spectrum.groups.n_elements), (bottom, top), upright=True)
     right.set_xlim(left=0.0)
     right.set_xlabel("States (1/THz)")
     figure.draw_without_rendering()
@@ -88,7 +88,7 @@ def dos_figure(spectrum: Spectrum, *, units: bool, top_THz: float | None = None)
     top = float(dos.edges_THz[-1]) if top_THz is None else top_THz
     bottom = min(0.0, float(dos.edges_THz[0]))
     chosen = range(n, len(dos.names)) if units else range(n)
-    _draw_dos(axes, dos, chosen, top - bottom)
+    _draw_dos(axes, dos, chosen, (bottom, top))
     axes.set(xlim=(bottom, top), xlabel="Frequency (THz)", ylabel="States (1/THz)")
     axes.set_ylim(bottom=0.0)
     return figure
@@ -153,16 +153,17 @@ def smooth(dos: Dos, values: np.ndarray, width_THz: float) -> np.ndarray:
 
 
 def _draw_dos(
-    axes: Axes, dos: Dos, parts: int | range, span_THz: float, *, upright: bool = False
+    axes: Axes, dos: Dos, chosen: range, shown_THz: tuple[float, float], *, upright: bool = False
 ) -> None:
-    width = SMOOTH_SHARE * span_THz
-    chosen = range(parts) if isinstance(parts, int) else parts
+    bottom, top = shown_THz
+    width = SMOOTH_SHARE * (top - bottom)
+    inside = (dos.centres_THz >= bottom) & (dos.centres_THz <= top)  # others would set the scale
     curves = [("total", dos.total_per_THz, INK)]
     curves += [
         (dos.names[k], dos.parts_per_THz[k], COLOURS[i % len(COLOURS)])
         for i, k in enumerate(chosen)
     ]
     for name, values, colour in curves:
-        x, y = dos.centres_THz, smooth(dos, values, width)
+        x, y = dos.centres_THz[inside], smooth(dos, values, width)[inside]
         axes.plot(*((y, x) if upright else (x, y)), color=colour, lw=0.9, label=name)
     axes.legend(fontsize=6)
