@@ -161,7 +161,7 @@ FROM_CIF_PAGE: dict[str, Shown | Elsewhere] = {
     "-o labelled.extxyz": Shown(UNIVERSAL),
     "mofmd learn split labelled.extxyz -o data": Shown(added=" --val .25 --test .25"),
     "mofmd learn train --family nequip --size s --data data --epochs 50 -o training": (
-        Shown((("--size s", "--size xs"), ("--epochs 50", "--epochs 1")))
+        Shown((("--size s", "--size xs"), ("--epochs 50", "--epochs 40")))
     ),
     "mofmd learn evaluate training/model.mofmd.pth sevennet-l3i5 --frames data/test.extxyz "
     "-o evaluation": Shown(UNIVERSAL),
