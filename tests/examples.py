@@ -164,7 +164,7 @@ FROM_CIF_PAGE: dict[str, Shown | Elsewhere] = {
         "a model that passes its gate takes many frames; tests/learning/test_learning_training.py"
     ),
     "mofmd learn evaluate training/model.mofmd.pth sevennet-l3i5 --frames data/test.extxyz "
-    "-o evaluation": Shown(UNIVERSAL),
+    "--dispersion auto -o evaluation": Shown(UNIVERSAL),
     "mofmd generate npt --structure my-mof.cif --model training/model.mofmd.pth -o second": (
         Shown(added=" --supercell 1x1x1 --set time_ps=0.01 --set minimise_steps_max=1")
     ),
