@@ -8,7 +8,7 @@ import pytest
 
 from mofmd.errors import InputError
 from mofmd.phonons.calculation.evaluators import InProcess
-from mofmd.phonons.imaginary.moves import RemovalOptions, Soft, Way, displacement
+from mofmd.phonons.imaginary.moves import Host, RemovalOptions, Soft, Way
 from mofmd.phonons.imaginary.removal import Removal, remove_imaginary
 from mofmd.phonons.run import ForceOptions, Model
 from mofmd.phonons.spectrum.groups import find_groups
@@ -86,10 +86,16 @@ def test_wave_in_a_supercell() -> None:
     """A wave of two cells moves atoms of neighbouring cells in opposite directions."""
     atoms = pair()
     vector = np.array([[1.0, 0, 0], [0, 0, 0]], dtype=complex)
-    cell, moved = displacement(Soft(np.array([0.5, 0, 0]), -1.0, vector), atoms, np.ones(2))
-    assert len(cell) == 4
+    mode = Soft(np.array([0.5, 0, 0]), -1.0, vector)
+    host = Host(atoms, np.arange(2), atoms.cell.array, np.ones(2))
+    assert host.repetitions(mode.q) == (2, 1, 1)
+    moved = host.repeated((2, 1, 1)).movement(mode)
     assert np.abs(moved).max() == pytest.approx(1.0)
     np.testing.assert_allclose(moved[0], -moved[2], atol=1e-12)
+    # a cell of two primitive ones along the wave holds it as it is
+    double = Host(atoms.repeat((2, 1, 1)), np.array([0, 1, 0, 1]), atoms.cell.array, np.ones(2))
+    assert double.repetitions(mode.q) == (1, 1, 1)
+    np.testing.assert_allclose(double.movement(mode), moved, atol=1e-12)
 
 
 def test_options_that_make_no_sense() -> None:
