@@ -41,20 +41,12 @@ def band_figure(
     top = float(frequencies.max()) * 1.02 if top_THz is None else top_THz
     with rc_context(STYLE):
         figure = empty_figure((7.0, 3.8))
+        figure.set_dpi(200)  # of what is drawn as an image in an SVG
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3.0, 1.0))
     x = spectrum.path.distances_per_A
-    curves = frequencies[:, (frequencies.min(axis=0) <= top)]
-    raster = curves.size > RASTER_POINTS
     for name, (other_x, other) in (beside or {}).items():
-        for first, end in spectrum.path.segments:
-            drawn = other[first:end]
-            drawn = drawn[:, drawn.min(axis=0) <= top]
-            lines = left.plot(
-                other_x[first:end], drawn, color=COLOURS[1], lw=1.0, rasterized=raster
-            )
-        lines[0].set_label(name)
-    for first, end in spectrum.path.segments:
-        left.plot(x[first:end], curves[first:end], color=COLOURS[0], lw=0.8, rasterized=raster)
+        _draw_bands(left, spectrum, other_x, other, top, COLOURS[1], name)
+    _draw_bands(left, spectrum, x, frequencies, top, COLOURS[0])
     if beside:
         left.legend(fontsize=6)
     ticks = spectrum.path.ticks()
@@ -150,6 +142,35 @@ def smooth(dos: Dos, values: np.ndarray, width_THz: float) -> np.ndarray:
 
     step = float(dos.edges_THz[1] - dos.edges_THz[0])
     return np.asarray(gaussian_filter1d(values, width_THz / step, mode="constant"))
+
+
+def _draw_bands(  # noqa: PLR0913, PLR0917 - one argument per part
+    axes: Axes,
+    spectrum: Spectrum,
+    x: np.ndarray,
+    frequencies: np.ndarray,
+    top_THz: float,
+    colour: str,
+    name: str = "",
+) -> None:
+    """Draw bands as one set of lines: hundreds of them, in each segment, are slow one by one."""
+    from matplotlib.collections import LineCollection
+
+    shown = frequencies[:, frequencies.min(axis=0) <= top_THz]
+    lines = [
+        np.column_stack([x[first:end], shown[first:end, k]])
+        for first, end in spectrum.path.segments
+        for k in range(shown.shape[1])
+    ]
+    axes.add_collection(
+        LineCollection(
+            lines,
+            colors=colour,
+            linewidths=0.8,
+            label=name or None,
+            rasterized=shown.size > RASTER_POINTS,
+        )
+    )
 
 
 def _draw_dos(
