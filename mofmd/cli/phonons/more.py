@@ -185,7 +185,7 @@ def qha(
                 "computed; add larger ones",
                 err=True,
             )
-    typer.echo(f"{output / 'qha.json'}")
+    typer.echo(f"{output / 'report.html'}")
 
 
 @app.command("compare")

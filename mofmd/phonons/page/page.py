@@ -104,8 +104,9 @@ def write_page(  # noqa: PLR0913 - one argument per part
             continue
         save_figure(figure, folder / "figures" / name)
         kind = ' class="bands"' if name.startswith("bands") else ""
+        wide = ' class="wide"' if kind else ""
         drawn.append(
-            f'<figure id="figure-{name}"><div{kind}>{figure_svg(figure)}</div>'
+            f'<figure id="figure-{name}"{wide}><div{kind}>{figure_svg(figure)}</div>'
             f"<figcaption>{escape(caption)}</figcaption></figure>"
         )
     title = f"Phonons of {spectrum.atoms.get_chemical_formula()}"
@@ -172,11 +173,14 @@ def _verdicts(spectrum: Spectrum) -> str:
 
 def _numbers(spectrum: Spectrum) -> str:
     thermal = spectrum.thermal
-    sound = spectrum.speeds.speeds_km_per_s
+    # without the sign of a zero
+    slow, fast = (
+        round(float(v), 2) + 0.0 for v in np.sort(spectrum.speeds.speeds_km_per_s.ravel())[[0, -1]]
+    )
     rows = [
         ("Heat capacity at 300 K", f"{thermal.heat_capacity_J_per_K_g(300.0):.4f} J/K/g"),
         ("Zero-point energy", f"{thermal.zero_point_kJ_per_mol:.2f} kJ/mol"),
-        ("Slowest and fastest sound", f"{sound.min():.2f} and {sound.max():.2f} km/s"),
+        ("Slowest and fastest sound", f"{slow:.2f} and {fast:.2f} km/s"),
     ]
     if spectrum.lowest_optical_THz is not None:
         rows.insert(0, ("Lowest optical frequency at Γ", f"{spectrum.lowest_optical_THz:.3f} THz"))
