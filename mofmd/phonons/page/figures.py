@@ -48,15 +48,14 @@ def band_figure(
         _draw_bands(left, spectrum, other_x, other, top, COLOURS[1], name)
     _draw_bands(left, spectrum, x, frequencies, top, COLOURS[0])
     if beside:
-        left.legend(fontsize=6)
+        left.legend(fontsize=6, frameon=False)
     ticks = spectrum.path.ticks()
     left.set_xticks([place for place, _ in ticks], [name for _, name in ticks])
     for place, _ in ticks[1:-1]:
         left.axvline(place, color="#7f7f7f", lw=0.5)
     left.axhline(0.0, color="#7f7f7f", lw=0.5)
     left.set(xlim=(x[0], x[-1]), ylim=(bottom, top), ylabel="Frequency (THz)")
-    _draw_dos(right, spectrum.dos, spectrum.groups.n_elements, top - bottom, upright=True)
-    right.set_xlim(left=0.0)
+    _draw_dos(right, spectrum.dos, spectrum.groups.n_elements, (bottom, top), upright=True)
     right.set_xlabel("States (1/THz)")
     figure.draw_without_rendering()
     return figure
@@ -77,12 +76,11 @@ def dos_figure(spectrum: Spectrum, *, units: bool, top_THz: float | None = None)
     figure, (axes,) = new_figure(SIZE)
     n = spectrum.groups.n_elements
     dos = spectrum.dos
-    top = float(dos.edges_THz[-1]) if top_THz is None else top_THz
+    top = 1.03 * float(dos.edges_THz[-1]) if top_THz is None else top_THz
     bottom = min(0.0, float(dos.edges_THz[0]))
     chosen = range(n, len(dos.names)) if units else range(n)
-    _draw_dos(axes, dos, chosen, top - bottom)
+    _draw_dos(axes, dos, chosen, (bottom, top))
     axes.set(xlim=(bottom, top), xlabel="Frequency (THz)", ylabel="States (1/THz)")
-    axes.set_ylim(bottom=0.0)
     return figure
 
 
@@ -174,16 +172,31 @@ def _draw_bands(  # noqa: PLR0913, PLR0917 - one argument per part
 
 
 def _draw_dos(
-    axes: Axes, dos: Dos, parts: int | range, span_THz: float, *, upright: bool = False
+    axes: Axes,
+    dos: Dos,
+    parts: int | range,
+    range_THz: tuple[float, float],
+    *,
+    upright: bool = False,
 ) -> None:
-    width = SMOOTH_SHARE * span_THz
+    """Draw the total and parts over a range of frequencies, which alone sets the scale."""
+    width = SMOOTH_SHARE * (range_THz[1] - range_THz[0])
     chosen = range(parts) if isinstance(parts, int) else parts
     curves = [("total", dos.total_per_THz, INK)]
     curves += [
         (dos.names[k], dos.parts_per_THz[k], COLOURS[i % len(COLOURS)])
         for i, k in enumerate(chosen)
     ]
+    x = dos.centres_THz
+    inside = (x > range_THz[0]) & (x < range_THz[1])
+    highest = 0.0
     for name, values, colour in curves:
-        x, y = dos.centres_THz, smooth(dos, values, width)
+        y = smooth(dos, values, width)
+        highest = max(highest, float(y[inside].max(initial=0.0)))
         axes.plot(*((y, x) if upright else (x, y)), color=colour, lw=0.9, label=name)
-    axes.legend(fontsize=6)
+    limits = (0.0, 1.08 * highest or 1.0)
+    if upright:
+        axes.set_xlim(*limits)
+    else:
+        axes.set_ylim(*limits)
+    axes.legend(fontsize=6, frameon=False)

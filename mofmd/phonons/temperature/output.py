@@ -194,7 +194,7 @@ def expansion_figure(expansion: Expansion) -> Figure:
             axes.plot(t, y, dash, color=colour, label=qha.equation)
             axes.fill_between(t, y - error, y + error, color=colour, alpha=0.2, lw=0)
     panels[0].set_ylabel("Volume (Å³)")
-    panels[0].legend(fontsize=6)
+    panels[0].legend(fontsize=6, frameon=False)
     panels[1].set_ylabel("α_V (10⁻⁶/K)")
     qha = expansion.birch_murnaghan
     for k, edge in enumerate(EDGES):
@@ -205,7 +205,7 @@ def expansion_figure(expansion: Expansion) -> Figure:
         qha.temperatures_K, 1e6 * qha.mean_alpha_L_per_K, color=COLOURS[0], ls=":", label="α_V/3"
     )
     panels[2].set_ylabel("α_L (10⁻⁶/K)")
-    panels[2].legend(fontsize=6)
+    panels[2].legend(fontsize=6, frameon=False)
     panels[-1].set_xlabel("Temperature (K)")
     return figure
 
@@ -226,5 +226,5 @@ def free_energy_figure(expansion: Expansion) -> Figure:
             label=f"{qha.temperatures_K[k]:g} K",
         )
     axes.set(xlabel="Volume (Å³)", ylabel="Free energy above the lowest (eV)")
-    axes.legend(fontsize=6)
+    axes.legend(fontsize=6, frameon=False)
     return figure
