@@ -15,7 +15,7 @@ from mofmd.phonons.spectrum.groups import find_groups
 from mofmd.phonons.spectrum.mesh import make_mesh
 from mofmd.phonons.spectrum.spectrum import find_imaginary
 from mofmd.phonons.spectrum.thermal import oscillators, thermal_functions
-from tests.phonons.crystals import Counting, DoubleWell, pair, phonons
+from tests.phonons.crystals import Counting, DoubleWell, argon, chain, pair, phonons
 
 
 def removed(folder: Path, way: Way, evaluator: object = None) -> Removal:
@@ -80,6 +80,21 @@ def test_thermal_functions_have_bounds(tmp_path: Path) -> None:
     scale = np.array([96.4853, 96485.3, 96485.3])[:, None]
     assert (exact * scale >= found.low * (1 - 1e-5) - 1e-6).all()
     assert (exact * scale <= found.high * (1 + 1e-5) + 1e-6).all()
+
+
+def test_modes_at_zero_have_a_floor(tmp_path: Path) -> None:
+    """Chains do not resist across: four modes at zero, which count as of the tolerance."""
+    phonopy, _ = phonons(chain(), argon(), tmp_path, (4, 1, 1))
+    mesh = make_mesh(phonopy, (4, 1, 1))
+    temperatures = np.array([300.0])
+    found, other = (thermal_functions(mesh, temperatures, 1.0, t) for t in (0.01, 0.02))
+    nu, weights = mesh.sample.frequencies_THz, mesh.weights[:, None] / mesh.weights.sum()
+    zero = (np.abs(nu) < 0.01) & ~mesh.acoustic
+    share = float((zero * weights).sum())
+    assert share > 3.0
+    each = oscillators(np.array([0.01, 0.02]), temperatures)[1, 0] * 96485.3
+    difference = found.entropy_J_per_K_mol[0] - other.entropy_J_per_K_mol[0]
+    assert difference == pytest.approx(share * (each[0] - each[1]), rel=1e-4)
 
 
 def test_wave_in_a_supercell() -> None:
