@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mofmd.figure_style import COLOURS, INK, SIZE, STYLE, empty_figure, new_figure
 from mofmd.phonons.spectrum.mesh import Dos
+from mofmd.phonons.spectrum.path import BandPath
 from mofmd.phonons.spectrum.spectrum import Spectrum
 
 if TYPE_CHECKING:
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
 LOW_THZ = 6.0
 """Up to here the low modes are drawn apart: those in which units of a framework move whole."""
 RASTER_POINTS = 20000  # of curves; more are drawn as an image within the figure
+IMAGE_DPI = 200  # of what is drawn as an image in an SVG
 SMOOTH_SHARE = 0.004  # of the range: width of what a density of states is drawn with
 
 
-def band_figure(
-    spectrum: Spectrum, top_THz: float | None = None, beside: dict[str, Any] | None = None
-) -> Figure:
+def band_figure(spectrum: Spectrum, top_THz: float | None = None) -> Figure:
     """Draw bands, and the density of states with its elements at their side.
 
     Parameters
@@ -31,8 +31,6 @@ def band_figure(
         What was found.
     top_THz
         Highest frequency drawn; None: all.
-    beside
-        Name to (distances, frequencies) of bands of others along the same path.
     """
     from matplotlib import rc_context
 
@@ -41,23 +39,40 @@ def band_figure(
     top = float(frequencies.max()) * 1.02 if top_THz is None else top_THz
     with rc_context(STYLE):
         figure = empty_figure((7.0, 3.8))
-        figure.set_dpi(200)  # of what is drawn as an image in an SVG
+        figure.set_dpi(IMAGE_DPI)
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3.0, 1.0))
-    x = spectrum.path.distances_per_A
-    for name, (other_x, other) in (beside or {}).items():
-        _draw_bands(left, spectrum, other_x, other, top, COLOURS[1], name)
-    _draw_bands(left, spectrum, x, frequencies, top, COLOURS[0])
-    if beside:
-        left.legend(fontsize=6, frameon=False)
-    ticks = spectrum.path.ticks()
-    left.set_xticks([place for place, _ in ticks], [name for _, name in ticks])
-    for place, _ in ticks[1:-1]:
-        left.axvline(place, color="#7f7f7f", lw=0.5)
-    left.axhline(0.0, color="#7f7f7f", lw=0.5)
-    left.set(xlim=(x[0], x[-1]), ylim=(bottom, top), ylabel="Frequency (THz)")
+    _draw_bands(left, spectrum.path, frequencies, top, COLOURS[0])
+    _draw_ticks(left, spectrum.path, (bottom, top))
     _draw_dos(right, spectrum.dos, spectrum.groups.n_elements, (bottom, top), upright=True)
     right.set_xlabel("States (1/THz)")
     figure.draw_without_rendering()
+    return figure
+
+
+def overlay_figure(
+    path: BandPath, bands_THz: dict[str, np.ndarray], top_THz: float | None = None
+) -> Figure:
+    """Draw bands of several models along one path over each other, the first on top.
+
+    Parameters
+    ----------
+    path
+        Of all.
+    bands_THz
+        Name to (points, modes).
+    top_THz
+        Highest frequency drawn; None: all.
+    """
+    figure, (axes,) = new_figure((5.6, 3.8))
+    figure.set_dpi(IMAGE_DPI)
+    low = min(float(each.min()) for each in bands_THz.values())
+    high = max(float(each.max()) for each in bands_THz.values())
+    top = 1.02 * high if top_THz is None else top_THz
+    colours = dict(zip(bands_THz, COLOURS, strict=False))
+    for name in reversed(bands_THz):
+        _draw_bands(axes, path, bands_THz[name], top, colours[name], name)
+    _draw_ticks(axes, path, (min(0.0, 1.05 * low), top))
+    axes.legend(fontsize=6, loc="upper right")
     return figure
 
 
@@ -144,8 +159,7 @@ def smooth(dos: Dos, values: np.ndarray, width_THz: float) -> np.ndarray:
 
 def _draw_bands(  # noqa: PLR0913, PLR0917 - one argument per part
     axes: Axes,
-    spectrum: Spectrum,
-    x: np.ndarray,
+    path: BandPath,
     frequencies: np.ndarray,
     top_THz: float,
     colour: str,
@@ -154,10 +168,11 @@ def _draw_bands(  # noqa: PLR0913, PLR0917 - one argument per part
     """Draw bands as one set of lines: hundreds of them, in each segment, are slow one by one."""
     from matplotlib.collections import LineCollection
 
+    x = path.distances_per_A
     shown = frequencies[:, frequencies.min(axis=0) <= top_THz]
     lines = [
         np.column_stack([x[first:end], shown[first:end, k]])
-        for first, end in spectrum.path.segments
+        for first, end in path.segments
         for k in range(shown.shape[1])
     ]
     axes.add_collection(
@@ -169,6 +184,16 @@ def _draw_bands(  # noqa: PLR0913, PLR0917 - one argument per part
             rasterized=shown.size > RASTER_POINTS,
         )
     )
+
+
+def _draw_ticks(axes: Axes, path: BandPath, limits_THz: tuple[float, float]) -> None:
+    """Name the points of high symmetry."""
+    ticks = path.ticks()
+    axes.set_xticks([place for place, _ in ticks], [name for _, name in ticks])
+    for place, _ in ticks[1:-1]:
+        axes.axvline(place, color="#7f7f7f", lw=0.5)
+    axes.axhline(0.0, color="#7f7f7f", lw=0.5)
+    axes.set(xlim=(ticks[0][0], ticks[-1][0]), ylim=limits_THz, ylabel="Frequency (THz)")
 
 
 def _draw_dos(

@@ -43,14 +43,13 @@ STYLE = (
 )
 
 
-def write_page(  # noqa: PLR0913 - one argument per part
+def write_page(
     phonopy: Phonopy,
     spectrum: Spectrum,
     folder: Path,
     facts: dict[str, Any],
     *,
     ladder: tuple[Rung, ...] = (),
-    more: Sequence[str] = (),
 ) -> Path:
     """Write ``report.html``, and its figures as PNG and SVG in ``figures``.
 
@@ -66,8 +65,6 @@ def write_page(  # noqa: PLR0913 - one argument per part
         Of the calculation, for people.
     ladder
         Of the structure's symmetry.
-    more
-        Further sections.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     low = band_figure(spectrum, LOW_THZ)
@@ -123,7 +120,6 @@ def write_page(  # noqa: PLR0913 - one argument per part
         f'<div class="facts">{_verdicts(spectrum)}{_numbers(spectrum)}</div></div>',
         '<h2 id="figures">Bands and densities of states</h2>',
         f'<div class="figures">{"".join(drawn)}</div>',
-        *more,
         _quality(spectrum, facts, ladder),
         _modes(spectrum),
         _script(phonopy, spectrum, {"bands_low": low, "bands": full}),
