@@ -106,7 +106,7 @@ def force_constants_of(  # noqa: PLR0913 - one argument per stage
     """
     need_packages()
     check_output(folder)
-    calculator = model.calculator()
+    calculator = model.calculator(atoms)
     for hint in dispersion_hints(
         parse_dispersion(model.dispersion), calculator.dispersion, calculator.path
     ):
