@@ -128,7 +128,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         self._set_threads()
         self.results = {}
         atoms = self.atoms
-        self._check(atoms)
+        self.check(atoms)
         cell, pbc = atoms.cell.array, np.array(atoms.pbc)
         names = self.type_names
         kinds = np.array([names.index(symbol) for symbol in atoms.symbols], dtype=np.int64)
@@ -168,7 +168,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
 
         if self._features is None:
             self._features = FileFeatures(self.path, dtype=self.dtype, device=self.device)
-        self._check(atoms)
+        self.check(atoms)
         self._set_threads()
         return np.asarray(self._features.nodes(atoms))
 
@@ -196,7 +196,14 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         kinds = np.array([elements.index(symbol) for symbol in atoms.symbols], dtype=np.int64)
         return self._d3[1].evaluate(atoms.positions, atoms.cell.array, np.array(atoms.pbc), kinds)
 
-    def _check(self, atoms: Atoms) -> None:
+    def check(self, atoms: Atoms) -> None:
+        """Refuse a structure that the model cannot be asked of, before anything is done with it.
+
+        Raises
+        ------
+        InputError
+            If the model does not know an element, or a position or cell is no number.
+        """
         missing = sorted({str(symbol) for symbol in atoms.symbols} - set(self.type_names))
         if missing:
             raise InputError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import sys
+import tempfile
 import warnings
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated, NoReturn, TextIO
@@ -18,6 +20,8 @@ from mofmd.models.making_shown import set_show
 
 if TYPE_CHECKING:
     from mofmd.models.deploy.audience import Audience
+
+ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Commands(LazyGroup):
@@ -128,8 +132,16 @@ def main() -> None:
         except OSError as error:  # of a disk, a permission, a path: nothing that mofmd could know
             if isinstance(error, BrokenPipeError):
                 raise
-            place = f"{error.filename}: " if error.filename else ""
-            _fail(f"{place}{error.strerror or error}")
+            _fail(_of_system(error))
+
+
+def _of_system(error: OSError) -> str:
+    """Say what the operating system refused, where it says of which file."""
+    what = str(error.strerror or error)
+    if error.filename:
+        return f"{error.filename}: {what}"
+    temporary = tempfile.gettempdir() if error.errno in ROOM else ""
+    return f"{what}; temporary files are in {temporary} (TMPDIR)" if temporary else what
 
 
 def _fail(message: str) -> NoReturn:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ase import Atoms
+
 from mofmd.calculator import DeployedModel
 from mofmd.calculator.lanes import Lanes
 from mofmd.disk.digest import file_sha256
@@ -45,9 +47,15 @@ class ModelOptions:
     lanes: int = 1
     threads: int = 1
 
-    def calculator(self) -> DeployedModel:
-        """Open it in this process; no result depends on what was evaluated before it."""
-        return DeployedModel(
+    def calculator(self, atoms: Atoms) -> DeployedModel:
+        """Open it in this process; no result depends on what was evaluated before it.
+
+        Parameters
+        ----------
+        atoms
+            Of the elements that it is to know.
+        """
+        calculator = DeployedModel(
             self.model,
             dispersion=self.dispersion,
             device=self.device,
@@ -55,6 +63,8 @@ class ModelOptions:
             dtype="float64" if self.dtype == "float64" else None,
             skin_A=0.0,
         )
+        calculator.check(atoms)
+        return calculator
 
 
 def describe(options: ModelOptions, calculator: DeployedModel) -> Model:

@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from mofmd.disk.atomic import write_atomic
-from mofmd.disk.output import make_folder
+from mofmd.disk.output import check_output, make_folder
 from mofmd.errors import InputError
 from mofmd.relaxation.lbfgs import Memory
 from mofmd.relaxation.relaxation import ROW, Evaluated, Relaxation, State
@@ -52,7 +52,7 @@ class Store:
     def __init__(self, folder: Path, digest: str) -> None:
         self.folder = folder
         self._digest = digest
-        make_folder(folder)
+        check_output(folder)
 
     @property
     def has_state(self) -> bool:
@@ -61,6 +61,7 @@ class Store:
 
     def save(self, relaxation: Relaxation) -> None:
         """Add the present point to the trajectory and keep the state."""
+        make_folder(self.folder)  # not before: what cannot be evaluated leaves no folder
         state = relaxation.state
         size = self._add_frame(relaxation)
         here = state.here

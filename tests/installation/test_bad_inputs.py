@@ -327,6 +327,14 @@ for verb in ("distort", "cut", "label"):
     case(f"{verb} no frames", ("learn", verb, "my.extxyz", *options, "-o", "out.extxyz"),
          "my.extxyz: holds no frames", text_file("my.extxyz", ""))  # fmt: skip
 
+for words in (
+    ("relax", "uio-66"),
+    ("phonons", "run", "uio-66", "--supercell", "1x1x1"),
+    ("phonons", "elastic", "uio-66"),
+):
+    case(f"{words[:2]} of other elements", (*words, "--model", "zif4-allegro-s", "-o", "out"),
+         "zif4-allegro-s.mofmd.pth: does not know O, Zr; it knows C H N Zn")  # fmt: skip
+
 # runs
 case("run nothing", ("run", "deck"), "manifest.json: no such file, so deck is not a deck")
 case("run garbage", ("run", "deck"), "manifest.json: is not JSON .* write the deck again",

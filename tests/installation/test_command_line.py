@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -152,6 +153,24 @@ def test_quiet_and_verbose_stand_anywhere(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "mofmd: error: model: none: no such model file" in done.stderr
+
+
+def test_no_room_for_temporary_files(tmp_path: Path) -> None:
+    """What the system refuses is one line, also where mofmd could not foresee it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mofmd", "verify", "zif4-allegro-s", "--structure", "zif-4"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    told = f"mofmd: error: File too large; temporary files are in {tmp_path} (TMPDIR)\n"
+    assert done.stderr.endswith(told)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_models_range_is_shown() -> None:

@@ -54,7 +54,7 @@ def elastic(
     models = model_options(model, dispersion, dtype, device, 1, threads)
     waves = None if beside is None else sound_speeds(load_phonopy(beside)[0])
     crystal = read_structure(structure)
-    calculator = models.calculator()
+    calculator = models.calculator(crystal)
     done = relax_in_folder(
         crystal,
         calculator,

@@ -77,7 +77,7 @@ def imaginary(
     models = model_options(model, dispersion, dtype, device, lanes, threads)
     forces = force_options(supercell, displacement, "differences", symprec, 1e-3, True)
     crystal = read_structure(structure)
-    calculator = models.calculator()
+    calculator = models.calculator(crystal)
     with evaluator(models, calculator) as evaluates:
         found = remove_imaginary(
             crystal,
@@ -156,7 +156,7 @@ def qha(
     models = model_options(model, dispersion, dtype, device, lanes, threads)
     forces = force_options(supercell, displacement, "differences", symprec, 1e-3, True)
     crystal = read_structure(structure)
-    calculator = models.calculator()
+    calculator = models.calculator(crystal)
     described = describe(models, calculator)
     with evaluator(models, calculator) as evaluates:
         found = expand(

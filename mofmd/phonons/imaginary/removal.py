@@ -14,6 +14,7 @@ from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.npz import read_arrays
+from mofmd.disk.output import make_folder
 from mofmd.engine.structure_file import write_structure
 from mofmd.errors import RunError
 from mofmd.phonons.calculation.evaluators import Evaluator
@@ -136,7 +137,7 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
     chosen, forces = options or RemovalOptions(), forces or ForceOptions()
     matrix = choose_supercell(atoms, model, forces)
     history: list[Round] = []
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for number in range(chosen.rounds + 1):
         place = folder / f"round-{number:02d}"
         place.mkdir(exist_ok=True)
