@@ -90,8 +90,10 @@ def _sevennet(fused: bool) -> Callable[[], Any]:
     run = Trainer.run_one_epoch
     clocked = _clocked(run)
 
-    def run_one_epoch(*args: Any, **options: Any) -> Any:
-        return (clocked if options.get("is_train") else run)(*args, **options)
+    def run_one_epoch(
+        trainer: Any, loader: Any, is_train: bool = False, *args: Any, **options: Any
+    ) -> Any:
+        return (clocked if is_train else run)(trainer, loader, is_train, *args, **options)
 
     Trainer.run_one_epoch = run_one_epoch
     if not fused:

@@ -12,8 +12,8 @@ from mofmd.demo.figure import plot_melt_quench
 from mofmd.demo.melt_quench import MeltQuenchResults, analyse_melt_quench, write_results
 from mofmd.disk.output import check_output
 from mofmd.engine.launch import Resources
+from mofmd.figure_style import save_figure
 from mofmd.models.files.embedded import DEFAULT_MODEL
-from mofmd.report.style import save_figure
 from mofmd.simulation.deck.deck import write_deck
 from mofmd.simulation.deck.potential import model_potential
 from mofmd.simulation.protocols import MeltQuench

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mofmd.demo.melt_quench import MeltQuenchResults
-from mofmd.report.style import INK, STAGE_COLOURS, STYLE, moving_average
+from mofmd.figure_style import INK, STAGE_COLOURS, STYLE, moving_average
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

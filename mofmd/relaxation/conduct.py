@@ -114,7 +114,7 @@ def relax_in_folder(  # noqa: PLR0913 - two options
 
 
 def _write_result(store: Store, relaxation: Relaxation, result: Relaxed) -> None:
-    from mofmd.report.style import save_figure
+    from mofmd.figure_style import save_figure
 
     folder = store.folder
     store.write_table(relaxation)
@@ -130,7 +130,7 @@ def plot_convergence(relaxation: Relaxation) -> Figure:
     """Draw enthalpy above the last one, largest force and largest stress against force calls."""
     import numpy as np
 
-    from mofmd.report.style import new_figure
+    from mofmd.figure_style import new_figure
 
     rows = np.array(relaxation.state.rows)
     calls, enthalpy, force, stress = rows[:, 0], rows[:, 2], rows[:, 4], rows[:, 5]

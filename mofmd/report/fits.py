@@ -10,8 +10,8 @@ import numpy as np
 from mofmd.analysis.base.result import Column, Table, axis_label
 from mofmd.analysis.base.statistics import Estimate
 from mofmd.analysis.mechanics.equation_of_state import EquationOfState
+from mofmd.figure_style import COLOURS, INK, SIZE, new_figure
 from mofmd.report.plots import known_error
-from mofmd.report.style import COLOURS, INK, SIZE, new_figure
 from mofmd.units import BAR_TO_GPA
 
 if TYPE_CHECKING:

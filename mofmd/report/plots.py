@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mofmd.analysis.base.result import Column, Table, axis_label, header
-from mofmd.report.style import COLOURS, INK, SIZE, STYLE, empty_figure, new_figure
+from mofmd.figure_style import COLOURS, INK, SIZE, STYLE, empty_figure, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

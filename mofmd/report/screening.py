@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import mofmd
 from mofmd.disk.atomic import write_atomic
+from mofmd.figure_style import new_figure, save_figure
 from mofmd.report.page import html_page
-from mofmd.report.style import new_figure, save_figure
 from mofmd.report.svg import figure_svg
 from mofmd.simulation.ensemble.ensemble import STRUCTURE, Ensemble
 from mofmd.simulation.ensemble.table import Row, collect, table_rows

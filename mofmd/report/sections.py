@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from mofmd.analysis.base.result import Result, Table, file_stem
 from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
+from mofmd.figure_style import save_figure
 from mofmd.report.fits import plot_fit
 from mofmd.report.plots import plot_table
 from mofmd.report.stages import SMOOTHING_PS, is_dynamics, plot_temperature
-from mofmd.report.style import save_figure
 from mofmd.report.surfaces import plot_elastic_surfaces, plot_pore_map
 from mofmd.report.svg import figure_svg
 from mofmd.report.tables import tensor_tables

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mofmd.engine.lammps_log import ThermoTable, join_stages
-from mofmd.report.style import (
+from mofmd.figure_style import (
     COLOURS,
     PROTOCOL_COLOURS,
     SIZE,

@@ -11,8 +11,8 @@ from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
 from mofmd.analysis.pores.distance_field import distance_field
 from mofmd.analysis.pores.radii import atom_radii
 from mofmd.analysis.structure.density import cell_parameters
+from mofmd.figure_style import COLOURS, RED, STYLE, empty_figure, new_figure
 from mofmd.geometry.neighbours import cell_heights
-from mofmd.report.style import COLOURS, RED, STYLE, empty_figure, new_figure
 from mofmd.trajectory.frame import Frame
 
 if TYPE_CHECKING:

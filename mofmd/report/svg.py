@@ -6,7 +6,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from mofmd.report.style import INK, STYLE
+from mofmd.figure_style import INK, STYLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

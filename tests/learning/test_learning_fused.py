@@ -15,12 +15,12 @@ from ase.io import write
 from typer.testing import CliRunner
 
 from mofmd.cli.main import app
-from mofmd.engine.operators_library import operators_for, torch_of
+from mofmd.engine.operators_library import build_operators, operators_for, torch_of
 from mofmd.engine.plugin_path import installed_versions
 from mofmd.errors import BuildError
 from mofmd.learning.train import mace as train_mace
 from mofmd.learning.train import nequip as train_nequip
-from mofmd.learning.train.fused import fused_environment
+from mofmd.learning.train.fused import EXTENSION, fused_environment
 from mofmd.learning.train.training import deploy_training, read_record, run_training
 from mofmd.models.environments import Framework, environment_python
 from mofmd.models.files.model_file import Family
@@ -154,6 +154,34 @@ def test_a_library_that_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MOFMD_PLUGIN_DIR", str(tmp_path / "nothing"))
     with pytest.raises(BuildError, match="are not built, or stale: run `mofmd build`"):
         operators_for(python, "nequip")
+
+
+@pytest.mark.long
+@pytest.mark.frameworks
+def test_a_library_of_its_own(tmp_path: Path) -> None:
+    """Compiled for an environment, and loaded there."""
+    needs("nequip")
+    python = environment_python("nequip")
+    assert python is not None
+    (tmp_path / "lib").mkdir()
+    for folder in (python.parents[1] / "lib").glob("python*"):
+        (tmp_path / "lib" / folder.name).symlink_to(folder)
+    elsewhere = tmp_path / "bin" / "python"  # the environment of others stays as it is
+    library = build_operators(elsewhere, jobs=1, report=lambda _: None)
+    assert library == tmp_path / "lib" / "mofmd" / "mofmdoperators.so"
+    assert operators_for(elsewhere, "nequip") == library
+    written = library.stat().st_mtime_ns
+    assert build_operators(elsewhere, report=lambda _: None).stat().st_mtime_ns == written
+    words = (
+        "import mofmd_training.library as a, torch; a.load_operators(); torch.ops.mofmd.convolve"
+    )
+    env = {**os.environ, "PYTHONPATH": str(EXTENSION), "MOFMD_OPERATORS": str(library)}
+    subprocess.run([str(python), "-c", words], env=env, check=True, timeout=300)
+    (library.parent / "mofmdoperators.json").write_text('{"built_for": {"torch": "1.0"}}')
+    done = subprocess.run(
+        [str(python), "-c", words], env=env, capture_output=True, text=True, check=False
+    )
+    assert "was built for torch 1.0, this environment has" in done.stderr
 
 
 @pytest.mark.parametrize("family", ["allegro", "nequip", "mace"])

@@ -55,15 +55,12 @@ def test_pair_on_a_hill_goes_to_a_well(way: Way, tmp_path: Path) -> None:
         mapped = found.history[0].mapped
         assert mapped is not None
         assert min(mapped.energies_eV) < 0.7 * bottom
-
-
-def test_resumed_rounds_are_the_same(tmp_path: Path) -> None:
-    first = removed(tmp_path, "rattle")
+    # once more: nothing is evaluated but the map, and all is as it was
     history = (tmp_path / "history.json").read_text()
-    again = removed(tmp_path, "rattle", Counting(DoubleWell(), most=0))
-    np.testing.assert_array_equal(again.atoms.positions, first.atoms.positions)
+    again = removed(tmp_path, way, Counting(DoubleWell(), most=13 if way == "map" else 0))
+    np.testing.assert_array_equal(again.atoms.positions, found.atoms.positions)
     assert (tmp_path / "history.json").read_text() == history
-    assert json.loads(history)[0]["way"] == "rattle"
+    assert json.loads(history)[0]["way"] == way
 
 
 def test_thermal_functions_have_bounds(tmp_path: Path) -> None:

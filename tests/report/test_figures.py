@@ -5,7 +5,7 @@ import pytest
 
 from mofmd.demo.figure import plot_melt_quench
 from mofmd.demo.melt_quench import MeltQuenchResults, analyse_melt_quench
-from mofmd.report.style import moving_average, save_figure
+from mofmd.figure_style import moving_average, save_figure
 from mofmd.simulation.deck.deck import Potential, write_deck
 from mofmd.structures.crystals.zif import zif4
 from tests.melt_quench_runs import PROTOCOL, fill

@@ -41,7 +41,7 @@ def cifs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(folder / "a.cif", zif4())
     write(folder / "b.cif", other_setting(zif4()))
     rattled = zif4()
-    rattled.rattle(0.1, seed=1)
+    rattled.rattle(0.07, seed=1)
     write(folder / "c.extxyz", rattled)
     (folder / "d.cif").write_text("data_x\n_cell_length_a 5\n")
     return folder
@@ -98,7 +98,7 @@ def test_structures_that_cannot_be_used_are_named(cifs: Path) -> None:
 
 @pytest.mark.usefixtures("cifs")
 def test_each_member_fails_or_finishes_alone() -> None:
-    settings = (*LOOSE, "calls_max=8")
+    settings = (*LOOSE, "calls_max=6")
     request = Request("relax", None, Path("screen"), model=MODEL, settings=settings)
     made = new_ensemble(request, [1], {}, ["cifs/*", "uio-66"])
     assert [m.label for m in made.members] == ["000 a", "001 c"]
@@ -112,14 +112,14 @@ def test_each_member_fails_or_finishes_alone() -> None:
     expected = relax(
         zif4(),
         DeployedModel(MODEL, skin_A=0.0),
-        RelaxOptions(fmax_eV_per_A=0.05, calls_max=8),
+        RelaxOptions(fmax_eV_per_A=0.05, calls_max=6),
     )
     assert float(a["volume_A3"]) == pytest.approx(expected.volume_A3, rel=1e-6)
     assert float(a["volume_change"]) == pytest.approx(
         expected.volume_A3 / zif4().get_volume() - 1, abs=1e-6
     )
     assert (c["state"], c["volume_A3"]) == ("failed", "")
-    assert "8 force calls do not reach the limits" in c["reason"]
+    assert "6 force calls do not reach the limits" in c["reason"]
     assert {row["structure"]: row["state"] for row in others} == {
         "b": "refused",
         "d": "refused",
@@ -127,7 +127,7 @@ def test_each_member_fails_or_finishes_alone() -> None:
     }
     assert len(json.loads(Path("screen/results.json").read_text())) == 5
     page = write_screening(made, "page").read_text()
-    for text in ("is the same structure as a", "8 force calls do not reach", "volume (Å³)"):
+    for text in ("is the same structure as a", "6 force calls do not reach", "volume (Å³)"):
         assert text in page
     assert Path("page/figures/volume_change.svg").is_file()
 
@@ -153,7 +153,7 @@ def test_what_became_of_a_framework() -> None:
     zinc = int(np.flatnonzero(before.symbols == "Zn")[0])
     after.positions[zinc] += [2.5, 0.0, 0.0]
     hydrogen = int(np.flatnonzero(before.symbols == "H")[0])
-    after.positions[hydrogen] += [0.0, 0.0, 1.5]
+    after.positions[hydrogen] += [0.0, 0.0, 3.0]
     found = compare(before, after)
     assert found["coordination"]["Zn-N"][0] == 4.0
     assert found["coordination"]["Zn-N"][1] < 4.0
@@ -165,7 +165,7 @@ def test_what_became_of_a_framework() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"settings": ("fmax=1",)}, "fmax: unknown key of relax; did you mean fmax_eV_per_A"),
+        ({"settings": ("fmax=1",)}, "fmax: unknown key of relax; there are fmax_eV_per_A"),
         ({"settings": ("cell=wide",)}, "cell: 'wide', expected one of tri, aniso, iso"),
         ({"model": None}, "model: relax needs --model"),
         ({"structure": None}, "structure: missing"),

@@ -69,6 +69,7 @@ def match(
     --------
     mofmd learn match ld.extxyz --element Zr --labeller sevennet-0.mofmd.pth -o match
     """
+    from mofmd.figure_style import save_figure
     from mofmd.learning.clusters.blueprints import Blueprint, Blueprints
     from mofmd.learning.clusters.clusters import CutOptions, write_clusters
     from mofmd.learning.clusters.force_matching import (
@@ -81,7 +82,6 @@ def match(
     from mofmd.learning.data.validation import frame_name
     from mofmd.learning.label.labellers import find_labeller
     from mofmd.learning.label.labelling import LabelOptions, label_frames
-    from mofmd.report.style import save_figure
     from mofmd.trajectory.frame import Frame
 
     found = read_all(frames)

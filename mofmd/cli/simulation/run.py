@@ -70,18 +70,13 @@ def run(
 def _run_static(directory: Path, resources: Resources, *, resume: bool) -> None:
     """Carry out a static task."""
     from mofmd.cli.base.verbosity import quiet
-    from mofmd.disk.stop_request import STOPPED_STATUS
-    from mofmd.errors import InputError, StoppedError
+    from mofmd.errors import InputError
     from mofmd.simulation.statics.conduct import run_static
 
     if resources.ranks > 1 or resources.gpus:
         raise InputError(f"{directory}: runs in one process, on CPUs: give it --threads")
     tell = (lambda _: None) if quiet() else typer.echo
-    try:
-        found = run_static(directory, threads=resources.threads, resume=resume, tell=tell)
-    except StoppedError as stopped:
-        typer.echo(str(stopped))
-        raise typer.Exit(STOPPED_STATUS) from stopped
+    found = run_static(directory, threads=resources.threads, resume=resume, tell=tell)
     text = f"volume {found['volume_A3']:.3f} Å³, energy {found['energy_eV']:.6f} eV"
     if "bulk_modulus_GPa" in found:
         text += (

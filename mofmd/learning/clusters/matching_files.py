@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mofmd.disk.atomic import write_atomic
+from mofmd.figure_style import COLOURS, STYLE, empty_figure
 from mofmd.learning.clusters.force_matching import Agreement, Matched, by_depth
-from mofmd.report.style import COLOURS, STYLE, empty_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

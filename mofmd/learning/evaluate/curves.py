@@ -12,11 +12,11 @@ from ase import Atoms
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.output import make_folder
 from mofmd.errors import InputError
+from mofmd.figure_style import save_figure
 from mofmd.learning.evaluate.evaluation import Evaluated, distinct, evaluate_model, header
 from mofmd.learning.evaluate.figures import plot_curves
 from mofmd.learning.evaluate.metrics import UNITS
 from mofmd.learning.train.training import MODEL, read_record, trainer_progress
-from mofmd.report.style import save_figure
 
 
 def write_curves(trainings: Sequence[Path], test: Sequence[Atoms], output: Path) -> list[Path]:

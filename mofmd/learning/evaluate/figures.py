@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mofmd.disk.output import make_folder
+from mofmd.figure_style import COLOURS, INK, STYLE, empty_figure, save_figure
 from mofmd.learning.data.dataset import Labels
 from mofmd.learning.evaluate.evaluation import Evaluated
 from mofmd.learning.evaluate.metrics import UNITS
-from mofmd.report.style import COLOURS, INK, STYLE, empty_figure, save_figure
 from mofmd.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mofmd.figure_style import COLOURS, INK, SIZE, STYLE, empty_figure, new_figure
 from mofmd.phonons.spectrum.mesh import Dos
 from mofmd.phonons.spectrum.spectrum import Spectrum
-from mofmd.report.style import COLOURS, INK, SIZE, STYLE, empty_figure, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

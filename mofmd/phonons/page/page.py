@@ -13,6 +13,7 @@ import numpy as np
 
 import mofmd
 from mofmd.disk.atomic import write_atomic
+from mofmd.figure_style import save_figure
 from mofmd.phonons.ladder import Rung
 from mofmd.phonons.output import THZ_TO_PER_CM
 from mofmd.phonons.page.figures import (
@@ -25,7 +26,6 @@ from mofmd.phonons.page.figures import (
 from mofmd.phonons.page.movements import movements
 from mofmd.phonons.spectrum.spectrum import Spectrum
 from mofmd.report.page import html_page
-from mofmd.report.style import save_figure
 from mofmd.report.svg import figure_svg
 from mofmd.report.view import view
 from mofmd.trajectory.frame import Frame

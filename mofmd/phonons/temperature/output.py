@@ -10,10 +10,10 @@ import numpy as np
 
 import mofmd
 from mofmd.disk.atomic import write_atomic
+from mofmd.figure_style import COLOURS, SIZE, new_figure, save_figure
 from mofmd.phonons.output import write_table
 from mofmd.phonons.temperature.expansion import Expansion
 from mofmd.phonons.temperature.qha import Qha
-from mofmd.report.style import COLOURS, SIZE, new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
