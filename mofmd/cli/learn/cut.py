@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,13 +79,14 @@ def cut(
         else Blueprints(shells)
     )
     options = CutOptions(largest, allow_images, parse_charges(charge))
+    blocks = reference_blocks(reference)
     made: list[Atoms] = []
     refused: list[str] = []
     for k, atoms_of_frame in enumerate(found):
         name = frame_name(found, k)
         try:
             frame = Frame.from_ase(atoms_of_frame, step=k)
-            own = find_blocks_of(frame, reference)
+            own = find_blocks_of(frame, blocks)
             flagged = find_flagged(
                 atoms_of_frame, atoms, element, (column, above), every_block=every_block
             )
@@ -112,12 +112,23 @@ def cut(
     typer.echo(f"{output}: {len(made)} clusters of {len(found)} frames")
 
 
-def find_blocks_of(frame: Frame, reference: str | None) -> Blocks:
-    """Find the blocks of a frame, in its reference structure where there is one."""
+def reference_blocks(reference: str | None) -> Blocks | None:
+    """Find the blocks of a reference structure, where there is one."""
+    if reference is None:
+        return None
+
+    from mofmd.builders.blocks.blocks import find_blocks
+    from mofmd.structures.read import read_structure
+
+    return find_blocks(read_structure(reference))
+
+
+def find_blocks_of(frame: Frame, reference: Blocks | None) -> Blocks:
+    """Give the blocks of the reference, or find those of a frame itself."""
     from mofmd.builders.blocks.blocks import find_blocks
 
     if reference is not None:
-        return _reference_blocks(reference)
+        return reference
     try:
         return find_blocks(frame)
     except InputError as error:
@@ -125,14 +136,6 @@ def find_blocks_of(frame: Frame, reference: str | None) -> Blocks:
             f"{error}. If this is a frame of dynamics, name the structure that it began with "
             "(--reference)"
         ) from error
-
-
-@cache
-def _reference_blocks(reference: str) -> Blocks:
-    from mofmd.builders.blocks.blocks import find_blocks
-    from mofmd.structures.read import read_structure
-
-    return find_blocks(read_structure(reference))
 
 
 def find_flagged(

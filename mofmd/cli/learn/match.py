@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mofmd.cli.defects import ChargeOptions, parse_charges
-from mofmd.cli.learn.cut import find_blocks_of, find_flagged
+from mofmd.cli.learn.cut import find_blocks_of, find_flagged, reference_blocks
 from mofmd.cli.learn.learn import Frames, read_all
 from mofmd.errors import InputError
 
@@ -86,10 +86,11 @@ def match(
 
     found = read_all(frames)
     method = find_labeller(labeller, threads)
+    known = reference_blocks(reference)
     flagged: list[Flagged] = []
     for k, frame in enumerate(found):
         try:
-            blocks = find_blocks_of(Frame.from_ase(frame, step=k), reference)
+            blocks = find_blocks_of(Frame.from_ase(frame, step=k), known)
             which = find_flagged(frame, atoms, element, (column, above), every_block=every_block)
         except InputError as error:
             raise InputError(f"{frame_name(found, k)}: {error}") from error
@@ -116,12 +117,12 @@ def match(
         if signature not in chosen:
             typer.echo(f"{signature}: no candidate agrees to {tolerance:g} meV/Å")
     if blueprints is not None:
-        known = tuple(
+        kept = tuple(
             Blueprint(each.signature, each.shells, each.atoms, each.clusters)
             for each in summary
             if chosen.get(each.signature) == each.shells
         )
-        Blueprints(max(chosen.values(), default=1), known).write(blueprints)
+        Blueprints(max(chosen.values(), default=1), kept).write(blueprints)
 
 
 def _tell(summary: list[Agreement], matched: list[Matched]) -> None:
