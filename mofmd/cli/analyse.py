@@ -111,6 +111,7 @@ def _command(
         if page and _is_screening(source):
             _report_screening(source, output)
             return
+        _refuse_static(source)
         settings = AnalysisSettings(
             source,
             _words(observables) if observables is not None else default_observables(),
@@ -174,6 +175,22 @@ def _is_screening(source: Path) -> bool:
     if not (source / RECORD).is_file():
         return False
     return any(STRUCTURE in member.values for member in read_ensemble(source).members)
+
+
+def _refuse_static(source: Path) -> None:
+    """Say where the results of static tasks are."""
+    from mofmd.errors import InputError
+    from mofmd.simulation.ensemble.ensemble import MEMBERS
+    from mofmd.simulation.statics.conduct import RESULTS
+    from mofmd.simulation.statics.task import TASK, is_static
+
+    if is_static(source):
+        raise InputError(f"{source}: is a static task, whose results are in {source / RESULTS}")
+    if any((source / MEMBERS).glob(f"*/{TASK}")):
+        raise InputError(
+            f"{source}: its members are static tasks: `mofmd ensemble collect {source}` makes a "
+            f"table of their results, `mofmd report {source}` a page"
+        )
 
 
 def _report_screening(source: Path, output: Path) -> None:

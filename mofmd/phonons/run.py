@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.disk.lock import lock_folder
+from mofmd.disk.output import make_folder
 from mofmd.errors import InputError, InputWarning
 from mofmd.phonons.calculation.collect import FORCE_LIMIT_EV_PER_A, Progress, collect_forces
 from mofmd.phonons.calculation.displacements import (
@@ -166,7 +167,7 @@ def forces_in_folder(  # noqa: PLR0913 - two options
     matrix = choose_supercell(atoms, model, chosen)
     phonopy = new_phonopy(to_phonopy(atoms), matrix, chosen.symmetry_tolerance_A)
     displacements = choose_displacements(phonopy, chosen.displacements, model.precision)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     facts = {
         "supercell": matrix.tolist(),
         "displacements_A": list(displacements.distances_A),

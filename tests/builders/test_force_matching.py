@@ -92,6 +92,7 @@ def test_nothing_to_compare(crystal: Atoms) -> None:
         match_forces(none, [], label)
 
 
+@pytest.mark.long
 def test_command(crystal: Atoms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write("frame.extxyz", crystal)

@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 from mofmd.cli.main import app
 from mofmd.engine.operators_library import build_operators, operators_for, torch_of
 from mofmd.engine.plugin_path import installed_versions
-from mofmd.errors import BuildError
+from mofmd.errors import BuildError, RunError
 from mofmd.learning.train import mace as train_mace
 from mofmd.learning.train import nequip as train_nequip
+from mofmd.learning.train import training
 from mofmd.learning.train.fused import EXTENSION, fused_environment
 from mofmd.learning.train.training import deploy_training, read_record, run_training
 from mofmd.models.environments import Framework, environment_python
@@ -75,16 +76,22 @@ def curve(family: Family, folder: Path, fused: bool) -> np.ndarray:
 @pytest.mark.long
 @pytest.mark.frameworks
 @pytest.mark.parametrize("family", ["nequip", "mace"])
-def test_curves_and_files_of_a_training(family: Family, tmp_path: Path) -> None:
+def test_curves_and_files_of_a_training(
+    family: Family, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same seed gives the same curve; files are read where there is no mofmd."""
     needs(family)
     fused, plain = (curve(family, tmp_path / str(each), each) for each in (True, False))
     assert fused.shape == (3, 5)
     np.testing.assert_allclose(fused, plain, rtol=1e-4)
-    assert not np.array_equal(fused, plain)  # of another convolution, whose rounding differs
     trainer = {"nequip": train_nequip, "mace": train_mace}[family]
     assert b"mofmd_part" not in trainer.weights(tmp_path / "True").read_bytes()
     deploy_training(tmp_path / "True", report=lambda _: None)
+    # it was the operator: without it there is no training
+    absent = {"PYTHONPATH": str(EXTENSION), "MOFMD_OPERATORS": str(tmp_path / "absent.so")}
+    monkeypatch.setattr(training, "fused_environment", lambda *_: absent)
+    with pytest.raises(RunError, match=r"absent\.so is missing"):
+        curve(family, tmp_path / "absent", True)
 
 
 @pytest.mark.long
@@ -167,7 +174,7 @@ def test_a_library_of_its_own(tmp_path: Path) -> None:
     for folder in (python.parents[1] / "lib").glob("python*"):
         (tmp_path / "lib" / folder.name).symlink_to(folder)
     elsewhere = tmp_path / "bin" / "python"  # the environment of others stays as it is
-    library = build_operators(elsewhere, jobs=1, report=lambda _: None)
+    library = build_operators(elsewhere, jobs=2, report=lambda _: None)
     assert library == tmp_path / "lib" / "mofmd" / "mofmdoperators.so"
     assert operators_for(elsewhere, "nequip") == library
     written = library.stat().st_mtime_ns

@@ -11,12 +11,12 @@ from mofmd.cli.base.app import App
 from mofmd.cli.phonons import options as o
 
 if TYPE_CHECKING:
-    from ase import Atoms
-    from phonopy import Phonopy
-
-    from mofmd.phonons.calculation.force_constants import ForceConstants
     from mofmd.phonons.model import ModelOptions
     from mofmd.phonons.run import ForceOptions
+    from mofmd.phonons.spectrum.spectrum import Spectrum
+
+RELAXED_SYMMETRY_A = 1e-2  # within which the group that a relaxation keeps is found, at least
+RELAXATION_CALLS = 2000
 
 app = App(no_args_is_help=True, help="Lattice dynamics: phonons and what follows from them.")
 
@@ -62,23 +62,33 @@ def run(
     mofmd phonons run zif-4 --model zif4-mace-m --supercell 1x1x1 -o phonons
     mofmd phonons run my.cif --model model.pth -o phonons --symmetry --mesh 11x11x11 --lanes 2
     """
+    from mofmd.phonons.calculate import calculate
+    from mofmd.relaxation import RelaxOptions
     from mofmd.structures.read import read_structure
 
-    chosen = o.spectrum_options(mesh, points, path, width, temperatures, tolerance, velocities)
-    models = model_options(model, dispersion, dtype, device, lanes, threads)
-    forces = force_options(supercell, displacement, method, symprec, force_limit, sum_rule)
-    atoms = read_structure(structure)
-    phonopy, constants, facts, atoms = _forces(
-        atoms,
-        models,
-        forces,
-        output,
-        fmax=fmax if relax else None,
-        symmetry=symmetry,
-        symmetry_tolerance=max(symprec, 1e-2),
-        overwrite=overwrite,
+    limits = RelaxOptions(
+        fmax_eV_per_A=fmax,
+        keep_symmetry=symmetry,
+        symmetry_tolerance_A=max(symprec, RELAXED_SYMMETRY_A),
+        calls_max=RELAXATION_CALLS,
     )
-    _results(phonopy, constants, chosen, output, {"structure": structure, **facts}, atoms)
+    with o.shown_progress() as show:
+        found = calculate(
+            read_structure(structure),
+            model_options(model, dispersion, dtype, device, lanes, threads),
+            output,
+            relax=limits if relax else None,
+            forces=force_options(supercell, displacement, method, symprec, force_limit, sum_rule),
+            spectrum=o.spectrum_options(
+                mesh, points, path, width, temperatures, tolerance, velocities
+            ),
+            overwrite=overwrite,
+            tell=typer.echo,
+            on_forces=o.tell_forces,
+            on_results=show,
+            name=structure,
+        )
+    _tell_results(found, output)
 
 
 @app.command("forces")
@@ -107,12 +117,18 @@ def forces(
     --------
     mofmd phonons forces relaxed.cif --model zif4-mace-m --supercell 1x1x1 -o phonons
     """
+    from mofmd.phonons.calculate import force_constants_of
     from mofmd.structures.read import read_structure
 
-    models = model_options(model, dispersion, dtype, device, lanes, threads)
-    chosen = force_options(supercell, displacement, method, symprec, force_limit, sum_rule)
-    atoms = read_structure(structure)
-    _, constants, facts, _ = _forces(atoms, models, chosen, output, overwrite=overwrite)
+    _, constants, facts, _ = force_constants_of(
+        read_structure(structure),
+        model_options(model, dispersion, dtype, device, lanes, threads),
+        output,
+        forces=force_options(supercell, displacement, method, symprec, force_limit, sum_rule),
+        overwrite=overwrite,
+        tell=typer.echo,
+        on_forces=o.tell_forces,
+    )
     typer.echo(
         f"{output}: {facts['evaluations']} evaluations; drift {constants.drift_eV_per_A2:.1e}, "
         f"asymmetry {constants.asymmetry_eV_per_A2:.1e} eV/Å²"
@@ -146,12 +162,16 @@ def bands(
     mofmd phonons bands phonopy.yaml.xz -o bands --no-sum-rule --path paths.yaml
     """
     from mofmd.disk.output import check_output
+    from mofmd.phonons.calculate import results_in_folder
     from mofmd.phonons.load import load_phonopy
 
     chosen = o.spectrum_options(mesh, points, path, width, temperatures, tolerance, velocities)
     check_output(output)
     phonopy, constants = load_phonopy(source, sum_rule=sum_rule, symmetry_tolerance_A=symprec)
-    _results(phonopy, constants, chosen, output, {"forces_of": str(source)}, None)
+    facts = {"forces_of": str(source)}
+    with o.shown_progress() as show:
+        found = results_in_folder(phonopy, constants, output, chosen, facts, None, show)
+    _tell_results(found, output)
 
 
 def model_options(
@@ -196,113 +216,19 @@ def force_options(
     )
 
 
-def _forces(
-    atoms: Atoms,
-    models: ModelOptions,
-    options: ForceOptions,
-    output: Path,
-    *,
-    fmax: float | None = None,
-    symmetry: bool = False,
-    symmetry_tolerance: float = 1e-2,
-    overwrite: bool = False,
-) -> tuple[Phonopy, ForceConstants, dict[str, Any], Atoms]:
-    """Relax if asked, then evaluate; give phonopy's object, force constants, facts, structure."""
-    from mofmd.disk.output import check_output
-    from mofmd.errors import RunError
-    from mofmd.models.dispersion.dispersion import dispersion_hints, parse_dispersion
-    from mofmd.phonons.model import describe, evaluator
-    from mofmd.phonons.run import forces_in_folder
-    from mofmd.relaxation import RelaxOptions, relax_in_folder
-
-    check_output(output)
-    calculator = models.calculator(atoms)
-    for hint in dispersion_hints(
-        parse_dispersion(models.dispersion), calculator.dispersion, calculator.path
-    ):
-        typer.echo(hint)
-    facts: dict[str, Any] = {}
-    if fmax is not None:
-        done = relax_in_folder(
-            atoms,
-            calculator,
-            RelaxOptions(
-                fmax_eV_per_A=fmax,
-                keep_symmetry=symmetry,
-                symmetry_tolerance_A=symmetry_tolerance,
-                calls_max=2000,
-            ),
-            output / "relax",
-            overwrite=overwrite,
-        )
-        typer.echo(str(done))
-        if not done.converged:
-            raise RunError(
-                f"{output / 'relax'}: the limits were not kept; look at convergence.png, run again "
-                "to go on, or set a larger --fmax"
-            )
-        atoms = done.atoms
-        facts["relaxation"] = done.as_dict()
-    described = describe(models, calculator)
-    with evaluator(models, calculator) as evaluates:
-        phonopy, constants = forces_in_folder(
-            atoms,
-            evaluates,
-            described,
-            output,
-            options,
-            overwrite=overwrite,
-            on_progress=o.tell_forces,
-        )
-    return phonopy, constants, {**described.facts, **_plan(output), **facts}, atoms
-
-
-def _plan(output: Path) -> dict[str, Any]:
-    """Read what the forces' own record says of them."""
-    import json
-
-    from mofmd.phonons.calculation.store import PLAN
-    from mofmd.phonons.run import FORCES
-
-    found = json.loads((output / FORCES / PLAN).read_text(encoding="utf-8"))
-    return {name: found[name] for name in ("supercell", "displacements_A", "method", "evaluations")}
-
-
-def _results(
-    phonopy: Phonopy,
-    constants: ForceConstants,
-    options: Any,
-    output: Path,
-    facts: dict[str, Any],
-    atoms: Atoms | None,
-) -> None:
-    from mofmd.phonons.cells import to_atoms
-    from mofmd.phonons.ladder import symmetry_ladder
-    from mofmd.phonons.output import write_force_constants, write_phonopy, write_spectrum
-    from mofmd.phonons.page.page import write_page
-    from mofmd.phonons.spectrum.spectrum import make_spectrum
-
-    with o.shown_progress() as show:
-        spectrum = make_spectrum(phonopy, constants, options, show)
-    output.mkdir(parents=True, exist_ok=True)
-    ladder = symmetry_ladder(to_atoms(phonopy.unitcell) if atoms is None else atoms)
-    if atoms is None:
-        write_phonopy(phonopy, output)
-        write_force_constants(phonopy, output)
-    write_spectrum(spectrum, output, facts, ladder)
-    page = write_page(phonopy, spectrum, output, facts, ladder=ladder)
-    thermal = spectrum.thermal
-    if spectrum.lowest_optical_THz is not None:
-        typer.echo(f"lowest optical frequency at Γ {spectrum.lowest_optical_THz:.3f} THz")
+def _tell_results(found: Spectrum, output: Path) -> None:
+    if found.lowest_optical_THz is not None:
+        typer.echo(f"lowest optical frequency at Γ {found.lowest_optical_THz:.3f} THz")
+    constants = found.force_constants
     typer.echo(
-        f"heat capacity at 300 K {thermal.heat_capacity_J_per_K_g(300.0):.4f} J/K/g; drift "
+        f"heat capacity at 300 K {found.thermal.heat_capacity_J_per_K_g(300.0):.4f} J/K/g; drift "
         f"{constants.drift_eV_per_A2:.1e}, asymmetry {constants.asymmetry_eV_per_A2:.1e} eV/Å²"
     )
-    if spectrum.imaginary:
+    if found.imaginary:
         typer.echo(
-            f"NOT stable: {len(spectrum.imaginary)} imaginary modes on the mesh, the lowest "
-            f"{-spectrum.imaginary[0].frequency_THz:.3f}i THz; thermal functions are bounds. "
+            f"NOT stable: {len(found.imaginary)} imaginary modes on the mesh, the lowest "
+            f"{-found.imaginary[0].frequency_THz:.3f}i THz; thermal functions are bounds. "
             "mofmd phonons imaginary removes them",
             err=True,
         )
-    typer.echo(f"{page}")
+    typer.echo(f"{output / 'report.html'}")

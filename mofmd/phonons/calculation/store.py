@@ -15,7 +15,7 @@ from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.npz import read_arrays
-from mofmd.disk.output import check_output
+from mofmd.disk.output import check_output, make_folder
 from mofmd.disk.record import read_record
 from mofmd.engine.evaluate import Evaluation
 from mofmd.errors import InputError
@@ -90,7 +90,7 @@ class ForceStore:
         self._mark = hashlib.sha256("".join(identity.as_dict().values()).encode()).hexdigest()
         if overwrite and folder.is_dir():
             shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         plan = folder / PLAN
         if plan.exists():
             found = read_record(

@@ -11,6 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.arrays import freeze
+from mofmd.disk.output import make_folder
 from mofmd.errors import InputError, RunError
 from mofmd.phonons.calculation.evaluators import Evaluator
 from mofmd.phonons.run import ForceOptions, Model, choose_supercell, forces_in_folder
@@ -148,7 +149,7 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
     chosen, forces = options or ExpansionOptions(), forces or ForceOptions()
     if "stress" not in calculator.implemented_properties:
         raise InputError("qha: the model gives no stress, which cells at given volumes need")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     ground = _relaxed(atoms, calculator, chosen.fmax_eV_per_A, "tri", folder / "relax")
     matrix = choose_supercell(ground[0], model, forces)
     volumes = ground[0].get_volume() * np.linspace(

@@ -18,20 +18,16 @@ def forward(self, data: Dict[str, Tensor]) -> Dict[str, Tensor]:
     types = torch.index_select(self.model.model_types, 0, data["atom_types"])
     local_types = torch.index_select(self.model.model_types, 0, data["local_types"])
     edge_vectors = edge_vectors.requires_grad_(True)
-    inputs = {
-        "edge_vectors": edge_vectors,
-        "edge_index": data["edge_index"],
-        "atom_types": types,
-        "local_types": local_types,
-    }
+    inputs = {"edge_vectors": edge_vectors, "edge_index": data["edge_index"],
+              "atom_types": types, "local_types": local_types}
 )";
   const std::string OF_LAYERS = R"(
     no_features = torch.empty([0], device=types.device)
-    features, atomic_energy = self.model.energy(
+    features, atomic_energy = self.model.energy.forward(
         inputs, no_features, 0, self.model.num_layers, False)
 )";
   const std::string OF_EDGES = R"(
-    out = self.model.energy(inputs)
+    out = self.model.energy.forward(inputs)
     num_local = local_types.size(0)
     atomic_energy = out["atomic_energy"][:num_local].double()
     of_edges = out["edge_features"]
@@ -42,11 +38,8 @@ def forward(self, data: Dict[str, Tensor]) -> Dict[str, Tensor]:
   const std::string END = R"(
     gradient = torch.autograd.grad([atomic_energy.sum()], [edge_vectors])[0]
     assert gradient is not None
-    return {
-        "atomic_energy": atomic_energy.detach(),
-        "edge_gradients": gradient.detach(),
-        "features": features.detach(),
-    }
+    return {"atomic_energy": atomic_energy.detach(), "edge_gradients": gradient.detach(),
+            "features": features.detach()}
 )";
 
   torch::Tensor exchange(const torch::Tensor &features, const torch::Tensor &local_types,

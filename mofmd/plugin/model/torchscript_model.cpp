@@ -35,7 +35,8 @@ namespace {
     {
       c10::Dict<std::string, torch::Tensor> input = inputs(graph);
       if (chunk > 0) input.insert("chunk", torch::tensor(chunk, torch::kLong));
-      const bool beside = wanted.features && chunk == 0;    // features come with the forces
+      // A model that cuts its layers gives features apart, others give them with the forces.
+      const bool beside = wanted.features && (chunk == 0 || !info_.cuts_layers);
       if (beside && !with_features_) {
         with_features_ = module_with_features(loaded_, info_.strictly_local);
         if (loaded_.hasattr("training")) with_features_ = frozen(*with_features_);

@@ -16,6 +16,7 @@ from mofmd.simulation.protocols.base.protocol import Variable
 
 NOVELTY_TABLE = "novelty.csv"
 NOVELTY_FRAMES = "novelty.dump"
+NEVER = 1e300  # as novelty.in says that a run does not stop
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class NoveltyWatch:
     def variables(self, potential: AnyPotential) -> list[Variable]:
         """Variables of novelty.in."""
         assert isinstance(potential, Potential)  # checked before
-        stop = "inf" if self.stop_above is None else float(self.stop_above)
+        stop = NEVER if self.stop_above is None else float(self.stop_above)
         return [
             Variable("watch_every", self.every, "steps between looks at how new atoms are"),
             Variable("watch_style", potential.pair_style.split()[0]),
