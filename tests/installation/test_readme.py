@@ -182,6 +182,16 @@ def test_commands_of_the_analysis(installed: FreshInstall, work: Path) -> None:
 
 
 @pytest.mark.long
+def test_commands_of_the_density(installed: FreshInstall, work: Path) -> None:
+    frames = [zif4() for _ in range(8)]
+    for seed, atoms in enumerate(frames):
+        atoms.rattle(0.05, seed=seed)
+    write(work / "ab_initio.extxyz", frames)
+    run_page(installed, "docs/density.md", work)
+    assert (work / "watched" / "novelty.csv").stat().st_size > 0
+
+
+@pytest.mark.long
 def test_commands_of_the_structures(installed: FreshInstall, work: Path) -> None:
     crystal = zif4()
     for name in ("first", "second"):

@@ -12,6 +12,7 @@ from mofmd.phonons.run import ForceOptions, Model
 from mofmd.phonons.spectrum.thermal import constants, oscillators
 from mofmd.phonons.temperature.equations import birch_murnaghan, fit_equation, vinet
 from mofmd.phonons.temperature.expansion import ExpansionOptions, expand
+from mofmd.phonons.temperature.output import write_expansion
 from mofmd.phonons.temperature.qha import quasi_harmonic
 from mofmd.units import EV_PER_A3_TO_GPA
 from tests.phonons.crystals import DoubleWell, argon, fcc, pair
@@ -125,6 +126,11 @@ def test_expansion_of_argon(tmp_path: Path) -> None:
     assert (np.diff(qha.volumes_A3) > 0).all()
     np.testing.assert_allclose(qha.lengths_A[:, 0] ** 3 / 2**0.5, qha.volumes_A3, rtol=1e-4)
     np.testing.assert_allclose(qha.volumes_A3, found.vinet.volumes_A3, rtol=1e-3)
+    write_expansion(found, tmp_path, {"structure": "argon", "model": "test", "shape": "free"})
+    table = np.genfromtxt(tmp_path / "qha_vinet.csv", delimiter=",", names=True)
+    np.testing.assert_allclose(table["volume_A3"], found.vinet.volumes_A3)
+    assert "birch-murnaghan" in (tmp_path / "report.html").read_text()
+    assert (tmp_path / "figures/expansion.svg").exists()
     # the static crystal: K of Born's sum over nearest neighbours, 4k/(3a)
     from tests.phonons.crystals import EDGE_A, STIFFNESS
 

@@ -8,14 +8,14 @@ import pytest
 
 from mofmd.errors import InputError
 from mofmd.phonons.calculation.evaluators import InProcess
-from mofmd.phonons.imaginary.moves import RemovalOptions, Soft, Way, displacement
+from mofmd.phonons.imaginary.moves import Host, RemovalOptions, Soft, Way
 from mofmd.phonons.imaginary.removal import Removal, remove_imaginary
 from mofmd.phonons.run import ForceOptions, Model
 from mofmd.phonons.spectrum.groups import find_groups
 from mofmd.phonons.spectrum.mesh import make_mesh
 from mofmd.phonons.spectrum.spectrum import find_imaginary
 from mofmd.phonons.spectrum.thermal import oscillators, thermal_functions
-from tests.phonons.crystals import Counting, DoubleWell, pair, phonons
+from tests.phonons.crystals import Counting, DoubleWell, argon, chain, pair, phonons
 
 
 def removed(folder: Path, way: Way, evaluator: object = None) -> Removal:
@@ -82,14 +82,35 @@ def test_thermal_functions_have_bounds(tmp_path: Path) -> None:
     assert (exact * scale <= found.high * (1 + 1e-5) + 1e-6).all()
 
 
+def test_modes_at_zero_have_a_floor(tmp_path: Path) -> None:
+    """Chains do not resist across: four modes at zero, which count as of the tolerance."""
+    phonopy, _ = phonons(chain(), argon(), tmp_path, (4, 1, 1))
+    mesh = make_mesh(phonopy, (4, 1, 1))
+    temperatures = np.array([300.0])
+    found, other = (thermal_functions(mesh, temperatures, 1.0, t) for t in (0.01, 0.02))
+    nu, weights = mesh.sample.frequencies_THz, mesh.weights[:, None] / mesh.weights.sum()
+    zero = (np.abs(nu) < 0.01) & ~mesh.acoustic
+    share = float((zero * weights).sum())
+    assert share > 3.0
+    each = oscillators(np.array([0.01, 0.02]), temperatures)[1, 0] * 96485.3
+    difference = found.entropy_J_per_K_mol[0] - other.entropy_J_per_K_mol[0]
+    assert difference == pytest.approx(share * (each[0] - each[1]), rel=1e-4)
+
+
 def test_wave_in_a_supercell() -> None:
     """A wave of two cells moves atoms of neighbouring cells in opposite directions."""
     atoms = pair()
     vector = np.array([[1.0, 0, 0], [0, 0, 0]], dtype=complex)
-    cell, moved = displacement(Soft(np.array([0.5, 0, 0]), -1.0, vector), atoms, np.ones(2))
-    assert len(cell) == 4
+    mode = Soft(np.array([0.5, 0, 0]), -1.0, vector)
+    host = Host(atoms, np.arange(2), atoms.cell.array, np.ones(2))
+    assert host.repetitions(mode.q) == (2, 1, 1)
+    moved = host.repeated((2, 1, 1)).movement(mode)
     assert np.abs(moved).max() == pytest.approx(1.0)
     np.testing.assert_allclose(moved[0], -moved[2], atol=1e-12)
+    # a cell of two primitive ones along the wave holds it as it is
+    double = Host(atoms.repeat((2, 1, 1)), np.array([0, 1, 0, 1]), atoms.cell.array, np.ones(2))
+    assert double.repetitions(mode.q) == (1, 1, 1)
+    np.testing.assert_allclose(double.movement(mode), moved, atol=1e-12)
 
 
 def test_options_that_make_no_sense() -> None:

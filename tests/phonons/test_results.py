@@ -74,11 +74,12 @@ def test_comparison_with_files(calculation: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "nothing.npz", x=np.zeros(3))
     with pytest.raises(InputError, match="neither qpoints"):
         read_other(tmp_path / "nothing.npz")
-    out = tmp_path / "beside.json"
+    out = tmp_path / "beside"
     line = ["phonons", "compare", str(calculation), str(calculation), "--mesh", "2x2x2"]
     done = CliRunner().invoke(app, [*line, "-o", str(out)])
     assert done.exit_code == 0, done.output
-    record = json.loads(out.read_text())
+    record = json.loads((out / "compare.json").read_text())
+    assert (out / "bands.svg").exists()
     assert record["rmsd_mesh_THz"] == 0.0
     assert record["structures"]["fractional_rmsd"] == {"Ar": 0.0}
 

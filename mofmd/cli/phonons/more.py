@@ -185,7 +185,7 @@ def qha(
                 "computed; add larger ones",
                 err=True,
             )
-    typer.echo(f"{output / 'qha.json'}")
+    typer.echo(f"{output / 'report.html'}")
 
 
 @app.command("compare")
@@ -199,11 +199,15 @@ def compare(
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A JSON file, besides what is told.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="A folder for compare.json and the bands over each other."
+        ),
     ] = None,
     mesh: o.MeshOption = "auto",
     top: Annotated[
-        float | None, typer.Option(help="Highest frequency of the states that counts [THz].")
+        float | None,
+        typer.Option(help="Highest frequency of the states that counts, and drawn [THz]."),
     ] = None,
     sum_rule: o.SumRuleOption = True,
 ) -> None:
@@ -214,17 +218,24 @@ def compare(
     Examples
     --------
     mofmd phonons compare phonons-a phonons-b --mesh 5x5x5
-    mofmd phonons compare phonons dft_dos.npz --top 6 -o beside.json
+    mofmd phonons compare phonons dft_dos.npz --top 6 -o beside
     """
     from dataclasses import asdict
 
     from mofmd.disk.atomic import write_atomic
+    from mofmd.disk.output import check_output, make_folder
+    from mofmd.figure_style import save_figure
     from mofmd.phonons.beside.frequencies import compare as compare_frequencies
     from mofmd.phonons.beside.frequencies import read_other
     from mofmd.phonons.beside.structures import compare_structures
     from mofmd.phonons.cells import to_atoms
     from mofmd.phonons.load import load_phonopy
+    from mofmd.phonons.page.figures import overlay_figure
+    from mofmd.phonons.spectrum.modes import sample
+    from mofmd.phonons.spectrum.path import standard_path
 
+    if output is not None:
+        check_output(output)
     own, _ = load_phonopy(first, sum_rule=sum_rule)
     other = read_other(second, sum_rule=sum_rule)
     found = compare_frequencies(own, other, o.mesh_of(mesh), top)
@@ -242,7 +253,16 @@ def compare(
         for name, value in structures.fractional_rmsd.items():
             typer.echo(f"{'positions of ' + name:22} {value:.6f} (fractional)")
     if output is not None:
-        write_atomic(output, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+        make_folder(output)
+        if other.phonopy is not None:
+            path = standard_path(own)
+            bands = {
+                str(first): sample(own, path.q).frequencies_THz,
+                str(second): sample(other.phonopy, path.q).frequencies_THz,
+            }
+            save_figure(overlay_figure(path, bands, top), output / "bands")
+        text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+        write_atomic(output / "compare.json", text)
 
 
 def _expansion_line(equation: str, at: dict[str, Any] | None, static: Any) -> str:

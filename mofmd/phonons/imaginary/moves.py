@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -155,28 +155,52 @@ def repetitions(q: np.ndarray) -> tuple[int, int, int]:
     return a, b, c
 
 
-def displacement(mode: Soft, primitive: Atoms, masses: np.ndarray) -> tuple[Atoms, np.ndarray]:
-    """Supercell that holds the wave, and (atoms, 3) movement whose largest is 1.
+@dataclass(frozen=True)
+class Host:
+    """The cell of the structure, in which waves are made.
 
     Parameters
     ----------
-    mode
-        To move along.
-    primitive
-        Primitive cell.
+    atoms
+        As given, primitive or not.
+    owners
+        (atoms,) atom of the primitive cell that each one is an image of.
+    primitive_A
+        (3, 3) primitive cell, in whose reciprocal vectors wave vectors are.
     masses
-        Of its atoms.
+        Of the atoms of the primitive cell.
     """
-    cell = primitive.repeat(repetitions(mode.q))
-    n = len(primitive)
-    places = cell.positions @ np.linalg.inv(primitive.cell.array)
-    owners = np.arange(len(cell)) % n
-    wave = np.exp(2j * np.pi * (places @ mode.q))[:, None]
-    moved = mode.vector[owners] / np.sqrt(masses[owners])[:, None] * wave
-    # real and imaginary part are the same wave at two times: the larger one is taken
-    turn = np.exp(-0.5j * np.angle((moved**2).sum()))
-    real = np.real(moved * turn)
-    return cell, real / np.linalg.norm(real, axis=1).max()
+
+    atoms: Atoms
+    owners: np.ndarray
+    primitive_A: np.ndarray
+    masses: np.ndarray
+
+    def repetitions(self, q: np.ndarray) -> tuple[int, int, int]:
+        """Fewest cells along each axis that hold whole waves."""
+        return repetitions(self.atoms.cell.array @ np.linalg.inv(self.primitive_A) @ q)
+
+    def repeated(self, times: tuple[int, int, int]) -> Host:
+        """Give a supercell of it."""
+        atoms = self.atoms.repeat(times)
+        return replace(self, atoms=atoms, owners=np.tile(self.owners, int(np.prod(times))))
+
+    def movement(self, mode: Soft) -> np.ndarray:
+        """(atoms, 3) movement along a mode whose waves fit into the cell; the largest is 1."""
+        places = self.atoms.positions @ np.linalg.inv(self.primitive_A)
+        wave = np.exp(2j * np.pi * (places @ mode.q))[:, None]
+        moved = mode.vector[self.owners] / np.sqrt(self.masses[self.owners])[:, None] * wave
+        # real and imaginary part are the same wave at two times: the larger one is taken
+        real = np.real(moved * np.exp(-0.5j * np.angle((moved**2).sum())))
+        return np.asarray(real / np.linalg.norm(real, axis=1).max())
+
+
+def host_of(phonopy: Phonopy, atoms: Atoms) -> Host:
+    """Take the cell that phonopy's object was made of."""
+    primitive = phonopy.primitive
+    images = primitive.s2p_map[phonopy.supercell.u2s_map]
+    owners = np.array([primitive.p2p_map[atom] for atom in images])
+    return Host(atoms, owners, np.array(primitive.cell), np.array(primitive.masses))
 
 
 @dataclass(frozen=True)
@@ -195,15 +219,14 @@ class Mapped:
     energies_eV: tuple[float, ...]
 
 
-def map_mode(
-    mode: Soft, primitive: Atoms, masses: np.ndarray, evaluator: Evaluator
-) -> tuple[Atoms, Mapped]:
+def map_mode(mode: Soft, host: Host, evaluator: Evaluator) -> tuple[Atoms, Mapped]:
     """Look at the energy along a mode, and go to where it is lowest."""
-    cell, direction = displacement(mode, primitive, masses)
+    large = host.repeated(host.repetitions(mode.q))
+    direction = large.movement(mode)
     amplitudes = sorted([0.0, *MAPPED_A, *(-a for a in MAPPED_A)])
 
     def moved(amplitude: float) -> Atoms:
-        atoms = cell.copy()
+        atoms = large.atoms.copy()
         atoms.positions += amplitude * direction
         return atoms
 
@@ -235,42 +258,19 @@ def rattle(atoms: Atoms, amplitude_A: float, seed: int, movable: np.ndarray | No
     return found
 
 
-def mode_rattle(
-    modes: list[Soft], primitive: Atoms, masses: np.ndarray, amplitude_A: float, seed: int
-) -> Atoms:
+def mode_rattle(modes: list[Soft], host: Host, amplitude_A: float, seed: int) -> Atoms:
     """Displace along a random mixture of the modes that fit into the cell of the lowest one."""
     random = np.random.default_rng(seed)
-    size = repetitions(modes[0].q)
-    cell = primitive.repeat(size)
-    total = np.zeros((len(cell), 3))
+    size = host.repetitions(modes[0].q)
+    large = host.repeated(size)
+    total = np.zeros((len(large.atoms), 3))
     for mode in modes:
-        own = repetitions(mode.q)
-        if any(a % b for a, b in zip(size, own, strict=True)):
-            continue
-        part, direction = displacement(mode, primitive, masses)
-        tiles = tuple(a // b for a, b in zip(size, own, strict=True))
-        part.set_array("moved", direction)
-        total += random.normal() * _in_order(part.repeat(tiles), cell)
-    cell.positions += amplitude_A * total / np.linalg.norm(total, axis=1).max()
-    return cell
-
-
-def _in_order(tiled: Atoms, cell: Atoms) -> np.ndarray:
-    """Movements of a supercell of a supercell, in the order of the whole one."""
-    inverse = np.linalg.inv(cell.cell.array)
-    key = np.rint((cell.positions @ inverse) * 1e6).astype(int)
-    other = np.rint((tiled.positions @ inverse) * 1e6).astype(int)
-    places = {
-        (*row, number): k
-        for k, (row, number) in enumerate(
-            zip(map(tuple, other.tolist()), tiled.numbers.tolist(), strict=True)
-        )
-    }
-    order = [
-        places[*row, number]
-        for row, number in zip(map(tuple, key.tolist()), cell.numbers.tolist(), strict=True)
-    ]
-    return np.asarray(tiled.get_array("moved")[order])
+        own = host.repetitions(mode.q)
+        if all(a % b == 0 for a, b in zip(size, own, strict=True)):
+            total += random.normal() * large.movement(mode)
+    atoms = large.atoms.copy()
+    atoms.positions += amplitude_A * total / np.linalg.norm(total, axis=1).max()
+    return atoms
 
 
 def taking_part(modes: list[Soft]) -> np.ndarray:

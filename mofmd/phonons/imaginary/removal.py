@@ -18,16 +18,15 @@ from mofmd.disk.output import make_folder
 from mofmd.engine.structure_file import write_structure
 from mofmd.errors import RunError
 from mofmd.phonons.calculation.evaluators import Evaluator
-from mofmd.phonons.cells import to_atoms
 from mofmd.phonons.imaginary.moves import (
     Mapped,
     RemovalOptions,
     Soft,
     cold_dynamics,
+    host_of,
     map_mode,
     mode_rattle,
     rattle,
-    repetitions,
     soft_modes,
     taking_part,
 )
@@ -159,7 +158,7 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
         mapped = None
         if not last:
             atoms, mapped = _move(phonopy, modes, relaxed, calculator, evaluator, chosen, number)
-            matrix = _smaller(matrix, len(atoms) // len(relaxed), modes[0])
+            matrix = _smaller(matrix, relaxed, atoms)
         here = Round(
             number,
             len(relaxed),
@@ -205,29 +204,25 @@ def _move(  # noqa: PLR0913, PLR0917 - one argument per part
     options: RemovalOptions,
     number: int,
 ) -> tuple[Atoms, Mapped | None]:
-    primitive, masses = to_atoms(phonopy.primitive), phonopy.primitive.masses
+    host = host_of(phonopy, relaxed)
     seed = options.seed + number
     if options.way == "map":
-        return map_mode(modes[0], primitive, masses, evaluator)
+        return map_mode(modes[0], host, evaluator)
     if options.way == "mode-rattle":
-        return mode_rattle(modes, primitive, masses, options.amplitude_A, seed), None
+        return mode_rattle(modes, host, options.amplitude_A, seed), None
     if options.way == "nve":
         return cold_dynamics(relaxed, calculator, options, seed), None
     movable = np.ones(len(relaxed), dtype=bool)
     if options.atoms == "mode":
-        owner = phonopy.primitive.s2p_map[phonopy.supercell.u2s_map]
-        of_unit = [phonopy.primitive.p2p_map[atom] for atom in owner]
-        movable = taking_part(modes)[of_unit]
+        movable = taking_part(modes)[host.owners]
     movable[list(options.fixed)] = False
     return rattle(relaxed, options.amplitude_A, seed, movable), None
 
 
-def _smaller(matrix: np.ndarray, times: int, mode: Soft) -> np.ndarray:
-    """Repetitions of a cell that has become larger, where they divide; otherwise one."""
-    if times <= 1:
-        return matrix
-    size = np.array(repetitions(mode.q))
+def _smaller(matrix: np.ndarray, before: Atoms, after: Atoms) -> np.ndarray:
+    """Repetitions for a cell that has become larger, so that the supercell stays as large."""
+    times = np.rint(after.cell.lengths() / before.cell.lengths()).astype(int)
     diagonal = np.diag(matrix)
-    if np.array_equal(np.diag(diagonal), matrix):
-        return np.diag(np.maximum(1, diagonal // size))
-    return np.eye(3, dtype=int)
+    if times.max() > 1 and np.array_equal(np.diag(diagonal), matrix):
+        return np.diag(-(-diagonal // times))
+    return matrix

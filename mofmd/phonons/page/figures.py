@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mofmd.figure_style import COLOURS, INK, SIZE, STYLE, empty_figure, new_figure
 from mofmd.phonons.spectrum.mesh import Dos
+from mofmd.phonons.spectrum.path import BandPath
 from mofmd.phonons.spectrum.spectrum import Spectrum
 
 if TYPE_CHECKING:
@@ -17,12 +18,11 @@ if TYPE_CHECKING:
 LOW_THZ = 6.0
 """Up to here the low modes are drawn apart: those in which units of a framework move whole."""
 RASTER_POINTS = 20000  # of curves; more are drawn as an image within the figure
+IMAGE_DPI = 200  # of what is drawn as an image in an SVG
 SMOOTH_SHARE = 0.004  # of the range: width of what a density of states is drawn with
 
 
-def band_figure(
-    spectrum: Spectrum, top_THz: float | None = None, beside: dict[str, Any] | None = None
-) -> Figure:
+def band_figure(spectrum: Spectrum, top_THz: float | None = None) -> Figure:
     """Draw bands, and the density of states with its elements at their side.
 
     Parameters
@@ -31,8 +31,6 @@ def band_figure(
         What was found.
     top_THz
         Highest frequency drawn; None: all.
-    beside
-        Name to (distances, frequencies) of bands of others along the same path.
     """
     from matplotlib import rc_context
 
@@ -41,32 +39,40 @@ def band_figure(
     top = float(frequencies.max()) * 1.02 if top_THz is None else top_THz
     with rc_context(STYLE):
         figure = empty_figure((7.0, 3.8))
+        figure.set_dpi(IMAGE_DPI)
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3.0, 1.0))
-    x = spectrum.path.distances_per_A
-    curves = frequencies[:, (frequencies.min(axis=0) <= top)]
-    raster = curves.size > RASTER_POINTS
-    for name, (other_x, other) in (beside or {}).items():
-        for first, end in spectrum.path.segments:
-            drawn = other[first:end]
-            drawn = drawn[:, drawn.min(axis=0) <= top]
-            lines = left.plot(
-                other_x[first:end], drawn, color=COLOURS[1], lw=1.0, rasterized=raster
-            )
-        lines[0].set_label(name)
-    for first, end in spectrum.path.segments:
-        left.plot(x[first:end], curves[first:end], color=COLOURS[0], lw=0.8, rasterized=raster)
-    if beside:
-        left.legend(fontsize=6)
-    ticks = spectrum.path.ticks()
-    left.set_xticks([place for place, _ in ticks], [name for _, name in ticks])
-    for place, _ in ticks[1:-1]:
-        left.axvline(place, color="#7f7f7f", lw=0.5)
-    left.axhline(0.0, color="#7f7f7f", lw=0.5)
-    left.set(xlim=(x[0], x[-1]), ylim=(bottom, top), ylabel="Frequency (THz)")
-    _draw_dos(right, spectrum.dos, spectrum.groups.n_elements, top - bottom, upright=True)
-    right.set_xlim(left=0.0)
+    _draw_bands(left, spectrum.path, frequencies, top, COLOURS[0])
+    _draw_ticks(left, spectrum.path, (bottom, top))
+    _draw_dos(right, spectrum.dos, spectrum.groups.n_elements, (bottom, top), upright=True)
     right.set_xlabel("States (1/THz)")
     figure.draw_without_rendering()
+    return figure
+
+
+def overlay_figure(
+    path: BandPath, bands_THz: dict[str, np.ndarray], top_THz: float | None = None
+) -> Figure:
+    """Draw bands of several models along one path over each other, the first on top.
+
+    Parameters
+    ----------
+    path
+        Of all.
+    bands_THz
+        Name to (points, modes).
+    top_THz
+        Highest frequency drawn; None: all.
+    """
+    figure, (axes,) = new_figure((5.6, 3.8))
+    figure.set_dpi(IMAGE_DPI)
+    low = min(float(each.min()) for each in bands_THz.values())
+    high = max(float(each.max()) for each in bands_THz.values())
+    top = 1.02 * high if top_THz is None else top_THz
+    colours = dict(zip(bands_THz, COLOURS, strict=False))
+    for name in reversed(bands_THz):
+        _draw_bands(axes, path, bands_THz[name], top, colours[name], name)
+    _draw_ticks(axes, path, (min(0.0, 1.05 * low), top))
+    axes.legend(fontsize=6, loc="upper right")
     return figure
 
 
@@ -85,12 +91,11 @@ def dos_figure(spectrum: Spectrum, *, units: bool, top_THz: float | None = None)
     figure, (axes,) = new_figure(SIZE)
     n = spectrum.groups.n_elements
     dos = spectrum.dos
-    top = float(dos.edges_THz[-1]) if top_THz is None else top_THz
+    top = 1.03 * float(dos.edges_THz[-1]) if top_THz is None else top_THz
     bottom = min(0.0, float(dos.edges_THz[0]))
     chosen = range(n, len(dos.names)) if units else range(n)
-    _draw_dos(axes, dos, chosen, top - bottom)
+    _draw_dos(axes, dos, chosen, (bottom, top))
     axes.set(xlim=(bottom, top), xlabel="Frequency (THz)", ylabel="States (1/THz)")
-    axes.set_ylim(bottom=0.0)
     return figure
 
 
@@ -152,17 +157,71 @@ def smooth(dos: Dos, values: np.ndarray, width_THz: float) -> np.ndarray:
     return np.asarray(gaussian_filter1d(values, width_THz / step, mode="constant"))
 
 
-def _draw_dos(
-    axes: Axes, dos: Dos, parts: int | range, span_THz: float, *, upright: bool = False
+def _draw_bands(  # noqa: PLR0913, PLR0917 - one argument per part
+    axes: Axes,
+    path: BandPath,
+    frequencies: np.ndarray,
+    top_THz: float,
+    colour: str,
+    name: str = "",
 ) -> None:
-    width = SMOOTH_SHARE * span_THz
+    """Draw bands as one set of lines: hundreds of them, in each segment, are slow one by one."""
+    from matplotlib.collections import LineCollection
+
+    x = path.distances_per_A
+    shown = frequencies[:, frequencies.min(axis=0) <= top_THz]
+    lines = [
+        np.column_stack([x[first:end], shown[first:end, k]])
+        for first, end in path.segments
+        for k in range(shown.shape[1])
+    ]
+    axes.add_collection(
+        LineCollection(
+            lines,
+            colors=colour,
+            linewidths=0.8,
+            label=name or None,
+            rasterized=shown.size > RASTER_POINTS,
+        )
+    )
+
+
+def _draw_ticks(axes: Axes, path: BandPath, limits_THz: tuple[float, float]) -> None:
+    """Name the points of high symmetry."""
+    ticks = path.ticks()
+    axes.set_xticks([place for place, _ in ticks], [name for _, name in ticks])
+    for place, _ in ticks[1:-1]:
+        axes.axvline(place, color="#7f7f7f", lw=0.5)
+    axes.axhline(0.0, color="#7f7f7f", lw=0.5)
+    axes.set(xlim=(ticks[0][0], ticks[-1][0]), ylim=limits_THz, ylabel="Frequency (THz)")
+
+
+def _draw_dos(
+    axes: Axes,
+    dos: Dos,
+    parts: int | range,
+    range_THz: tuple[float, float],
+    *,
+    upright: bool = False,
+) -> None:
+    """Draw the total and parts over a range of frequencies, which alone sets the scale."""
+    width = SMOOTH_SHARE * (range_THz[1] - range_THz[0])
     chosen = range(parts) if isinstance(parts, int) else parts
     curves = [("total", dos.total_per_THz, INK)]
     curves += [
         (dos.names[k], dos.parts_per_THz[k], COLOURS[i % len(COLOURS)])
         for i, k in enumerate(chosen)
     ]
+    x = dos.centres_THz
+    inside = (x > range_THz[0]) & (x < range_THz[1])
+    highest = 0.0
     for name, values, colour in curves:
-        x, y = dos.centres_THz, smooth(dos, values, width)
+        y = smooth(dos, values, width)
+        highest = max(highest, float(y[inside].max(initial=0.0)))
         axes.plot(*((y, x) if upright else (x, y)), color=colour, lw=0.9, label=name)
-    axes.legend(fontsize=6)
+    limits = (0.0, 1.08 * highest or 1.0)
+    if upright:
+        axes.set_xlim(*limits)
+    else:
+        axes.set_ylim(*limits)
+    axes.legend(fontsize=6, frameon=False)

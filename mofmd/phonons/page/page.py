@@ -43,14 +43,13 @@ STYLE = (
 )
 
 
-def write_page(  # noqa: PLR0913 - one argument per part
+def write_page(
     phonopy: Phonopy,
     spectrum: Spectrum,
     folder: Path,
     facts: dict[str, Any],
     *,
     ladder: tuple[Rung, ...] = (),
-    more: Sequence[str] = (),
 ) -> Path:
     """Write ``report.html``, and its figures as PNG and SVG in ``figures``.
 
@@ -66,8 +65,6 @@ def write_page(  # noqa: PLR0913 - one argument per part
         Of the calculation, for people.
     ladder
         Of the structure's symmetry.
-    more
-        Further sections.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     low = band_figure(spectrum, LOW_THZ)
@@ -104,8 +101,9 @@ def write_page(  # noqa: PLR0913 - one argument per part
             continue
         save_figure(figure, folder / "figures" / name)
         kind = ' class="bands"' if name.startswith("bands") else ""
+        wide = ' class="wide"' if kind else ""
         drawn.append(
-            f'<figure id="figure-{name}"><div{kind}>{figure_svg(figure)}</div>'
+            f'<figure id="figure-{name}"{wide}><div{kind}>{figure_svg(figure)}</div>'
             f"<figcaption>{escape(caption)}</figcaption></figure>"
         )
     title = f"Phonons of {spectrum.atoms.get_chemical_formula()}"
@@ -122,7 +120,6 @@ def write_page(  # noqa: PLR0913 - one argument per part
         f'<div class="facts">{_verdicts(spectrum)}{_numbers(spectrum)}</div></div>',
         '<h2 id="figures">Bands and densities of states</h2>',
         f'<div class="figures">{"".join(drawn)}</div>',
-        *more,
         _quality(spectrum, facts, ladder),
         _modes(spectrum),
         _script(phonopy, spectrum, {"bands_low": low, "bands": full}),
@@ -172,11 +169,14 @@ def _verdicts(spectrum: Spectrum) -> str:
 
 def _numbers(spectrum: Spectrum) -> str:
     thermal = spectrum.thermal
-    sound = spectrum.speeds.speeds_km_per_s
+    # without the sign of a zero
+    slow, fast = (
+        round(float(v), 2) + 0.0 for v in np.sort(spectrum.speeds.speeds_km_per_s.ravel())[[0, -1]]
+    )
     rows = [
         ("Heat capacity at 300 K", f"{thermal.heat_capacity_J_per_K_g(300.0):.4f} J/K/g"),
         ("Zero-point energy", f"{thermal.zero_point_kJ_per_mol:.2f} kJ/mol"),
-        ("Slowest and fastest sound", f"{sound.min():.2f} and {sound.max():.2f} km/s"),
+        ("Slowest and fastest sound", f"{slow:.2f} and {fast:.2f} km/s"),
     ]
     if spectrum.lowest_optical_THz is not None:
         rows.insert(0, ("Lowest optical frequency at Γ", f"{spectrum.lowest_optical_THz:.3f} THz"))

@@ -129,8 +129,8 @@ def thermal_functions(
 
     A mode whose frequency is imaginary beyond the tolerance, iν, lies on a hill. At the bottom of a
     quartic double well the frequency is √2 ν: the stiffest that is taken into account. The softest
-    is ``floor_THz``, or √2 ν where that is less. What lies within the tolerance of zero counts with
-    the floor of the tolerance.
+    is ``floor_THz``, or √2 ν where that is less. What lies within the tolerance of zero counts as
+    oscillators of the tolerance: at zero itself their free energy has no bound.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def thermal_functions(
     share = mesh.weights / mesh.weights.sum()
     weights = np.broadcast_to(share[:, None], nu.shape)
     imaginary = (nu < -tolerance_THz) & ~mesh.acoustic
-    real = (nu > 0.0) & ~mesh.acoustic
+    real = (nu > tolerance_THz) & ~mesh.acoustic
     near = ~imaginary & ~real & ~mesh.acoustic
     sums = _sum(nu[real], weights[real], temperatures)
     if near.any():

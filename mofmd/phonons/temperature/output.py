@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,11 @@ import mofmd
 from mofmd.disk.atomic import write_atomic
 from mofmd.figure_style import COLOURS, SIZE, new_figure, save_figure
 from mofmd.phonons.output import write_table
+from mofmd.phonons.page.page import table
 from mofmd.phonons.temperature.expansion import Expansion
 from mofmd.phonons.temperature.qha import Qha
+from mofmd.report.page import html_page
+from mofmd.report.svg import figure_svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +27,7 @@ EDGES = "abc"
 
 
 def write_expansion(expansion: Expansion, folder: Path, facts: dict[str, Any]) -> None:
-    """Write ``qha.csv``, ``volumes.csv``, ``qha.json`` and figures.
+    """Write ``qha_….csv``, ``volumes.csv``, figures, ``report.html`` and ``qha.json``.
 
     Parameters
     ----------
@@ -93,6 +97,7 @@ def write_expansion(expansion: Expansion, folder: Path, facts: dict[str, Any]) -
             "vinet": at_temperature(expansion.vinet, 300.0),
         },
     }
+    write_page(expansion, folder, facts)
     write_atomic(folder / "qha.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -117,6 +122,63 @@ def at_temperature(qha: Qha, temperature_K: float) -> dict[str, Any] | None:
     }
 
 
+def write_page(expansion: Expansion, folder: Path, facts: dict[str, Any]) -> Path:
+    """Write ``report.html`` with the figures and the numbers at 300 K.
+
+    Parameters
+    ----------
+    expansion
+        What was found.
+    folder
+        Exists.
+    facts
+        Of the calculation, for people.
+    """
+    qhas = (expansion.birch_murnaghan, expansion.vinet)
+    found = [(qha, at_temperature(qha, 300.0)) for qha in qhas]
+    rows = [
+        (
+            qha.equation,
+            f"{at['volume_A3']:.2f} ± {at['volume_error_A3']:.2f}",
+            f"{1e6 * at['alpha_V_per_K']:+.2f} ± {1e6 * at['alpha_V_error_per_K']:.2f}",
+            *(f"{1e6 * at['alpha_L_per_K'][edge]:+.2f}" for edge in EDGES),
+            f"{1e6 * at['alpha_L_mean_per_K']:+.2f}",
+            f"{at['bulk_modulus_GPa']:.3f}",
+            f"{qha.static.bulk_modulus_GPa:.3f}",
+        )
+        for qha, at in found
+        if at is not None
+    ]
+    heads = (
+        "equation of state",
+        "V (Å³)",
+        "α_V (10⁻⁶/K)",
+        *(f"α_L of {edge} (10⁻⁶/K)" for edge in EDGES),
+        "α_V/3 (10⁻⁶/K)",
+        "K (GPa)",
+        "K without vibrations (GPa)",
+    )
+    captions = (
+        (expansion_figure(expansion), "Volume and expansion; shaded: errors (jackknife)."),
+        (free_energy_figure(expansion), "Free energies at the volumes computed."),
+    )
+    figures = "".join(
+        f"<figure><div>{figure_svg(figure)}</div><figcaption>{caption}</figcaption></figure>"
+        for figure, caption in captions
+    )
+    title = f"Thermal expansion of {facts.get('structure', 'a crystal')}"
+    parts = [
+        f'<header><h1>{escape(title)}</h1><p class="lead">{escape(str(facts.get("model", "")))} · '
+        f"quasi-harmonic, shape of the cell {escape(str(facts.get('shape', '')))} · mofmd "
+        f"{mofmd.__version__}</p></header>",
+        f"<h2>At 300 K</h2>{table(heads, rows)}" if rows else "",
+        f'<h2>Figures</h2><div class="figures">{figures}</div>',
+    ]
+    page = folder / "report.html"
+    write_atomic(page, html_page(f"mofmd: {title}", parts))
+    return page
+
+
 def expansion_figure(expansion: Expansion) -> Figure:
     """Draw volume, volumetric expansion with its error, and linear expansion of each edge."""
     figure, panels = new_figure((SIZE[0], 6.4), 3)
@@ -132,7 +194,7 @@ def expansion_figure(expansion: Expansion) -> Figure:
             axes.plot(t, y, dash, color=colour, label=qha.equation)
             axes.fill_between(t, y - error, y + error, color=colour, alpha=0.2, lw=0)
     panels[0].set_ylabel("Volume (Å³)")
-    panels[0].legend(fontsize=6)
+    panels[0].legend(fontsize=6, frameon=False)
     panels[1].set_ylabel("α_V (10⁻⁶/K)")
     qha = expansion.birch_murnaghan
     for k, edge in enumerate(EDGES):
@@ -143,7 +205,7 @@ def expansion_figure(expansion: Expansion) -> Figure:
         qha.temperatures_K, 1e6 * qha.mean_alpha_L_per_K, color=COLOURS[0], ls=":", label="α_V/3"
     )
     panels[2].set_ylabel("α_L (10⁻⁶/K)")
-    panels[2].legend(fontsize=6)
+    panels[2].legend(fontsize=6, frameon=False)
     panels[-1].set_xlabel("Temperature (K)")
     return figure
 
@@ -164,5 +226,5 @@ def free_energy_figure(expansion: Expansion) -> Figure:
             label=f"{qha.temperatures_K[k]:g} K",
         )
     axes.set(xlabel="Volume (Å³)", ylabel="Free energy above the lowest (eV)")
-    axes.legend(fontsize=6)
+    axes.legend(fontsize=6, frameon=False)
     return figure
