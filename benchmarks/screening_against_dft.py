@@ -33,7 +33,8 @@ def main(screen: Path, reference: Path) -> None:
         dft = known[row["structure"]]
         energies = [Hartree * energy for energy in json.loads(dft["energies_hartree"])]
         fit = fit_energy_volume(json.loads(dft["volumes_A3"]), energies)
-        volume, modulus = row["equilibrium_volume_A3"], row["bulk_modulus_GPa"]
+        cells = row["atoms"] / int(dft["atoms"])  # a CIF may hold several primitive cells
+        volume, modulus = row["equilibrium_volume_A3"] / cells, row["bulk_modulus_GPa"]
         dft_modulus = float(dft["K_GPa_DFT"])
         both = (
             100 * (volume / fit.volume.value - 1),

@@ -176,7 +176,7 @@ class Lanes:
         try:
             return lane.evaluate(atoms, Patience(limit_s=self.options.time_limit_s, stop=stop))
         except MofmdError as error:
-            told = type(error)(f"structure {number + 1} ({atoms.symbols}): {error}")
+            told = type(error)(f"structure {number + 1} ({atoms.get_chemical_formula()}): {error}")
             for note in getattr(error, "__notes__", []):
                 told.add_note(note)
             return told

@@ -62,7 +62,7 @@ def test_order_failures_and_the_end(springs: Path, monkeypatch: pytest.MonkeyPat
         row = [pair(2.0), Atoms("OCu", cell=[9, 9, 9], pbc=True), lone, free, pair(4.0)]
         first, refused, failed, molecule, last = lanes.outcomes(row)
         assert isinstance(refused, InputError)
-        assert "structure 2 (OCu): springs.mofmd.pth: " in str(refused)
+        assert "structure 2 (CuO): springs.mofmd.pth: " in str(refused)
         assert "does not know Cu, O" in str(refused)
         assert isinstance(failed, RunError)
         assert "structure 3 (Zn)" in str(failed)

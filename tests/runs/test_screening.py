@@ -108,7 +108,7 @@ def test_each_member_fails_or_finishes_alone() -> None:
     a, c, *others = rows_of(made)
     assert (a["structure"], a["state"], a["reason"]) == ("a", "finished", "")
     assert float(a["Zn-N_before"]) == float(a["Zn-N_after"]) == 4.0
-    assert (a["linkers"], a["linkers_intact"]) == ("32", "32")
+    assert (a["atoms"], a["linkers"], a["linkers_intact"]) == ("272", "32", "32")
     expected = relax(
         zif4(),
         DeployedModel(MODEL, skin_A=0.0),

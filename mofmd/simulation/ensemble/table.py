@@ -20,7 +20,7 @@ from mofmd.simulation.ensemble.ensemble import STRUCTURE, Ensemble, Member
 from mofmd.simulation.run.run import join_parts
 from mofmd.simulation.statics.conduct import read_results
 from mofmd.simulation.statics.integrity import compare
-from mofmd.simulation.statics.task import is_static
+from mofmd.simulation.statics.task import TASK, is_static
 from mofmd.structures.read import read_structure
 
 TABLE = "results.csv"
@@ -84,7 +84,8 @@ def _results(member: Member) -> Row:
 
 def _of_task(member: Member) -> Row:
     found = {k: v for k, v in read_results(member.directory).items() if not isinstance(v, list)}
-    return _flat(found)
+    record = json.loads((member.directory / TASK).read_text(encoding="utf-8"))
+    return {"atoms": record["n_atoms"], **_flat(found)}
 
 
 def _of_run(member: Member) -> Row:
@@ -98,6 +99,7 @@ def _of_run(member: Member) -> Row:
     volumes = last.columns["Volume"][late]
     row["volume_error_A3"] = mean_of_series(volumes, sample(volumes, 0)).standard_error
     before = read_structure(member.directory / "structure.data")
+    row["atoms"] = len(before)
     row["volume_change"] = row["volume_A3"] / float(before.get_volume()) - 1.0
     return {**row, **_flat(compare(before, read_final(member.directory)))}
 
