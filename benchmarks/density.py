@@ -24,7 +24,7 @@ from mofmd.learning.density.density import Density
 from mofmd.learning.density.fit import FitOptions
 from mofmd.learning.density.model_density import FileFeatures, deal_out, fit_density
 from mofmd.learning.evaluate.prediction import predict
-from mofmd.models.files.embedded import find_model
+from mofmd.models.names import find_model
 from mofmd.structures.molecules import box_of
 from mofmd.trajectory.in_memory import read_dump
 
@@ -93,14 +93,14 @@ def uio66(arguments: argparse.Namespace) -> None:
 
 def zif4(arguments: argparse.Namespace) -> None:
     model = find_model(arguments.model)
-    frames = read_npz(arguments.labelled)
+    frames = read_npz(arguments.labelled)[:: arguments.every]
     hot = np.array([frame.info["temperature_K"] for frame in frames])
     cool = [frame for frame, each in zip(frames, hot, strict=True) if each <= np.median(hot)]
     rest = [frame for frame, each in zip(frames, hot, strict=True) if each > np.median(hot)]
     training, held_out = deal_out(cool, 0.25)
     density = fit_density(model, training, held_out, FitOptions(quantile=0.99))
     source = FileFeatures(model)
-    chosen = [*held_out[::4], *rest[::4]]
+    chosen = [*held_out, *rest]
     scores = table(density, source, chosen)
     errors = np.array([
         np.linalg.norm(found.forces_eV_per_A - labels_of(frame).forces_eV_per_A, axis=1)
@@ -136,6 +136,7 @@ def main() -> None:
     two = commands.add_parser("zif4")
     two.add_argument("--labelled", type=Path, required=True)
     two.add_argument("--model", default="zif4-nequip-s")
+    two.add_argument("--every", type=int, default=1)
     two.set_defaults(run=zif4)
     arguments = parser.parse_args()
     arguments.run(arguments)

@@ -33,8 +33,12 @@ def engine_environment() -> dict[str, str]:
     sanitized = env.get("MOFMD_TEST_SANITIZED_PLUGIN")
     if sanitized:
         env["MOFMD_PLUGIN_DIR"] = str(Path(sanitized).resolve())
-        # Leaks are not looked for: LAMMPS and torch keep what they allocate until the end.
-        env["ASAN_OPTIONS"] = "detect_leaks=0:detect_odr_violation=0:alloc_dealloc_mismatch=0"
+        # Leaks are not looked for: LAMMPS and torch keep what they allocate until the end. More
+        # memory than there is must be refused as it is without a sanitizer.
+        env["ASAN_OPTIONS"] = (
+            "detect_leaks=0:detect_odr_violation=0:alloc_dealloc_mismatch=0"
+            ":allocator_may_return_null=1"
+        )
     return env
 
 

@@ -18,10 +18,21 @@ FIX = "fix novel all pair {every} {style} novelty 1\n"
 DUMP = "dump d all custom 1 out.dump id f_novel\ndump_modify d sort id format float %.17g\n"
 
 
+class Known(dict[str, Path]):
+    """Files of models with a density, each made when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def __missing__(self, name: str) -> Path:
+        self[name] = write_known(name, self.folder / f"{name}.mofmd.pth")
+        return self[name]
+
+
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("known")
-    return {name: write_known(name, folder / f"{name}.mofmd.pth") for name in NAMES}
+    return Known(tmp_path_factory.mktemp("known"))
 
 
 def style_of(name: str) -> str:

@@ -37,7 +37,11 @@ def protocol(name: str, *settings: str) -> tuple[str, ...]:
 
 
 def text_file(name: str, text: str) -> Callable[[], None]:
-    return lambda: Path(name).write_text(text) and None
+    def write_text() -> None:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text)
+
+    return write_text
 
 
 def structure_file(name: str, atoms: Atoms) -> Callable[[], None]:
@@ -373,6 +377,22 @@ for verb in ("run", "status", "collect"):
         ("ensemble", verb, "many"),
         "ensemble.json: no such file, so many is not",
     )
+SCREEN = ("ensemble", "new", "many", "relax", "--model", "zif4-allegro-s", "--structures")
+case("pattern without files", (*SCREEN, "cifs/*.cif"), "structures: cifs/.*: no file is named so")
+case("structure and structures", (*SCREEN, "zif-4", "--structure", "zif-4"),
+     "structure: given together with structures")  # fmt: skip
+case("no structure that can be used", (*SCREEN, "uio-66", "--structures", "a.cif"),
+     "none can be used: a: .*no such file.*uio-66: model: .*lacks O, Zr")  # fmt: skip
+case("seeds of relaxations", (*SCREEN, "zif-4", "--members", "3"), "members: relax has no seeds")
+case("model of screening", (*SCREEN, "zif-4", "--model", "sevenet-0"), "did you mean sevennet-0")
+case("universal model by another name", ("models", "make", "sevennet-l3i"),
+     "sevennet-l3i: is no universal model; did you mean sevennet-l3i5")  # fmt: skip
+case("level of theory left open", with_option("--model", "sevennet-mf-0"),
+     "take sevennet-mf-0-pbe or sevennet-mf-0-r2scan")  # fmt: skip
+case("relaxation without a model", ("generate", "relax", "--structure", "zif-4", "-o", "deck"),
+     "model: relax needs --model, a file or one of zif4-allegro-s, .*sevennet-l3i5")  # fmt: skip
+case("analysis of static tasks", ("analyse", "many"), "many: its members are static tasks",
+     text_file("many/members/000/task.json", "{}"))  # fmt: skip
 ARRAY = ("ensemble", "run", "many", "--slurm-array")
 
 

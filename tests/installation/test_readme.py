@@ -11,6 +11,7 @@ from mofmd.engine.lammps_data import write_data
 from mofmd.learning.evaluate.prediction import predict
 from mofmd.models.environments import environments_location
 from mofmd.models.files.embedded import embedded_model
+from mofmd.models.names import find_model
 from mofmd.structures.crystals.crystal_data import build_crystal
 from mofmd.structures.crystals.zif import zif4
 from tests.engine.conftest import CACHE
@@ -157,6 +158,8 @@ def test_commands_from_a_cif(
         assert old in conditions
         conditions = conditions.replace(old, new)
     (work / "runs.yaml").write_text(conditions)
+    (work / "training").mkdir()  # what a training gives
+    shutil.copy(find_model("sevennet-0"), work / "training" / "model.mofmd.pth")
     run_page(installed, "docs/from_cif.md", work)
     table = (work / "screen" / "results.csv").read_text()
     assert "mof-5,finished" in table
@@ -176,6 +179,16 @@ def test_commands_of_the_analysis(installed: FreshInstall, work: Path) -> None:
     run_page(installed, "docs/analysis.md", work)
     for name in ("out/results.json", "out/report.html", "beside/report.html"):
         assert (work / name).is_file()
+
+
+@pytest.mark.long
+def test_commands_of_the_density(installed: FreshInstall, work: Path) -> None:
+    frames = [zif4() for _ in range(8)]
+    for seed, atoms in enumerate(frames):
+        atoms.rattle(0.05, seed=seed)
+    write(work / "ab_initio.extxyz", frames)
+    run_page(installed, "docs/density.md", work)
+    assert (work / "watched" / "novelty.csv").stat().st_size > 0
 
 
 @pytest.mark.long

@@ -174,7 +174,7 @@ def test_a_library_of_its_own(tmp_path: Path) -> None:
     for folder in (python.parents[1] / "lib").glob("python*"):
         (tmp_path / "lib" / folder.name).symlink_to(folder)
     elsewhere = tmp_path / "bin" / "python"  # the environment of others stays as it is
-    library = build_operators(elsewhere, jobs=1, report=lambda _: None)
+    library = build_operators(elsewhere, jobs=2, report=lambda _: None)
     assert library == tmp_path / "lib" / "mofmd" / "mofmdoperators.so"
     assert operators_for(elsewhere, "nequip") == library
     written = library.stat().st_mtime_ns

@@ -25,6 +25,7 @@ from mofmd.learning.evaluate.evaluation import evaluate_model
 from mofmd.learning.select.features import ModelFeatures
 from mofmd.learning.train import mace as train_mace
 from mofmd.learning.train import nequip as train_nequip
+from mofmd.learning.train import training
 from mofmd.learning.train.config import CONFIGS, change, chosen_size, read_template
 from mofmd.learning.train.options import TrainOptions
 from mofmd.learning.train.training import (
@@ -237,6 +238,15 @@ def test_a_model_that_is_trained_on_keeps_its_types_and_edges(tmp_path: Path) ->
     with pytest.raises(InputError, match="has its own cutoffs, which cannot change"):
         prepare_training(tmp_path / "b", [left], [other], shorter)
     assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_gate_takes_the_calmest_frame(family: Family, tmp_path: Path) -> None:
+    """Whatever the names are under which a trainer reads labels."""
+    folder = prepared(tmp_path / "a", family)
+    calmest = min(argon_set(range(20, 22)), key=lambda f: np.abs(f.get_forces()).max())
+    (found,) = training._calmest_frame(training._TRAINER[family], folder / "val.extxyz")
+    np.testing.assert_allclose(found.positions, calmest.positions, atol=1e-6)
 
 
 def test_deploying_before_training(tmp_path: Path) -> None:

@@ -49,10 +49,10 @@ def by_hand(made: Deck) -> subprocess.CompletedProcess[str]:
 
 
 def test_table_and_frames_are_of_the_same_steps(known: Path, tmp_path: Path) -> None:
-    made = deck(known, tmp_path / "deck", NoveltyWatch(every=3, keep_above=2.0))
+    made = deck(known, tmp_path / "deck", NoveltyWatch(every=4, keep_above=2.0))
     run_deck(made.directory, Resources(ranks=2))
     looks = read_novelty(made.directory)
-    assert [look.step for look in looks] == list(range(0, 25, 3))
+    assert [look.step for look in looks] == list(range(0, 25, 4))
     frames = read_dump(made.directory / "trajectory.dump")
     trajectory = dict(zip(frames.timesteps.tolist(), frames.to_ase(), strict=True))
     scorer = Scorer(known)
@@ -110,7 +110,11 @@ def test_a_run_stops_at_a_bound(known: Path, tmp_path: Path) -> None:
     done = by_hand(other)
     assert done.returncode != 0
     assert f"mofmd stopped at step {looks[-1].step}" in done.stdout
-    assert read_novelty(other.directory) == looks
+    again = read_novelty(other.directory)
+    assert [look.step for look in again] == [look.step for look in looks]
+    np.testing.assert_allclose(  # one rank sums in another order than two
+        [look.largest for look in again], [look.largest for look in looks], rtol=1e-3, atol=1e-3
+    )
     assert (other.directory / "restart.stopped").is_file()
 
 

@@ -15,6 +15,7 @@ from tests.processes import MOFMD, Token, wait_until
 
 TEMPORARY = "mofmd-*"
 EVALUATION = "-m mofmd.engine.evaluate_worker"
+LANE = "-m mofmd.calculator.worker"
 RUN = "-m mofmd.simulation.run.rank"
 MODEL = "zif4-allegro-s"
 SAMPLE = """\
@@ -49,21 +50,37 @@ def _interrupts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     signal.signal(signal.SIGINT, before)
 
 
+class Told(Token):
+    """Commands that carry a mark, and what they tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, words: list[str]) -> subprocess.Popen[str]:
+        """Start ``mofmd`` with these arguments."""
+        process = subprocess.Popen(
+            [MOFMD, *words],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End what a test that has failed left."""
+        self.kill()
+        for process in self._started:
+            process.communicate()
+
+
 @pytest.fixture
-def token() -> Iterator[Token]:
-    token = Token()
+def token() -> Iterator[Told]:
+    token = Told()
     yield token
-    token.kill()
-
-
-def start(token: Token, words: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [MOFMD, *words],
-        env=token.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    token.end()
 
 
 def is_clean(token: Token) -> bool:
@@ -79,9 +96,14 @@ AT_WORK = {
     "bench on two ranks": (["bench", MODEL, "zif-4", "--ranks", "2"], "mpirun"),
     "evaluate": (
         ["learn", "evaluate", MODEL, "--frames", "frames.extxyz", "-o", "out"],
-        EVALUATION,
+        LANE,
     ),
-}
+    "phonons": (
+        ["phonons", "forces", "zif-4", "--model", MODEL, "--supercell", "1x1x1", "-o", "phonons",
+         "--lanes", "2", "--force-limit", "10"],
+        LANE,
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -91,11 +113,11 @@ AT_WORK = {
         for k, (name, number) in enumerate(itertools.product(AT_WORK, SIGNALS))
     ],
 )
-def test_what_cannot_be_gone_on_with(token, name, number) -> None:
+def test_commands_at_work(token, name, number) -> None:
     words, at_work = AT_WORK[name]
     if name == "evaluate":
         write_labelled_frames(Path("frames.extxyz"))
-    process = start(token, words)
+    process = token.start(words)
     token.wait_for(at_work)
     process.send_signal(number)
     _, told = process.communicate(timeout=30)
@@ -118,7 +140,7 @@ def test_what_cannot_be_gone_on_with(token, name, number) -> None:
 )
 def test_a_sample_goes_on(token, number, who) -> None:
     Path("runs.yaml").write_text(SAMPLE)
-    process = start(token, ["learn", "sample", "runs.yaml", "--model", MODEL, "-o", "out"])
+    process = token.start(["learn", "sample", "runs.yaml", "--model", MODEL, "-o", "out"])
     token.wait_for(RUN)
     (deck,) = Path("out/runs").iterdir()
     assert wait_until(lambda: run_state(deck) == "running")
@@ -145,7 +167,7 @@ def test_a_sample_goes_on(token, number, who) -> None:
 @pytest.mark.long
 def test_a_run_goes_on(token, ranks, number) -> None:
     deck = argon_deck(LONG, Path(), EDGE_A)
-    process = start(token, ["run", "deck", "--ranks", ranks])
+    process = token.start(["run", "deck", "--ranks", ranks])
     assert wait_until((deck.directory / "trajectory.dump").exists)
     process.send_signal(number)
     out, told = process.communicate(timeout=30)

@@ -115,6 +115,9 @@ def evaluate(
     ] = None,
     seconds: Annotated[float, typer.Option(help="Of each of three timing runs.")] = 10.0,
     stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+    dispersion: Annotated[
+        str, typer.Option(help="Added to the models: d3bj:pbe, auto (what a file lacks), none.")
+    ] = "none",
 ) -> None:
     """Compare models with labels: tables, parity plots, front of speed and accuracy.
 
@@ -135,6 +138,7 @@ def evaluate(
         write_evaluation,
     )
     from mofmd.learning.evaluate.figures import write_figures
+    from mofmd.models.dispersion.dispersion import choose_dispersion, parse_dispersion
     from mofmd.structures.read import read_structure
 
     found = read_all(frames)
@@ -142,7 +146,10 @@ def evaluate(
     results = []
     files = [find_model(model) for model in models]
     for model, name in zip(files, model_names(files), strict=True):
-        result = replace(evaluate_model(model, found, threads), name=name)
+        added = choose_dispersion(parse_dispersion(dispersion), model)
+        result = replace(evaluate_model(model, found, threads, added), name=name)
+        if added is not None:
+            typer.echo(f"{name}: with {added}")
         if time_on is not None:
             resources = Resources(threads=threads)
             ms, how = time_model(model, read_structure(time_on), resources, seconds)

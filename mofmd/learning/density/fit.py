@@ -111,10 +111,11 @@ def check_counts(element: str, training: int, held_out: int, options: FitOptions
     """
     least = int(np.ceil(1.0 / (1.0 - options.quantile) - 1e-9))
     if held_out < least:
+        enough = np.floor(1000.0 * (1.0 - 1.0 / max(held_out, 1))) / 1000.0
+        smaller = f", or take a smaller quantile (--quantile {enough:g})" if enough > 0.8 else ""
         raise InputError(
             f"{element}: {held_out} held-out atoms cannot tell which is the {least - 1}th of "
-            f"{least}, as the quantile {options.quantile:g} asks: give more frames, or take a "
-            f"smaller quantile (--quantile {max(0.9, 1 - 1 / max(held_out, 1)):.3g})"
+            f"{least}, as the quantile {options.quantile:g} asks: give more frames{smaller}"
         )
     if training < 2 * ATOMS_PER_DIMENSION:
         raise InputError(f"{element}: {training} training atoms are too few: give more frames")

@@ -21,6 +21,7 @@ from mofmd.learning.data.dataset import Labels, labels_of
 from mofmd.learning.data.split import trajectory_of
 from mofmd.learning.evaluate.metrics import UNITS, Errors, compare, force_errors_per_element
 from mofmd.learning.evaluate.prediction import predict
+from mofmd.models.dispersion.dispersion import Dispersion
 from mofmd.models.files.deployed import read_deployed
 from mofmd.models.step_cost import Setting, median_cost, processor
 
@@ -82,9 +83,14 @@ class Evaluated:
         }
 
 
-def evaluate_model(path: Path, frames: Sequence[Atoms], threads: int = 1) -> Evaluated:
-    """Compare a model with the labels of frames."""
-    predictions = predict(path, frames, threads)
+def evaluate_model(
+    path: Path,
+    frames: Sequence[Atoms],
+    threads: int = 1,
+    dispersion: Dispersion | None = None,
+) -> Evaluated:
+    """Compare a model, with dispersion added if that is given, with the labels of frames."""
+    predictions = predict(path, frames, threads, dispersion)
     return compare_labels(model_name(path), frames, predictions)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
@@ -43,6 +44,11 @@ def write_data(folder: Path, train: Sequence[Atoms], val: Sequence[Atoms]) -> No
         buffer = io.StringIO()
         write(buffer, rows, format="extxyz")
         write_atomic(folder / f"{name}.extxyz", buffer.getvalue())
+
+
+def forces(frame: Atoms) -> np.ndarray:
+    """Return the forces (N, 3) [eV/Å] of a frame that `write_data` wrote."""
+    return np.asarray(frame.arrays["REF_forces"])
 
 
 def make_config(

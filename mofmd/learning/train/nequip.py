@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 import mofmd
 from mofmd.errors import InputError
-from mofmd.learning.data.dataset import write_frames
+from mofmd.learning.data.dataset import labels_of, write_frames
 from mofmd.learning.data.element_energies import energy_shifts
 from mofmd.learning.train.config import change
 from mofmd.learning.train.options import Epoch, TrainOptions
@@ -36,6 +37,11 @@ def write_data(folder: Path, train: Sequence[Atoms], val: Sequence[Atoms]) -> No
     """Write the frames as nequip reads them."""
     write_frames(folder / "train.extxyz", train)
     write_frames(folder / "val.extxyz", val)
+
+
+def forces(frame: Atoms) -> np.ndarray:
+    """Return the forces (N, 3) [eV/Å] of a frame that `write_data` wrote."""
+    return labels_of(frame).forces_eV_per_A
 
 
 def make_config(

@@ -30,7 +30,7 @@ from mofmd.disk.digest import file_sha256
 from mofmd.disk.lock import lock_folder
 from mofmd.engine.launch import Launch, how_it_ended
 from mofmd.errors import InputError, RunError
-from mofmd.learning.data.dataset import bare, labels_of, read_frames, without_stress
+from mofmd.learning.data.dataset import bare, read_frames, without_stress
 from mofmd.learning.data.split import trajectory_of
 from mofmd.learning.data.validation import Expectation, check_frames
 from mofmd.learning.train import mace as train_mace
@@ -194,17 +194,17 @@ def deploy_training(
     named = replace(
         options,
         name=options.name or folder.resolve().name,
-        structures=options.structures or _calmest_frame(folder / "val.extxyz"),
+        structures=options.structures or _calmest_frame(trainer, folder / "val.extxyz"),
     )
     model = deploy(trainer.weights(folder), folder / MODEL, named, Audience(report))
     _write_record(folder, {**record, "state": "deployed"})
     return model
 
 
-def _calmest_frame(path: Path) -> tuple[Atoms, ...]:
+def _calmest_frame(trainer: ModuleType, path: Path) -> tuple[Atoms, ...]:
     """Give the frame of the smallest forces; none where all are molecules."""
     frames = [frame for frame in read_frames(path) if not is_molecule(frame)]
-    frames.sort(key=lambda frame: float(np.abs(labels_of(frame).forces_eV_per_A).max()))
+    frames.sort(key=lambda frame: float(np.abs(trainer.forces(frame)).max()))
     return tuple(map(bare, frames[:1]))
 
 
