@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mofmd.cli.main import app
-from mofmd.errors import InputError
+from mofmd.errors import InputError, MissingFileError
 from mofmd.phonons.beside.frequencies import compare, dos_distance, read_other
 from mofmd.phonons.beside.structures import compare_structures, fractional_rmsd
 from mofmd.phonons.ladder import symmetry_ladder
@@ -72,6 +72,8 @@ def test_comparison_with_files(calculation: Path, tmp_path: Path) -> None:
     assert found.rmsd_mesh_THz is None
     assert dos_distance(dos, np.stack([dos.centres_THz, dos.total_per_THz])) == 0.0
     np.savez(tmp_path / "nothing.npz", x=np.zeros(3))
+    with pytest.raises(MissingFileError, match="no such file"):
+        read_other(tmp_path / "lacks.npz")
     with pytest.raises(InputError, match="neither qpoints"):
         read_other(tmp_path / "nothing.npz")
     out = tmp_path / "beside"

@@ -236,8 +236,8 @@ def compare(
 
     if output is not None:
         check_output(output)
-    own, _ = load_phonopy(first, sum_rule=sum_rule)
     other = read_other(second, sum_rule=sum_rule)
+    own, _ = load_phonopy(first, sum_rule=sum_rule)
     found = compare_frequencies(own, other, o.mesh_of(mesh), top)
     record: dict[str, Any] = {"first": str(first), "second": str(second), **found.as_dict()}
     for name, value in found.as_dict().items():

@@ -10,7 +10,7 @@ import numpy as np
 
 from mofmd.arrays import freeze
 from mofmd.disk.npz import read_arrays
-from mofmd.errors import InputError
+from mofmd.errors import InputError, MissingFileError
 from mofmd.phonons.load import load_phonopy
 from mofmd.phonons.spectrum.mesh import Dos, make_dos, make_mesh
 from mofmd.phonons.spectrum.modes import sample
@@ -100,6 +100,8 @@ def read_other(source: Path, *, sum_rule: bool = True) -> Other:
     """
     if source.suffix != ".npz":
         return Other(source.name, load_phonopy(source, sum_rule=sum_rule)[0])
+    if not source.is_file():
+        raise MissingFileError(f"{source}: no such file")
     arrays = read_arrays(source)
     q = frequencies = dos = None
     if all(name in arrays for name in BANDS_OF_OTHERS):
