@@ -221,7 +221,7 @@ def test_state_of_a_distillation(here: Path) -> None:
     assert (again.state["stage"], again.state["history"]) == (
         "find", [{"round": 0, "force_mae": 50.0, "training_frames": 6, "broken": 1}],
     )  # fmt: skip
-    again._advance({})
+    again._advance({"picked": 2})
     again._advance({})
     assert (again.state["round"], again.state["stage"]) == (1, "train")
     again._advance({"force_mae": 40.0})
@@ -240,7 +240,7 @@ def test_distillation_ends_when_the_runs_hold(here: Path) -> None:
     work._advance({"force_mae": 50.0})
     work._advance({"broken": 0})
     assert not work.is_complete  # the error is too large
-    work._advance({})
+    work._advance({"picked": 2})
     work._advance({})
     work._advance({"force_mae": 44.0})
     work._advance({"broken": 0})

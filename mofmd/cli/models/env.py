@@ -21,7 +21,7 @@ def env(
     mofmd env nequip    # also for Allegro
     mofmd env mace
     mofmd env sevennet
-    eval "$(mofmd env nequip --exports)"    # nequip-train, with mofmd's convolution at hand
+    mofmd env nequip --exports    # to be evaluated by a shell: eval "$(...)"; then nequip-train
     """
     if not exports:
         typer.echo(f"ready: {create_environment(framework)}")

@@ -54,12 +54,13 @@ def forward(self, data: Dict[str, Tensor]) -> Dict[str, Tensor]:
 
 }    // namespace
 
-torch::jit::Module module_with_features(const torch::jit::Module &model, bool strictly_local)
+torch::jit::Module module_with_features(const torch::jit::Module &model)
 {
   try {
     torch::jit::Module module("with_features");
     module.register_module("model", model);
-    module.define(BEGIN + (strictly_local ? OF_EDGES : OF_LAYERS) + END);
+    // a model of one layer is strictly local and has features of nodes all the same
+    module.define(BEGIN + (model.hasattr("num_layers") ? OF_LAYERS : OF_EDGES) + END);
     module.eval();
     return module;
   } catch (const std::exception &error) {

@@ -1,6 +1,6 @@
 // Features of atoms from the scripted files of `mofmd deploy`: what the last layer says of each
-// owned atom, before the energy is taken of it. Of a strictly local model, whose features are those
-// of edges: their sum over the edges of an atom.
+// owned atom, before the energy is taken of it. Of a model without layers of nodes (Allegro), whose
+// features are those of edges: their sum over the edges of an atom.
 
 #ifndef MOFMD_FEATURES_H
 #define MOFMD_FEATURES_H
@@ -15,7 +15,7 @@ namespace mofmd {
 
 // A module that does what the model's forward does, operation by operation, and returns the
 // "features" (N_local, F) as well. Throws ModelError when the model has no parts that give them.
-torch::jit::Module module_with_features(const torch::jit::Module &model, bool strictly_local);
+torch::jit::Module module_with_features(const torch::jit::Module &model);
 
 // The features alone, layer by layer for `chunk` centres at a time, as LayeredGradientModel
 // evaluates its layers (mofmd/models/export/layered.py). Collective where the model exchanges.

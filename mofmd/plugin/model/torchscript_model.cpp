@@ -38,7 +38,7 @@ namespace {
       // A model that cuts its layers gives features apart, others give them with the forces.
       const bool beside = wanted.features && (chunk == 0 || !info_.cuts_layers);
       if (beside && !with_features_) {
-        with_features_ = module_with_features(loaded_, info_.strictly_local);
+        with_features_ = module_with_features(loaded_);
         if (loaded_.hasattr("training")) with_features_ = frozen(*with_features_);
       }
       torch::jit::Module &module = beside ? *with_features_ : module_;
