@@ -35,7 +35,6 @@ FEW_GRIDS = [GRIDS[0], GRIDS[5]]
 CASES = [
     ("nequip-f64", FEW_GRIDS, "on"),
     ("mace-f64", FEW_GRIDS, "off"),
-    ("sevennet-universal", FEW_GRIDS, "on"),
 ]
 LONG_CASES = [
     ("nequip-f64", GRIDS, "off"),
@@ -43,6 +42,7 @@ LONG_CASES = [
     ("mace-f64", GRIDS, "on"),
     ("mace-r8", GRIDS, "on"),
     ("sevennet-universal", GRIDS, "off"),
+    ("sevennet-universal", FEW_GRIDS, "on"),
     ("sevennet-defaults", GRIDS, "on"),
     ("allegro-f64", GRIDS, "on"),
 ]
@@ -67,10 +67,15 @@ def test_ranks_and_grids(
 ONE_LAYER = ["nequip-l1-f64", "mace-l1-f64", "sevennet-one-layer"]
 
 
-@pytest.mark.parametrize("name", ONE_LAYER)
 @pytest.mark.parametrize(
-    "grids",
-    [[GRIDS[4]], pytest.param([GRIDS[0], GRIDS[4], GRIDS[5]], marks=pytest.mark.long)],
+    ("name", "grids"),
+    [
+        (ONE_LAYER[0], [GRIDS[4]]),
+        *(
+            pytest.param(name, [GRIDS[0], GRIDS[4], GRIDS[5]], marks=pytest.mark.long)
+            for name in ONE_LAYER
+        ),
+    ],
 )
 def test_one_layer_is_strictly_local(
     name: str, grids: list[tuple[int, str, str]], deployed: DeployedModels, tmp_path: Path
@@ -137,7 +142,7 @@ def test_layers_that_a_file_denies(ranks: int, deployed: DeployedModels, tmp_pat
     assert "but records that it is strictly local: deploy it again" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["nequip-f32", "mace-f32"])
+@pytest.mark.parametrize("name", [pytest.param("nequip-f32", marks=pytest.mark.long), "mace-f32"])
 def test_single_precision(name: str, deployed: DeployedModels, tmp_path: Path) -> None:
     structures = [crystal()]
     pair = pair_lines(deployed(name))
@@ -175,7 +180,8 @@ write_dump all custom final.dump id x y z fx fy fz modify sort id format float %
 """
 
 
-@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("ranks", [2, 4])
 def test_atoms_that_change_ranks(ranks: int, deployed: DeployedModels, tmp_path: Path) -> None:
     """Hot atoms wander between ranks; where they end, one rank alone finds the same forces.
 

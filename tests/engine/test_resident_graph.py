@@ -174,6 +174,7 @@ def test_same_as_on_the_host(
     check_against_host(on_the_host(pair), pair, f"graph {source}", tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.frameworks
 def test_mace_of_upstream(mace_models: Path, tmp_path: Path, on_the_host: OnTheHost) -> None:
     pair = pair_lines(mace_models / "mace-f64.model-lammps.pt")
