@@ -103,7 +103,7 @@ def test_paper_schedule_is_the_protocol_as_published(tmp_path, monkeypatch):
         run_demo(DemoSettings(tmp_path, schedule="paper"))
 
 
-@pytest.mark.parametrize("ranks", [pytest.param(1, marks=pytest.mark.long), 2])
+@pytest.mark.parametrize("ranks", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_short_demonstration_with_the_embedded_model(tmp_path, monkeypatch, ranks):
     record = read_record()
     if record is None or mismatches(record):

@@ -118,10 +118,10 @@ long = pytest.mark.long
     ("stage", "who", "ranks"),
     [
         ("starting", "driver", 1),
-        ("minimise", "driver", 2),
-        ("dynamics", "driver", 2),
         ("dynamics", "a rank", 2),
-        ("dynamics", "launcher", 2),
+        pytest.param("minimise", "driver", 2, marks=long),
+        pytest.param("dynamics", "driver", 2, marks=long),
+        pytest.param("dynamics", "launcher", 2, marks=long),
         pytest.param("starting", "driver", 2, marks=long),
         pytest.param("starting", "a rank", 2, marks=long),
         pytest.param("starting", "all", 1, marks=long),
