@@ -14,7 +14,7 @@ from mofmd.arrays import freeze
 class Mixture:
     """Density of the features f of an element's atoms; arrays are read-only.
 
-    With y = (axes (f − mean), |rest (f − mean)|), p(y) = Σ_m w_m N(y; μ_m, Σ_m), Σ_m⁻¹ = U_m U_mᵀ.
+    With y = (axes (f − mean), ‖rest (f − mean)‖), p(y) = Σ_m w_m N(y; μ_m, Σ_m), Σ_m⁻¹ = U_m U_mᵀ.
     Without rest there is no last coordinate.
 
     Parameters
