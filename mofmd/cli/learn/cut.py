@@ -22,6 +22,19 @@ if TYPE_CHECKING:
 
 TOLD = 5
 
+# which atoms are flagged
+FlaggedAtoms = Annotated[str | None, typer.Option(help="Flagged atoms, from 1: 1,4-9.")]
+FlaggedElements = Annotated[
+    list[str] | None, typer.Option(help="Flag all atoms of an element; repeatable.")
+]
+FlaggedColumn = Annotated[
+    str | None, typer.Option(help="Flag atoms by a column of the frames, such as a novelty.")
+]
+FlaggedAbove = Annotated[
+    float | None, typer.Option(help="Flag atoms whose column is larger. [default: 0]")
+]
+EveryBlock = Annotated[bool, typer.Option("--every-block", help="Flag all atoms of the framework.")]
+
 
 def cut(
     frames: Frames,
@@ -33,19 +46,11 @@ def cut(
             "each frame for itself."
         ),
     ] = None,
-    atoms: Annotated[str | None, typer.Option(help="Flagged atoms, from 1: 1,4-9.")] = None,
-    element: Annotated[
-        list[str] | None, typer.Option(help="Flag all atoms of an element; repeatable.")
-    ] = None,
-    column: Annotated[
-        str | None, typer.Option(help="Flag atoms by a column of the frames, such as a novelty.")
-    ] = None,
-    above: Annotated[
-        float | None, typer.Option(help="Flag atoms whose column is larger. [default: 0]")
-    ] = None,
-    every_block: Annotated[
-        bool, typer.Option("--every-block", help="Flag all atoms of the framework.")
-    ] = False,
+    atoms: FlaggedAtoms = None,
+    element: FlaggedElements = None,
+    column: FlaggedColumn = None,
+    above: FlaggedAbove = None,
+    every_block: EveryBlock = False,
     shells: Annotated[
         int, typer.Option(min=0, help="Shells of blocks around a core of a new kind.")
     ] = 1,

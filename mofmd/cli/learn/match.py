@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mofmd.cli.defects import ChargeOptions, parse_charges
-from mofmd.cli.learn.cut import find_blocks_of, find_flagged, reference_blocks
+from mofmd.cli.learn.cut import (
+    EveryBlock,
+    FlaggedAbove,
+    FlaggedAtoms,
+    FlaggedColumn,
+    FlaggedElements,
+    find_blocks_of,
+    find_flagged,
+    reference_blocks,
+)
 from mofmd.cli.learn.learn import Frames, read_all
 from mofmd.errors import InputError
 
@@ -29,19 +38,11 @@ def match(
         str | None,
         typer.Option(help="The frames' crystal or relaxed structure, which says what is bonded."),
     ] = None,
-    atoms: Annotated[str | None, typer.Option(help="Flagged atoms, from 1: 1,4-9.")] = None,
-    element: Annotated[
-        list[str] | None, typer.Option(help="Flag all atoms of an element; repeatable.")
-    ] = None,
-    column: Annotated[
-        str | None, typer.Option(help="Flag atoms by a column of the frames.")
-    ] = None,
-    above: Annotated[
-        float | None, typer.Option(help="Flag atoms whose column is larger. [default: 0]")
-    ] = None,
-    every_block: Annotated[
-        bool, typer.Option("--every-block", help="Flag all atoms of the framework.")
-    ] = False,
+    atoms: FlaggedAtoms = None,
+    element: FlaggedElements = None,
+    column: FlaggedColumn = None,
+    above: FlaggedAbove = None,
+    every_block: EveryBlock = False,
     shells: Annotated[
         list[int] | None,
         typer.Option(help="Candidate: shells of blocks around a core; repeatable. [default: 0 1]"),
