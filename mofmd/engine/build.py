@@ -85,12 +85,18 @@ def find_compiler() -> str:
     )
 
 
-def find_cmake() -> str:
-    """Return cmake: that of the environment (a dependency of mofmd), otherwise of the machine."""
-    own = Path(sys.prefix) / "bin" / "cmake"
-    found = str(own) if own.exists() else shutil.which("cmake")
+def find_tool(name: str) -> str:
+    """Return cmake or ninja: of the environment (mofmd needs both), otherwise of the machine.
+
+    Raises
+    ------
+    BuildError
+        When it is in neither.
+    """
+    own = Path(sys.prefix) / "bin" / name
+    found = str(own) if own.exists() else shutil.which(name)
     if not found:
-        raise BuildError("cmake is missing: `pip install cmake`")
+        raise BuildError(f"{name} is missing: `pip install {name}`")
     return found
 
 
@@ -203,8 +209,10 @@ def run_cmake(  # noqa: PLR0913 - what, where, how, and one that is told
     BuildError
         With the errors that cmake or the compiler told, or else the end of what they said.
     """
-    cmake = find_cmake()
-    options = [f"-D{name}={value}" for name, value in given.items()]
+    cmake = find_tool("cmake")
+    # ninja, not cmake's default: slim containers have a compiler but no make
+    needed = {"CMAKE_MAKE_PROGRAM": find_tool("ninja"), **given}
+    options = ["-G", "Ninja", *(f"-D{name}={value}" for name, value in needed.items())]
     parallel = str(jobs or os.cpu_count() or 1)
     for step in (
         [cmake, "-S", str(source), "-B", str(work), *options],
@@ -219,14 +227,14 @@ def run_cmake(  # noqa: PLR0913 - what, where, how, and one that is told
 
 
 def _follow(command: list[str], work: Path, progress: Progress | None) -> tuple[list[str], Ended]:
-    """Run cmake; tell how far it says that it is."""
+    """Run cmake; tell how far ninja says that it is."""
     lines = []
     with Launch(command, work, os.environ) as launch:
         for line in launch.lines():
             lines.append(line)
-            found = re.match(r"\[\s*(\d+)(?:%|/(\d+))\]", line)  # make's percent, or ninja's n/m
+            found = re.match(r"\[(\d+)/(\d+)\]", line)
             if found and progress is not None:
-                progress("compiling", int(found[1]), int(found[2] or 100))
+                progress("compiling", int(found[1]), int(found[2]))
         return "\n".join(lines).strip().splitlines(), Ended(launch.wait(), "")
 
 

@@ -73,11 +73,24 @@ def test_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
         build.find_compiler()
 
 
-def test_no_cmake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("tool", ["cmake", "ninja"])
+def test_no_tool(tool: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BuildError, match="cmake is missing: `pip install cmake`"):
-        build.find_cmake()
+    with pytest.raises(BuildError, match=f"{tool} is missing: `pip install {tool}`"):
+        build.find_tool(tool)
+
+
+def test_a_machine_without_make_builds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.18)\nproject(made NONE)\n"
+        "add_custom_target(made ALL COMMAND ${CMAKE_COMMAND} -E touch made)\n"
+    )
+    monkeypatch.setenv("PATH", str(tmp_path))
+    work = tmp_path / "work"
+    work.mkdir()
+    build.run_cmake(tmp_path, work, {})
+    assert (work / "made").exists()
 
 
 def test_no_torch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,11 +246,11 @@ def test_what_is_launched_is_told_where_asked(capsys: pytest.CaptureFixture[str]
 def test_how_far_a_compiler_is_is_read_off_what_it_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = "echo '[  3%] Building a'; echo 'warning: [ 9%]'; echo '[30/40] b'"
+    said = "echo '[3/40] Building a'; echo 'warning: [9/40]'; echo '[30/40] b'"
     cmake = tmp_path / "cmake"
     cmake.write_text(f'#!/bin/sh\nif [ "$1" = --build ]; then {said}; fi\n')
     cmake.chmod(0o755)
-    monkeypatch.setattr(build, "find_cmake", lambda: str(cmake))
+    monkeypatch.setattr(build, "find_tool", lambda _: str(cmake))
     seen: list[tuple[str, int, int]] = []
     build.run_cmake(tmp_path, tmp_path, {}, progress=lambda *where: seen.append(where))
-    assert seen == [("compiling", 3, 100), ("compiling", 30, 40)]
+    assert seen == [("compiling", 3, 40), ("compiling", 30, 40)]
