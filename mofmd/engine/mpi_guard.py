@@ -7,12 +7,16 @@ aborts all of them.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
+from mofmd.engine.launch import LAST_WORDS_VARIABLE
 from mofmd.errors import MofmdError
 
 FAILED_STATUS = 1
@@ -34,8 +38,13 @@ def fail(comm: Any, error: BaseException) -> NoReturn:
     """End all ranks for an exception that is being handled.
 
     It is told in a line ``ERROR: ...`` on standard output, with its traceback on standard error.
+    The line goes to the file of the launch as well: mpirun may drop what a rank printed last.
     """
-    print(f"ERROR: {describe(error)}", flush=True)
+    line = f"ERROR: {describe(error)}"
+    print(line, flush=True)
+    if name := os.environ.get(LAST_WORDS_VARIABLE):
+        with contextlib.suppress(OSError), Path(name).open("x") as file:  # of the first that fails
+            file.write(line)
     traceback.print_exc()
     sys.stderr.flush()
     comm.Abort(FAILED_STATUS)

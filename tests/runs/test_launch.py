@@ -251,3 +251,28 @@ def test_threads_of_the_environment():
 def test_refuses_counts(name, value):
     with pytest.raises(InputError, match=f"{name}: {value}, expected a whole number"):
         Resources(**{name: value})
+
+
+def test_the_error_of_a_rank_whose_output_is_lost(tmp_path):
+    (tmp_path / "ranks.py").write_text(
+        "import os, sys\n"
+        "from mofmd.engine.mpi_guard import guarded\n"
+        "def main(comm):\n"
+        "    if comm.rank == 1:\n"
+        "        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)\n"
+        "        raise ValueError('of rank 1')\n"
+        "    comm.Barrier()\n"
+        "    return 0\n"
+        "sys.exit(guarded(main))\n"
+    )
+    command = [str(find_program("mpirun")), "-n", "2", sys.executable, "ranks.py"]
+    done = run_to_end(command, tmp_path, environment(Resources(ranks=2)), time_limit_s=60)
+    assert done.status == 1
+    assert done.output.splitlines()[-1] == "ERROR: ValueError: of rank 1"
+    assert [file.name for file in tmp_path.iterdir()] == ["ranks.py"]
+
+
+def test_an_error_that_arrived_is_told_once(tmp_path):
+    script = "echo ERROR: one; printf 'ERROR: one' > $MOFMD_LAST_WORDS"
+    done = run_to_end(["sh", "-c", script], tmp_path, os.environ)
+    assert done.output == "ERROR: one"

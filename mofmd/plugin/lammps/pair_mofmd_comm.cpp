@@ -214,7 +214,7 @@ void PairMofmd::unpack_forward_comm(int n, int first, double *buf)
 int PairMofmd::pack_reverse_comm(int n, int first, double *buf)
 {
   if (message_ == Message::forces) {
-    const double *const begin = &atom_forces_[3 * static_cast<std::size_t>(first)];
+    const double *const begin = atom_forces_.data() + 3 * static_cast<std::size_t>(first);
     std::copy(begin, begin + 3 * static_cast<std::size_t>(n), buf);
     return 3 * n;
   }
