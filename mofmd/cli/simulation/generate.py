@@ -44,7 +44,7 @@ def generate(
 ) -> None:
     """Write a deck: all that a simulation needs; run it with `mofmd run` or with plain LAMMPS.
 
-    `relax` and `equation_of_state` are done without LAMMPS, by `mofmd run` alone.
+    `relax`, `equation_of_state` and `heat_capacity` are done by `mofmd run` without LAMMPS.
 
     Examples
     --------
