@@ -1,14 +1,14 @@
 """Heat capacities of a screening beside those of DFT, as a table in Markdown.
 
-    mofmd ensemble new screen heat_capacity --structures 'heat_capacity/*.cif' \
-        --model sevennet-l3i5 --set supercell_width_A=1
+    mofmd ensemble new screen heat_capacity --structures 'heat_capacity/*.cif' --model sevennet-l3i5
     mofmd ensemble run screen --workers 4
     mofmd ensemble collect screen
     python benchmarks/heat_capacities.py screen heat_capacity_300K.csv
 
 The CSV file has the columns structure, atoms and Cv_J_per_g_per_K_DFT, as made from MOFSimBench
-(Kraß, Huang, Moosavi, arXiv 2507.11806), whose phonons are those of the cell itself:
-`supercell_width_A=1`.
+(Kraß, Huang, Moosavi, arXiv 2507.11806), which takes phonons of the cell itself: add
+`--set supercell_width_A=1` for that. In cells of a few Å an atom then feels its own images, and
+modes away from Γ are not those of the model (imaginary ones among them).
 """
 
 import argparse

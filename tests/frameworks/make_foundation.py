@@ -13,6 +13,7 @@ import os
 os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # e3nn 0.4.4 on torch >= 2.6
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -105,19 +106,24 @@ def as_saved_then(model: torch.nn.Module) -> torch.nn.Module:
     return model
 
 
-def main() -> None:
+def write_foundations(directory: Path, width: str, kinds: Iterable[str] = KINDS) -> None:
     """Write KIND.model of each kind."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    for kind in kinds:
+        model = foundation(kind, width)
+        if kind == "mp-0":
+            model = as_saved_then(model)
+        torch.save(model, directory / f"{kind}.model")
+
+
+def main() -> None:
+    """Write models of one width."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("directory", type=Path)
     parser.add_argument("width", choices=WIDTHS)
     parser.add_argument("kinds", nargs="*", default=list(KINDS))
     arguments = parser.parse_args()
     arguments.directory.mkdir(parents=True, exist_ok=True)
-    for kind in arguments.kinds:
-        model = foundation(kind, arguments.width)
-        if kind == "mp-0":
-            model = as_saved_then(model)
-        torch.save(model, arguments.directory / f"{kind}.model")
+    write_foundations(arguments.directory, arguments.width, arguments.kinds)
 
 
 if __name__ == "__main__":
