@@ -62,7 +62,7 @@ def wide(source: Path, folder: Path, options: Options, audience: Audience = QUIE
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "options"),
-    [("mp-0", {}), ("mp-0b", {}), ("mpa-0", {}), ("two-head", {"head": "mof"})],
+    [("mp-0", {}), ("mp-0b", {}), ("mpa-0", {}), ("two-head", {"head": "mof", "dtype": "float32"})],
 )
 def test_mace_as_wide_as_published(
     kind: str, options: dict[str, Any], foundation_models: Path, tmp_path: Path
