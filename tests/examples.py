@@ -170,6 +170,7 @@ FROM_CIF_PAGE: dict[str, Shown | Elsewhere] = {
     ),
     "mofmd run second": AS_IT_IS,
 }
+BROUGHT = "its weights are not here; tests/engine/test_foundation.py deploys the same layers"
 MODEL_FILES: dict[str, Shown | Elsewhere] = {
     "mofmd deploy SOURCE -o FILE.mofmd.pth": Elsewhere("tests/engine/test_deploy.py deploys"),
     "mofmd verify FILE [--structure S]": (
@@ -182,6 +183,9 @@ MODEL_FILES: dict[str, Shown | Elsewhere] = {
     "mofmd models make sevennet-0": Elsewhere(
         "takes minutes; tests/engine/test_model_names.py makes it"
     ),
+    "mofmd deploy mace-mpa-0-medium.model -o mpa-0.mofmd.pth": Elsewhere(BROUGHT),
+    "mofmd deploy MACE-MP-MOF0.model --head NAME -o mof0.mofmd.pth": Elsewhere(BROUGHT),
+    "mofmd deploy NequIP-OAM-L-0.1.nequip.zip -o oam-l.mofmd.pth": Elsewhere(BROUGHT),
 }
 PROTOCOLS: dict[str, Shown | Elsewhere] = {
     "mofmd generate melt_quench --structure zif-4 --model zif4-nequip-s -o glass": (

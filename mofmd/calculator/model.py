@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from mofmd.calculator.memory import available_bytes, memory_per_edge, refuse_too_large
 from mofmd.calculator.operators import load_operators
 from mofmd.calculator.resident import Resident, Sums
 from mofmd.errors import InputError, RunError
@@ -102,6 +103,10 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         self._model = Resident(self._engine, self.r_max_A, skin_A)
         self._dispersion_cutoff_A = dispersion_cutoff_A
         self._d3: tuple[tuple[str, ...], Resident] | None = None
+        self._bytes_per_edge = 0.0
+        if self.device == "cpu":  # on a GPU torch says itself when memory is out
+            self._bytes_per_edge = memory_per_edge(self.path, self.dtype)
+        self._fitting_atoms = 0
         self.parameters.update(
             model=str(model),
             dispersion="none" if self.dispersion is None else str(self.dispersion),
@@ -132,6 +137,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         cell, pbc = atoms.cell.array, np.array(atoms.pbc)
         names = self.type_names
         kinds = np.array([names.index(symbol) for symbol in atoms.symbols], dtype=np.int64)
+        self._check_memory(atoms)
         try:
             sums = self._model.evaluate(atoms.positions, cell, pbc, kinds)
             if self.dispersion is not None:
@@ -232,6 +238,14 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
                 "would give the energy of a neutral system; add what compensates it, or remove "
                 "the charges"
             )
+
+    def _check_memory(self, atoms: Atoms) -> None:
+        """Refuse more atoms than fit into memory, before more are evaluated than ever before."""
+        if len(atoms) <= self._fitting_atoms or not self._bytes_per_edge:
+            return
+        edges = self._model.count_edges(atoms.positions, atoms.cell.array, np.array(atoms.pbc))
+        refuse_too_large(self.path.name, self._bytes_per_edge, edges, len(atoms), available_bytes())
+        self._fitting_atoms = len(atoms)
 
     def _check_sums(self, atoms: Atoms, sums: Sums) -> None:
         finite = np.isfinite(sums.energies) & np.isfinite(sums.forces).all(axis=1)

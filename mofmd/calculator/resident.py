@@ -78,6 +78,15 @@ class Resident:
         energies, forces, virial = self._engine.evaluate(points)
         return Sums(energies.numpy(), forces.numpy(), virial.numpy() if virial.numel() else None)
 
+    def count_edges(self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> int:
+        """Pairs of an atom and a neighbour within reach, without the skin."""
+        import torch
+
+        images = find_images(positions, cell, pbc, self._reach_A)
+        points = torch.from_numpy(images.points(positions, cell))
+        centres, _ = torch.ops.mofmd.neighbor_pairs(points, len(positions), self._reach_A)
+        return int(centres.numel())
+
     def _have_changed(
         self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, kinds: np.ndarray
     ) -> bool:

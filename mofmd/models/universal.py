@@ -43,6 +43,9 @@ class UniversalModel:
         What it is good for, beside others.
     caution
         What its users should know.
+    us_per_edge
+        Processor time of an evaluation for each pair of an atom and a neighbour, fused, float32, on
+        one core of an AMD EPYC [µs]: benchmarks/universal.py, UiO-66 of 456 atoms.
     """
 
     name: str
@@ -55,6 +58,7 @@ class UniversalModel:
     citations: tuple[str, ...]
     remark: str
     caution: str
+    us_per_edge: float
 
     def find(self, python: Path) -> Path:
         """Return its checkpoint in the environment of a Python.
@@ -91,6 +95,7 @@ MODELS = {
             (_MPTRJ_CITATION,),
             "the fastest of them",
             _CAUTION,
+            36.0,
         ),
         UniversalModel(
             "sevennet-l3i5",
@@ -103,6 +108,7 @@ MODELS = {
             (_MPTRJ_CITATION,),
             "smoother and more accurate than sevennet-0, at about twice its cost",
             _CAUTION,
+            59.0,
         ),
         UniversalModel(
             "sevennet-mf-0",
@@ -115,6 +121,7 @@ MODELS = {
             (_MULTIFIDELITY, _MPTRJ_CITATION),
             "two levels of theory",
             _CAUTION,
+            36.0,  # not measured: the layers of sevennet-0
         ),
     )
 }

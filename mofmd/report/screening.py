@@ -23,9 +23,19 @@ ROW_IN = 0.17  # height of a structure in a figure
 DRAWN = (
     ("bulk_modulus_GPa", "bulk_modulus_error_GPa", "Bulk modulus (GPa)", 1.0),
     ("volume_change", None, "Change of the volume (%)", 100.0),
+    ("heat_capacity_J_per_K_g", "heat_capacity_error_J_per_K_g", "Heat capacity (J/K/g)", 1.0),
 )
 LATER = ("state", "reason")  # columns that stand apart
-UNITS = {"eV_per_A": "eV/Å", "eV": "eV", "A3": "Å³", "GPa": "GPa", "K": "K", "bar": "bar"}
+UNITS = {
+    "eV_per_A": "eV/Å",
+    "eV_per_A2": "eV/Å²",
+    "eV": "eV",
+    "A3": "Å³",
+    "GPa": "GPa",
+    "J_per_K_g": "J/K/g",
+    "K": "K",
+    "bar": "bar",
+}
 
 
 def write_screening(ensemble: Ensemble, directory: str | Path) -> Path:
@@ -69,9 +79,11 @@ def _label(row: Row) -> str:
 
 
 def _warnings(rows: Sequence[Row]) -> str:
-    """Name frameworks that are no longer what they were."""
+    """Name frameworks that are no longer what they were, or are at no minimum."""
     told = []
     for row in rows:
+        if row.get("imaginary_modes"):
+            told.append(f"{_label(row)}: imaginary modes: {row['imaginary_modes']}")
         if row.get("linkers", 0) != row.get("linkers_intact", 0):
             told.append(f"{_label(row)}: {row['linkers_intact']} of {row['linkers']} linkers whole")
         for name, before in row.items():

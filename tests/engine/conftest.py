@@ -57,12 +57,16 @@ def _made_once(name: str, make: Callable[[Path], None]) -> Path:
     return folder
 
 
+PARTS = {"train_nequip.py": "tiny_nequip.yaml", "make_mace.py": "make_foundation.py"}
+
+
 def _cached_models(framework: Framework, script: str, *arguments: str) -> Path:
     """Return the folder of a framework's test models, made once per script and pins."""
     python = _framework_python(framework)
     content = (SCRIPTS / script).read_bytes() + requirements_file(framework).read_bytes()
-    if script == "train_nequip.py":
-        content += (SCRIPTS / "tiny_nequip.yaml").read_bytes()
+    if script in PARTS:
+        content += (SCRIPTS / PARTS[script]).read_bytes()
+    content += " ".join(arguments).encode()
     return _made_once(
         f"{framework}-{hashlib.sha256(content).hexdigest()[:16]}",
         lambda folder: _run([str(python), str(SCRIPTS / script), str(folder), *arguments]),
@@ -79,6 +83,18 @@ def nequip_models() -> Path:
 def mace_models() -> Path:
     """Folder of tiny MACE models: NAME.model and NAME.model-lammps.pt."""
     return _cached_models("mace", "make_mace.py")
+
+
+@pytest.fixture(scope="session")
+def foundation_models() -> Path:
+    """Folder of MACE models as wide as the published foundation models: KIND.model."""
+    return _cached_models("mace", "make_foundation.py", "exact")
+
+
+@pytest.fixture(scope="session")
+def foundation_packages() -> Path:
+    """Folder of NequIP packages of 89 types with ZBL: small, and as wide as NequIP-OAM-L."""
+    return _cached_models("nequip", "train_nequip.py", "--foundation")
 
 
 @pytest.fixture(scope="session")

@@ -17,9 +17,9 @@ from e3nn import o3
 from e3nn.util import jit
 from mace import modules
 from mace.calculators import LAMMPS_MACE
+from make_foundation import write_foundations
 
 ATOMIC_NUMBERS = [1, 6, 7, 30]
-UNIVERSAL = [*range(1, 84), *range(89, 95)]  # those of the Materials Project's models
 
 
 def mace(
@@ -56,23 +56,6 @@ def mace(
         atomic_inter_shift=0.0 if len(heads) == 1 else [0.0, 0.1],
         heads=list(heads),
         **options,
-    )
-
-
-def universal() -> torch.nn.Module:
-    """Return a small model with all parts of the Materials Project's models for 89 elements.
-
-    Density-normalised layers, two heads, a repulsion of nuclei, distances after Agnesi. With random
-    weights its forces are weak: what float32 rounds is a large part of them.
-    """
-    return mace(
-        6.0,
-        "8x0e+8x1o",
-        ("mp", "fine-tuned"),
-        "RealAgnosticDensityResidualInteractionBlock",
-        UNIVERSAL,
-        pair_repulsion=True,
-        distance_transform="Agnesi",
     )
 
 
@@ -134,8 +117,7 @@ def main() -> None:
         mace(5.0, "4x0e+4x1o", pair_repulsion=True, distance_transform="Agnesi"),
         others / "repulsion.model",
     )
-    torch.set_default_dtype(torch.float32)
-    torch.save(universal(), others / "universal.model")
+    write_foundations(others, "small")
     torch.set_default_dtype(torch.float64)
     torch.save(all_electron(), others / "all-electron.model")
     for name in (

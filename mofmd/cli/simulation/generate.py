@@ -44,7 +44,7 @@ def generate(
 ) -> None:
     """Write a deck: all that a simulation needs; run it with `mofmd run` or with plain LAMMPS.
 
-    `relax` and `equation_of_state` are done without LAMMPS, by `mofmd run` alone.
+    `relax`, `equation_of_state` and `heat_capacity` are done by `mofmd run` without LAMMPS.
 
     Examples
     --------
@@ -55,6 +55,7 @@ def generate(
     mofmd generate nvt --structure my.cif --model my.pth -o deck --dispersion d3bj:pbe
     mofmd generate nvt --structure my.cif --model known.pth -o deck --watch every=20
     """
+    from mofmd.simulation.deck.duration import duration_hint
     from mofmd.simulation.deck.protocol_file import describe_protocols
     from mofmd.simulation.deck.request import generate_deck
     from mofmd.simulation.statics.task import describe_statics, static_kind
@@ -77,6 +78,8 @@ def generate(
         f"{manifest['structure']['n_atoms']} atoms, {manifest['total_steps']} steps\n"
         f"run it with: mofmd run {quote(str(deck.directory))}"
     )
+    if hint := duration_hint(deck):
+        typer.echo(f"mofmd: note: {hint}", err=True)
 
 
 def _generate_static(request: Request, *, overwrite: bool) -> None:

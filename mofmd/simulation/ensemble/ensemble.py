@@ -118,8 +118,8 @@ def new_ensemble(
     Parameters
     ----------
     request
-        What a deck is made of; its output is the folder of the ensemble. Static tasks (relax,
-        equation_of_state) have no seeds.
+        What a deck is made of; its output is the folder of the ensemble. Static tasks
+        (``statics.task.KINDS``) have no seeds.
     seeds
         Seeds of the first velocities.
     vary

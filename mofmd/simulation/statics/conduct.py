@@ -28,7 +28,12 @@ from mofmd.relaxation.result import Relaxed
 from mofmd.simulation.run.run import LOCK_PATIENCE_S, WATCHED_PID
 from mofmd.simulation.run.status import now_utc, read_status, write_status
 from mofmd.simulation.statics.integrity import compare
-from mofmd.simulation.statics.task import EquationOfStateTask, StaticTask, read_static
+from mofmd.simulation.statics.task import (
+    EquationOfStateTask,
+    HeatCapacityTask,
+    StaticTask,
+    read_static,
+)
 
 RESULTS = "results.json"
 STATUS_INTERVAL_S = 2.0
@@ -132,6 +137,19 @@ class _Conduct:
         }
         if isinstance(task.settings, EquationOfStateTask):
             results |= self._equation_of_state(task.settings, relaxed)
+        if isinstance(task.settings, HeatCapacityTask):
+            # phonopy is needed for this task alone
+            from mofmd.simulation.statics.heat_capacity import heat_capacity
+
+            self._stage = "phonons"
+            results |= heat_capacity(
+                relaxed.atoms,
+                self._calculator,
+                task.settings,
+                self._directory,
+                overwrite=self._anew,
+                on_forces=lambda done: self._look(f"{self._stage}: {done}"),
+            )
         return results
 
     def _equation_of_state(self, task: EquationOfStateTask, relaxed: Relaxed) -> dict[str, Any]:
@@ -176,7 +194,7 @@ class _Conduct:
         )
         folder = self._directory / stage
         found = relax_in_folder(
-            atoms, self._calculator, options, folder, overwrite=self._anew, on_step=self._look
+            atoms, self._calculator, options, folder, overwrite=self._anew, on_step=self._look_at
         )
         if not found.converged:
             raise RunError(
@@ -186,10 +204,12 @@ class _Conduct:
             )
         return found
 
-    def _look(self, relaxation: Relaxation) -> None:
-        """After each step: tell, and stop where that is asked for."""
+    def _look_at(self, relaxation: Relaxation) -> None:
         row = relaxation.state.rows[-1]
-        text = f"{self._stage}: {int(row[0])} force calls, largest force {row[4]:.1e} eV/Å"
+        self._look(f"{self._stage}: {int(row[0])} force calls, largest force {row[4]:.1e} eV/Å")
+
+    def _look(self, text: str) -> None:
+        """After each step: tell, and stop where that is asked for."""
         self._tell(text)
         if is_asked_to_stop(self._directory) or not all(map(is_alive, self._watched)):
             raise StoppedError(

@@ -20,7 +20,13 @@ from mofmd.models.names import find_model, model_names
 from mofmd.simulation.deck.potential import check_species
 from mofmd.simulation.deck.protocol_file import DISPERSION, parse_settings
 from mofmd.simulation.deck.request import Request
-from mofmd.simulation.statics.task import StaticTask, make_static, static_kind, write_static
+from mofmd.simulation.statics.task import (
+    HeatCapacityTask,
+    StaticTask,
+    make_static,
+    static_kind,
+    write_static,
+)
 from mofmd.structures.read import read_structure
 from mofmd.structures.supercell import repeat, supercell_for_atoms
 from mofmd.topology.check import check_structure
@@ -42,6 +48,10 @@ def generate_static(request: Request) -> StaticTask:
     values.pop("protocol", None)
     word = values.pop(DISPERSION, None)
     settings = make_static(name, {**values, **parse_settings(request.settings)})
+    if isinstance(settings, HeatCapacityTask):
+        from mofmd.phonons.extra import need_packages  # the others do not need that room
+
+        need_packages()
     if request.output is None:
         raise InputError("output: missing; give --output a new folder")
     if request.model is None or request.potential_script is not None:

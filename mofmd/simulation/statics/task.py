@@ -88,7 +88,35 @@ class EquationOfStateTask(Relaxing):
             raise InputError(f"volume_range: {self.volume_range}, expected less than 0.5")
 
 
-KINDS: dict[str, type[Relaxing]] = {kind.NAME: kind for kind in (Relaxing, EquationOfStateTask)}
+@dataclass(frozen=True, kw_only=True)
+class HeatCapacityTask(Relaxing):
+    """Heat capacity at constant volume, of the relaxed structure's harmonic phonons.
+
+    Parameters
+    ----------
+    fmax_eV_per_A, keep_symmetry
+        As of ``relax``, with other defaults: force constants are those of a minimum, and symmetry
+        leaves fewer displacements.
+    temperature_K
+        At which.
+    supercell_width_A
+        Atoms are displaced in as many cells as put opposite faces this far apart at least.
+    tolerance_THz
+        Frequencies below minus this count as imaginary.
+    """
+
+    fmax_eV_per_A: float = positive(1e-4)
+    keep_symmetry: str = choice("yes", ("no", "yes"))
+    temperature_K: float = positive(300.0)
+    supercell_width_A: float = positive(10.0)
+    tolerance_THz: float = positive(0.01)
+
+    NAME: ClassVar[str] = "heat_capacity"
+
+
+KINDS: dict[str, type[Relaxing]] = {
+    kind.NAME: kind for kind in (Relaxing, EquationOfStateTask, HeatCapacityTask)
+}
 
 
 def static_kind(protocol: str) -> str | None:
