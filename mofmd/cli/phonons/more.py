@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from mofmd.cli.phonons import options as o
-from mofmd.cli.phonons.run import app, force_options, model_options
+from mofmd.cli.phonons.gathered import gathered
+from mofmd.cli.phonons.run import app
+
+if TYPE_CHECKING:
+    from mofmd.phonons.model import ModelOptions
+    from mofmd.phonons.run import ForceOptions
 
 
 @app.command("imaginary")
+@gathered(models=o.model_options, displaced=o.force_options)
 def imaginary(
     structure: o.StructureArgument,
-    model: o.ModelOption,
+    models: ModelOptions,
+    displaced: ForceOptions,
     output: o.FolderOption,
     way: Annotated[
         Literal["map", "rattle", "mode-rattle", "nve"],
@@ -36,14 +43,6 @@ def imaginary(
     ] = None,
     fmax: Annotated[float, typer.Option(help="Limit of the relaxations [eV/Å].")] = 1e-5,
     seed: Annotated[int, typer.Option(help="Of what is random.")] = 1,
-    supercell: o.SupercellOption = "auto",
-    displacement: o.DisplacementOption = None,
-    symprec: o.SymmetryOption = 1e-5,
-    dispersion: o.DispersionOption = "auto",
-    dtype: o.DtypeOption = "float64",
-    device: o.DeviceOption = "cpu",
-    lanes: o.LanesOption = 1,
-    threads: o.ThreadsOption = 1,
 ) -> None:
     """Remove imaginary modes: phonons, a move off the saddle, relaxation, until none is left.
 
@@ -58,7 +57,7 @@ def imaginary(
     from mofmd.disk.output import check_output
     from mofmd.phonons.imaginary.moves import RemovalOptions
     from mofmd.phonons.imaginary.removal import remove_imaginary
-    from mofmd.phonons.model import describe, evaluator
+    from mofmd.phonons.model import opened
     from mofmd.structures.read import read_structure
 
     check_output(output)
@@ -74,19 +73,16 @@ def imaginary(
         fmax_eV_per_A=fmax,
         seed=seed,
     )
-    models = model_options(model, dispersion, dtype, device, lanes, threads)
-    forces = force_options(supercell, displacement, "differences", symprec, 1e-3, True)
     crystal = read_structure(structure)
-    calculator = models.calculator(crystal)
-    with evaluator(models, calculator) as evaluates:
+    with opened(models, crystal) as (calculator, described, evaluates):
         found = remove_imaginary(
             crystal,
             calculator,
             evaluates,
-            describe(models, calculator),
+            described,
             output,
             chosen,
-            forces,
+            displaced,
             on_round=lambda each: typer.echo(str(each)),
         )
     if not found.stable:
@@ -96,9 +92,11 @@ def imaginary(
 
 
 @app.command("qha")
+@gathered(models=o.model_options, displaced=o.force_options)
 def qha(
     structure: o.StructureArgument,
-    model: o.ModelOption,
+    models: ModelOptions,
+    displaced: ForceOptions,
     output: o.FolderOption,
     volumes: Annotated[int, typer.Option(help="How many.")] = 9,
     strain: Annotated[
@@ -108,18 +106,10 @@ def qha(
         Literal["free", "scaled"],
         typer.Option(help="Relax the cell's shape at each volume, or the atoms alone."),
     ] = "free",
-    supercell: o.SupercellOption = "auto",
-    displacement: o.DisplacementOption = None,
-    symprec: o.SymmetryOption = 1e-5,
     mesh: o.MeshOption = "auto",
     temperatures: o.TemperaturesOption = "0:600:20",
     tolerance: o.ToleranceOption = 0.01,
     fmax: Annotated[float, typer.Option(help="Limit of the relaxations [eV/Å].")] = 1e-5,
-    dispersion: o.DispersionOption = "auto",
-    dtype: o.DtypeOption = "float64",
-    device: o.DeviceOption = "cpu",
-    lanes: o.LanesOption = 1,
-    threads: o.ThreadsOption = 1,
 ) -> None:
     """Thermal expansion in the quasi-harmonic approximation, with errors.
 
@@ -132,7 +122,7 @@ def qha(
     """
     from mofmd.disk.output import check_output
     from mofmd.errors import InputError
-    from mofmd.phonons.model import describe, evaluator
+    from mofmd.phonons.model import opened
     from mofmd.phonons.temperature.expansion import ExpansionOptions, expand
     from mofmd.phonons.temperature.output import at_temperature, write_expansion
     from mofmd.structures.read import read_structure
@@ -153,12 +143,8 @@ def qha(
         tolerance_THz=tolerance,
         fmax_eV_per_A=fmax,
     )
-    models = model_options(model, dispersion, dtype, device, lanes, threads)
-    forces = force_options(supercell, displacement, "differences", symprec, 1e-3, True)
     crystal = read_structure(structure)
-    calculator = models.calculator(crystal)
-    described = describe(models, calculator)
-    with evaluator(models, calculator) as evaluates:
+    with opened(models, crystal) as (calculator, described, evaluates):
         found = expand(
             crystal,
             calculator,
@@ -166,7 +152,7 @@ def qha(
             described,
             output,
             chosen,
-            forces,
+            displaced,
             on_volume=lambda k, n, text: typer.echo(f"{k}/{n} {text}"),
         )
     facts = {

@@ -43,13 +43,14 @@ STYLE = (
 )
 
 
-def write_page(
+def write_page(  # noqa: PLR0913 - one argument per part
     phonopy: Phonopy,
     spectrum: Spectrum,
     folder: Path,
     facts: dict[str, Any],
     *,
     ladder: tuple[Rung, ...] = (),
+    sections: tuple[str, ...] = (),
 ) -> Path:
     """Write ``report.html``, and its figures as PNG and SVG in ``figures``.
 
@@ -65,6 +66,8 @@ def write_page(
         Of the calculation, for people.
     ladder
         Of the structure's symmetry.
+    sections
+        More of the page, HTML, before the quality of the force constants.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     low = band_figure(spectrum, LOW_THZ)
@@ -120,6 +123,7 @@ def write_page(
         f'<div class="facts">{_verdicts(spectrum)}{_numbers(spectrum)}</div></div>',
         '<h2 id="figures">Bands and densities of states</h2>',
         f'<div class="figures">{"".join(drawn)}</div>',
+        *sections,
         _quality(spectrum, facts, ladder),
         _modes(spectrum),
         _script(phonopy, spectrum, {"bands_low": low, "bands": full}),
@@ -236,6 +240,14 @@ def _modes(spectrum: Spectrum) -> str:
     return (
         f'<h2 id="modes">The lowest modes at Γ</h2><details><summary>{len(rows)} modes; all are in '
         f"gamma.csv</summary>{table(heads, rows)}</details>"
+    )
+
+
+def figure_html(figure: Figure, caption: str) -> str:
+    """Set a figure with its caption."""
+    return (
+        f'<div class="figures"><figure><div>{figure_svg(figure)}</div>'
+        f"<figcaption>{escape(caption)}</figcaption></figure></div>"
     )
 
 

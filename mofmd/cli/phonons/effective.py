@@ -1,0 +1,122 @@
+"""``mofmd phonons sscha``: phonons at a temperature."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mofmd.cli.phonons import options as o
+from mofmd.cli.phonons.gathered import gathered
+from mofmd.cli.phonons.run import app, tell_results
+
+if TYPE_CHECKING:
+    from mofmd.phonons.model import ModelOptions
+    from mofmd.phonons.run import Model
+    from mofmd.phonons.spectrum.spectrum import SpectrumOptions
+
+PhononsArgument = Annotated[
+    Path, typer.Argument(help="A folder of phonons run, of the same model and supercell.")
+]
+
+
+@app.command("sscha")
+@gathered(models=o.model_options, spectrum=o.spectrum_options)
+def sscha(
+    phonons: PhononsArgument,
+    models: ModelOptions,
+    output: o.FolderOption,
+    spectrum: SpectrumOptions,
+    temperature: Annotated[float, typer.Option(help="Of the phonons [K].")] = 300.0,
+    supercells: Annotated[
+        int | None,
+        typer.Option(
+            help="Displaced ones of a round, even; default: eight times those that determine the "
+            "force constants, 100 at least."
+        ),
+    ] = None,
+    rounds: Annotated[int, typer.Option(help="At most.")] = 20,
+    change: Annotated[
+        float, typer.Option(help="Converged where frequencies change by less (rms) [THz].")
+    ] = 0.005,
+    positions: Annotated[
+        bool, typer.Option("--positions/--no-positions", help="Move the mean positions as well.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Of the random displacements.")] = 1,
+    overwrite: o.OverwriteOption = False,
+) -> None:
+    """Phonons and free energy at a temperature, self-consistent (SSCHA), quantum statistics.
+
+    Rounds of displaced supercells, drawn of the phonons of the round before, until these change no
+    more. The cell stays. Run again, it goes on with what lacks. Status 2: not converged.
+
+    Examples
+    --------
+    mofmd phonons sscha phonons --model zif4-mace-m --temperature 300 -o sscha-300
+    """
+    from mofmd.phonons.cells import to_atoms
+    from mofmd.phonons.effective.output import write_sscha
+    from mofmd.phonons.effective.results import SschaOptions
+    from mofmd.phonons.effective.sscha import self_consistent
+    from mofmd.phonons.load import load_phonopy
+    from mofmd.phonons.model import opened
+
+    chosen = SschaOptions(
+        temperature_K=temperature,
+        supercells=supercells,
+        rounds=rounds,
+        change_THz=change,
+        positions=positions,
+        mesh=spectrum.mesh,
+        seed=seed,
+    )
+    phonopy, _ = load_phonopy(phonons)
+    with opened(models, to_atoms(phonopy.unitcell)) as (_, described, evaluates):
+        check_model(phonons, described)
+        found = self_consistent(
+            phonopy,
+            evaluates,
+            described,
+            output,
+            chosen,
+            overwrite=overwrite,
+            on_round=lambda each: typer.echo(str(each)),
+            on_progress=o.tell_forces,
+        )
+    facts = {"phonons": str(phonons), **described.facts}
+    tell_results(write_sscha(found, phonopy, output, spectrum, facts), output)
+    last = found.rounds[-1]
+    if last.free_energy_eV is not None:
+        typer.echo(
+            f"free energy {last.free_energy_eV:.5f} ± {last.free_energy_error_eV:.5f} eV a "
+            f"primitive cell above the structure begun with; frequencies ± {found.noise_THz:.4f} "
+            "THz from sampling"
+        )
+    if not found.converged:
+        typer.echo(
+            f"NOT converged in {len(found.rounds)} rounds: the last one changed frequencies by "
+            f"{last.change_THz:.4f} THz; run again with more --rounds, or more --supercells with "
+            "--overwrite",
+            err=True,
+        )
+        raise typer.Exit(2)
+
+
+def check_model(phonons: Path, model: Model) -> None:
+    """Refuse a folder of phonons that were made by mofmd with another model."""
+    from mofmd.disk.record import read_record
+    from mofmd.errors import InputError
+    from mofmd.phonons.calculation.store import PLAN, SCHEMA
+    from mofmd.phonons.run import FORCES
+
+    plan = phonons / FORCES / PLAN
+    if not plan.is_file():
+        return
+    found = read_record(plan, SCHEMA, kind="a folder of forces", mend="run mofmd phonons run")
+    if found.get("model") != model.identity:
+        name = found.get("model_facts", {}).get("model", "another model")
+        raise InputError(
+            f"{phonons}: is of {name}, or of another precision or dispersion than asked for: its "
+            "structure is not relaxed for this model; run mofmd phonons run with it first"
+        )
