@@ -1,21 +1,32 @@
 """Phonons at a temperature, where they are known: harmonic crystals, a bond of any order."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import numpy as np
 import pytest
+from ase import Atoms
 from phonopy import Phonopy
 from scipy.optimize import fsolve
 
 from mofmd.errors import InputError
 from mofmd.phonons.calculation.force_constants import compact
+from mofmd.phonons.cells import to_atoms
 from mofmd.phonons.effective.fit import ForceConstantFit, symmetrised
+from mofmd.phonons.effective.frames import mean_temperature, read_snapshots
+from mofmd.phonons.effective.md import fit_frames
+from mofmd.phonons.effective.output import write_frame_fit
 from mofmd.phonons.effective.results import Sscha, SschaOptions
 from mofmd.phonons.effective.sscha import self_consistent
+from mofmd.phonons.load import load_phonopy
 from mofmd.phonons.run import Model
 from mofmd.phonons.spectrum.mesh import make_mesh
+from mofmd.phonons.spectrum.spectrum import SpectrumOptions
 from mofmd.phonons.spectrum.thermal import constants, oscillators, thermal_functions
+from mofmd.trajectory.frame import Frame
 from tests.phonons.crystals import Bond, Counting, Harmonic, argon, fcc, pair, phonons
 
 
@@ -141,3 +152,88 @@ def test_settings_that_make_no_sense(tmp_path: Path) -> None:
     phonopy, _ = phonons(pair(), Bond(), tmp_path, (1, 1, 1))
     with pytest.raises(InputError, match=r"supercells: 1 are too few for the .* parameters"):
         ForceConstantFit(phonopy).check(1, "supercells")
+
+
+def wandering(phonopy: Phonopy, path: Path, atoms_in_order: np.ndarray) -> None:
+    """Write a trajectory of the harmonic crystal, its atoms in another order, drifting."""
+    from ase import units
+    from ase.md.langevin import Langevin
+    from ase.md.velocitydistribution import thermalize_momenta
+
+    atoms = to_atoms(phonopy.supercell)
+    atoms.calc = Harmonic(phonopy)
+    random = np.random.default_rng(4)
+    thermalize_momenta(atoms, temperature_K=40.0, rng=random)
+    dynamics = Langevin(
+        atoms, 5 * units.fs, temperature_K=40.0, friction=0.01 / units.fs, rng=random, fixcm=False
+    )
+    frames = []
+    for k in range(40):
+        dynamics.run(10)
+        frame = atoms[atoms_in_order]
+        frame.positions += [0.3 + 0.01 * k, -0.2, 0.1]
+        frame.info["step"] = 10 * k
+        frames.append(frame)
+    ase.io.write(path, frames, write_results=False)
+
+
+def test_frames_of_a_harmonic_crystal(tmp_path: Path) -> None:
+    """Dynamics of force constants give them back, whatever the order of the atoms; it goes on."""
+    phonopy, _ = phonons(fcc(), argon(), tmp_path / "phonons", (2, 2, 2))
+    exact = compact(phonopy).copy()
+    path = tmp_path / "run.extxyz"
+    wandering(phonopy, path, np.random.default_rng(0).permutation(8))
+    snapshots = read_snapshots(path, phonopy, 20, skip=0.5)
+    assert snapshots.displacements_A.shape == (20, 8, 3)
+    assert np.abs(snapshots.displacements_A).max() > 0.05
+    assert snapshots.temperature_K is None
+    with pytest.raises(KeyboardInterrupt):
+        fit_frames(snapshots, Counting(Harmonic(phonopy), 9), Model("test"), tmp_path / "md")
+    found = fit_frames(snapshots, Counting(Harmonic(phonopy), 12), Model("test"), tmp_path / "md")
+    np.testing.assert_allclose(found.values_eV_per_A2, exact, atol=1e-7)
+    assert found.noise_THz < 1e-5
+    assert found.anharmonicity < 1e-6
+    assert [each.frames for each in found.steps] == [5, 10, 15, 20]
+    options = SpectrumOptions(mesh=(2, 2, 2), points=2)
+    write_frame_fit(found, snapshots.phonopy, tmp_path / "md", options, {})
+    again, constants_again = load_phonopy(tmp_path / "md")
+    assert len(again.supercell) == 8
+    np.testing.assert_allclose(constants_again.values_eV_per_A2, exact, atol=1e-7)
+    assert json.loads((tmp_path / "md" / "md.json").read_text())["frames"] == 20
+    assert "Effective phonons of dynamics" in (tmp_path / "md" / "report.html").read_text()
+
+
+def test_temperature_of_frames() -> None:
+    from ase import units
+    from ase.md.velocitydistribution import thermalize_momenta
+
+    atoms = fcc().repeat((4, 4, 4))
+    thermalize_momenta(atoms, temperature_K=300.0, rng=np.random.default_rng(0))
+    frame = replace(Frame.from_ase(atoms), velocities=atoms.get_velocities() * 1000 * units.fs)
+    expected = atoms.get_temperature() * 64 / 63  # without the drift
+    assert mean_temperature([frame, frame]) == pytest.approx(expected, rel=1e-5)
+    assert mean_temperature([Frame.from_ase(atoms)]) is None
+
+
+def test_frames_that_are_refused(tmp_path: Path) -> None:
+    phonopy, _ = phonons(fcc(), argon(), tmp_path / "phonons", (2, 2, 2))
+    crystal = to_atoms(phonopy.supercell)
+    path = tmp_path / "run.extxyz"
+
+    def refused(frames: list[Atoms], message: str) -> None:
+        for k, frame in enumerate(frames):
+            frame.info["step"] = k
+        ase.io.write(path, frames, write_results=False)
+        with pytest.raises(InputError, match=message):
+            read_snapshots(path, phonopy, 10, skip=0.0)
+
+    larger = crystal.copy()
+    larger.set_cell(1.02 * crystal.cell.array, scale_atoms=True)
+    refused([crystal.copy(), larger], "cell changes")
+    other = crystal.copy()
+    other.symbols[:] = "Kr"
+    refused([other], "not those of the structure")
+    refused([crystal[:7]], "no repetition")
+    hopped = crystal.copy()
+    hopped.positions[0] += hopped.cell[0] / 2
+    refused([crystal.copy(), hopped], "hops")

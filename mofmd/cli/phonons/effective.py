@@ -1,4 +1,4 @@
-"""``mofmd phonons sscha``: phonons at a temperature."""
+"""``mofmd phonons sscha`` and ``md``: phonons at a temperature."""
 
 from __future__ import annotations
 
@@ -101,6 +101,56 @@ def sscha(
             err=True,
         )
         raise typer.Exit(2)
+
+
+@app.command("md")
+@gathered(models=o.model_options, spectrum=o.spectrum_options)
+def md(
+    phonons: PhononsArgument,
+    run: Annotated[Path, typer.Argument(help="A run in a fixed cell (nvt), or a trajectory.")],
+    models: ModelOptions,
+    output: o.FolderOption,
+    spectrum: SpectrumOptions,
+    frames: Annotated[int, typer.Option(help="Evenly spread, so many at most.")] = 200,
+    skip: Annotated[float, typer.Option(help="Share of the frames left out at the start.")] = 0.2,
+    symprec: Annotated[
+        float, typer.Option(help="Within which symmetry is found in the run's cell [Å].")
+    ] = 1e-3,
+    overwrite: o.OverwriteOption = False,
+) -> None:
+    """Phonons at the temperature of dynamics, fitted to the forces of its frames.
+
+    The structure's cell repeated must be the cell of the run, in whose size the phonons are.
+    Run again, it goes on with what lacks.
+
+    Examples
+    --------
+    mofmd phonons md phonons nvt-300 --model zif4-mace-m -o effective-300
+    """
+    from mofmd.phonons.cells import to_atoms
+    from mofmd.phonons.effective.frames import read_snapshots
+    from mofmd.phonons.effective.md import fit_frames
+    from mofmd.phonons.effective.output import write_frame_fit
+    from mofmd.phonons.load import load_phonopy
+    from mofmd.phonons.model import opened
+
+    reference, _ = load_phonopy(phonons)
+    snapshots = read_snapshots(run, reference, frames, skip=skip, symmetry_tolerance_A=symprec)
+    with opened(models, to_atoms(reference.unitcell)) as (_, described, evaluates):
+        found = fit_frames(
+            snapshots,
+            evaluates,
+            described,
+            output,
+            overwrite=overwrite,
+            on_progress=o.tell_forces,
+        )
+    facts = {"phonons": str(phonons), "run": str(run), **described.facts}
+    tell_results(write_frame_fit(found, snapshots.phonopy, output, spectrum, facts), output)
+    typer.echo(
+        f"{found.steps[-1].frames} frames: frequencies ± {found.noise_THz:.4f} THz from sampling; "
+        f"{100 * found.anharmonicity:.1f} % of the forces are anharmonic"
+    )
 
 
 def check_model(phonons: Path, model: Model) -> None:

@@ -110,6 +110,13 @@ def qha(
     temperatures: o.TemperaturesOption = "0:600:20",
     tolerance: o.ToleranceOption = 0.01,
     fmax: Annotated[float, typer.Option(help="Limit of the relaxations [eV/Å].")] = 1e-5,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Volumes at temperatures to set beside: a directory of npt runs, or a CSV file "
+            "with temperature_K and volume_A3 of the structure's cell; repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Thermal expansion in the quasi-harmonic approximation, with errors.
 
@@ -119,11 +126,13 @@ def qha(
     Examples
     --------
     mofmd phonons qha zif-4 --model zif4-mace-m --supercell 1x1x1 --volumes 7 -o expansion
+    mofmd phonons qha zif-4 --model zif4-mace-m --beside npt-100 --beside npt-300 -o expansion
     """
     from mofmd.disk.output import check_output
     from mofmd.errors import InputError
     from mofmd.phonons.model import opened
     from mofmd.phonons.temperature.expansion import ExpansionOptions, expand
+    from mofmd.phonons.temperature.measured import read_measured
     from mofmd.phonons.temperature.output import at_temperature, write_expansion
     from mofmd.structures.read import read_structure
 
@@ -144,6 +153,7 @@ def qha(
         fmax_eV_per_A=fmax,
     )
     crystal = read_structure(structure)
+    measured = read_measured(beside or (), len(crystal))
     with opened(models, crystal) as (calculator, described, evaluates):
         found = expand(
             crystal,
@@ -162,7 +172,7 @@ def qha(
         "strain": list(limits),
         "points": volumes,
     }
-    write_expansion(found, output, facts)
+    write_expansion(found, output, facts, measured)
     for each in (found.birch_murnaghan, found.vinet):
         typer.echo(_expansion_line(each.equation, at_temperature(each, 300.0), each.static))
         if each.temperatures_K[-1] < chosen.temperatures_K[-1]:
@@ -252,12 +262,13 @@ def compare(
 
 
 def _expansion_line(equation: str, at: dict[str, Any] | None, static: Any) -> str:
+    from mofmd.phonons.temperature.output import alpha_text, volume_text
+
     text = f"{equation}: K(static) {static.bulk_modulus_GPa:.3f} GPa"
     if at is None:
         return text
     edges = ", ".join(f"{e} {1e6 * v:+.2f}" for e, v in at["alpha_L_per_K"].items())
     return (
-        f"{text}; 300 K: V {at['volume_A3']:.2f} ± {at['volume_error_A3']:.2f} Å³, alpha_V "
-        f"{1e6 * at['alpha_V_per_K']:+.2f} ± {1e6 * at['alpha_V_error_per_K']:.2f}, alpha_L "
-        f"{edges} (1e-6/K), K {at['bulk_modulus_GPa']:.3f} GPa"
+        f"{text}; 300 K: V {volume_text(at)} Å³, alpha_V {alpha_text(at)}, alpha_L {edges} "
+        f"(1e-6/K), K {at['bulk_modulus_GPa']:.3f} GPa"
     )

@@ -15,6 +15,7 @@ from mofmd.figure_style import COLOURS, SIZE, new_figure, save_figure
 from mofmd.phonons.calculate import results_in_folder
 from mofmd.phonons.calculation.force_constants import ForceConstants, finish_force_constants
 from mofmd.phonons.cells import to_atoms
+from mofmd.phonons.effective.md import FrameFit, Step
 from mofmd.phonons.effective.results import Round, Sscha
 from mofmd.phonons.load import PHONOPY_FILE
 from mofmd.phonons.output import write_force_constants, write_table
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from phonopy import Phonopy
 
-SCHEMA = "mofmd-sscha-1"
+SCHEMA, FRAMES_SCHEMA = "mofmd-sscha-1", "mofmd-phonons-md-1"
 RECORD, ROUNDS = "sscha.json", "rounds.csv"
+FRAMES_RECORD, STEPS = "md.json", "frames.csv"
 
 
 def at_mean_positions(
@@ -207,3 +209,64 @@ def _section(found: Sscha, record: dict[str, Any], figure: Figure) -> str:
             "energy by round.",
         )
     )
+
+
+def write_frame_fit(
+    found: FrameFit, phonopy: Phonopy, folder: Path, options: SpectrumOptions, facts: dict[str, Any]
+) -> Spectrum:
+    """Write results of a fit to frames of dynamics: tables, page and, last, ``md.json``.
+
+    Parameters
+    ----------
+    found
+        What was found.
+    phonopy
+        Of the snapshots.
+    folder
+        Of the calculation.
+    options
+        What is made of the force constants.
+    facts
+        Of the calculation, for the record.
+    """
+    effective, constants = at_mean_positions(phonopy, found.values_eV_per_A2, found.shifts_A)
+    write_table(
+        folder / STEPS,
+        list(Step.__dataclass_fields__),
+        [list(asdict(each).values()) for each in found.steps],
+    )
+    record = {
+        "schema": FRAMES_SCHEMA,
+        "mofmd_version": mofmd.__version__,
+        "temperature_K": found.temperature_K,
+        "frames": found.steps[-1].frames,
+        "parameters": found.parameters,
+        "noise_THz": found.noise_THz,
+        "lowest_THz": found.steps[-1].lowest_THz,
+        "largest_shift_A": float(np.linalg.norm(found.shifts_A, axis=1).max()),
+        "anharmonicity": found.anharmonicity,
+        "note": "classical dynamics; frequencies at the wave vectors that fit into the supercell",
+    }
+    temperature = "" if found.temperature_K is None else f"{found.temperature_K:.1f} K"
+    rows = [
+        ("temperature of the frames", temperature or "not known: no velocities"),
+        ("frames, and free parameters", f"{record['frames']}, {found.parameters}"),
+        ("error of the frequencies from sampling, rms", f"{found.noise_THz:.4f} THz"),
+        ("largest shift of a mean position", f"{record['largest_shift_A']:.4f} Å"),
+        ("share of the forces that is anharmonic", f"{100 * found.anharmonicity:.1f} %"),
+    ]
+    steps = [
+        (str(each.frames), f"{each.difference_THz:.4f}", f"{each.lowest_THz:.4f}")
+        for each in found.steps
+    ]
+    section = (
+        f'<h2 id="frames">Effective phonons of dynamics {temperature}</h2>'
+        + table(("quantity", "value"), rows)
+        + "<h3>Convergence with the frames</h3>"
+        + table(("frames", "frequencies differ by (THz)", "lowest (THz)"), steps)
+    )
+    spectrum = write_effective(
+        effective, constants, folder, options, {**facts, "md": record}, (section,)
+    )
+    write_atomic(folder / FRAMES_RECORD, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    return spectrum
