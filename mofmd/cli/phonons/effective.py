@@ -1,4 +1,4 @@
-"""``mofmd phonons sscha`` and ``md``: phonons at a temperature."""
+"""``mofmd phonons sscha``, ``md`` and ``vdos``: phonons at a temperature."""
 
 from __future__ import annotations
 
@@ -151,6 +151,84 @@ def md(
         f"{found.steps[-1].frames} frames: frequencies ± {found.noise_THz:.4f} THz from sampling; "
         f"{100 * found.anharmonicity:.1f} % of the forces are anharmonic"
     )
+
+
+@app.command("vdos")
+def vdos(
+    phonons: Annotated[Path, typer.Argument(help="A folder of phonons, or a phonopy.yaml.")],
+    run: Annotated[
+        Path, typer.Argument(help="A run or trajectory with velocities, frames a few fs apart.")
+    ],
+    output: o.FolderOption,
+    mesh: o.MeshOption = "auto",
+    width: o.WidthOption = 0.05,
+    lag: Annotated[
+        float | None,
+        typer.Option(help="Longest time of correlation, the inverse of the resolution [ps]."),
+    ] = None,
+    start: Annotated[
+        float | None, typer.Option("--start-ps", help="Frames count from here on [ps].")
+    ] = None,
+    top: Annotated[
+        float | None, typer.Option(help="Highest frequency that counts, and drawn [THz].")
+    ] = None,
+) -> None:
+    """Set the vibrational density of states of dynamics beside that of phonons.
+
+    Examples
+    --------
+    mofmd phonons vdos phonons nve-300 -o vdos --top 6
+    """
+    import json
+
+    import numpy as np
+
+    from mofmd.disk.atomic import write_atomic
+    from mofmd.disk.output import check_output, make_folder
+    from mofmd.figure_style import save_figure
+    from mofmd.phonons.beside.dynamics import dynamics_dos, dynamics_figure
+    from mofmd.phonons.load import load_phonopy
+    from mofmd.phonons.output import write_table
+    from mofmd.phonons.spectrum.mesh import make_dos, make_mesh
+
+    check_output(output)
+    phonopy, _ = load_phonopy(phonons)
+    dos = make_dos(make_mesh(phonopy, o.mesh_of(mesh)), width_THz=width)
+    found = dynamics_dos(
+        dos, len(phonopy.primitive), run, lag_max_ps=lag, start_ps=start, top_THz=top
+    )
+    make_folder(output)
+    write_table(
+        output / "vdos.csv",
+        [
+            "frequency_THz",
+            "phonons_per_THz",
+            "dynamics_per_THz",
+            *(f"dynamics_{name}_per_THz" for name in found.names),
+        ],
+        np.column_stack(
+            [
+                found.frequencies_THz,
+                found.phonons_per_THz,
+                found.total_per_THz,
+                found.parts_per_THz.T,
+            ]
+        ).tolist(),
+    )
+    save_figure(dynamics_figure(found, top), output / "vdos")
+    record = {
+        "phonons": str(phonons),
+        "run": str(run),
+        "resolution_THz": found.resolution_THz,
+        "wasserstein_THz": found.wasserstein_THz,
+        "wasserstein_to_THz": found.wasserstein_to_THz,
+    }
+    write_atomic(output / "vdos.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    typer.echo(
+        f"Wasserstein distance {found.wasserstein_THz:.4f} THz, at a resolution of "
+        f"{found.resolution_THz:.3f} THz"
+    )
+    typer.echo(f"{output / 'vdos.png'}")
 
 
 def check_model(phonons: Path, model: Model) -> None:
