@@ -246,6 +246,10 @@ def compare(
         record["structures"] = asdict(structures)
         deviations = " ".join(f"{v:+.3f}" for v in structures.length_deviations_percent)
         typer.echo(f"cell edges a b c        {deviations} %")
+        typer.echo(f"volume                 {structures.volume_deviation_percent:+.3f} %")
+        for one, two in zip(*structures.ladders, strict=True):
+            groups = f"{one.space_group} and {two.space_group}"
+            typer.echo(f"{f'space groups, {one.tolerance_A:g} Å':22} {groups}")
         for name, value in structures.fractional_rmsd.items():
             typer.echo(f"{'positions of ' + name:22} {value:.6f} (fractional)")
     if output is not None:
@@ -259,6 +263,53 @@ def compare(
             save_figure(overlay_figure(path, bands, top), output / "bands")
         text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
         write_atomic(output / "compare.json", text)
+
+
+@app.command("converge")
+def converge(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Of phonons run with other supercells or displacements, the best settings last."
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A folder for converge.csv.")
+    ] = None,
+    mesh: o.MeshOption = "auto",
+) -> None:
+    """Table of how far phonons are converged with supercell and displacement.
+
+    All are compared with the last one, on one mesh. Convergence with the mesh is in the page of
+    each.
+
+    Examples
+    --------
+    mofmd phonons converge phonons-1x1x1 phonons-2x2x2 --mesh 3x3x3 -o convergence
+    """
+    from mofmd.disk.output import check_output, make_folder
+    from mofmd.phonons.beside.settings import Settings, settings_convergence
+    from mofmd.phonons.output import write_table
+
+    if output is not None:
+        check_output(output)
+    found = settings_convergence(folders, o.mesh_of(mesh))
+    for each in found:
+        optical = each.lowest_optical_gamma_THz
+        typer.echo(
+            f"{each.folder}: supercell {each.supercell}, displacement {each.displacements_A} Å: "
+            f"frequencies to the last {each.rmsd_mesh_THz:.5f} THz (at Γ "
+            f"{each.rmsd_gamma_THz:.5f}), F(300 K) {each.free_energy_kJ_per_mol:.4f} kJ/mol, C "
+            f"{each.heat_capacity_J_per_K_mol:.3f} J/K/mol"
+            + ("" if optical is None else f", lowest optical at Γ {optical:.4f} THz")
+        )
+    if output is not None:
+        make_folder(output)
+        write_table(
+            output / "converge.csv",
+            list(Settings.__dataclass_fields__),
+            [list(vars(each).values()) for each in found],
+        )
 
 
 def _expansion_line(equation: str, at: dict[str, Any] | None, static: Any) -> str:

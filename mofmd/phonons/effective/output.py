@@ -154,8 +154,8 @@ def write_sscha(
 def rounds_figure(found: Sscha) -> Figure:
     """Draw change of the frequencies and free energy against the round."""
     figure, panels = new_figure((SIZE[0], 4.2), 2)
-    numbers = [each.number for each in found.rounds]
-    panels[0].semilogy(numbers, [max(each.change_THz, 1e-9) for each in found.rounds], "o-", ms=3)
+    done = [each.number for each in found.rounds]
+    panels[0].semilogy(done, [max(each.change_THz, 1e-9) for each in found.rounds], "o-", ms=3)
     panels[0].axhline(max(found.noise_THz, 1e-9), color="#7f7f7f", lw=0.7, ls="--")
     panels[0].set_ylabel("Change of\nfrequencies (THz)")
     known = [
@@ -163,13 +163,8 @@ def rounds_figure(found: Sscha) -> Figure:
         for each in found.rounds
         if each.free_energy_eV is not None and each.free_energy_error_eV is not None
     ]
-    panels[1].errorbar(
-        *np.array(known, dtype=float).reshape(-1, 3).T,
-        fmt="o-",
-        ms=3,
-        capsize=2,
-        color=COLOURS[1],
-    )
+    numbers, energies, errors = np.array(known, dtype=float).reshape(-1, 3).T
+    panels[1].errorbar(numbers, energies, errors, fmt="o-", ms=3, capsize=2, color=COLOURS[1])
     panels[1].set(ylabel="Free energy\n(eV per primitive cell)", xlabel="Round")
     return figure
 

@@ -216,8 +216,39 @@ def _quality(spectrum: Spectrum, facts: dict[str, Any], ladder: tuple[Rung, ...]
             if rungs
             else ""
         )
+        + _convergence(spectrum)
         + f"<details><summary>Settings</summary><pre>{escape(json.dumps(facts, indent=1))}</pre>"
         "</details>"
+    )
+
+
+def _convergence(spectrum: Spectrum) -> str:
+    """Tables of what changes with the mesh and with the displacement."""
+    steps = spectrum.convergence
+    last = steps[-1] if steps else None
+    rows = [
+        (
+            step.mesh,
+            f"{step.free_energy_kJ_per_mol:.4f}",
+            f"{step.free_energy_kJ_per_mol - last.free_energy_kJ_per_mol:+.4f}",
+            f"{step.entropy_J_per_K_mol:.3f}",
+            f"{step.heat_capacity_J_per_K_mol:.3f}",
+            f"{step.lowest_THz:.4f}",
+        )
+        for step in steps
+        if last is not None
+    ]
+    heads = ("mesh", "F (kJ/mol)", "to the last", "S (J/K/mol)", "C (J/K/mol)", "lowest (THz)")
+    values = spectrum.force_constants
+    distances = [
+        (f"{h:g}", f"{d:.2e}")
+        for h, d in zip(values.distances_A, values.differences_eV_per_A2, strict=True)
+    ]
+    return (f"<h3>Convergence with the mesh, at 300 K</h3>{table(heads, rows)}" if rows else "") + (
+        "<h3>Force constants of one displacement, to those of all</h3>"
+        + table(("displacement (Å)", "differ by, rms (eV/Å²)"), distances)
+        if distances
+        else ""
     )
 
 
