@@ -203,6 +203,34 @@ def test_frames_of_a_harmonic_crystal(tmp_path: Path) -> None:
     assert "Effective phonons of dynamics" in (tmp_path / "md" / "report.html").read_text()
 
 
+def test_frames_in_other_axes(tmp_path: Path) -> None:
+    """LAMMPS turns cells: displacements turn with them, and the lattice is the same."""
+    phonopy, _ = phonons(fcc(), argon(), tmp_path / "phonons", (2, 2, 2))
+    turn = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
+    turn *= np.sign(np.linalg.det(turn))
+    straight, turned = [], []
+    for k in range(3):
+        frame = to_atoms(phonopy.supercell)
+        frame.rattle(0.05, seed=k)
+        frame.info["step"] = k
+        straight.append(frame)
+        other = frame.copy()
+        other.set_cell(frame.cell.array @ turn.T, scale_atoms=True)
+        turned.append(other)
+    found = []
+    for name, frames in (("a", straight), ("b", turned)):
+        path = tmp_path / f"{name}.extxyz"
+        ase.io.write(path, frames)
+        found.append(read_snapshots(path, phonopy, 3, skip=0.0))
+    first, second = found
+    np.testing.assert_allclose(second.displacements_A, first.displacements_A @ turn.T, atol=1e-6)
+    np.testing.assert_allclose(
+        second.phonopy.unitcell.cell, first.phonopy.unitcell.cell @ turn.T, atol=1e-6
+    )
+    operations = [len(each.phonopy.symmetry.symmetry_operations["rotations"]) for each in found]
+    assert operations[0] == operations[1] == 48 * 8
+
+
 def test_temperature_of_frames() -> None:
     from ase import units
     from ase.md.velocitydistribution import thermalize_momenta
