@@ -24,14 +24,22 @@ from mofmd.learning.train.training import (
 from mofmd.models.deploy.audience import Audience
 from mofmd.models.deploy.deploy import deploy
 from mofmd.models.deploy.options import Options
+from tests.learning.test_learning_training import argon_set
 from tests.learning_sets import argon
 
 
+def mixed(seed: int = 0) -> Atoms:
+    """Heads need two elements."""
+    atoms = argon(seed, 0.2)
+    atoms.symbols[::2] = "Kr"
+    return atoms
+
+
 def frames(seeds: range, epsilon_eV: float, name: str) -> list[Atoms]:
-    """Argon off its sites, by a potential of some depth."""
+    """Two noble gases off their sites, by a potential of some depth."""
     found = []
     for seed in seeds:
-        atoms = argon(seed, 0.2)
+        atoms = mixed(seed)
         atoms.calc = LennardJones(sigma=3.4, epsilon=epsilon_eV, rc=8.0, smooth=True)
         energy, forces = float(atoms.get_potential_energy()), atoms.get_forces()
         labels = Labels(energy, forces, atoms.get_stress(voigt=False))
@@ -79,6 +87,8 @@ def test_switches_are_set_and_recorded(tmp_path: Path) -> None:
         TrainOptions("nequip", start=start, replay=replay)
     with pytest.raises(InputError, match="--replay"):
         TrainOptions("mace", start=start, pseudo=True)
+    with pytest.raises(InputError, match="weights of one element"):
+        prepare_training(tmp_path / "b", argon_set(range(3)), argon_set(range(20, 22)), chosen)
     write_frames(replay, old(range(1)))
     with pytest.raises(InputError, match="too few to replay"):
         prepare_training(tmp_path / "b", new(range(3)), new(range(20, 22)), chosen)
@@ -107,7 +117,7 @@ def test_replay_keeps_what_was_known(tmp_path: Path) -> None:
     deploy(
         tmp_path / "tuned/run/model.model",
         of_old,
-        Options(head="pt_head", structures=(argon(),)),
+        Options(head="pt_head", structures=(mixed(),)),
         Audience(lambda _: None),
     )
     errors = {}

@@ -19,7 +19,7 @@ from tests.silicon import silicon_deck
 STEP_PS = 0.05
 
 
-def write_modes(folder: Path, path: Path, every: int = 1) -> np.ndarray:
+def write_modes(folder: Path, path: Path, every: int = 1, *, velocities: bool = True) -> np.ndarray:
     """Write a dump of all 21 modes of 8 atoms with the same energy; return their frequencies."""
     phonopy, _ = phonons(fcc(), argon(), folder, (2, 2, 2))
     from phonopy.harmonic.force_constants import compact_fc_to_full_fc
@@ -28,24 +28,32 @@ def write_modes(folder: Path, path: Path, every: int = 1) -> np.ndarray:
     squares, vectors = np.linalg.eigh(full.transpose(0, 2, 1, 3).reshape(24, 24))
     nu = np.sqrt(np.maximum(squares[3:], 0.0) / 39.948) * phonopy.unit_conversion_factor
     phases = np.random.default_rng(0).uniform(0, 2 * np.pi, 21)
-    lines = []
-    for k in range(0, 2400, every):
-        v = vectors[:, 3:] @ np.cos(2 * np.pi * nu * STEP_PS * k + phases)
+    places = phonopy.supercell.positions
+    lines: list[str] = []
+    for k in range(0, 1800, every):
+        angle = 2 * np.pi * nu * STEP_PS * k + phases
+        rows = np.hstack(
+            [
+                places + (vectors[:, 3:] @ (np.sin(angle) / (2 * np.pi * nu))).reshape(8, 3),
+                (vectors[:, 3:] @ np.cos(angle)).reshape(8, 3),
+            ]
+        )
         lines += ["ITEM: UNITS\nmetal\nITEM: TIME", f"{STEP_PS * k:.6f}", "ITEM: TIMESTEP", str(k)]
         lines += ["ITEM: NUMBER OF ATOMS\n8\nITEM: BOX BOUNDS pp pp pp\n0 9\n0 9\n0 9"]
-        lines += ["ITEM: ATOMS id element xu yu zu vx vy vz"]
+        lines += [f"ITEM: ATOMS id element xu yu zu{' vx vy vz' if velocities else ''}"]
         lines += [
-            f"{i + 1} Ar {i % 2} {i // 2} 0 {a:.8f} {b:.8f} {c:.8f}"
-            for i, (a, b, c) in enumerate(v.reshape(8, 3))
+            f"{i + 1} Ar " + " ".join(f"{x:.8f}" for x in row[: 6 if velocities else 3])
+            for i, row in enumerate(rows)
         ]
     path.write_text("\n".join(lines) + "\n")
     return nu
 
 
-def test_states_of_dynamics_beside_phonons(tmp_path: Path) -> None:
+@pytest.mark.parametrize("velocities", [True, pytest.param(False, marks=pytest.mark.long)])
+def test_states_of_dynamics_beside_phonons(tmp_path: Path, velocities: bool) -> None:
     """Modes at X and L, in their exact shares: 2k/m 8 of 21, 4k/m 6, 8k/m 7."""
     folder, path = tmp_path / "phonons", tmp_path / "run.dump"
-    nu = write_modes(folder, path)
+    nu = write_modes(folder, path, velocities=velocities)
     line = ["phonons", "vdos", str(folder), str(path), "-o", str(tmp_path / "vdos")]
     done = CliRunner().invoke(app, [*line, "--mesh", "6x6x6", "--lag", "40", "--start-ps", "0"])
     assert done.exit_code == 0, done.output

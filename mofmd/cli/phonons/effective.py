@@ -156,9 +156,7 @@ def md(
 @app.command("vdos")
 def vdos(
     phonons: Annotated[Path, typer.Argument(help="A folder of phonons, or a phonopy.yaml.")],
-    run: Annotated[
-        Path, typer.Argument(help="A run or trajectory with velocities, frames a few fs apart.")
-    ],
+    run: Annotated[Path, typer.Argument(help="A run or trajectory, its frames a few fs apart.")],
     output: o.FolderOption,
     mesh: o.MeshOption = "auto",
     width: o.WidthOption = 0.05,

@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
+from mofmd.errors import InputError
 from mofmd.learning.data.dataset import bare, labels_of
 from mofmd.learning.train.config import change, chosen_size
 from mofmd.learning.train.options import Epoch, TrainOptions
@@ -104,6 +105,11 @@ def make_config(
         config["foundation_model"] = str(options.start.resolve())
         config["multiheads_finetuning"] = False
     if options.replay is not None:
+        if len({int(z) for frame in train for z in frame.numbers}) < 2:
+            raise InputError(
+                "replay: mace_run_train cannot give a second head to weights of one element; put "
+                "old frames among the new ones"
+            )
         config |= WITH_REPLAY
         config |= {
             "pt_train_file": str((folder / "replay.extxyz").resolve()),
@@ -114,6 +120,8 @@ def make_config(
     if not options.stress:  # energies and forces alone
         config |= {"loss": "weighted", "compute_stress": False, "error_table": "PerAtomRMSE"}
         config = {k: v for k, v in config.items() if k not in ("stress_weight", "stress_key")}
+        if options.replay is not None:
+            config["loss"] = WITH_REPLAY["loss"]
     change(config, [word if word.startswith("+") else f"+{word}" for word in options.settings])
     if config.get("lr_scheduler_gamma") == "auto":
         config["lr_scheduler_gamma"] = LAST_LR_SHARE ** (1.0 / int(config["max_num_epochs"]))

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mofmd.analysis.dynamics.vacf import Vacf
+from mofmd.analysis.one_pass import analyse
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.figure_style import COLOURS, INK, SIZE, new_figure
 from mofmd.phonons.beside.frequencies import dos_distance
 from mofmd.phonons.page.figures import smooth
 from mofmd.phonons.spectrum.mesh import Dos
-from mofmd.study.study import AnalysisSettings, run_analysis
+from mofmd.study.sources import find_runs
+from mofmd.trajectory.frame import Frame
+from mofmd.trajectory.raw_frame import ParsedFrame
+from mofmd.trajectory.trajectory import RawFrame, TrajectoryFile, Unwrapped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,7 +77,8 @@ def dynamics_dos(  # noqa: PLR0913 - one argument per part
     """Transform the velocities of a run, and set the states beside those of phonons.
 
     The states of dynamics are those of the observable ``vacf``, equally excited: the classical
-    limit.
+    limit. Where frames have no velocities, these are the differences of positions over the time
+    between frames Δ, and what that takes from a frequency f, sin²(πfΔ)/(πfΔ)², is given back.
 
     Parameters
     ----------
@@ -79,7 +87,7 @@ def dynamics_dos(  # noqa: PLR0913 - one argument per part
     atoms
         Of the primitive cell.
     source
-        A run, or a trajectory with velocities.
+        A run, or a trajectory.
     lag_max_ps
         Longest time of correlation; None: half the run.
     start_ps
@@ -92,9 +100,8 @@ def dynamics_dos(  # noqa: PLR0913 - one argument per part
     InputError
         If frames are too far apart for the highest frequency of the phonons.
     """
-    options = {} if lag_max_ps is None else {"vacf": {"lag_max_ps": lag_max_ps}}
-    analysis = run_analysis(AnalysisSettings(source, ("vacf",), start_ps=start_ps, options=options))
-    (found,) = (result for result in analysis.results if result.name == "vacf")
+    frames = _Moving(source)
+    (found,) = analyse(frames, [Vacf(lag_max_ps=lag_max_ps)], start_ps=start_ps or 0.0)
     columns = found.tables["vdos"].columns
     frequencies = columns[FREQUENCY].values
     names = tuple(name for name in columns if name not in (FREQUENCY, TOTAL))
@@ -106,7 +113,10 @@ def dynamics_dos(  # noqa: PLR0913 - one argument per part
             f"frames every {500.0 / highest:.2g} fs or less"
         )
     width = float(frequencies[1] - frequencies[0])
-    total = columns[TOTAL].values
+    taken = np.ones_like(frequencies)
+    if frames.differences:
+        taken = np.sinc(0.5 * frequencies / frequencies[-1]) ** 2
+    total = columns[TOTAL].values / taken
     scale = 3.0 * atoms / (total.sum() * width)
     resolution = 1.0 / float(found.settings["lag_max_ps"])
     centres = dos.centres_THz
@@ -114,13 +124,48 @@ def dynamics_dos(  # noqa: PLR0913 - one argument per part
     return DynamicsDos(
         frequencies,
         total * scale,
-        np.array([columns[name].values for name in names]) * scale,
+        np.array([columns[name].values for name in names]) / taken * scale,
         names,
         np.interp(frequencies, centres, widened, left=0.0, right=0.0),
         resolution,
         dos_distance(dos, np.stack([frequencies, total]), top_THz),
         top_THz,
     )
+
+
+class _Moving:
+    """Frames of the last stage of a run with velocities, of their own or of differences."""
+
+    def __init__(self, source: Path) -> None:
+        runs = find_runs(source)
+        if len(runs) != 1:
+            raise InputError(f"{source}: holds {len(runs)} runs, expected one")
+        self._window = runs[0].window(None)
+        timestep_fs = runs[0].protocol.get("timestep_fs")
+        self._file = TrajectoryFile(runs[0].path, timestep_fs=timestep_fs)
+        self.differences = self._file.first().velocities is None
+
+    def raw_frames(self) -> Generator[RawFrame]:
+        whole = self._file if self._file.first().unwrapped else Unwrapped(self._file)
+        with closing(whole.raw_frames()) as frames:
+            before: Frame | None = None
+            for raw in frames:
+                if not self._window.after < raw.step <= self._window.last:
+                    continue
+                if not self.differences:
+                    yield raw
+                    continue
+                frame = raw.decode()
+                if before is not None:
+                    yield ParsedFrame(_between(before, frame))
+                before = frame
+
+
+def _between(first: Frame, second: Frame) -> Frame:
+    if first.time_ps is None or second.time_ps is None:
+        raise InputError("vdos: frames have neither velocities nor times")
+    moved = second.positions - first.positions
+    return replace(first, velocities=moved / (second.time_ps - first.time_ps))
 
 
 def dynamics_figure(found: DynamicsDos, top_THz: float | None = None) -> Figure:

@@ -37,7 +37,7 @@ class Snapshots:
     displacements_A
         (frames, atoms, 3) from its supercell, in the order of its atoms, without the drift.
     temperature_K
-        Mean of the frames by their velocities; None where they have none.
+        Mean of the frames by their velocities, else of the run's log; None where neither tells.
     """
 
     phonopy: Phonopy
@@ -98,7 +98,10 @@ def read_snapshots(
             "run nvt in the mean cell of the npt run"
         )
     phonopy = _in_cell(reference, mean, len(taken[0]), symmetry_tolerance_A, source)
-    return Snapshots(phonopy, _displacements(phonopy, taken, mean, source), mean_temperature(taken))
+    temperature = mean_temperature(taken)
+    if temperature is None and source.is_dir():
+        temperature = _logged_temperature(source)
+    return Snapshots(phonopy, _displacements(phonopy, taken, mean, source), temperature)
 
 
 def _frames(source: Path) -> Iterator[Frame]:
@@ -174,6 +177,12 @@ def mean_temperature(frames: list[Frame]) -> float | None:
         freedom = max(1, 3 * len(frame) - 3)
         found.append(energy / (freedom * BOLTZMANN_EV_PER_K * EV_PER_G_PER_MOL_TO_A2_PER_PS2))
     return float(np.mean(found))
+
+
+def _logged_temperature(source: Path) -> float | None:
+    stages = find_runs(source)[0].stages
+    temperatures = stages[-1].columns.get("Temp") if stages else None
+    return None if temperatures is None else float(np.mean(temperatures))
 
 
 def _words(lengths: np.ndarray) -> str:

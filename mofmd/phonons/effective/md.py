@@ -69,7 +69,7 @@ class FrameFit:
     parameters
         Free ones of the fit.
     temperature_K
-        Of the frames; None where they have no velocities.
+        Of the frames or their run; None where nobody knows.
     """
 
     values_eV_per_A2: np.ndarray

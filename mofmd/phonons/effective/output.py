@@ -244,7 +244,7 @@ def write_frame_fit(
     }
     temperature = "" if found.temperature_K is None else f"{found.temperature_K:.1f} K"
     rows = [
-        ("temperature of the frames", temperature or "not known: no velocities"),
+        ("temperature of the frames", temperature or "not known"),
         ("frames, and free parameters", f"{record['frames']}, {found.parameters}"),
         ("error of the frequencies from sampling, rms", f"{found.noise_THz:.4f} THz"),
         ("largest shift of a mean position", f"{record['largest_shift_A']:.4f} Å"),
