@@ -146,6 +146,7 @@ def results_in_folder(  # noqa: PLR0913, PLR0917 - one argument per part
     facts: dict[str, Any],
     atoms: Atoms | None = None,
     on_results: Callable[[str, int, int], None] = lambda _what, _done, _total: None,
+    sections: tuple[str, ...] = (),
 ) -> Spectrum:
     """Make results of force constants, and write tables and page: the last stage of ``calculate``.
 
@@ -164,6 +165,8 @@ def results_in_folder(  # noqa: PLR0913, PLR0917 - one argument per part
         written as well.
     on_results
         See ``make_spectrum``.
+    sections
+        See ``write_page``.
     """
     from mofmd.phonons.page.page import write_page
 
@@ -174,6 +177,6 @@ def results_in_folder(  # noqa: PLR0913, PLR0917 - one argument per part
     if atoms is None:
         write_phonopy(phonopy, folder)
         write_force_constants(phonopy, folder)
-    write_page(phonopy, found, folder, facts, ladder=ladder)
+    write_page(phonopy, found, folder, facts, ladder=ladder, sections=sections)
     write_spectrum(found, folder, facts, ladder)
     return found

@@ -89,6 +89,22 @@ def describe(options: ModelOptions, calculator: DeployedModel) -> Model:
 
 
 @contextmanager
+def opened(options: ModelOptions, atoms: Atoms) -> Iterator[tuple[DeployedModel, Model, Evaluator]]:
+    """Open a model: its calculator, what tells it from others, and what evaluates many structures.
+
+    Parameters
+    ----------
+    options
+        Of what, and how it is run.
+    atoms
+        Of the elements that it is to know.
+    """
+    calculator = options.calculator(atoms)
+    with evaluator(options, calculator) as evaluates:
+        yield calculator, describe(options, calculator), evaluates
+
+
+@contextmanager
 def evaluator(options: ModelOptions, calculator: DeployedModel) -> Iterator[Evaluator]:
     """Evaluate many structures, in as many processes as were asked for.
 

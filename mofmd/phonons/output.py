@@ -15,6 +15,7 @@ import mofmd
 from mofmd.disk.atomic import write_atomic
 from mofmd.phonons.ladder import Rung
 from mofmd.phonons.load import PHONOPY_FILE
+from mofmd.phonons.spectrum.convergence import MeshStep
 from mofmd.phonons.spectrum.spectrum import Spectrum
 
 if TYPE_CHECKING:
@@ -110,6 +111,11 @@ def write_spectrum(
             ["tolerance_A", "space_group", "operations", "displacements"],
             [(r.tolerance_A, r.space_group, r.operations, r.displacements) for r in ladder],
         )
+    write_table(
+        folder / "convergence.csv",
+        list(MeshStep.__dataclass_fields__),
+        [list(vars(step).values()) for step in spectrum.convergence],
+    )
     if spectrum.velocities_km_per_s is not None:
         size = np.linalg.norm(spectrum.velocities_km_per_s, axis=2)
         write_table(
@@ -159,6 +165,7 @@ def record(
         },
         "zero_point_energy_kJ_per_mol": thermal.zero_point_kJ_per_mol,
         "at_300_K": at_300,
+        "mesh_convergence_at_300_K": [vars(step) for step in spectrum.convergence],
         "symmetry_ladder": [vars(rung) for rung in ladder],
         "note": "per mole of primitive cells; no non-analytical correction (no Born charges)",
     }

@@ -30,6 +30,7 @@ OPTIONAL = {
     "parsl": "simulation/ensemble/ensemble_run.py",
     "phonopy": "phonons/",
     "seekpath": "phonons/",
+    "symfc": "phonons/",
     "tblite": "learning/label/labellers.py",
 }
 # what the pinned nequip, mace-torch and sevenn bring along

@@ -14,7 +14,8 @@ from phonopy import Phonopy
 from mofmd.engine.evaluate import Evaluation
 from mofmd.phonons.calculation.displacements import DisplacementOptions
 from mofmd.phonons.calculation.evaluators import InProcess
-from mofmd.phonons.calculation.force_constants import ForceConstants
+from mofmd.phonons.calculation.force_constants import ForceConstants, compact
+from mofmd.phonons.effective.fit import harmonic_forces
 from mofmd.phonons.run import ForceOptions, Model, forces_in_folder
 
 EPSILON_EV, SIGMA_A = 0.0104, 3.4
@@ -124,3 +125,55 @@ def pair() -> Atoms:
     """The pair on the hill between its two wells, and a cell of no symmetry along the bond."""
     cell = np.diag([5.0, 6.0, 7.0])
     return Atoms("CO", positions=[[1, 1, 1], [2.5, 1, 1]], cell=cell, pbc=True)
+
+
+class Bond(Calculator):  # type: ignore[misc]
+    """Pairs of atoms, k x²/2 + g x³ + q x⁴ along x and harmonic across, in the cell as it began."""
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
+    k, g, quartic, across = 4.0, -6.0, 9.0, 3.0  # eV/Å² and so on
+    apart = np.array([1.5, 0.0, 0.0])
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Any = ("energy",),
+        system_changes: Any = all_changes,
+    ) -> None:
+        super().calculate(atoms, properties, system_changes)
+        symbols = np.array(self.atoms.get_chemical_symbols())
+        c, o = np.flatnonzero(symbols == "C"), np.flatnonzero(symbols == "O")
+        d = self.atoms.positions[o] - self.atoms.positions[c] - self.apart
+        x = d[:, 0]
+        energy = self.k * x**2 / 2 + self.g * x**3 + self.quartic * x**4
+        energy = energy + 0.5 * self.across * (d[:, 1:] ** 2).sum(axis=1)
+        slope = self.across * d
+        slope[:, 0] = self.k * x + 3 * self.g * x**2 + 4 * self.quartic * x**3
+        forces = np.zeros((len(symbols), 3))
+        forces[c], forces[o] = slope, -slope
+        self.results = {"energy": float(energy.sum()), "forces": forces}
+
+
+class Harmonic(Calculator):  # type: ignore[misc]
+    """The potential of force constants, for displacements of their supercell."""
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
+    energy_eV = -7.5  # of the supercell
+
+    def __init__(self, phonopy: Phonopy) -> None:
+        super().__init__()
+        self.phonopy = phonopy
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Any = ("energy",),
+        system_changes: Any = all_changes,
+    ) -> None:
+        super().calculate(atoms, properties, system_changes)
+        u = self.atoms.positions - self.phonopy.supercell.positions
+        forces = harmonic_forces(self.phonopy, compact(self.phonopy), u[None])[0]
+        self.results = {
+            "energy": self.energy_eV - 0.5 * float((u * forces).sum()),
+            "forces": forces,
+        }

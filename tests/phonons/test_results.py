@@ -1,5 +1,6 @@
 """What phonon calculations leave: tables, pages, comparisons."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from typer.testing import CliRunner
 from mofmd.cli.main import app
 from mofmd.errors import InputError, MissingFileError
 from mofmd.phonons.beside.frequencies import compare, dos_distance, read_other
+from mofmd.phonons.beside.settings import settings_convergence
 from mofmd.phonons.beside.structures import compare_structures, fractional_rmsd
+from mofmd.phonons.calculation.displacements import DisplacementOptions
 from mofmd.phonons.ladder import symmetry_ladder
 from mofmd.phonons.load import load_phonopy
 from mofmd.phonons.spectrum.groups import find_groups, participation_ratio
@@ -34,6 +37,11 @@ def test_bands_command(calculation: Path, tmp_path: Path) -> None:
     record = json.loads((out / "phonons.json").read_text())
     assert record["states"] == pytest.approx(3.0, abs=1e-9)
     assert record["imaginary"]["share_of_modes"] == 0.0
+    meshes = record["mesh_convergence_at_300_K"]
+    assert [each["mesh"] for each in meshes] == ["1x1x1", "2x2x2", "4x4x4"]
+    thermal = np.genfromtxt(out / "thermal.csv", delimiter=",", names=True)
+    assert meshes[-1]["free_energy_kJ_per_mol"] == thermal["free_energy_kJ_per_mol"][-1]
+    assert meshes[1]["free_energy_kJ_per_mol"] != meshes[2]["free_energy_kJ_per_mol"]
     assert record["symmetry_ladder"][0]["space_group"] == "Fm-3m (225)"
     for name in ("bands", "dos", "thermal", "gamma", "sound", "symmetry", "velocities"):
         assert (out / f"{name}.csv").read_text().count("\n") > 1, name
@@ -43,6 +51,7 @@ def test_bands_command(calculation: Path, tmp_path: Path) -> None:
     page = (out / "report.html").read_text()
     assert "startModes" in page
     assert "Stable: yes" in page
+    assert "Convergence with the mesh" in page
     bands = np.genfromtxt(out / "bands.csv", delimiter=",", names=True)
     with np.load(out / "phonons.npz") as arrays:
         np.testing.assert_allclose(bands["mode_3_THz"], arrays["bands_frequencies_THz"][:, 2])
@@ -84,6 +93,35 @@ def test_comparison_with_files(calculation: Path, tmp_path: Path) -> None:
     assert (out / "bands.svg").exists()
     assert record["rmsd_mesh_THz"] == 0.0
     assert record["structures"]["fractional_rmsd"] == {"Ar": 0.0}
+
+
+def test_convergence_with_settings(calculation: Path, tmp_path: Path) -> None:
+    """Nearest neighbours alone: larger supercells change nothing; larger displacements do."""
+    far = DisplacementOptions(distances_A=(0.05,))
+    phonons(fcc(), argon(), tmp_path / "far", (3, 3, 3), far)
+    phonons(fcc(), argon(), tmp_path / "large", (4, 4, 4))
+    line = ["phonons", "converge", str(tmp_path / "far"), str(calculation), str(tmp_path / "large")]
+    done = CliRunner().invoke(app, [*line, "--mesh", "4x4x4", "-o", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    with (tmp_path / "out/converge.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["supercell"] for row in rows] == ["3x3x3", "3x3x3", "4x4x4"]
+    assert [row["displacements_A"] for row in rows] == ["0.05", "0.002, 0.004", "0.002, 0.004"]
+    apart = [float(row["rmsd_mesh_THz"]) for row in rows]
+    assert apart[0] > 1e-3
+    assert apart[1] < 1e-5
+    assert apart[2] == 0.0
+    with pytest.raises(InputError, match="two folders"):
+        settings_convergence([calculation])
+
+
+def test_force_constants_of_each_distance(tmp_path: Path) -> None:
+    """Cubic terms grow with the square of the distance."""
+    both = DisplacementOptions(distances_A=(0.01, 0.02))
+    _, constants = phonons(fcc(), argon(), tmp_path, (2, 2, 2), both)
+    first, second = constants.differences_eV_per_A2
+    assert first > 1e-6
+    assert second / first == pytest.approx(4.0, rel=1e-4)
 
 
 def test_structures_beside_each_other() -> None:

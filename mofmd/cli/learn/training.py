@@ -23,6 +23,16 @@ def train(
     size: Annotated[str, typer.Option(help="One of the sizes in the configuration.")] = "s",
     epochs: Annotated[int | None, typer.Option(help="Passes through the data.")] = None,
     start: Annotated[Path | None, typer.Option(help="Weights to go on from.")] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labelled frames that --start knows already, learned by a second head so that it "
+            "does not forget them (mace)."
+        ),
+    ] = None,
+    pseudo: Annotated[
+        bool, typer.Option("--pseudo", help="Let --start itself label the frames to replay.")
+    ] = False,
     config: Annotated[Path | None, typer.Option(help="Your own configuration.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value of the configuration; repeatable.")
@@ -49,6 +59,7 @@ def train(
     --------
     mofmd learn train -o training --family allegro --data data --epochs 40
     mofmd learn train -o training    # goes on
+    mofmd learn train -o tuned --family mace --data new --start old.model --replay old.extxyz
     """
     from mofmd.cli.models.verify import read_structures
     from mofmd.errors import InputError
@@ -72,6 +83,8 @@ def train(
             epochs=epochs,
             seed=seed,
             start=start,
+            replay=replay,
+            pseudo=pseudo,
             config=config,
             settings=tuple(settings or ()),
             stress=stress,
@@ -160,6 +173,36 @@ def evaluate(
     write_evaluation(results, output, dataset)
     write_figures(results, [len(frame) for frame in found], output)
     typer.echo(markdown(table_rows(results)) + f"written: {output}")
+
+
+@app.command()
+def forgetting(
+    before: Annotated[Path, typer.Argument(help="The model that was gone on from, deployed.")],
+    after: Annotated[Path, typer.Argument(help="The fine-tuned one.")],
+    frames: Annotated[
+        list[Path],
+        typer.Option(help="Labelled frames of one domain, the old and the new one; repeatable."),
+    ],
+    output: Output,
+    threads: Annotated[int, typer.Option(help="Threads.")] = 1,
+    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+) -> None:
+    """Table of what a fine-tuned model has learned and what it has forgotten: errors by domain.
+
+    Examples
+    --------
+    mofmd learn forgetting old.mofmd.pth tuned/model.mofmd.pth --frames old.extxyz -o forgetting
+    """
+    from mofmd.learning.data.validation import Expectation, check_frames
+    from mofmd.learning.evaluate.evaluation import markdown
+    from mofmd.learning.evaluate.forgetting import compare_domains, domain_rows, write_domains
+
+    sets = {path.stem: read_all([path]) for path in frames}
+    for found in sets.values():
+        check_frames(found, Expectation(needs_stress=stress))
+    domains = compare_domains(find_model(before), find_model(after), sets, threads)
+    write_domains(domains, output)
+    typer.echo(markdown(domain_rows(domains)) + f"written: {output}")
 
 
 @app.command()

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mofmd.cli.phonons import options as o
-from mofmd.cli.phonons.run import app, model_options
+from mofmd.cli.phonons.gathered import gathered
+from mofmd.cli.phonons.run import app
+
+if TYPE_CHECKING:
+    from mofmd.phonons.model import ModelOptions
 
 
 @app.command("elastic")
+@gathered(models=o.calculator_options)
 def elastic(
     structure: o.StructureArgument,
-    model: o.ModelOption,
+    models: ModelOptions,
     output: o.FolderOption,
     beside: Annotated[
         Path | None,
@@ -23,10 +28,6 @@ def elastic(
     ] = None,
     strain: Annotated[float, typer.Option(help="Of each direction, both ways.")] = 0.002,
     fmax: Annotated[float, typer.Option(help="Limit of the relaxations [eV/Å].")] = 1e-5,
-    dispersion: o.DispersionOption = "auto",
-    dtype: o.DtypeOption = "float64",
-    device: o.DeviceOption = "cpu",
-    threads: o.ThreadsOption = 1,
 ) -> None:
     """Elastic constants by strains, atoms relaxed, and the speeds of sound that they mean.
 
@@ -51,7 +52,6 @@ def elastic(
     from mofmd.structures.read import read_structure
 
     check_output(output)
-    models = model_options(model, dispersion, dtype, device, 1, threads)
     waves = None if beside is None else sound_speeds(load_phonopy(beside)[0])
     crystal = read_structure(structure)
     calculator = models.calculator(crystal)
@@ -82,7 +82,7 @@ def elastic(
     write_table(output / "sound.csv", heads, np.hstack(columns).tolist())
     record = {
         "structure": structure,
-        "model": str(model),
+        "model": str(models.model),
         "stiffness_GPa": found.stiffness_GPa.tolist(),
         "asymmetry_GPa": found.asymmetry_GPa,
         "stable": tensor.is_stable,

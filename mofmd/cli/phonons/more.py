@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from mofmd.cli.phonons import options as o
-from mofmd.cli.phonons.run import app, force_options, model_options
+from mofmd.cli.phonons.gathered import gathered
+from mofmd.cli.phonons.run import app
+
+if TYPE_CHECKING:
+    from mofmd.phonons.model import ModelOptions
+    from mofmd.phonons.run import ForceOptions
 
 
 @app.command("imaginary")
+@gathered(models=o.model_options, displaced=o.force_options)
 def imaginary(
     structure: o.StructureArgument,
-    model: o.ModelOption,
+    models: ModelOptions,
+    displaced: ForceOptions,
     output: o.FolderOption,
     way: Annotated[
         Literal["map", "rattle", "mode-rattle", "nve"],
@@ -36,14 +43,6 @@ def imaginary(
     ] = None,
     fmax: Annotated[float, typer.Option(help="Limit of the relaxations [eV/Å].")] = 1e-5,
     seed: Annotated[int, typer.Option(help="Of what is random.")] = 1,
-    supercell: o.SupercellOption = "auto",
-    displacement: o.DisplacementOption = None,
-    symprec: o.SymmetryOption = 1e-5,
-    dispersion: o.DispersionOption = "auto",
-    dtype: o.DtypeOption = "float64",
-    device: o.DeviceOption = "cpu",
-    lanes: o.LanesOption = 1,
-    threads: o.ThreadsOption = 1,
 ) -> None:
     """Remove imaginary modes: phonons, a move off the saddle, relaxation, until none is left.
 
@@ -58,7 +57,7 @@ def imaginary(
     from mofmd.disk.output import check_output
     from mofmd.phonons.imaginary.moves import RemovalOptions
     from mofmd.phonons.imaginary.removal import remove_imaginary
-    from mofmd.phonons.model import describe, evaluator
+    from mofmd.phonons.model import opened
     from mofmd.structures.read import read_structure
 
     check_output(output)
@@ -74,19 +73,16 @@ def imaginary(
         fmax_eV_per_A=fmax,
         seed=seed,
     )
-    models = model_options(model, dispersion, dtype, device, lanes, threads)
-    forces = force_options(supercell, displacement, "differences", symprec, 1e-3, True)
     crystal = read_structure(structure)
-    calculator = models.calculator(crystal)
-    with evaluator(models, calculator) as evaluates:
+    with opened(models, crystal) as (calculator, described, evaluates):
         found = remove_imaginary(
             crystal,
             calculator,
             evaluates,
-            describe(models, calculator),
+            described,
             output,
             chosen,
-            forces,
+            displaced,
             on_round=lambda each: typer.echo(str(each)),
         )
     if not found.stable:
@@ -96,9 +92,11 @@ def imaginary(
 
 
 @app.command("qha")
+@gathered(models=o.model_options, displaced=o.force_options)
 def qha(
     structure: o.StructureArgument,
-    model: o.ModelOption,
+    models: ModelOptions,
+    displaced: ForceOptions,
     output: o.FolderOption,
     volumes: Annotated[int, typer.Option(help="How many.")] = 9,
     strain: Annotated[
@@ -108,18 +106,17 @@ def qha(
         Literal["free", "scaled"],
         typer.Option(help="Relax the cell's shape at each volume, or the atoms alone."),
     ] = "free",
-    supercell: o.SupercellOption = "auto",
-    displacement: o.DisplacementOption = None,
-    symprec: o.SymmetryOption = 1e-5,
     mesh: o.MeshOption = "auto",
     temperatures: o.TemperaturesOption = "0:600:20",
     tolerance: o.ToleranceOption = 0.01,
     fmax: Annotated[float, typer.Option(help="Limit of the relaxations [eV/Å].")] = 1e-5,
-    dispersion: o.DispersionOption = "auto",
-    dtype: o.DtypeOption = "float64",
-    device: o.DeviceOption = "cpu",
-    lanes: o.LanesOption = 1,
-    threads: o.ThreadsOption = 1,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Volumes at temperatures to set beside: a directory of npt runs, or a CSV file "
+            "with temperature_K and volume_A3 of the structure's cell; repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Thermal expansion in the quasi-harmonic approximation, with errors.
 
@@ -129,11 +126,13 @@ def qha(
     Examples
     --------
     mofmd phonons qha zif-4 --model zif4-mace-m --supercell 1x1x1 --volumes 7 -o expansion
+    mofmd phonons qha zif-4 --model zif4-mace-m --beside npt-100 --beside npt-300 -o expansion
     """
     from mofmd.disk.output import check_output
     from mofmd.errors import InputError
-    from mofmd.phonons.model import describe, evaluator
+    from mofmd.phonons.model import opened
     from mofmd.phonons.temperature.expansion import ExpansionOptions, expand
+    from mofmd.phonons.temperature.measured import read_measured
     from mofmd.phonons.temperature.output import at_temperature, write_expansion
     from mofmd.structures.read import read_structure
 
@@ -153,12 +152,9 @@ def qha(
         tolerance_THz=tolerance,
         fmax_eV_per_A=fmax,
     )
-    models = model_options(model, dispersion, dtype, device, lanes, threads)
-    forces = force_options(supercell, displacement, "differences", symprec, 1e-3, True)
     crystal = read_structure(structure)
-    calculator = models.calculator(crystal)
-    described = describe(models, calculator)
-    with evaluator(models, calculator) as evaluates:
+    measured = read_measured(beside or (), len(crystal))
+    with opened(models, crystal) as (calculator, described, evaluates):
         found = expand(
             crystal,
             calculator,
@@ -166,7 +162,7 @@ def qha(
             described,
             output,
             chosen,
-            forces,
+            displaced,
             on_volume=lambda k, n, text: typer.echo(f"{k}/{n} {text}"),
         )
     facts = {
@@ -176,7 +172,7 @@ def qha(
         "strain": list(limits),
         "points": volumes,
     }
-    write_expansion(found, output, facts)
+    write_expansion(found, output, facts, measured)
     for each in (found.birch_murnaghan, found.vinet):
         typer.echo(_expansion_line(each.equation, at_temperature(each, 300.0), each.static))
         if each.temperatures_K[-1] < chosen.temperatures_K[-1]:
@@ -250,6 +246,10 @@ def compare(
         record["structures"] = asdict(structures)
         deviations = " ".join(f"{v:+.3f}" for v in structures.length_deviations_percent)
         typer.echo(f"cell edges a b c        {deviations} %")
+        typer.echo(f"volume                 {structures.volume_deviation_percent:+.3f} %")
+        for one, two in zip(*structures.ladders, strict=True):
+            groups = f"{one.space_group} and {two.space_group}"
+            typer.echo(f"{f'space groups, {one.tolerance_A:g} Å':22} {groups}")
         for name, value in structures.fractional_rmsd.items():
             typer.echo(f"{'positions of ' + name:22} {value:.6f} (fractional)")
     if output is not None:
@@ -265,13 +265,61 @@ def compare(
         write_atomic(output / "compare.json", text)
 
 
+@app.command("converge")
+def converge(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Of phonons run with other supercells or displacements, the best settings last."
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A folder for converge.csv.")
+    ] = None,
+    mesh: o.MeshOption = "auto",
+) -> None:
+    """Table of how far phonons are converged with supercell and displacement.
+
+    All are compared with the last one, on one mesh. Convergence with the mesh is in the page of
+    each.
+
+    Examples
+    --------
+    mofmd phonons converge phonons-1x1x1 phonons-2x2x2 --mesh 3x3x3 -o convergence
+    """
+    from mofmd.disk.output import check_output, make_folder
+    from mofmd.phonons.beside.settings import Settings, settings_convergence
+    from mofmd.phonons.output import write_table
+
+    if output is not None:
+        check_output(output)
+    found = settings_convergence(folders, o.mesh_of(mesh))
+    for each in found:
+        optical = each.lowest_optical_gamma_THz
+        typer.echo(
+            f"{each.folder}: supercell {each.supercell}, displacement {each.displacements_A} Å: "
+            f"frequencies to the last {each.rmsd_mesh_THz:.5f} THz (at Γ "
+            f"{each.rmsd_gamma_THz:.5f}), F(300 K) {each.free_energy_kJ_per_mol:.4f} kJ/mol, C "
+            f"{each.heat_capacity_J_per_K_mol:.3f} J/K/mol"
+            + ("" if optical is None else f", lowest optical at Γ {optical:.4f} THz")
+        )
+    if output is not None:
+        make_folder(output)
+        write_table(
+            output / "converge.csv",
+            list(Settings.__dataclass_fields__),
+            [list(vars(each).values()) for each in found],
+        )
+
+
 def _expansion_line(equation: str, at: dict[str, Any] | None, static: Any) -> str:
+    from mofmd.phonons.temperature.output import alpha_text, volume_text
+
     text = f"{equation}: K(static) {static.bulk_modulus_GPa:.3f} GPa"
     if at is None:
         return text
     edges = ", ".join(f"{e} {1e6 * v:+.2f}" for e, v in at["alpha_L_per_K"].items())
     return (
-        f"{text}; 300 K: V {at['volume_A3']:.2f} ± {at['volume_error_A3']:.2f} Å³, alpha_V "
-        f"{1e6 * at['alpha_V_per_K']:+.2f} ± {1e6 * at['alpha_V_error_per_K']:.2f}, alpha_L "
-        f"{edges} (1e-6/K), K {at['bulk_modulus_GPa']:.3f} GPa"
+        f"{text}; 300 K: V {volume_text(at)} Å³, alpha_V {alpha_text(at)}, alpha_L {edges} "
+        f"(1e-6/K), K {at['bulk_modulus_GPa']:.3f} GPa"
     )

@@ -13,6 +13,8 @@ from mofmd.models.dispersion.dispersion import HELP as DISPERSION_HELP
 
 if TYPE_CHECKING:
     from mofmd.phonons.calculation.collect import Progress
+    from mofmd.phonons.model import ModelOptions
+    from mofmd.phonons.run import ForceOptions
     from mofmd.phonons.spectrum.spectrum import SpectrumOptions
 
 StructureArgument = Annotated[str, typer.Argument(help="A file, or zif-4, zif-8, ...")]
@@ -124,16 +126,74 @@ def mesh_of(text: str) -> tuple[int, int, int] | None:
     return numbers
 
 
+def model_options(
+    model: ModelOption,
+    dispersion: DispersionOption = "auto",
+    dtype: DtypeOption = "float64",
+    device: DeviceOption = "cpu",
+    lanes: LanesOption = 1,
+    threads: ThreadsOption = 1,
+) -> ModelOptions:
+    """Gather what says how a model is run."""
+    from mofmd.phonons.extra import need_packages
+    from mofmd.phonons.model import ModelOptions
+
+    need_packages()
+    return ModelOptions(
+        model=model,
+        dispersion=dispersion,
+        dtype=dtype,
+        device=device,
+        lanes=lanes,
+        threads=threads,
+    )
+
+
+def calculator_options(
+    model: ModelOption,
+    dispersion: DispersionOption = "auto",
+    dtype: DtypeOption = "float64",
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = 1,
+) -> ModelOptions:
+    """Gather what says how a model is run that evaluates one structure at a time."""
+    return model_options(model, dispersion, dtype, device, 1, threads)
+
+
+def force_options(
+    supercell: SupercellOption = "auto",
+    displacement: DisplacementOption = None,
+    method: MethodOption = "differences",
+    symprec: SymmetryOption = 1e-5,
+    force_limit: ForceLimitOption = 1e-3,
+    sum_rule: SumRuleOption = True,
+) -> ForceOptions:
+    """Gather what says how forces are made."""
+    from mofmd.phonons.calculation.displacements import DisplacementOptions
+    from mofmd.phonons.run import ForceOptions
+    from mofmd.structures.supercell import parse_supercell
+
+    return ForceOptions(
+        supercell=None if supercell == "auto" else parse_supercell(supercell),
+        displacements=DisplacementOptions(
+            distances_A=numbers_of(displacement, "displacement"), method=method
+        ),
+        symmetry_tolerance_A=symprec,
+        force_limit_eV_per_A=force_limit,
+        sum_rule=sum_rule,
+    )
+
+
 def spectrum_options(
-    mesh: str,
-    points: int | None,
-    path: Path | None,
-    width: float,
-    temperatures: str,
-    tolerance: float,
-    velocities: bool,
+    mesh: MeshOption = "auto",
+    points: PointsOption = None,
+    path: PathOption = None,
+    width: WidthOption = 0.05,
+    temperatures: TemperaturesOption = "0:1000:10",
+    tolerance: ToleranceOption = 0.01,
+    velocities: VelocitiesOption = False,
 ) -> SpectrumOptions:
-    """Gather them."""
+    """Gather what says what is made of force constants."""
     from mofmd.phonons.spectrum.spectrum import SpectrumOptions
 
     return SpectrumOptions(

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mofmd.cli.base.app import App
 from mofmd.cli.phonons import options as o
+from mofmd.cli.phonons.gathered import gathered
 
 if TYPE_CHECKING:
     from mofmd.phonons.model import ModelOptions
     from mofmd.phonons.run import ForceOptions
-    from mofmd.phonons.spectrum.spectrum import Spectrum
+    from mofmd.phonons.spectrum.spectrum import Spectrum, SpectrumOptions
 
 RELAXED_SYMMETRY_A = 1e-2  # within which the group that a relaxation keeps is found, at least
 RELAXATION_CALLS = 2000
@@ -22,10 +23,13 @@ app = App(no_args_is_help=True, help="Lattice dynamics: phonons and what follows
 
 
 @app.command("run")
+@gathered(models=o.model_options, displaced=o.force_options, spectrum=o.spectrum_options)
 def run(
     structure: o.StructureArgument,
-    model: o.ModelOption,
+    models: ModelOptions,
     output: o.FolderOption,
+    displaced: ForceOptions,
+    spectrum: SpectrumOptions,
     relax: Annotated[
         bool, typer.Option("--relax/--no-relax", help="Relax atoms and cell first.")
     ] = True,
@@ -33,24 +37,6 @@ def run(
     symmetry: Annotated[
         bool, typer.Option("--symmetry", help="Keep the space group while relaxing.")
     ] = False,
-    supercell: o.SupercellOption = "auto",
-    displacement: o.DisplacementOption = None,
-    method: o.MethodOption = "differences",
-    symprec: o.SymmetryOption = 1e-5,
-    force_limit: o.ForceLimitOption = 1e-3,
-    sum_rule: o.SumRuleOption = True,
-    mesh: o.MeshOption = "auto",
-    points: o.PointsOption = None,
-    path: o.PathOption = None,
-    width: o.WidthOption = 0.05,
-    temperatures: o.TemperaturesOption = "0:1000:10",
-    tolerance: o.ToleranceOption = 0.01,
-    velocities: o.VelocitiesOption = False,
-    dispersion: o.DispersionOption = "auto",
-    dtype: o.DtypeOption = "float64",
-    device: o.DeviceOption = "cpu",
-    lanes: o.LanesOption = 1,
-    threads: o.ThreadsOption = 1,
     overwrite: o.OverwriteOption = False,
 ) -> None:
     """Relax, evaluate displacements, make bands, densities of states, thermal functions, a page.
@@ -69,44 +55,33 @@ def run(
     limits = RelaxOptions(
         fmax_eV_per_A=fmax,
         keep_symmetry=symmetry,
-        symmetry_tolerance_A=max(symprec, RELAXED_SYMMETRY_A),
+        symmetry_tolerance_A=max(displaced.symmetry_tolerance_A, RELAXED_SYMMETRY_A),
         calls_max=RELAXATION_CALLS,
     )
     with o.shown_progress() as show:
         found = calculate(
             read_structure(structure),
-            model_options(model, dispersion, dtype, device, lanes, threads),
+            models,
             output,
             relax=limits if relax else None,
-            forces=force_options(supercell, displacement, method, symprec, force_limit, sum_rule),
-            spectrum=o.spectrum_options(
-                mesh, points, path, width, temperatures, tolerance, velocities
-            ),
+            forces=displaced,
+            spectrum=spectrum,
             overwrite=overwrite,
             tell=typer.echo,
             on_forces=o.tell_forces,
             on_results=show,
             name=structure,
         )
-    _tell_results(found, output)
+    tell_results(found, output)
 
 
 @app.command("forces")
+@gathered(models=o.model_options, displaced=o.force_options)
 def forces(
     structure: o.StructureArgument,
-    model: o.ModelOption,
+    models: ModelOptions,
     output: o.FolderOption,
-    supercell: o.SupercellOption = "auto",
-    displacement: o.DisplacementOption = None,
-    method: o.MethodOption = "differences",
-    symprec: o.SymmetryOption = 1e-5,
-    force_limit: o.ForceLimitOption = 1e-3,
-    sum_rule: o.SumRuleOption = True,
-    dispersion: o.DispersionOption = "auto",
-    dtype: o.DtypeOption = "float64",
-    device: o.DeviceOption = "cpu",
-    lanes: o.LanesOption = 1,
-    threads: o.ThreadsOption = 1,
+    displaced: ForceOptions,
     overwrite: o.OverwriteOption = False,
 ) -> None:
     """Evaluate the displacements of a relaxed structure alone: phonopy.yaml, FORCE_CONSTANTS.
@@ -122,9 +97,9 @@ def forces(
 
     _, constants, facts, _ = force_constants_of(
         read_structure(structure),
-        model_options(model, dispersion, dtype, device, lanes, threads),
+        models,
         output,
-        forces=force_options(supercell, displacement, method, symprec, force_limit, sum_rule),
+        forces=displaced,
         overwrite=overwrite,
         tell=typer.echo,
         on_forces=o.tell_forces,
@@ -136,23 +111,18 @@ def forces(
 
 
 @app.command("bands")
+@gathered(spectrum=o.spectrum_options)
 def bands(
     source: Annotated[
         Path, typer.Argument(help="A phonopy.yaml with forces, or a folder that holds it.")
     ],
     output: o.FolderOption,
+    spectrum: SpectrumOptions,
     sum_rule: o.SumRuleOption = True,
     symprec: Annotated[
         float | None,
         typer.Option(help="Within which symmetry is found [Å]; default: as the file says."),
     ] = None,
-    mesh: o.MeshOption = "auto",
-    points: o.PointsOption = None,
-    path: o.PathOption = None,
-    width: o.WidthOption = 0.05,
-    temperatures: o.TemperaturesOption = "0:1000:10",
-    tolerance: o.ToleranceOption = 0.01,
-    velocities: o.VelocitiesOption = False,
 ) -> None:
     """Make results of forces that are there, by mofmd or by others: no model is needed.
 
@@ -165,58 +135,16 @@ def bands(
     from mofmd.phonons.calculate import results_in_folder
     from mofmd.phonons.load import load_phonopy
 
-    chosen = o.spectrum_options(mesh, points, path, width, temperatures, tolerance, velocities)
     check_output(output)
     phonopy, constants = load_phonopy(source, sum_rule=sum_rule, symmetry_tolerance_A=symprec)
     facts = {"forces_of": str(source)}
     with o.shown_progress() as show:
-        found = results_in_folder(phonopy, constants, output, chosen, facts, None, show)
-    _tell_results(found, output)
+        found = results_in_folder(phonopy, constants, output, spectrum, facts, None, show)
+    tell_results(found, output)
 
 
-def model_options(
-    model: Path, dispersion: str, dtype: Any, device: str, lanes: int, threads: int
-) -> ModelOptions:
-    """Gather what says how a model is run."""
-    from mofmd.phonons.extra import need_packages
-    from mofmd.phonons.model import ModelOptions
-
-    need_packages()
-    return ModelOptions(
-        model=model,
-        dispersion=dispersion,
-        dtype=dtype,
-        device=device,
-        lanes=lanes,
-        threads=threads,
-    )
-
-
-def force_options(
-    supercell: str,
-    displacement: str | None,
-    method: Any,
-    symprec: float,
-    force_limit: float,
-    sum_rule: bool,
-) -> ForceOptions:
-    """Gather what says how forces are made."""
-    from mofmd.phonons.calculation.displacements import DisplacementOptions
-    from mofmd.phonons.run import ForceOptions
-    from mofmd.structures.supercell import parse_supercell
-
-    return ForceOptions(
-        supercell=None if supercell == "auto" else parse_supercell(supercell),
-        displacements=DisplacementOptions(
-            distances_A=o.numbers_of(displacement, "displacement"), method=method
-        ),
-        symmetry_tolerance_A=symprec,
-        force_limit_eV_per_A=force_limit,
-        sum_rule=sum_rule,
-    )
-
-
-def _tell_results(found: Spectrum, output: Path) -> None:
+def tell_results(found: Spectrum, output: Path) -> None:
+    """Tell the numbers that matter most, and where the page is."""
     if found.lowest_optical_THz is not None:
         typer.echo(f"lowest optical frequency at Γ {found.lowest_optical_THz:.3f} THz")
     constants = found.force_constants

@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
+from mofmd.errors import InputError
 from mofmd.learning.data.dataset import bare, labels_of
 from mofmd.learning.train.config import change, chosen_size
 from mofmd.learning.train.options import Epoch, TrainOptions
@@ -20,6 +21,26 @@ RUN = "run"
 NAME = "model"
 EV_TO_MEV = 1e3
 LAST_LR_SHARE = 0.1  # an exponential to less spends most epochs at rates that teach nothing
+NEW_HEAD, OLD_HEAD = "Default", "pt_head"  # as mace_run_train calls them
+# Elena et al., npj Comput. Mater. 11, 125 (2025); and every switch that mace_run_train otherwise
+# turns by itself, without asking, when weights have a second head
+WITH_REPLAY = {
+    "lr": 0.005,
+    "ema": True,
+    "ema_decay": 0.995,
+    "energy_weight": 1.0,
+    "forces_weight": 10.0,
+    "stress_weight": 100.0,
+    "loss": "universal",  # whatever is asked for
+    "multiheads_finetuning": True,
+    "force_mh_ft_lr": True,  # else lr is 1e-4 and ema_decay 0.99999
+    "real_pt_data_ratio_threshold": 0.0,  # else few new frames are repeated
+    "subselect_pt": "fps",
+    "filter_type_pt": "none",
+    "weight_pt_head": 1.0,
+    "E0s": "estimated",  # of the new labels, from what the weights predict
+}
+REPLAY_VAL_EVERY = 10
 _FIELDS = {
     "force_mae": "mae_f",
     "force_rmse": "rmse_f",
@@ -28,11 +49,22 @@ _FIELDS = {
 }
 
 
-def write_data(folder: Path, train: Sequence[Atoms], val: Sequence[Atoms]) -> None:
-    """Write the frames with labels under the names that the configuration says."""
+def write_data(
+    folder: Path, train: Sequence[Atoms], val: Sequence[Atoms], replay: Sequence[Atoms] = ()
+) -> None:
+    """Write the frames with labels under the names that the configuration says.
+
+    Of frames to replay every tenth is kept for validation, one at least.
+    """
     from ase.io import write
 
-    for name, frames in (("train", train), ("val", val)):
+    parts = {"train": train, "val": val}
+    if replay:
+        last = len(replay) - 1
+        kept = {k for k in range(len(replay)) if k % REPLAY_VAL_EVERY == 9} or {last}
+        parts["replay"] = [f for k, f in enumerate(replay) if k not in kept]
+        parts["replay_val"] = [f for k, f in enumerate(replay) if k in kept]
+    for name, frames in parts.items():
         rows = []
         for frame in frames:
             labels, row = labels_of(frame), bare(frame)
@@ -72,9 +104,24 @@ def make_config(
     if options.start is not None:
         config["foundation_model"] = str(options.start.resolve())
         config["multiheads_finetuning"] = False
+    if options.replay is not None:
+        if len({int(z) for frame in train for z in frame.numbers}) < 2:
+            raise InputError(
+                "replay: mace_run_train cannot give a second head to weights of one element; put "
+                "old frames among the new ones"
+            )
+        config |= WITH_REPLAY
+        config |= {
+            "pt_train_file": str((folder / "replay.extxyz").resolve()),
+            "pt_valid_file": str((folder / "replay_val.extxyz").resolve()),
+            "pseudolabel_replay": options.pseudo,
+            "pseudolabel_replay_compute_stress": options.pseudo and options.stress,
+        }
     if not options.stress:  # energies and forces alone
         config |= {"loss": "weighted", "compute_stress": False, "error_table": "PerAtomRMSE"}
         config = {k: v for k, v in config.items() if k not in ("stress_weight", "stress_key")}
+        if options.replay is not None:
+            config["loss"] = WITH_REPLAY["loss"]
     change(config, [word if word.startswith("+") else f"+{word}" for word in options.settings])
     if config.get("lr_scheduler_gamma") == "auto":
         config["lr_scheduler_gamma"] = LAST_LR_SHARE ** (1.0 / int(config["max_num_epochs"]))
@@ -105,6 +152,8 @@ def progress(folder: Path) -> list[Epoch]:
             except ValueError:  # the line is being written
                 continue
             if row.get("mode") != "eval" or row.get("epoch") is None:
+                continue
+            if row.get("head") == OLD_HEAD:
                 continue
             values = {key: EV_TO_MEV * float(row[name]) for key, name in _FIELDS.items()}
             epochs[int(row["epoch"])] = Epoch(epoch=int(row["epoch"]), **values)

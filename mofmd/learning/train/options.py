@@ -28,6 +28,11 @@ class TrainOptions:
     start
         Weights to go on from: a checkpoint (``.ckpt``), a package of nequip (``.nequip.zip``), or a
         MACE ``.model``.
+    replay
+        Labelled frames of what the weights to go on from know already, learned beside the new ones
+        by a head of their own, so that it is not forgotten; for ``mace``.
+    pseudo
+        Whether the frames to replay are labelled by the weights to go on from.
     config
         Configuration in place of the package's own.
     settings
@@ -47,6 +52,8 @@ class TrainOptions:
     epochs: int | None = None
     seed: int = 1
     start: Path | None = None
+    replay: Path | None = None
+    pseudo: bool = False
     config: Path | None = None
     settings: tuple[str, ...] = ()
     stress: bool = True
@@ -64,11 +71,18 @@ class TrainOptions:
                 raise InputError(f"{name}: {value}, expected 1 or more")
         if self.start is not None and not self.start.is_file():
             raise MissingFileError(f"start: {self.start}: no such checkpoint or model")
+        if self.replay is not None and (self.family != "mace" or self.start is None):
+            raise InputError(
+                "replay: is for the family mace, and goes on from weights: give --start; other "
+                "frameworks have no heads, so put old frames among the new ones"
+            )
+        if self.pseudo and self.replay is None:
+            raise InputError("pseudo: labels frames to replay: give them with --replay")
 
     @property
     def has_fused_convolution(self) -> bool:
-        """Whether the convolution is mofmd's; an Allegro has none."""
-        return self.fused and self.family != "allegro"
+        """Whether the convolution is mofmd's; an Allegro has none, and one of two heads neither."""
+        return self.fused and self.family != "allegro" and self.replay is None
 
 
 @dataclass(frozen=True)

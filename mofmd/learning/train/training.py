@@ -49,6 +49,7 @@ RECORD = "training.json"
 SCHEMA = "mofmd-training-1"
 MODEL = "model.mofmd.pth"
 POLL_S = 2.0
+LEAST_REPLAYED = 2
 # glibc hands the megabytes that each step frees back to the system, and fetches them anew, page by
 # page: a fifth of the time of a training on a CPU
 KEEP_FREED_MEMORY = {
@@ -79,8 +80,18 @@ def prepare_training(
     check_frames(train, Expectation(needs_stress=options.stress))
     species = tuple(sorted({str(s) for frame in train for s in frame.symbols}))
     check_frames(val, Expectation(species, options.stress))
+    replay = [] if options.replay is None else read_frames(options.replay)
+    if options.replay is not None:
+        check_frames(replay, Expectation(needs_stress=options.stress))
+        if len(replay) < LEAST_REPLAYED:
+            raise InputError(
+                f"{options.replay}: {len(replay)} frames are too few to replay; give "
+                f"{LEAST_REPLAYED} or more"
+            )
     if not options.stress:  # frames that have one would be of another kind than the others
-        train, val = ([without_stress(frame) for frame in part] for part in (train, val))
+        train, val, replay = (
+            [without_stress(frame) for frame in part] for part in (train, val, replay)
+        )
     shared = {trajectory_of(f) for f in train} & {trajectory_of(f) for f in val}
     if shared:
         raise InputError(
@@ -94,19 +105,25 @@ def prepare_training(
     config = trainer.make_config(folder, template, options, train)
     # written beside it and renamed: a training is there as a whole or not at all
     with folder_beside(folder) as work:
-        trainer.write_data(work, train, val)
+        if replay:
+            trainer.write_data(work, train, val, replay)
+        else:
+            trainer.write_data(work, train, val)
         write_atomic(work / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         record = {
             "schema": SCHEMA,
             "options": {
                 k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items()
             },
-            "frames": {"train": len(train), "val": len(val)},
+            "frames": {"train": len(train), "val": len(val), "replay": len(replay)},
             "species": species,
             "fused": options.has_fused_convolution,
             "files": {
                 name: file_sha256(work / name)
-                for name in ("train.extxyz", "val.extxyz", "config.yaml")
+                for name in (
+                    *("train.extxyz", "val.extxyz", "config.yaml"),
+                    *(("replay.extxyz", "replay_val.extxyz") if replay else ()),
+                )
             },
             "mofmd_version": mofmd.__version__,
             "state": "prepared",
@@ -194,6 +211,8 @@ def deploy_training(
     named = replace(
         options,
         name=options.name or folder.resolve().name,
+        # of two heads the new one; what is asked for goes first
+        head=options.head or (train_mace.NEW_HEAD if record["options"].get("replay") else None),
         structures=options.structures or _calmest_frame(trainer, folder / "val.extxyz"),
     )
     model = deploy(trainer.weights(folder), folder / MODEL, named, Audience(report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,24 +80,10 @@ def fractional_rmsd(first: Atoms, second: Atoms) -> dict[str, float]:
     >>> [round(value, 12) for value in fractional_rmsd(crystal, moved).values()]
     [0.0, 0.0]
     """
-    from scipy.optimize import linear_sum_assignment
-
     if sorted(first.symbols) != sorted(second.symbols):
         raise InputError("compare: the two structures are not of the same atoms")
     a, b = (atoms.get_scaled_positions(wrap=False) for atoms in (first, second))
-    shift = np.zeros(3)
-    for _ in range(3):  # each time by better pairs
-        order = np.empty(len(a), dtype=int)
-        for symbol in set(first.symbols):
-            mine = np.flatnonzero(np.array(first.symbols) == symbol)
-            theirs = np.flatnonzero(np.array(second.symbols) == symbol)
-            apart = a[mine][:, None] - b[theirs][None] - shift
-            apart -= np.rint(apart)
-            rows, columns = linear_sum_assignment((apart**2).sum(axis=2))
-            order[mine[rows]] = theirs[columns]
-        apart = a - b[order] - shift
-        apart -= np.rint(apart)
-        shift = shift + apart.mean(axis=0)
+    order, shift = match_atoms(a, b, first.get_chemical_symbols(), second.get_chemical_symbols())
     apart = a - b[order] - shift
     apart -= np.rint(apart)
     symbols = np.array(first.symbols)
@@ -104,3 +91,39 @@ def fractional_rmsd(first: Atoms, second: Atoms) -> dict[str, float]:
         str(name): float(np.sqrt((apart[symbols == name] ** 2).sum(axis=1).mean()))
         for name in sorted(set(symbols))
     }
+
+
+def match_atoms(
+    first: np.ndarray, second: np.ndarray, symbols: Sequence[str], others: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find which atom of a second structure is which of the first, and their mean difference.
+
+    Parameters
+    ----------
+    first, second
+        (atoms, 3) fractional coordinates.
+    symbols, others
+        Elements of both, the same number of each.
+
+    Returns
+    -------
+    tuple
+        (atoms,) places in the second structure of the atoms of the first; (3,) fractional
+        difference that lays the second over the first.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    names, their_names = np.array(symbols), np.array(others)
+    shift = np.zeros(3)
+    order = np.empty(len(first), dtype=int)
+    for _ in range(3):  # each time by better pairs
+        for name in set(symbols):
+            mine, theirs = np.flatnonzero(names == name), np.flatnonzero(their_names == name)
+            apart = first[mine][:, None] - second[theirs][None] - shift
+            apart -= np.rint(apart)
+            rows, columns = linear_sum_assignment((apart**2).sum(axis=2))
+            order[mine[rows]] = theirs[columns]
+        apart = first - second[order] - shift
+        apart -= np.rint(apart)
+        shift = shift + apart.mean(axis=0)
+    return order, shift

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,9 @@ class ForceConstants:
         The largest of these differences.
     sum_rule
         Whether sum rule and symmetry of the pairs were put in.
+    distances_A, differences_eV_per_A2
+        Where displacements have several distances: these, and the root mean square difference of
+        the force constants of each alone to those of all.
     """
 
     values_eV_per_A2: np.ndarray
@@ -39,6 +42,8 @@ class ForceConstants:
     asymmetry_eV_per_A2: float
     asymmetry_max_eV_per_A2: float
     sum_rule: bool
+    distances_A: tuple[float, ...] = ()
+    differences_eV_per_A2: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
@@ -51,6 +56,10 @@ class ForceConstants:
             "asymmetry_rms_eV_per_A2": self.asymmetry_eV_per_A2,
             "asymmetry_max_eV_per_A2": self.asymmetry_max_eV_per_A2,
             "sum_rule": self.sum_rule,
+            "by_distance": [
+                {"displacement_A": h, "difference_rms_eV_per_A2": d}
+                for h, d in zip(self.distances_A, self.differences_eV_per_A2, strict=True)
+            ],
         }
 
 
@@ -75,17 +84,31 @@ def make_force_constants(
         Make the sums over atoms zero and the pairs symmetric; the fit of random displacements has
         both in it already.
     """
-    if len(displacements.distances_A) > 1:
-        n = len(displacements.distances_A)
-        pairs = forces_eV_per_A.reshape(n, -1, 2, *forces_eV_per_A.shape[1:])
-        linear = limit_of_small_distances(pairs, displacements.distances_A)
-        forces_eV_per_A = linear.reshape(-1, *forces_eV_per_A.shape[1:])
+    distances = displacements.distances_A
+    if len(distances) < 2:
+        calculator = "symfc" if displacements.method == "random" else "traditional"
+        _produce(phonopy, forces_eV_per_A, calculator)
+        return finish_force_constants(phonopy, sum_rule=sum_rule)
+    parts = forces_eV_per_A.reshape(len(distances), -1, *forces_eV_per_A.shape[1:])
+    alone = []
+    for h, part in zip(distances, parts, strict=True):
+        # phonopy knows the displacements of the first distance
+        _produce(phonopy, part * (distances[0] / h), "traditional")
+        alone.append(compact(phonopy))
+    pairs = parts.reshape(len(distances), -1, 2, *forces_eV_per_A.shape[1:])
+    linear = limit_of_small_distances(pairs, distances)
+    _produce(phonopy, linear.reshape(-1, *forces_eV_per_A.shape[1:]), "traditional")
+    limit = compact(phonopy)
+    found = finish_force_constants(phonopy, sum_rule=sum_rule)
+    differences = tuple(float(np.sqrt(np.mean((each - limit) ** 2))) for each in alone)
+    return replace(found, distances_A=distances, differences_eV_per_A2=differences)
+
+
+def _produce(phonopy: Phonopy, forces_eV_per_A: np.ndarray, calculator: str) -> None:
     phonopy.forces = forces_eV_per_A
-    calculator = "symfc" if displacements.method == "random" else "traditional"
     phonopy.produce_force_constants(
         calculate_full_force_constants=False, fc_calculator=calculator, show_drift=False
     )
-    return finish_force_constants(phonopy, sum_rule=sum_rule)
 
 
 def finish_force_constants(phonopy: Phonopy, *, sum_rule: bool = True) -> ForceConstants:

@@ -136,6 +136,10 @@ class ForceStore:
         """
         return np.asarray(self._arrays(number)["forces_eV_per_A"])
 
+    def energy(self, number: int) -> float:
+        """Energy of a displaced supercell [eV]."""
+        return float(self._arrays(number)["energy_eV"])
+
     def undisplaced(self) -> tuple[float, np.ndarray, np.ndarray]:
         """Energy [eV], forces [eV/Å] and stress [eV/Å³] of the undisplaced supercell."""
         arrays = self._arrays(-1)

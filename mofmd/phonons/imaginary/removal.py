@@ -135,6 +135,7 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
     """
     chosen, forces = options or RemovalOptions(), forces or ForceOptions()
     matrix = choose_supercell(atoms, model, forces)
+    told = replace(model, reach_A=0.0)  # that the supercell is too small is not told once more
     history: list[Round] = []
     make_folder(folder)
     for number in range(chosen.rounds + 1):
@@ -151,7 +152,7 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
             raise RunError(f"{place / 'relax'}: the limits were not kept: {done}")
         relaxed = done.atoms
         phonopy, _ = forces_in_folder(
-            relaxed, evaluator, model, place, replace(forces, supercell=matrix)
+            relaxed, evaluator, told, place, replace(forces, supercell=matrix)
         )
         modes = soft_modes(phonopy, chosen.tolerance_THz)
         last = not modes or number == chosen.rounds

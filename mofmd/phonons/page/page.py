@@ -43,13 +43,14 @@ STYLE = (
 )
 
 
-def write_page(
+def write_page(  # noqa: PLR0913 - one argument per part
     phonopy: Phonopy,
     spectrum: Spectrum,
     folder: Path,
     facts: dict[str, Any],
     *,
     ladder: tuple[Rung, ...] = (),
+    sections: tuple[str, ...] = (),
 ) -> Path:
     """Write ``report.html``, and its figures as PNG and SVG in ``figures``.
 
@@ -65,6 +66,8 @@ def write_page(
         Of the calculation, for people.
     ladder
         Of the structure's symmetry.
+    sections
+        More of the page, HTML, before the quality of the force constants.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     low = band_figure(spectrum, LOW_THZ)
@@ -120,6 +123,7 @@ def write_page(
         f'<div class="facts">{_verdicts(spectrum)}{_numbers(spectrum)}</div></div>',
         '<h2 id="figures">Bands and densities of states</h2>',
         f'<div class="figures">{"".join(drawn)}</div>',
+        *sections,
         _quality(spectrum, facts, ladder),
         _modes(spectrum),
         _script(phonopy, spectrum, {"bands_low": low, "bands": full}),
@@ -212,8 +216,39 @@ def _quality(spectrum: Spectrum, facts: dict[str, Any], ladder: tuple[Rung, ...]
             if rungs
             else ""
         )
+        + _convergence(spectrum)
         + f"<details><summary>Settings</summary><pre>{escape(json.dumps(facts, indent=1))}</pre>"
         "</details>"
+    )
+
+
+def _convergence(spectrum: Spectrum) -> str:
+    """Tables of what changes with the mesh and with the displacement."""
+    steps = spectrum.convergence
+    last = steps[-1] if steps else None
+    rows = [
+        (
+            step.mesh,
+            f"{step.free_energy_kJ_per_mol:.4f}",
+            f"{step.free_energy_kJ_per_mol - last.free_energy_kJ_per_mol:+.4f}",
+            f"{step.entropy_J_per_K_mol:.3f}",
+            f"{step.heat_capacity_J_per_K_mol:.3f}",
+            f"{step.lowest_THz:.4f}",
+        )
+        for step in steps
+        if last is not None
+    ]
+    heads = ("mesh", "F (kJ/mol)", "to the last", "S (J/K/mol)", "C (J/K/mol)", "lowest (THz)")
+    values = spectrum.force_constants
+    distances = [
+        (f"{h:g}", f"{d:.2e}")
+        for h, d in zip(values.distances_A, values.differences_eV_per_A2, strict=True)
+    ]
+    return (f"<h3>Convergence with the mesh, at 300 K</h3>{table(heads, rows)}" if rows else "") + (
+        "<h3>Force constants of one displacement, to those of all</h3>"
+        + table(("displacement (Å)", "differ by, rms (eV/Å²)"), distances)
+        if distances
+        else ""
     )
 
 
@@ -236,6 +271,14 @@ def _modes(spectrum: Spectrum) -> str:
     return (
         f'<h2 id="modes">The lowest modes at Γ</h2><details><summary>{len(rows)} modes; all are in '
         f"gamma.csv</summary>{table(heads, rows)}</details>"
+    )
+
+
+def figure_html(figure: Figure, caption: str) -> str:
+    """Set a figure with its caption."""
+    return (
+        f'<div class="figures"><figure><div>{figure_svg(figure)}</div>'
+        f"<figcaption>{escape(caption)}</figcaption></figure></div>"
     )
 
 

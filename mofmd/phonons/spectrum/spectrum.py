@@ -14,6 +14,7 @@ from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.phonons.calculation.force_constants import ForceConstants
 from mofmd.phonons.cells import to_atoms
+from mofmd.phonons.spectrum.convergence import MeshStep, mesh_convergence
 from mofmd.phonons.spectrum.groups import Groups, find_groups
 from mofmd.phonons.spectrum.mesh import Dos, Mesh, make_dos, make_mesh
 from mofmd.phonons.spectrum.modes import GammaModes, Sample, gamma_modes, sample
@@ -108,6 +109,8 @@ class Spectrum:
         See there.
     imaginary
         Modes of the mesh beyond the tolerance, the lowest first; translations are none.
+    convergence
+        Thermal functions on coarser meshes, and on this one.
     velocities_km_per_s
         (points of the path, modes, 3); None where not asked for.
     """
@@ -123,6 +126,7 @@ class Spectrum:
     gamma: GammaModes
     speeds: SoundSpeeds
     imaginary: tuple[ImaginaryMode, ...]
+    convergence: tuple[MeshStep, ...] = ()
     velocities_km_per_s: np.ndarray | None = field(default=None)
 
     def __post_init__(self) -> None:
@@ -194,5 +198,6 @@ def make_spectrum(
         gamma_modes(phonopy, groups),
         sound_speeds(phonopy),
         find_imaginary(mesh, chosen.tolerance_THz),
+        mesh_convergence(phonopy, mesh, chosen.tolerance_THz),
         group_velocities(phonopy, path.q) if chosen.velocities else None,
     )

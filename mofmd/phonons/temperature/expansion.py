@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,7 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
     make_folder(folder)
     ground = _relaxed(atoms, calculator, chosen.fmax_eV_per_A, "tri", folder / "relax")
     matrix = choose_supercell(ground[0], model, forces)
+    told = replace(model, reach_A=0.0)  # that the supercell is too small is not told once more
     volumes = ground[0].get_volume() * np.linspace(
         1.0 + chosen.strain[0], 1.0 + chosen.strain[1], chosen.points
     )
@@ -170,7 +171,7 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
         phonopy, _ = forces_in_folder(
             relaxed,
             evaluator,
-            model,
+            told,
             place,
             ForceOptions(
                 supercell=matrix,

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import mofmd
+from mofmd.analysis.base.statistics import Estimate
 from mofmd.disk.atomic import write_atomic
 from mofmd.figure_style import COLOURS, SIZE, new_figure, save_figure
 from mofmd.phonons.output import write_table
 from mofmd.phonons.page.page import table
 from mofmd.phonons.temperature.expansion import Expansion
+from mofmd.phonons.temperature.measured import Measured, mean_alpha_per_K
 from mofmd.phonons.temperature.qha import Qha
 from mofmd.report.page import html_page
 from mofmd.report.svg import figure_svg
@@ -26,7 +28,12 @@ SCHEMA = "mofmd-qha-1"
 EDGES = "abc"
 
 
-def write_expansion(expansion: Expansion, folder: Path, facts: dict[str, Any]) -> None:
+def write_expansion(
+    expansion: Expansion,
+    folder: Path,
+    facts: dict[str, Any],
+    beside: tuple[Measured, ...] = (),
+) -> None:
     """Write ``qha_….csv``, ``volumes.csv``, figures, ``report.html`` and ``qha.json``.
 
     Parameters
@@ -37,6 +44,8 @@ def write_expansion(expansion: Expansion, folder: Path, facts: dict[str, Any]) -
         Exists.
     facts
         Of the calculation, for the record.
+    beside
+        Volumes of dynamics or of measurements, drawn in the same figure.
     """
     for name, qha in (("birch_murnaghan", expansion.birch_murnaghan), ("vinet", expansion.vinet)):
         write_table(
@@ -74,9 +83,15 @@ def write_expansion(expansion: Expansion, folder: Path, facts: dict[str, Any]) -
         ["volume_A3", "energy_eV", *(f"length_{edge}_A" for edge in EDGES)],
         np.column_stack([expansion.volumes_A3, expansion.energies_eV, lengths]).tolist(),
     )
+    if beside:
+        write_table(
+            folder / "beside.csv",
+            list(Measured.__dataclass_fields__),
+            [list(vars(each).values()) for each in beside],
+        )
     (folder / "figures").mkdir(exist_ok=True)
     for name, figure in (
-        ("expansion", expansion_figure(expansion)),
+        ("expansion", expansion_figure(expansion, beside)),
         ("free_energies", free_energy_figure(expansion)),
     ):
         save_figure(figure, folder / "figures" / name)
@@ -97,7 +112,15 @@ def write_expansion(expansion: Expansion, folder: Path, facts: dict[str, Any]) -
             "vinet": at_temperature(expansion.vinet, 300.0),
         },
     }
-    write_page(expansion, folder, facts)
+    alpha = mean_alpha_per_K(beside)
+    if alpha is not None:
+        record["beside"] = {
+            "alpha_V_per_K": alpha[0],
+            "alpha_V_error_per_K": alpha[1],
+            "from_K": beside[0].temperature_K,
+            "to_K": beside[-1].temperature_K,
+        }
+    write_page(expansion, folder, facts, beside)
     write_atomic(folder / "qha.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -122,7 +145,22 @@ def at_temperature(qha: Qha, temperature_K: float) -> dict[str, Any] | None:
     }
 
 
-def write_page(expansion: Expansion, folder: Path, facts: dict[str, Any]) -> Path:
+def volume_text(at: dict[str, Any]) -> str:
+    """Volume ± error [Å³], with the digits that the error leaves."""
+    return str(Estimate(at["volume_A3"], at["volume_error_A3"], np.inf))
+
+
+def alpha_text(at: dict[str, Any]) -> str:
+    """Volumetric expansion ± error [10⁻⁶/K], with the digits that the error leaves."""
+    return str(Estimate(1e6 * at["alpha_V_per_K"], 1e6 * at["alpha_V_error_per_K"], np.inf))
+
+
+def write_page(
+    expansion: Expansion,
+    folder: Path,
+    facts: dict[str, Any],
+    beside: tuple[Measured, ...] = (),
+) -> Path:
     """Write ``report.html`` with the figures and the numbers at 300 K.
 
     Parameters
@@ -133,14 +171,16 @@ def write_page(expansion: Expansion, folder: Path, facts: dict[str, Any]) -> Pat
         Exists.
     facts
         Of the calculation, for people.
+    beside
+        See ``write_expansion``.
     """
     qhas = (expansion.birch_murnaghan, expansion.vinet)
     found = [(qha, at_temperature(qha, 300.0)) for qha in qhas]
     rows = [
         (
             qha.equation,
-            f"{at['volume_A3']:.2f} ± {at['volume_error_A3']:.2f}",
-            f"{1e6 * at['alpha_V_per_K']:+.2f} ± {1e6 * at['alpha_V_error_per_K']:.2f}",
+            volume_text(at),
+            alpha_text(at),
             *(f"{1e6 * at['alpha_L_per_K'][edge]:+.2f}" for edge in EDGES),
             f"{1e6 * at['alpha_L_mean_per_K']:+.2f}",
             f"{at['bulk_modulus_GPa']:.3f}",
@@ -159,7 +199,11 @@ def write_page(expansion: Expansion, folder: Path, facts: dict[str, Any]) -> Pat
         "K without vibrations (GPa)",
     )
     captions = (
-        (expansion_figure(expansion), "Volume and expansion; shaded: errors (jackknife)."),
+        (
+            expansion_figure(expansion, beside),
+            "Volume and expansion; shaded: errors (jackknife)."
+            + (" Points: dynamics or measurements." if beside else ""),
+        ),
         (free_energy_figure(expansion), "Free energies at the volumes computed."),
     )
     figures = "".join(
@@ -172,6 +216,7 @@ def write_page(expansion: Expansion, folder: Path, facts: dict[str, Any]) -> Pat
         f"quasi-harmonic, shape of the cell {escape(str(facts.get('shape', '')))} · mofmd "
         f"{mofmd.__version__}</p></header>",
         f"<h2>At 300 K</h2>{table(heads, rows)}" if rows else "",
+        _beside_table(expansion, beside),
         f'<h2>Figures</h2><div class="figures">{figures}</div>',
     ]
     page = folder / "report.html"
@@ -179,7 +224,35 @@ def write_page(expansion: Expansion, folder: Path, facts: dict[str, Any]) -> Pat
     return page
 
 
-def expansion_figure(expansion: Expansion) -> Figure:
+def _beside_table(expansion: Expansion, beside: tuple[Measured, ...]) -> str:
+    if not beside:
+        return ""
+    qha = expansion.birch_murnaghan
+    rows = []
+    for each in beside:
+        own = at_temperature(qha, each.temperature_K)
+        volume = str(Estimate(each.volume_A3, each.volume_error_A3, np.inf))
+        other = (
+            ("", "")
+            if own is None
+            else (
+                f"{own['volume_A3']:.2f}",
+                f"{100 * (own['volume_A3'] / each.volume_A3 - 1):+.3f}",
+            )
+        )
+        rows.append((each.name, f"{each.temperature_K:.1f}", volume, *other))
+    alpha = mean_alpha_per_K(beside)
+    told = ""
+    if alpha is not None:
+        told = (
+            f"<p>α_V of these, {beside[0].temperature_K:.0f} to {beside[-1].temperature_K:.0f} K: "
+            f"{Estimate(1e6 * alpha[0], 1e6 * alpha[1], np.inf)} · 10⁻⁶/K</p>"
+        )
+    heads = ("dynamics or measurement", "T (K)", "V (Å³)", "V quasi-harmonic (Å³)", "apart (%)")
+    return f"<h2>Beside dynamics and measurements</h2>{table(heads, rows)}{told}"
+
+
+def expansion_figure(expansion: Expansion, beside: tuple[Measured, ...] = ()) -> Figure:
     """Draw volume, volumetric expansion with its error, and linear expansion of each edge."""
     figure, panels = new_figure((SIZE[0], 6.4), 3)
     for qha, colour, dash in (
@@ -193,6 +266,18 @@ def expansion_figure(expansion: Expansion) -> Figure:
         ):
             axes.plot(t, y, dash, color=colour, label=qha.equation)
             axes.fill_between(t, y - error, y + error, color=colour, alpha=0.2, lw=0)
+    for k, name in enumerate(dict.fromkeys(_series(each) for each in beside)):
+        points = [each for each in beside if _series(each) == name]
+        panels[0].errorbar(
+            [each.temperature_K for each in points],
+            [each.volume_A3 for each in points],
+            np.nan_to_num([each.volume_error_A3 for each in points]),
+            fmt="os^D"[k % 4],
+            ms=3,
+            capsize=2,
+            color=COLOURS[2 + k % 6],
+            label=name,
+        )
     panels[0].set_ylabel("Volume (Å³)")
     panels[0].legend(fontsize=6, frameon=False)
     panels[1].set_ylabel("α_V (10⁻⁶/K)")
@@ -208,6 +293,11 @@ def expansion_figure(expansion: Expansion) -> Figure:
     panels[2].legend(fontsize=6, frameon=False)
     panels[-1].set_xlabel("Temperature (K)")
     return figure
+
+
+def _series(measured: Measured) -> str:
+    """Name the series of a point: all runs are one, each file another."""
+    return "dynamics" if measured.of_run else measured.name
 
 
 def free_energy_figure(expansion: Expansion) -> Figure:

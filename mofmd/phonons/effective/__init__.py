@@ -1,0 +1,1 @@
+"""Effective phonons at a temperature: self-consistent, or of frames of dynamics."""
