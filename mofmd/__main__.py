@@ -1,6 +1,6 @@
 """``python -m mofmd``: the command, for an interpreter whose scripts are not on PATH."""
 
-from mofmd.cli.main import main
+from mofmd.cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -58,6 +58,20 @@ def absent(path: str | Path, kind: str = "file") -> str:
     return f"is a folder, expected a {kind}" if Path(path).is_dir() else f"no such {kind}"
 
 
+def in_command(path: str | Path) -> str:
+    """Write a path as a word of a command that people copy: quoted, and never like an option.
+
+    Examples
+    --------
+    >>> in_command("my glass"), in_command("-o"), in_command("glass")
+    ("'my glass'", './-o', 'glass')
+    """
+    from shlex import quote  # only where a command is shown
+
+    text = str(path)
+    return quote(f"./{text}" if text.startswith("-") else text)
+
+
 class MofmdError(Exception):
     """Base of every error that mofmd raises on purpose."""
 

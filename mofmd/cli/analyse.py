@@ -103,6 +103,7 @@ def _command(
     ) -> None:
         from mofmd.analysis.base.registry import default_observables
         from mofmd.analysis.catalogue import read_intervals, read_options
+        from mofmd.errors import InputError
         from mofmd.report.page import write_page
         from mofmd.study.beside import read_beside
         from mofmd.study.reference import read_reference
@@ -112,6 +113,8 @@ def _command(
             _report_screening(source, output)
             return
         _refuse_static(source)
+        if observables is not None and not _words(observables):
+            raise InputError("observables: none; name some, such as rdf,rings, or leave it out")
         settings = AnalysisSettings(
             source,
             _words(observables) if observables is not None else default_observables(),
@@ -179,7 +182,7 @@ def _is_screening(source: Path) -> bool:
 
 def _refuse_static(source: Path) -> None:
     """Say where the results of static tasks are."""
-    from mofmd.errors import InputError
+    from mofmd.errors import InputError, in_command
     from mofmd.simulation.ensemble.ensemble import MEMBERS
     from mofmd.simulation.statics.conduct import RESULTS
     from mofmd.simulation.statics.task import TASK, is_static
@@ -188,8 +191,9 @@ def _refuse_static(source: Path) -> None:
         raise InputError(f"{source}: is a static task, whose results are in {source / RESULTS}")
     if any((source / MEMBERS).glob(f"*/{TASK}")):
         raise InputError(
-            f"{source}: its members are static tasks: `mofmd ensemble collect {source}` makes a "
-            f"table of their results, `mofmd report {source}` a page"
+            f"{source}: its members are static tasks: "
+            f"`mofmd ensemble collect {in_command(source)}` makes a table of their results, "
+            f"`mofmd report {in_command(source)}` a page"
         )
 
 

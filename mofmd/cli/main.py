@@ -17,6 +17,7 @@ from mofmd.cli.base.app import App, Lazy, LazyGroup
 from mofmd.disk.stop_request import STOPPED_STATUS
 from mofmd.errors import InputWarning, MofmdError, StoppedError
 from mofmd.models.making_shown import set_show
+from mofmd.processes.signals import interrupt_after_imports
 
 if TYPE_CHECKING:
     from mofmd.models.deploy.audience import Audience
@@ -102,6 +103,7 @@ def main() -> None:
 
     What was asked to stop and can be gone on with ends with status 75.
     """
+    interrupt_after_imports()
     verbosity.listen()
     set_show(_show_making)
     show_warning = warnings.showwarning
@@ -133,6 +135,8 @@ def main() -> None:
             if isinstance(error, BrokenPipeError):
                 raise
             _fail(_of_system(error))
+        except MemoryError as error:
+            _fail(f"out of memory: {error or 'there is none left'}; take a smaller system")
 
 
 def _of_system(error: OSError) -> str:

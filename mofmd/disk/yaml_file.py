@@ -10,6 +10,9 @@ import yaml
 
 from mofmd.errors import InputError, MissingFileError, absent
 
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_OTHERS = (_INT, _FLOAT, "tag:yaml.org,2002:timestamp")  # those of version 1.1
+
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping, in which no key may occur twice."""
@@ -44,16 +47,29 @@ def parse_value(text: str) -> Any:
     --------
     >>> parse_value("1e-5"), parse_value("3e2"), parse_value("300"), parse_value("[2, 1e3]")
     (1e-05, 300.0, 300, [2, 1000.0])
+    >>> parse_value("0300"), parse_value("1:30"), parse_value("0x10")
+    (300, '1:30', '0x10')
     """
     return yaml.load(text, Loader=_Loader)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as usual, but a key that is given twice is refused, and 1e-5 and 3e2 are numbers.
+def _decimal(_: yaml.SafeLoader, node: yaml.Node) -> int:
+    return int(node.value)
 
-    PyYAML knows version 1.1 of YAML, where a number with an exponent needs a point and a sign; in
-    version 1.2 it needs neither.
+
+class _Loader(yaml.SafeLoader):
+    """YAML, but a key that is given twice is refused, and numbers are those of version 1.2.
+
+    PyYAML knows version 1.1 of YAML, where 0300 is 192 (octal) and 1:30 is 90, and where a number
+    with an exponent needs a point and a sign. Here digits are decimal ones; anything else is text,
+    which is refused where a number is expected.
     """
+
+    # per first character, as the base class keeps them
+    yaml_implicit_resolvers = {  # noqa: RUF012 - a class variable of the base
+        first: [(tag, pattern) for tag, pattern in known if tag not in _OTHERS]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -66,8 +82,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_Loader.add_implicit_resolver(_INT, re.compile(r"[-+]?[0-9]+\Z"), list("-+0123456789"))
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+\Z"),
+    _FLOAT,
+    re.compile(
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z"
+        r"|[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z"
+    ),
     list("-+.0123456789"),
 )
+_Loader.add_constructor(_INT, _decimal)

@@ -7,6 +7,57 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
+IMPORT_MACHINERY = "<frozen importlib"  # file names of its frames begin with this
+AGAIN_S = 0.02
+_put_off: set[int] = set()
+
+
+def after_imports(handler: Callable[[int, FrameType | None], object]) -> Callable[..., None]:
+    """Wrap a handler of a signal that raises: while a module is imported it waits.
+
+    An exception in the middle of an import of compiled modules ends the process with an abort, or
+    leaves half a module behind, and other errors than the signal's. The signal is raised again
+    every few hundredths of a second until the import is through.
+
+    Parameters
+    ----------
+    handler
+        Of the signal's number and the frame.
+    """
+
+    def wrapped(number: int, frame: FrameType | None) -> None:
+        if _is_importing(frame):
+            _put_off.add(number)
+            signal.signal(signal.SIGALRM, _raise_again)
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+        else:
+            handler(number, frame)
+
+    return wrapped
+
+
+def _raise_again(*_: object) -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    numbers = sorted(_put_off)
+    _put_off.clear()
+    for number in numbers:
+        signal.raise_signal(signal.Signals(number))
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(IMPORT_MACHINERY):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def interrupt_after_imports() -> None:
+    """Let Ctrl-C raise ``KeyboardInterrupt`` as usual, but not in the middle of an import."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, after_imports(signal.default_int_handler))
+
 
 class SignalHandlers:
     """Has SIGTERM and SIGHUP end a program through its ``with`` and ``finally`` blocks.
@@ -36,8 +87,9 @@ class SignalHandlers:
         numbers = [signal.SIGTERM, signal.SIGHUP]
         if self._on_signal is not None:
             numbers.append(signal.SIGINT)
+        handler = after_imports(self._signalled)
         for number in numbers:
-            self._old_handlers[number] = signal.signal(number, self._signalled)  # type: ignore[assignment]
+            self._old_handlers[number] = signal.signal(number, handler)  # type: ignore[assignment]
 
     def restore(self) -> None:
         """Give back the handlers that were there."""

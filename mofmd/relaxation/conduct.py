@@ -20,6 +20,7 @@ from mofmd.relaxation.store import RESULT, Store, frame_text, task_digest
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+OTHER_FORMATS = (".pdb", ".res", ".xsf", ".mol", ".json")  # of structures elsewhere
 LIMITS = ("fmax_eV_per_A", "stress_GPa", "calls_max")  # may change when a relaxation goes on
 
 
@@ -170,10 +171,13 @@ def output_paths(output: Path) -> tuple[Path, Path | None]:
     >>> output_paths(Path("zif/relaxed"))
     (PosixPath('zif/relaxed'), None)
     """
-    from mofmd.engine.structure_file import WRITERS
+    from mofmd.engine.structure_file import WRITERS, check_writable
+    from mofmd.structures.read import FORMATS
 
     if output.suffix.lower() in WRITERS and not output.is_dir():
         return output.with_suffix(".relax"), output
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: is a file, and of no format that structures are written in")
+    if output.suffix.lower() in (*FORMATS, *OTHER_FORMATS) and not output.is_dir():
+        check_writable(output)  # a folder of this name is not what was meant
     return output, None

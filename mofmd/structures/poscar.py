@@ -13,6 +13,7 @@ from mofmd.errors import InputError
 from mofmd.structures.elements import DEUTERIUM, deuterium_note, is_element
 from mofmd.structures.reading import Reading, choose_index
 
+NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", re.ASCII)
 SYMBOLS_LINE = 5  # of a structure, from zero; VASP 4 has the numbers of atoms there
 
 
@@ -41,6 +42,7 @@ def read_poscar(path: Path, choice: str | None = None) -> Reading:
         index = 0
     part = lines[starts[index] : (*starts, len(lines))[index + 1]]
     symbols, counts, notes = _composition(part)
+    _check_cell(part)
     body = _body(part, sum(counts))
     header = [*part[:SYMBOLS_LINE], " ".join(symbols), " ".join(map(str, counts))]
     atoms = _read("\n".join([*header, *body]) + "\n")
@@ -100,6 +102,16 @@ def _composition(lines: Sequence[str]) -> tuple[list[str], list[int], tuple[str,
     return ["H" if symbol == DEUTERIUM else symbol for symbol in symbols], counts, tuple(notes)
 
 
+def _check_cell(lines: Sequence[str]) -> None:
+    """Refuse a scale or lattice vectors that are no numbers, with the line."""
+    scale = _numbers(lines[1].partition("!")[0])
+    if len(scale) not in (1, 3) or not all(scale):
+        raise InputError(f"line 2: {lines[1].strip()!r}, expected the scale: one number, or three")
+    for number, line in enumerate(lines[2:5], start=3):
+        if len(_numbers(line)) < 3:
+            raise InputError(f"line {number}: {line.strip()!r}, expected three numbers")
+
+
 def _counts(line: str) -> list[int]:
     if not _are_counts(line):
         raise InputError(f"{line.strip()!r}, expected the numbers of atoms of each element")
@@ -123,10 +135,8 @@ def _body(lines: Sequence[str], n_atoms: int) -> list[str]:
 
 
 def _numbers(row: str) -> list[float]:
-    try:
-        return [float(word) for word in row.split()[:3]]
-    except ValueError:
-        return []
+    words = row.split()[:3]
+    return [float(word) for word in words] if all(map(NUMBER.fullmatch, words)) else []
 
 
 def _read(text: str) -> Atoms:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError, InputWarning, MissingFileError, absent, did_you_mean
@@ -36,6 +37,8 @@ FORMATS = {
     ".lammpstrj": "LAMMPS dump",
 }
 CHOICE = "#"
+FLAT_A3 = 1e-3  # less volume than any atom has
+CELLS_AWAY = 10_000  # farther than atoms diffuse; LAMMPS brings atoms back cell by cell
 
 
 def read_structure(source: str | Path, which: str | int | None = None) -> Atoms:
@@ -84,6 +87,7 @@ def read_structure(source: str | Path, which: str | int | None = None) -> Atoms:
             f"{did_you_mean(str(source), BUILDERS)}"
         )
     reading = _read_file(path, choice)
+    _check_numbers(path, reading.atoms)
     for note in reading.notes:
         warnings.warn(f"structure: {path}: {note}", InputWarning, stacklevel=2)
     return reading.atoms
@@ -110,6 +114,37 @@ def is_structure(source: str | Path) -> bool:
     path, choice = split_choice(source)
     kind = _format(path)
     return kind in ("CIF", "LAMMPS data", "POSCAR") or (kind is not None and choice is not None)
+
+
+def _check_numbers(path: Path, atoms: Atoms) -> None:
+    """Refuse what no reader may give: numbers that are none, no volume, atoms in the far distance.
+
+    Raises
+    ------
+    InputError
+        Naming the atom, counted from one.
+    """
+    if not len(atoms):
+        raise InputError(f"structure: {path}: holds no atoms")
+    bad = ~np.isfinite(atoms.positions).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"structure: {path}: the position of atom {int(bad.argmax()) + 1} holds what is no "
+            "number"
+        )
+    cell = atoms.cell.array
+    if not np.isfinite(cell).all() or (atoms.pbc.all() and abs(np.linalg.det(cell)) < FLAT_A3):
+        raise InputError(
+            f"structure: {path}: has a cell without volume: a, b, c are "
+            f"{', '.join(str(row.tolist()) for row in cell)} Å"
+        )
+    if atoms.pbc.all():
+        away = np.abs(np.floor(atoms.get_scaled_positions(wrap=False))).max(axis=1)
+        if away.max() > CELLS_AWAY:
+            raise InputError(
+                f"structure: {path}: atom {int(away.argmax()) + 1} is {away.max():.3g} cells away "
+                "from the cell; correct its position, or the unit of the cell (Å)"
+            )
 
 
 def _read_file(path: Path, choice: str | None) -> Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 
 import numpy as np
@@ -11,6 +12,9 @@ from ase import Atoms
 from mofmd.errors import InputError
 
 ATOMS_TOLERANCE = 0.1  # relative, of the number of atoms that was asked for
+# Files of structures are text, about 60 bytes an atom, and are written in memory. Ten times what a
+# machine-learned potential was ever run on in one of mofmd's decks.
+ATOMS_MAX = 20_000_000
 
 
 def parse_supercell(text: str) -> tuple[int, int, int] | np.ndarray:
@@ -42,8 +46,29 @@ def repeat(structure: Atoms, supercell: str) -> Atoms:
     """Make the supercell that a text asks for, see ``parse_supercell``."""
     cells = parse_supercell(supercell)
     if isinstance(cells, tuple):
-        return structure.repeat(cells)
+        return repeat_cells(structure, cells)
     return matrix_supercell(structure, cells)
+
+
+def repeat_cells(structure: Atoms, cells: tuple[int, int, int]) -> Atoms:
+    """Repeat a structure along a, b and c, if that makes no more atoms than files are made of.
+
+    Raises
+    ------
+    InputError
+        If there would be more.
+    """
+    _check_size(structure, math.prod(cells))
+    repeated: Atoms = structure.repeat(cells)
+    return repeated
+
+
+def _check_size(structure: Atoms, copies: int) -> None:
+    if copies * len(structure) > ATOMS_MAX:
+        raise InputError(
+            f"supercell: {copies} cells of {len(structure)} atoms are {copies * len(structure)} "
+            f"atoms, and files of more than {ATOMS_MAX} are not written; take fewer cells"
+        )
 
 
 def supercell_for_atoms(structure: Atoms, n_atoms: int) -> tuple[int, int, int]:
@@ -94,5 +119,6 @@ def matrix_supercell(structure: Atoms, matrix: np.ndarray) -> Atoms:
     """
     from ase.build import make_supercell
 
+    _check_size(structure, round(abs(np.linalg.det(matrix))))
     built: Atoms = make_supercell(structure, matrix)
     return built

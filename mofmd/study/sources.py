@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from mofmd.engine.lammps_log import LogParser, ThermoTable, parse_log
-from mofmd.errors import InputError, MissingFileError, did_you_mean
+from mofmd.errors import InputError, MissingFileError, did_you_mean, in_command
 from mofmd.simulation.deck.deck import INTEGRITY, MANIFEST
 from mofmd.simulation.deck.potential import POTENTIAL_SCRIPT
 from mofmd.simulation.ensemble.ensemble import MEMBERS, RECORD
@@ -232,7 +231,7 @@ def _without_frames(source: Path, runs: Sequence[Run]) -> str:
         run = Run(source.resolve().name, source / DUMP)
         return (
             f"{source}: its run has left no frames ({run.unfinished or run.state}); run it with "
-            f"`mofmd run {quote(str(source))} --resume`"
+            f"`mofmd run {in_command(source)} --resume`"
         )
     if runs:
         reasons = ", ".join(dict.fromkeys(run.unfinished or run.state for run in runs))

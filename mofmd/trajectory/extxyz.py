@@ -94,7 +94,9 @@ def xyz_frames(window: Window) -> Iterator[XyzFrame | ParsedFrame | None]:
         n_atoms = int(line) if end >= 0 else 0
         position = end
         for _ in range(n_atoms + 1):
-            position = window.find(b"\n", position + 1) if position >= 0 else -1
+            position = window.find(b"\n", position + 1)
+            if position < 0:
+                break
         if position < 0:
             yield None
             return

@@ -141,8 +141,8 @@ class Frame:
         if not np.isfinite(self.positions).all():
             atom = int(np.flatnonzero(~np.isfinite(self.positions).all(axis=1))[0])
             raise InputError(
-                f"positions: of atom {atom} at step {self.step} are not numbers; the simulation "
-                "has blown up, so use frames before that"
+                f"positions: of atom {atom} at step {self.step} are not numbers; if a simulation "
+                "has blown up, use frames before that"
             )
         if not np.isfinite(self.cell).all() or self.volume_A3 <= 0:
             raise InputError(

@@ -97,6 +97,12 @@ def _read_header(window: Window, units: str) -> tuple[Header | None, tuple[str, 
     lines = bytes(window.take(end + 1)).decode(errors="replace").splitlines()
     header = Header(units=units)
     *items, columns = _items(lines)
+    names = [name for name, _ in items]
+    if len(set(names)) < len(names):  # the atoms of a frame are missing: two would become one
+        raise InputError(
+            f"{window.path}: a frame lacks ITEM: ATOMS, or has ITEM: "
+            f"{next(name for name in names if names.count(name) > 1)} twice"
+        )
     for name, rows in items:
         _take(header, name, rows, str(window.path))
     missing = [

@@ -82,6 +82,25 @@ for field in ("equilibration_ps", "plateau_ps", "anneal_ps"):
          f"{field}: -1, expected a number of zero or more")  # fmt: skip
 for value in ("0", "-3", "1.5", "one", "true"):
     case(f"seed={value}", protocol("nvt", f"seed={value}"), f"seed: .*{WHOLE} 1")
+case(
+    "seed beyond LAMMPS's",
+    protocol("nvt", "seed=2147483647"),
+    f"seed: .*{WHOLE} 1, at most 2147483646",
+)
+for value in ("1_000", "1:30", "0x10"):
+    case(
+        f"time={value}",
+        protocol("nvt", f"time_ps={value}"),
+        f"time_ps: '{value}', expected a number",
+    )
+case(
+    "no step", protocol("nvt", "time_ps=1e-9"), "1e-09 ps is shorter than half a timestep of 0.5 fs"
+)
+case(
+    "too many steps",
+    protocol("nvt", "time_ps=1e99"),
+    "1e.99 ps is .* timesteps .*, more than can be counted",
+)
 for value in ("2", "[2, 2]", "[2, 2, 0]", "[2, 2, 1.5]", "2x2", "2x2x0"):
     case(f"supercell={value}", protocol("nvt", f"supercell={value}"),
          "supercell: .*expected three whole numbers of at least 1")  # fmt: skip
@@ -204,6 +223,23 @@ case("atoms on top of each other", with_option("--structure", "my.extxyz"),
 case("flat cell", with_option("--structure", "my.extxyz"), "a, b, c must be right-handed and not flat",
      text_file("my.extxyz", '1\nLattice="9 0 0 0 9 0 9 9 0" Properties=species:S:1:pos:R:3 pbc="T T T"\n'
                             "Zn 1 1 1\n"))  # fmt: skip
+LATTICE = '1\nLattice="{}" Properties=species:S:1:pos:R:3 pbc="T T T"\n{}\n'
+case("far away", with_option("--structure", "my.extxyz"), "atom 1 is 1.11e.08 cells away from the cell",
+     text_file("my.extxyz", LATTICE.format("9 0 0 0 9 0 0 0 9", "Zn 1e9 1 1")))  # fmt: skip
+case("one atom", with_option("--structure", "my.extxyz", "--supercell", "1x1x1"), "a single atom has no temperature",
+     text_file("my.extxyz", LATTICE.format("9 0 0 0 9 0 0 0 9", "Zn 1 1 1")))  # fmt: skip
+case("skewed", with_option("--structure", "my.extxyz"), 'skewed so far that it is 0.02 Å thin; .*--supercell "1 0 0 ',
+     text_file("my.extxyz", LATTICE.format("6 0 0 500 7 0 2000 300 8", "Zn 1 1 1")))  # fmt: skip
+case("in no Å", with_option("--structure", "my.extxyz"), "the cell is 0.9 Å thin, thinner than any atom",
+     text_file("my.extxyz", LATTICE.format(".9 0 0 0 .9 0 0 0 .9", "Zn 0 0 0")))  # fmt: skip
+case("a garbled count", with_option("--structure", "my.extxyz"), "my.extxyz: holds no complete frame",
+     text_file("my.extxyz", LATTICE.format("9 0 0 0 9 0 0 0 9", "Zn 1 1 1").replace("1\n", "9" * 18 + "\n", 1)))  # fmt: skip
+POSCAR = "x\n{}\n9 0 0\n0 {} 0\n0 0 9\nZn\n1\nCartesian\n{} 1 1\n"
+for line, values in (("line 2: 'nan', expected the scale", ("nan", 9, 1)), ("line 2: '1_0', expected the scale", ("1_0", 9, 1)),
+                     ("line 4: '0 inf 0', expected three numbers", (1, "inf", 1)), ("line 9: 'nan 1 1', expected three", (1, 9, "nan")),
+                     ("has a cell without volume: a, b, c are .9.0, 0.0, 0.0., .0.0, 0.0, 0.0.", (1, 0, 1))):  # fmt: skip
+    case(f"POSCAR {line[:8]}, {values}", with_option("--structure", "POSCAR"), f"structure: POSCAR: {line}",
+         text_file("POSCAR", POSCAR.format(*values)))  # fmt: skip
 case("not an element", with_option("--structure", "my.extxyz"), r"atom 1 is of no known element \(Qq\)",
      text_file("my.extxyz", '1\nLattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3 pbc="T T T"\n'
                             "Qq 1 1 1\n"))  # fmt: skip
@@ -243,6 +279,9 @@ case("style unknown", with_option("--structure", "my.data"),
 for value in ("2x2", "0x1x1", "a", "2x2x2x2", "1 0 0 0 1 0 0 0 0", "1 0 0 0 1 0 0 0 -1"):
     case(f"--supercell {value}", with_option("--supercell", value),
          "supercell: .*expected three whole numbers of at least 1, such as 2x2x2, or nine")  # fmt: skip
+for value in ("1000x1000x1000", "1000 0 0 0 1000 0 0 0 1000"):
+    case(f"{value} cells", with_option("--supercell", value),
+         "supercell: 1000000000 cells of 272 atoms are 272000000000 atoms, and files of more than 20000000")  # fmt: skip
 case(
     "no atoms wanted",
     with_option("--atoms", "0"),
@@ -326,6 +365,20 @@ for words in (
 ):
     case(f"{words[0]} a folder of a model", words, "my.pth: is a folder, expected a model file",
          lambda: Path("my.pth").mkdir())  # fmt: skip
+VARY = ("ensemble", "new", "x", "nvt", *GENERATE[2:6], "--members", "2", "--vary")
+case(
+    "varied twice",
+    (*VARY, "temperature_K=300,300.0"),
+    "vary temperature_K: 300.0 is given twice; its members",
+)
+case("no members", (*VARY[:-2], "0"), "members: none; give a number of at least 1")
+case(
+    "no observables",
+    ("analyse", "zif-4", "--observables", "", "-o", "out"),
+    "observables: none; name some",
+)
+case("relaxed into another format", ("relax", "zif-4", "--model", "zif4-nequip-s", "-o", "r.pdb"),
+     "r.pdb: format .pdb is not written; it can be .extxyz")  # fmt: skip
 for verb in ("distort", "cut", "label"):
     options = ("--labeller", "zif4-nequip-s") if verb == "label" else ()
     case(f"{verb} no frames", ("learn", verb, "my.extxyz", *options, "-o", "out.extxyz"),

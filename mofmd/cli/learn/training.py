@@ -62,7 +62,7 @@ def train(
     mofmd learn train -o tuned --family mace --data new --start old.model --replay old.extxyz
     """
     from mofmd.cli.models.verify import read_structures
-    from mofmd.errors import InputError
+    from mofmd.errors import InputError, in_command
     from mofmd.learning.data.dataset import read_frames
     from mofmd.learning.train.options import TrainOptions
     from mofmd.learning.train.training import (
@@ -112,7 +112,10 @@ def train(
         ),
         typer.echo,
     )
-    typer.echo(f"{made.path}: passed the physics gate; see it with `mofmd models show {made.path}`")
+    typer.echo(
+        f"{made.path}: passed the physics gate; see it with "
+        f"`mofmd models show {in_command(made.path)}`"
+    )
 
 
 @app.command()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mofmd.cli.base.app import App
 from mofmd.cli.simulation import deck_options as options
+from mofmd.errors import in_command
 
 if TYPE_CHECKING:
     from mofmd.simulation.ensemble.ensemble import Ensemble
@@ -81,7 +81,7 @@ def new(
     _list_refused(made)
     typer.echo(
         f"{directory}: {len(made.members)} members; run it: "
-        f"mofmd ensemble run {quote(str(directory))}"
+        f"mofmd ensemble run {in_command(directory)}"
     )
 
 
@@ -128,7 +128,7 @@ def run(
                 "--slurm-options '#SBATCH --gpus-per-task=1'"
             )
         script = write_slurm_array(ensemble, resources, walltime, slurm_options)
-        typer.echo(f"submit it with: sbatch {quote(str(script))}")
+        typer.echo(f"submit it with: sbatch {in_command(script)}")
         return
     chosen = Workers(
         count=workers,

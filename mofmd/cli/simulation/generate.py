@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mofmd.cli.simulation import deck_options as options
+from mofmd.errors import in_command
 
 if TYPE_CHECKING:
     from mofmd.simulation.deck.request import Request
@@ -76,7 +76,7 @@ def generate(
     typer.echo(
         f"{deck.directory}: {manifest['protocol']['name']}, {manifest['structure']['formula']}, "
         f"{manifest['structure']['n_atoms']} atoms, {manifest['total_steps']} steps\n"
-        f"run it with: mofmd run {quote(str(deck.directory))}"
+        f"run it with: mofmd run {in_command(deck.directory)}"
     )
     if hint := duration_hint(deck):
         typer.echo(f"mofmd: note: {hint}", err=True)
@@ -93,5 +93,5 @@ def _generate_static(request: Request, *, overwrite: bool) -> None:
     task = generate_static(request)
     typer.echo(
         f"{task.directory}: {task.settings.NAME}, {task.record['formula']}, "
-        f"{task.record['n_atoms']} atoms\nrun it with: mofmd run {quote(str(task.directory))}"
+        f"{task.record['n_atoms']} atoms\nrun it with: mofmd run {in_command(task.directory)}"
     )

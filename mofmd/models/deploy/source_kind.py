@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import quote
 from typing import Literal
 
-from mofmd.errors import InputError
+from mofmd.errors import InputError, in_command
 from mofmd.models.environments import Framework
 from mofmd.models.files.archive import open_archive, records
 from mofmd.models.universal import MODELS
@@ -43,7 +42,7 @@ def source_kind(path: Path) -> Kind:
         raise InputError(f"{path}: damaged inside ({broken}): copy it again")
     if "extra/mofmd.json" in names:
         raise InputError(
-            f"{path}: is deployed already: `mofmd verify {quote(str(path))}` checks it"
+            f"{path}: is deployed already: `mofmd verify {in_command(path)}` checks it"
         )
     if any(".data/extern_modules" in name for name in names):
         return "nequip"  # torch.package, what nequip-package writes

@@ -36,6 +36,8 @@ from mofmd.simulation.deck.potential import (
 )
 from mofmd.simulation.deck.timestep import check_timesteps
 from mofmd.simulation.protocols.base.protocol import Protocol, Variable
+from mofmd.structures.skew import check_thickness
+from mofmd.structures.supercell import repeat_cells
 
 __all__ = ["Deck", "Potential", "PotentialScript", "read_deck", "write_deck"]
 
@@ -223,7 +225,9 @@ def _contents(
     watch: NoveltyWatch | None,
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Text of each file that is written, and the manifest of the deck."""
-    supercell = structure.repeat(protocol.supercell)
+    supercell = repeat_cells(structure, protocol.supercell)
+    _check_dynamics(protocol, supercell)
+    check_thickness(supercell)
     if types is not None:
         types = types.repeated(len(supercell) // len(structure))
     texts = _render(protocol, supercell, potential, types, watch)
@@ -235,6 +239,15 @@ def _contents(
     if watch is not None:
         manifest["watch"] = asdict(watch)
     return texts, manifest
+
+
+def _check_dynamics(protocol: Protocol, supercell: Atoms) -> None:
+    """Refuse dynamics of a single atom: no motion is left once that of the whole is taken out."""
+    if len(supercell) == 1 and protocol.total_steps > 0:
+        raise InputError(
+            "structure: a single atom has no temperature, as the motion of the whole is taken out; "
+            "use a supercell"
+        )
 
 
 def _render(

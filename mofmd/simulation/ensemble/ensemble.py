@@ -144,6 +144,7 @@ def new_ensemble(
     empty = [name for name, values in vary.items() if not values]
     if empty:
         raise InputError(f"vary {empty[0]}: no values; write {empty[0]}=first,second")
+    _check_varied(vary)
     make = _maker(request)
     combinations: list[dict[str, Any]] = [
         {**dict(zip(vary, values, strict=True)), **({} if make is generate_static else {"seed": s})}
@@ -242,8 +243,17 @@ def count_states(ensemble: Ensemble) -> dict[str, int]:
     return dict(Counter(member.state for member in ensemble.members))
 
 
+def _check_varied(vary: Mapping[str, Sequence[Any]]) -> None:
+    for name, values in vary.items():
+        twice = [value for k, value in enumerate(values) if value in values[:k]]
+        if twice:
+            raise InputError(
+                f"vary {name}: {twice[0]!r} is given twice; its members would be the same runs"
+            )
+
+
 def _check_seeds(seeds: Sequence[int]) -> None:
     if not seeds:
-        raise InputError("seeds: none; give a number of members of at least 1")
+        raise InputError("members: none; give a number of at least 1")
     if len(set(seeds)) != len(seeds):
         raise InputError("seeds: one occurs twice; its members would be the same run")

@@ -21,7 +21,7 @@ from mofmd.disk.lock import lock_folder
 from mofmd.disk.package_files import packaged_file
 from mofmd.disk.stop_request import ask_to_stop, take_back_request
 from mofmd.engine.launch import Resources, find_program
-from mofmd.errors import InputError, RunError, StoppedError
+from mofmd.errors import InputError, RunError, StoppedError, in_command
 from mofmd.processes.end_with_parent import end_with_this_process
 from mofmd.simulation.ensemble.ensemble import MISSING, Ensemble, Member
 from mofmd.simulation.ensemble.member import Slot, Task, run_in_slot, run_member
@@ -129,7 +129,7 @@ def run_ensemble(
     if stop.is_set():
         raise StoppedError(
             f"{ensemble.directory}: stopped as asked; go on with "
-            f"`mofmd ensemble run {shlex.quote(str(ensemble.directory))}`"
+            f"`mofmd ensemble run {in_command(ensemble.directory)}`"
         )
 
 

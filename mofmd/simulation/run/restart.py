@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from shlex import quote
 
-from mofmd.errors import InputError, RunError
+from mofmd.errors import InputError, RunError, in_command
 from mofmd.simulation.run.status import read_status
 
 LATEST, PREVIOUS, STOPPED, FAILED = (
@@ -60,7 +59,7 @@ def require_stopped(directory: Path) -> None:
     if not (directory / STOPPED).is_file():
         raise InputError(
             f"{directory / STOPPED}: there is none, the run was not stopped in good order; resume "
-            f"from the last regular restart file: `mofmd run {quote(str(directory))} --resume`"
+            f"from the last regular restart file: `mofmd run {in_command(directory)} --resume`"
         )
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from shlex import quote
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +18,7 @@ from mofmd.disk.stop_request import ask_to_stop, asked_within, take_back_request
 from mofmd.engine.lammps_log import LogParser, ThermoTable, read_log
 from mofmd.engine.launch import Launch, Resources, environment, how_it_ended, python_command
 from mofmd.engine.plugin_path import reasons_of_mofmd
-from mofmd.errors import MofmdError, RunError, StoppedError, WriteError
+from mofmd.errors import MofmdError, RunError, StoppedError, WriteError, in_command
 from mofmd.simulation.deck.deck import Deck, read_deck
 from mofmd.simulation.run.progress import Progress, Reporter, choose_reporter
 from mofmd.simulation.run.restart import (
@@ -161,7 +160,7 @@ def _run_locked(
         ):
             raise RunError(
                 f"{directory}: cannot write there or start a process ({error}); mend that, then "
-                f"continue with `mofmd run {quote(str(directory))} --resume`"
+                f"continue with `mofmd run {in_command(directory)} --resume`"
             ) from error
         raise
     finally:
@@ -283,7 +282,7 @@ def _how_to_go_on(directory: Path, left: dict[str, Any]) -> str:
     what = (
         left.get("state") not in GOING_ON and left.get("error")
     ) or "asked to stop before LAMMPS could save a state"
-    again = f"`mofmd run {quote(str(directory))} --resume`"
+    again = f"`mofmd run {in_command(directory)} --resume`"
     if left.get("saved") != STOPPED:
         found = has_restart(directory)
         where = f"which {'goes on from the last restart file' if found else 'begins anew'}"
@@ -299,7 +298,7 @@ def _failure(watch: _Follower, status: int, last: str) -> str:
     where = f"in stage {watch.parser.stage} at step {watch.step}" if watch.parser.stage else ""
     files = (
         f"(log: {watch.log}, all output: {watch.log.with_name('output.txt')}). Once that is "
-        f"mended, continue with `mofmd run {quote(str(watch.deck.directory))} --resume`"
+        f"mended, continue with `mofmd run {in_command(watch.deck.directory)} --resume`"
     )
     if watch.parser.errors:
         said = "; ".join([watch.parser.errors[0], *watch.reasons])

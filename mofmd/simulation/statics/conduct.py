@@ -18,7 +18,7 @@ from mofmd.calculator import DeployedModel
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.lock import lock_run
 from mofmd.disk.stop_request import ask_to_stop, is_asked_to_stop, take_back_request
-from mofmd.errors import MofmdError, RunError, StoppedError
+from mofmd.errors import MofmdError, RunError, StoppedError, in_command
 from mofmd.processes.alive import find_process, is_alive
 from mofmd.processes.signals import SignalHandlers
 from mofmd.relaxation.conduct import relax_in_folder
@@ -213,8 +213,8 @@ class _Conduct:
         self._tell(text)
         if is_asked_to_stop(self._directory) or not all(map(is_alive, self._watched)):
             raise StoppedError(
-                f"{self._directory}: stopped as asked; go on with `mofmd run {self._directory} "
-                "--resume`"
+                f"{self._directory}: stopped as asked; go on with "
+                f"`mofmd run {in_command(self._directory)} --resume`"
             )
         now = time.monotonic()
         if now - self._told > STATUS_INTERVAL_S:

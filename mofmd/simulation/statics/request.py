@@ -28,7 +28,7 @@ from mofmd.simulation.statics.task import (
     write_static,
 )
 from mofmd.structures.read import read_structure
-from mofmd.structures.supercell import repeat, supercell_for_atoms
+from mofmd.structures.supercell import repeat, repeat_cells, supercell_for_atoms
 from mofmd.topology.check import check_structure
 from mofmd.topology.guests import remove_guests
 
@@ -87,7 +87,7 @@ def _structure(request: Request) -> Atoms:
     if request.supercell is not None and request.atoms is not None:
         raise InputError("atoms: given together with supercell; choose one of them")
     if request.atoms is not None:
-        atoms = atoms.repeat(supercell_for_atoms(atoms, request.atoms))
+        atoms = repeat_cells(atoms, supercell_for_atoms(atoms, request.atoms))
     if request.supercell is not None:
         atoms = repeat(atoms, request.supercell)
     return atoms

@@ -72,6 +72,12 @@ def parse_table(text: bytes | memoryview, n_rows: int, kinds: np.ndarray, where:
         data = np.concatenate([data, ENDS])
         # of one type with what comes from bytes, or all would be compiled twice
         data.setflags(write=False)
+    # a garbled number of atoms must not ask for more memory than the text could fill
+    if n_rows > len(text):
+        raise InputError(
+            f"{where}: has {bytes(text).count(10)} rows, {n_rows} are announced; the number is "
+            "wrong, or rows are missing"
+        )
     rows = Rows(
         ids=np.zeros(n_rows, dtype=np.int64),
         names=np.zeros(n_rows, dtype=np.uint64),

@@ -28,9 +28,9 @@ def number(default: float) -> Any:
     return _field(default, _check_finite, _NUMBER)
 
 
-def whole(default: int, least: int = 1) -> Any:
-    """Field for a whole number of at least ``least``."""
-    return _field(default, _whole_check(least), _whole(least))
+def whole(default: int, least: int = 1, most: int | None = None) -> Any:
+    """Field for a whole number of at least ``least``, and at most ``most``."""
+    return _field(default, _whole_check(least, most), _whole(least, most))
 
 
 def choice(default: str, allowed: tuple[str, ...]) -> Any:
@@ -85,8 +85,8 @@ _NUMBER = "a number"
 _COUNT_WORDS = {3: "three", 6: "six"}
 
 
-def _whole(least: int) -> str:
-    return f"a whole number of at least {least}"
+def _whole(least: int, most: int | None = None) -> str:
+    return f"a whole number of at least {least}" + ("" if most is None else f", at most {most}")
 
 
 def _choice(allowed: tuple[str, ...]) -> str:
@@ -135,10 +135,10 @@ def _is_whole(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def _whole_check(least: int) -> Any:
+def _whole_check(least: int, most: int | None) -> Any:
     def check(name: str, value: Any) -> int:
-        if not _is_whole(value, least):
-            raise InputError(f"{name}: {value!r}, expected {_whole(least)}")
+        if not _is_whole(value, least) or (most is not None and value > most):
+            raise InputError(f"{name}: {value!r}, expected {_whole(least, most)}")
         return int(value)
 
     return check

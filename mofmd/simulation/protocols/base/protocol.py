@@ -20,6 +20,9 @@ from mofmd.simulation.protocols.base.fields import (
 from mofmd.units import FS_TO_PS
 
 DAMPING_STEPS_LEAST = 10
+STEPS_MAX = 2**31 - 1  # of a minimisation: LAMMPS keeps the number in four bytes
+SEED_MAX = 2**31 - 2  # of LAMMPS's generator (Park and Miller), whose modulus is one more
+COUNTED_MAX = 2**53  # steps that a number of LAMMPS's scripts counts exactly
 
 
 class Variable(NamedTuple):
@@ -70,8 +73,8 @@ class Protocol(ABC):
     frame_interval_fs: float = positive(100.0)
     thermo_interval_fs: float = positive(25.0)
     restart_interval_ps: float = positive(10.0)
-    minimise_steps_max: int = whole(20000, least=0)
-    seed: int = whole(20240)
+    minimise_steps_max: int = whole(20000, least=0, most=STEPS_MAX)
+    seed: int = whole(20240, most=SEED_MAX)
 
     NAME: ClassVar[str]
     NEEDS_STRESS: ClassVar[bool] = False
@@ -189,5 +192,22 @@ class Dynamics(Protocol):
 
 
 def nearest_steps(time_ps: float, timestep_fs: float) -> int:
-    """Whole number of steps nearest to a time, halves upwards, as LAMMPS's scripts count."""
-    return math.floor(time_ps / (timestep_fs * FS_TO_PS) + 0.5)
+    """Whole number of steps nearest to a time, halves upwards, as LAMMPS's scripts count.
+
+    Raises
+    ------
+    InputError
+        If a time of more than zero makes no step, or more than can be counted.
+    """
+    steps = math.floor(time_ps / (timestep_fs * FS_TO_PS) + 0.5)
+    if steps == 0 and time_ps > 0:
+        raise InputError(
+            f"time: {time_ps:g} ps is shorter than half a timestep of {timestep_fs:g} fs, so that "
+            "no step is made; make it longer"
+        )
+    if steps > COUNTED_MAX:
+        raise InputError(
+            f"time: {time_ps:g} ps is {steps:.0e} timesteps of {timestep_fs:g} fs, more than can "
+            "be counted; make it shorter"
+        )
+    return steps
