@@ -166,6 +166,7 @@ def rounds_figure(found: Sscha) -> Figure:
     numbers, energies, errors = np.array(known, dtype=float).reshape(-1, 3).T
     panels[1].errorbar(numbers, energies, errors, fmt="o-", ms=3, capsize=2, color=COLOURS[1])
     panels[1].set(ylabel="Free energy\n(eV per primitive cell)", xlabel="Round")
+    panels[1].set_xticks(done)
     return figure
 
 
