@@ -19,7 +19,7 @@ from mofmd.phonons.effective.md import FrameFit, Step
 from mofmd.phonons.effective.results import Round, Sscha
 from mofmd.phonons.load import PHONOPY_FILE
 from mofmd.phonons.output import write_force_constants, write_table
-from mofmd.phonons.page.page import figure_html, table
+from mofmd.phonons.page.tables import figure_html, table
 from mofmd.phonons.spectrum.spectrum import Spectrum, SpectrumOptions
 
 if TYPE_CHECKING:
