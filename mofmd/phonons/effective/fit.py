@@ -11,6 +11,8 @@ from mofmd.errors import InputError
 if TYPE_CHECKING:
     from phonopy import Phonopy
 
+STEP_MAX_A = 0.1  # of a mean position
+
 
 class ForceConstantFit:
     """Least squares of forces against displacements, within the symmetry (symfc).
@@ -123,6 +125,35 @@ def symmetrised(phonopy: Phonopy, vectors: np.ndarray) -> np.ndarray:
     for rotation, moved in zip(rotations, symmetry.atomic_permutations, strict=True):
         found[moved] += vectors @ (lattice @ rotation @ inverse).T
     return found / len(rotations)
+
+
+def newton_step(phonopy: Phonopy, values: np.ndarray, mean_forces: np.ndarray) -> np.ndarray:
+    """(supercell atoms, 3) step of the mean positions to where the mean forces vanish [Å].
+
+    Parameters
+    ----------
+    phonopy
+        Of the supercell.
+    values
+        (primitive atoms, supercell atoms, 3, 3) [eV/Å²].
+    mean_forces
+        (supercell atoms, 3), the same in all cells [eV/Å].
+    """
+    primitive = phonopy.primitive
+    first = np.asarray(primitive.p2s_map)
+    of = np.searchsorted(first, np.asarray(primitive.s2p_map))
+    total = np.zeros((len(first), len(first), 3, 3))
+    for k in range(len(first)):
+        total[:, k] = values[:, of == k].sum(axis=1)
+    n = 3 * len(first)
+    squares, vectors = np.linalg.eigh(total.transpose(0, 2, 1, 3).reshape(n, n))
+    sizes = np.abs(squares)
+    along = vectors.T @ mean_forces[first].ravel()
+    # translations, along which there is no force, are left out
+    moved = np.where(sizes > 1e-6 * sizes.max(), along / np.maximum(sizes, 1e-12), 0.0)
+    step = (vectors @ moved).reshape(-1, 3)
+    longest = np.linalg.norm(step, axis=1).max()
+    return np.asarray(step * min(1.0, STEP_MAX_A / max(longest, 1e-12)))[of]
 
 
 def anharmonicity(forces_eV_per_A: np.ndarray, harmonic_eV_per_A: np.ndarray) -> float:

@@ -19,7 +19,7 @@ from mofmd.phonons.effective.md import FrameFit, Step
 from mofmd.phonons.effective.results import Round, Sscha
 from mofmd.phonons.load import PHONOPY_FILE
 from mofmd.phonons.output import write_force_constants, write_table
-from mofmd.phonons.page.page import figure_html, table
+from mofmd.phonons.page.tables import figure_html, table
 from mofmd.phonons.spectrum.spectrum import Spectrum, SpectrumOptions
 
 if TYPE_CHECKING:
@@ -166,6 +166,7 @@ def rounds_figure(found: Sscha) -> Figure:
     numbers, energies, errors = np.array(known, dtype=float).reshape(-1, 3).T
     panels[1].errorbar(numbers, energies, errors, fmt="o-", ms=3, capsize=2, color=COLOURS[1])
     panels[1].set(ylabel="Free energy\n(eV per primitive cell)", xlabel="Round")
+    panels[1].set_xticks(done)
     return figure
 
 

@@ -30,6 +30,7 @@ from mofmd.phonons.effective.fit import (
     ForceConstantFit,
     anharmonicity,
     harmonic_forces,
+    newton_step,
     symmetrised,
 )
 from mofmd.phonons.effective.results import Round, Sscha, SschaOptions
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 PLAN_SCHEMA = "mofmd-sscha-plan-1"
 PLAN, STATE = "sscha_plan.json", "state.npz"
 LEAST_SUPERCELLS = 100
-STEP_MAX_A = 0.1  # of a mean position in a round
 STEP_CONVERGED_A = 1e-3
 TOO_BOLD = 0.8  # a round that changes more than this share of the one before takes half the step
 BOLDER = 1.5
@@ -177,7 +177,7 @@ class _Work:
         mixing = min(1.0, state.mixing * (0.5 if slow else BOLDER))
         step = np.zeros_like(state.shifts)
         if self.options.positions:
-            step = mixing * _newton(self.phonopy, fitted, mean)
+            step = mixing * newton_step(self.phonopy, fitted, mean)
         parts = (None,) * 4 if replaced else self._free_energy(state.values, u, energies)
         found = Round(
             number,
@@ -277,25 +277,6 @@ class _Work:
         error = float(pairs.std(ddof=1) / np.sqrt(len(pairs)))
         anharmonic = float(pairs.mean())
         return harmonic + anharmonic, error, harmonic, anharmonic
-
-
-def _newton(phonopy: Phonopy, values: np.ndarray, mean_forces: np.ndarray) -> np.ndarray:
-    """(supercell atoms, 3) step of the mean positions to where the mean forces vanish [Å]."""
-    primitive = phonopy.primitive
-    first = np.asarray(primitive.p2s_map)
-    of = np.searchsorted(first, np.asarray(primitive.s2p_map))
-    total = np.zeros((len(first), len(first), 3, 3))
-    for k in range(len(first)):
-        total[:, k] = values[:, of == k].sum(axis=1)
-    n = 3 * len(first)
-    squares, vectors = np.linalg.eigh(total.transpose(0, 2, 1, 3).reshape(n, n))
-    sizes = np.abs(squares)
-    along = vectors.T @ mean_forces[first].ravel()
-    # translations, along which there is no force, are left out
-    moved = np.where(sizes > 1e-6 * sizes.max(), along / np.maximum(sizes, 1e-12), 0.0)
-    step = (vectors @ moved).reshape(-1, 3)
-    longest = np.linalg.norm(step, axis=1).max()
-    return np.asarray(step * min(1.0, STEP_MAX_A / max(longest, 1e-12)))[of]
 
 
 def _check_plan(  # noqa: PLR0913, PLR0917 - what the plan says

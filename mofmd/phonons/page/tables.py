@@ -1,0 +1,101 @@
+"""Tables of a page, and what tells how good phonons are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mofmd.phonons.ladder import Rung
+from mofmd.phonons.spectrum.spectrum import Spectrum
+from mofmd.report.svg import figure_svg
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a table of texts."""
+    top = "".join(f"<th>{escape(head)}</th>" for head in heads)
+    body = "".join(
+        "<tr>" + "".join(f'<td class="number">{escape(cell)}</td>' for cell in row) + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+        "</div>"
+    )
+
+
+def figure_html(figure: Figure, caption: str) -> str:
+    """Set a figure with its caption."""
+    return (
+        f'<div class="figures"><figure><div>{figure_svg(figure)}</div>'
+        f"<figcaption>{escape(caption)}</figcaption></figure></div>"
+    )
+
+
+def quality(spectrum: Spectrum, facts: dict[str, Any], ladder: tuple[Rung, ...]) -> str:
+    """Lay out what tells how good the force constants are, and what the results depend on."""
+    values = spectrum.force_constants
+    rows = [
+        ("drift of the force constants before the sum rule", f"{values.drift_eV_per_A2:.2e} eV/Å²"),
+        ("asymmetry, root mean square", f"{values.asymmetry_eV_per_A2:.2e} eV/Å²"),
+        ("asymmetry, largest", f"{values.asymmetry_max_eV_per_A2:.2e} eV/Å²"),
+        ("sum rule put in", "yes" if values.sum_rule else "no"),
+        (
+            "states counted by the density of states",
+            f"{spectrum.dos.total_per_THz @ np.diff(spectrum.dos.edges_THz):.6f} of "
+            f"{3 * len(spectrum.atoms)}",
+        ),
+    ]
+    rungs = [
+        (f"{r.tolerance_A:g}", r.space_group, str(r.operations), str(r.displacements))
+        for r in ladder
+    ]
+    return (
+        '<h2 id="quality">How good it is</h2>'
+        + table(("quantity", "value"), rows)
+        + (
+            "<h3>Symmetry at a ladder of tolerances</h3>"
+            + table(("tolerance (Å)", "space group", "operations", "displacements"), rungs)
+            if rungs
+            else ""
+        )
+        + _convergence(spectrum)
+        + f"<details><summary>Settings</summary><pre>{escape(json.dumps(facts, indent=1))}</pre>"
+        "</details>"
+    )
+
+
+def _convergence(spectrum: Spectrum) -> str:
+    """Tables of what changes with the mesh and with the displacement."""
+    steps = spectrum.convergence
+    last = steps[-1] if steps else None
+    rows = [
+        (
+            step.mesh,
+            f"{step.free_energy_kJ_per_mol:.4f}",
+            f"{step.free_energy_kJ_per_mol - last.free_energy_kJ_per_mol:+.4f}",
+            f"{step.entropy_J_per_K_mol:.3f}",
+            f"{step.heat_capacity_J_per_K_mol:.3f}",
+            f"{step.lowest_THz:.4f}",
+        )
+        for step in steps
+        if last is not None
+    ]
+    heads = ("mesh", "F (kJ/mol)", "to the last", "S (J/K/mol)", "C (J/K/mol)", "lowest (THz)")
+    values = spectrum.force_constants
+    distances = [
+        (f"{h:g}", f"{d:.2e}")
+        for h, d in zip(values.distances_A, values.differences_eV_per_A2, strict=True)
+    ]
+    return (f"<h3>Convergence with the mesh, at 300 K</h3>{table(heads, rows)}" if rows else "") + (
+        "<h3>Force constants of one displacement, to those of all</h3>"
+        + table(("displacement (Å)", "differ by, rms (eV/Å²)"), distances)
+        if distances
+        else ""
+    )
