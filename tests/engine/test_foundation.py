@@ -20,7 +20,7 @@ from mofmd.models.files.deployed import DeployedModel
 pytestmark = pytest.mark.frameworks
 QUIET = Audience(report=lambda _: None)
 # small and with edges of many lengths: the gate of a wide model takes hundreds of evaluations
-CRYSTAL = bulk("MgO", "rocksalt", a=4.212)
+CRYSTAL = bulk("MgO", "rocksalt", a=4.212, cubic=True)
 
 
 def test_one_head_of_two_in_lammps(mace_models: Path, tmp_path: Path) -> None:
