@@ -14,6 +14,9 @@ from tests.engine.lammps import checked, evaluate, pair_lines, run_lammps, write
 from tests.engine.systems import SPECIES, SYSTEMS, crystal
 from tests.engine.test_ranks import same, with_vacuum
 
+frees_memory = pytest.mark.skipif(
+    "MOFMD_TEST_SANITIZED_PLUGIN" in os.environ, reason="the sanitizer keeps memory that was freed"
+)
 RUN = """\
 units metal
 atom_style atomic
@@ -54,9 +57,7 @@ def peak_mib(tmp_path: Path, script: str) -> float:
     return float(found[1])
 
 
-@pytest.mark.skipif(
-    "MOFMD_TEST_SANITIZED_PLUGIN" in os.environ, reason="the sanitizer keeps memory that was freed"
-)
+@frees_memory
 def test_chunks_bound_the_memory(tmp_path: Path) -> None:
     write_structure(crystal().repeat(2), tmp_path / "structure.data")
     whole, chunks = (
@@ -151,6 +152,7 @@ def test_layers_in_chunks(
     same(found, expected, force_tolerance=1e-8)
 
 
+@frees_memory
 @pytest.mark.frameworks
 @pytest.mark.parametrize("name", ["nequip-f64", "mace-f64"])
 def test_chunks_bound_the_memory_of_layers(
