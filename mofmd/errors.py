@@ -58,6 +58,17 @@ def absent(path: str | Path, kind: str = "file") -> str:
     return f"is a folder, expected a {kind}" if Path(path).is_dir() else f"no such {kind}"
 
 
+def counted(number: int, noun: str, several: str | None = None) -> str:
+    """Write a number with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "atom"), counted(2, "atom")
+    ('1 atom', '2 atoms')
+    """
+    return f"{number} {noun if number == 1 else several or f'{noun}s'}"
+
+
 def in_command(path: str | Path) -> str:
     """Write a path as a word of a command that people copy: quoted, and never like an option.
 

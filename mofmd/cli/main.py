@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import sys
 import tempfile
 import warnings
@@ -104,6 +105,7 @@ def main() -> None:
     What was asked to stop and can be gone on with ends with status 75.
     """
     interrupt_after_imports()
+    _write_any_text()
     verbosity.listen()
     set_show(_show_making)
     show_warning = warnings.showwarning
@@ -137,6 +139,13 @@ def main() -> None:
             _fail(_of_system(error))
         except MemoryError as error:
             _fail(f"out of memory: {error or 'there is none left'}; take a smaller system")
+
+
+def _write_any_text() -> None:
+    """Let Å and ³ be question marks where the terminal's encoding lacks them, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _of_system(error: OSError) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mofmd import __version__
 from mofmd.disk.atomic import write_atomic
+from mofmd.disk.output import make_folder
 from mofmd.engine.launch import Ended, Launch
 from mofmd.engine.plugin_path import (
     LIBRARY_NAME,
@@ -183,6 +184,7 @@ def build_plugin(  # noqa: PLR0913 - where, how, and two that are told
     if record and not force and not mismatches(record) and record.get("sanitize") == sanitize:
         report(f"the plugin fits what is installed: {directory / LIBRARY_NAME}")
         return directory / LIBRARY_NAME
+    make_folder(directory)  # told now, not after minutes of compiling
     torch = find_torch()
     needed = definitions(torch, sanitize=sanitize)
     report(

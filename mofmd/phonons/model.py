@@ -47,6 +47,13 @@ class ModelOptions:
     lanes: int = 1
     threads: int = 1
 
+    def __post_init__(self) -> None:
+        """Refuse lanes that cannot be, before anything is computed."""
+        if self.lanes < 1:
+            raise InputError(f"lanes: {self.lanes}, expected a whole number of at least 1")
+        if self.lanes > 1 and self.device != "cpu":
+            raise InputError("lanes: several are for the device cpu; a GPU takes one")
+
     def calculator(self, atoms: Atoms) -> DeployedModel:
         """Open it in this process; no result depends on what was evaluated before it.
 
@@ -110,13 +117,9 @@ def evaluator(options: ModelOptions, calculator: DeployedModel) -> Iterator[Eval
 
     One lane on a CPU, and any GPU, is this process itself, which has the model in memory already.
     """
-    if options.lanes < 1:
-        raise InputError(f"lanes: {options.lanes}, expected 1 or more")
     if options.lanes == 1:
         yield InProcess(calculator)
         return
-    if options.device != "cpu":
-        raise InputError("lanes: several are for the device cpu; a GPU takes one")
     with Lanes(
         options.model,
         lanes=options.lanes,

@@ -12,7 +12,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from mofmd.disk.atomic import write_atomic
+from mofmd.disk.atomic import write_atomic, writing
 from mofmd.disk.output import check_output, make_folder
 from mofmd.errors import InputError
 from mofmd.relaxation.lbfgs import Memory
@@ -132,7 +132,8 @@ class Store:
 
     def _add_frame(self, relaxation: Relaxation) -> int:
         """Append the present structure; return the size of the trajectory."""
-        with (self.folder / TRAJECTORY).open("ab") as file:
+        path = self.folder / TRAJECTORY
+        with writing(path), path.open("ab") as file:
             file.write(frame_text(relaxation).encode())
             file.flush()
             return file.tell()

@@ -229,6 +229,11 @@ def _without_frames(source: Path, runs: Sequence[Run]) -> str:
     """Say why there is nothing to analyse in a directory."""
     if (source / MANIFEST).is_file():
         run = Run(source.resolve().name, source / DUMP)
+        if run.state == "finished" and not run.unfinished:  # to resume would give what is there
+            return (
+                f"{source}: is finished, but its {DUMP} is missing or empty; run it again with "
+                f"`mofmd run {in_command(source)}`"
+            )
         return (
             f"{source}: its run has left no frames ({run.unfinished or run.state}); run it with "
             f"`mofmd run {in_command(source)} --resume`"

@@ -252,7 +252,7 @@ def test_forms_of_poscar(tmp_path: Path, text: str) -> None:
         (POSCAR.replace("Direct\n", ""), "line 8: '0.1 0.2 0.3', expected Direct or Cartesian"),
         (POSCAR.replace("0.7 0.7 0.7\n", ""), "has the coordinates of 2 atoms, expected 3"),
         (POSCAR.replace("0.7 0.7 0.7", "0.7 0.7"), "line 11: '0.7 0.7', expected three coord"),
-        (POSCAR.replace("9 0 0", "9 0"), "cannot be read as POSCAR"),
+        (POSCAR.replace("9 0 0", "9 0"), "line 3: '9 0', expected three numbers"),
         ("1\n2\n", "has 2 lines; a POSCAR has at least eight"),
         (POSCAR + POSCAR.replace("Zn", "Cd"), "holds 2 structures; choose one, as in FILE#0"),
     ],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mofmd.cli.base.app import App
+from mofmd.errors import InputWarning, counted
 from mofmd.models.names import find_model
 
 if TYPE_CHECKING:
@@ -80,7 +82,9 @@ def check(
         fitted = fit_element_energies(found)
         told = ", ".join(f"{name} {value:.4f}" for name, value in fitted.eV.items())
         typer.echo(f"{told} eV; {fitted.residual_meV:.2f} meV/atom are left")
-    typer.echo(f"{len(found)} frames of {len(names)} trajectories are fit for training")
+    of = counted(len(names), "trajectory", "trajectories")
+    verb = "is" if len(found) == 1 else "are"
+    typer.echo(f"{counted(len(found), 'frame')} of {of} {verb} fit for training")
 
 
 @app.command("import")
@@ -150,10 +154,19 @@ def split(
         test_trajectories=tuple(test_trajectory or ()),
         seed=seed,
     )
+    asked = {"val": val > 0 or bool(val_trajectory), "test": test > 0 or bool(test_trajectory)}
     for part, members in split_frames(kept, options).items():
         write_frames(output / f"{part}.extxyz", members)
         names = {trajectory_of(frame) for frame in members}
-        typer.echo(f"{part}: {len(members)} frames of {len(names)} trajectories")
+        of = counted(len(names), "trajectory", "trajectories")
+        typer.echo(f"{part}: {counted(len(members), 'frame')} of {of}")
+        if asked.get(part) and not members:
+            warnings.warn(
+                f"{part} is empty: whole trajectories are dealt out, and there are too few; give "
+                "frames of more, or a smaller share",
+                InputWarning,
+                stacklevel=1,
+            )
 
 
 @app.command()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mofmd.cli.simulation import deck_options as options
-from mofmd.errors import in_command
+from mofmd.errors import counted, in_command
 
 if TYPE_CHECKING:
     from mofmd.simulation.deck.request import Request
@@ -75,7 +75,7 @@ def generate(
     manifest = deck.manifest
     typer.echo(
         f"{deck.directory}: {manifest['protocol']['name']}, {manifest['structure']['formula']}, "
-        f"{manifest['structure']['n_atoms']} atoms, {manifest['total_steps']} steps\n"
+        f"{counted(manifest['structure']['n_atoms'], 'atom')}, {manifest['total_steps']} steps\n"
         f"run it with: mofmd run {in_command(deck.directory)}"
     )
     if hint := duration_hint(deck):
@@ -93,5 +93,6 @@ def _generate_static(request: Request, *, overwrite: bool) -> None:
     task = generate_static(request)
     typer.echo(
         f"{task.directory}: {task.settings.NAME}, {task.record['formula']}, "
-        f"{task.record['n_atoms']} atoms\nrun it with: mofmd run {in_command(task.directory)}"
+        f"{counted(task.record['n_atoms'], 'atom')}\n"
+        f"run it with: mofmd run {in_command(task.directory)}"
     )

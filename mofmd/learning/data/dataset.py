@@ -140,12 +140,23 @@ def labels_of(frame: Atoms) -> Labels:
             f"has no {' and no '.join(missing)}: label it (`mofmd learn label`), or store labels "
             "in extended XYZ as energy, forces and stress"
         )
+    energy = _numbers("energy", results["energy"])
+    if energy.size != 1:
+        raise InputError(f"energy: {energy.size} numbers, expected one")
     stress = results.get("stress")
     return Labels(
-        float(results["energy"]),
-        np.asarray(results["forces"], dtype=np.float64),
-        None if stress is None else stress_matrix(np.asarray(stress, dtype=np.float64)),
+        energy.item(),
+        _numbers("forces", results["forces"]),
+        None if stress is None else stress_matrix(_numbers("stress", stress)),
     )
+
+
+def _numbers(name: str, value: Any) -> np.ndarray:
+    """Array of a label; text where numbers should be is told by the label's name."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: {value!r}, expected numbers") from None
 
 
 def stress_matrix(stress: np.ndarray) -> np.ndarray:

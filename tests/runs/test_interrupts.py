@@ -1,0 +1,82 @@
+"""Ctrl-C while modules are imported: the command ends with status 130, and tells nothing else."""
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mofmd.processes.signals import SignalHandlers
+
+MODULE = """\
+import os, signal
+os.kill(os.getpid(), signal.SIGINT)
+for _ in range(1000):
+    pass  # the interpreter calls handlers between instructions
+whole = True
+"""
+IMPORT = """\
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mofmd.processes.signals import interrupt_after_imports
+interrupt_after_imports()
+try:
+    import half
+    time.sleep(20)
+except KeyboardInterrupt:
+    print("whole:", half.whole)
+"""
+COMMAND = """\
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["mofmd", "models", "list"]
+from mofmd.cli.entry import main
+main()
+"""
+
+
+def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(folder), *sys.path])
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_a_module_is_imported_to_its_end(tmp_path: Path) -> None:
+    (tmp_path / "half.py").write_text(MODULE)
+    done = run(IMPORT, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "whole: True\n", "")
+
+
+def test_the_command_ends_quietly(tmp_path: Path) -> None:
+    done = run(COMMAND, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_signals_that_end_a_program_wait_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half_ended.py").write_text(MODULE.replace("SIGINT", "SIGTERM"))
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def work() -> None:
+        importlib.import_module("half_ended")
+        signal.pause()
+
+    with SignalHandlers(), pytest.raises(SystemExit) as ended:
+        work()
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert sys.modules["half_ended"].whole
