@@ -14,8 +14,7 @@ import typer
 from mofmd import __version__
 from mofmd.cli.base import verbosity
 from mofmd.cli.base.app import App, Lazy, LazyGroup
-from mofmd.disk.stop_request import STOPPED_STATUS
-from mofmd.errors import InputWarning, MofmdError, StoppedError
+from mofmd.errors import ERROR_STATUS, STOPPED_STATUS, InputWarning, MofmdError, StoppedError
 from mofmd.models.making_shown import set_show
 
 if TYPE_CHECKING:
@@ -151,4 +150,4 @@ def _fail(message: str) -> NoReturn:
 
         traceback.print_exc()
     verbosity.tell(f"mofmd: error: {message}", "red")
-    sys.exit(1)
+    sys.exit(ERROR_STATUS)

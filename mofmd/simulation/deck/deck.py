@@ -21,7 +21,7 @@ from mofmd.disk.lock import is_going_on
 from mofmd.disk.package_files import packaged_file
 from mofmd.disk.record import read_record
 from mofmd.engine.lammps_data import lammps_rotation, render_data
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError, MissingFileError, option
 from mofmd.models.dispersion.dispersion import FILE as D3_FILE
 from mofmd.simulation.deck.atom_types import AtomTypes
 from mofmd.simulation.deck.limits import find_limits, render_limits
@@ -201,7 +201,7 @@ def read_deck(directory: str | Path, *, allow_edited: bool = False) -> Deck:
         if not allow_edited and file_sha256(directory / name) != digest:
             raise InputError(
                 f"{directory / name}: differs from what {MANIFEST} records; write the deck again, "
-                "or allow edited files"
+                f"or run it as it is now with {option('allow_edited')}"
             )
     return Deck(directory, manifest)
 
@@ -327,7 +327,10 @@ def _check_way(directory: Path, overwrite: bool) -> None:
     if _is_empty(directory):
         return
     if not overwrite:
-        raise InputError(f"{directory}: not empty; choose another directory or allow overwriting")
+        raise InputError(
+            f"{directory}: not empty; choose another directory, or replace the deck that is there "
+            f"with {option('overwrite')}"
+        )
     try:
         _read_manifest(directory)
     except (InputError, MissingFileError) as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from mofmd.disk.stop_request import STOPPED_STATUS
+from mofmd.errors import STOPPED_STATUS
 from mofmd.simulation.run.restart import has_restart
 from mofmd.simulation.run.watch import StopReason, Watch
 

