@@ -37,6 +37,7 @@ class Commands(LazyGroup):
             "defects": Lazy("defects", "app", "Frameworks with defects"),
             "generate": Lazy("simulation.generate", "generate", "Write a deck"),
             "run": Lazy("simulation.run", "run", "Run a deck, or resume it"),
+            "status": Lazy("simulation.status", "status", "How far a run is, from any shell"),
             "ensemble": Lazy("simulation.ensemble", "app", "Many runs of one recipe"),
             "relax": Lazy("simulation.relax", "relax", "Atoms and cell to a tight minimum"),
             "phonons": Lazy("phonons.commands", "app", "Lattice dynamics"),

@@ -293,7 +293,7 @@ case("name of another file", with_option("--model", "thermo.in"),
 # folders
 case("no output", ("generate", *GENERATE[1:6]), "output: missing; give --output a new folder")
 case("output is a file", GENERATE, "deck: is a file, expected a directory", text_file("deck", "x"))
-case("output in use", GENERATE, "deck: not empty; choose another directory or allow overwriting",
+case("output in use", GENERATE, "deck: not empty; choose another directory, or replace .* --overwrite",
      lambda: (Path("deck").mkdir(), Path("deck/x").touch()))  # fmt: skip
 case("not ours to overwrite", with_option("--overwrite"), "deck: not empty and not a deck, so it is not",
      lambda: (Path("deck").mkdir(), Path("deck/x").touch()))  # fmt: skip

@@ -42,6 +42,7 @@ __all__ = ["Deck", "Potential", "PotentialScript", "read_deck", "write_deck"]
 SCHEMA = "mofmd-deck-2"
 MANIFEST = "manifest.json"
 INTEGRITY = "integrity.json"
+NOVELTY_SCRIPT = "novelty.in"
 SCRIPTS = (
     "system.in",
     POTENTIAL_SCRIPT,
@@ -54,7 +55,7 @@ SCRIPTS = (
     "shape_cell.in",
     "thermo.in",
     "trajectory.in",
-    "novelty.in",
+    NOVELTY_SCRIPT,
     "finish.in",
 )
 # what a run makes; one from the beginning removes that of an earlier one
@@ -246,7 +247,9 @@ def _render(
 ) -> dict[str, str]:
     """Text of each file of the deck, the manifest apart."""
     scripts = packaged_file("lammps_inputs", "lammps_inputs", SCRIPTS[0]).parent
-    names = (protocol.script, *SCRIPTS)
+    names = [protocol.script, *SCRIPTS]
+    if watch is None:
+        names.remove(NOVELTY_SCRIPT)  # which part_begin.in includes for a watch alone
     texts = {name: (scripts / name).read_text(encoding="utf-8") for name in names}
     if potential.script is not None:
         texts[POTENTIAL_SCRIPT] = potential.script.read_text(encoding="utf-8")
