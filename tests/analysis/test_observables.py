@@ -395,7 +395,7 @@ def test_a_note_tells_of_the_number_with_the_fewest_samples() -> None:
     sampling = Sampling(26, 13, automatic=True, inefficiency=13 / 8.8)
     scalars = {"volume": Estimate(1, 0.1, 8.8), "LCD": Estimate(5, 0.1, 3.2)}
     (note,) = Result("pores", "", {}, scalars, {}, sampling).notes
-    assert note.startswith("Too few independent samples: 13 frames are worth 3.2 at least")
+    assert note.startswith("Too few independent samples: 13 frames are worth as few as 3.2")
 
 
 def test_every_observable_that_is_left_out_says_why(tmp_path: Path) -> None:

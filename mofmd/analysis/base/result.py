@@ -228,10 +228,10 @@ def _few(sampling: Sampling, scalars: Mapping[str, Estimate]) -> str:
     worst = min([sampling.independent, *(each.independent for each in scalars.values())])
     if worst >= INDEPENDENT_MIN:
         return ""
-    least = "" if worst == sampling.independent or len(scalars) < 2 else " at least"
+    least = "" if worst == sampling.independent else "as few as "
     return (
         f"Too few independent samples: {sampling.used} "
-        f"{'frame is' if sampling.used == 1 else 'frames are'} worth {worst:.1f}{least} "
+        f"{'frame is' if sampling.used == 1 else 'frames are'} worth {least}{worst:.1f} "
         f"({INDEPENDENT_MIN} are wanted); the errors are a lower bound. Run longer."
     )
 
