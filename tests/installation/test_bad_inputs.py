@@ -337,7 +337,7 @@ for words in (
     ("phonons", "elastic", "uio-66"),
 ):
     case(f"{words[:2]} of other elements", (*words, "--model", "zif4-allegro-s", "-o", "out"),
-         "zif4-allegro-s.mofmd.pth: does not know O, Zr; it knows C H N Zn")  # fmt: skip
+         "zif4-allegro-s.mofmd.pth lacks O, Zr: it knows C, H, N, Zn")  # fmt: skip
 
 # runs
 case("run nothing", ("run", "deck"), "manifest.json: no such file, so deck is not a deck")

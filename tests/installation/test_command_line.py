@@ -297,7 +297,7 @@ def test_another_framework_than_the_models_is_told() -> None:
     file = mofmd.embedded_model("zif4-mace-s")
     crystals = [mofmd.zif4(), mofmd.zif4().repeat((2, 1, 1))]
     check_suits(file, crystals)  # warnings are errors
-    with pytest.warns(InputWarning, match="was made for ZnC6H6N4, this structure is C8"):
+    with pytest.warns(InputWarning, match="was made for ZnC6H6N4, this structure is C;"):
         check_suits(file, [*crystals, Atoms("C8", cell=[9, 9, 9], pbc=True), mofmd.zif8()])
     with pytest.warns(InputWarning, match="was made for ZnC6H6N4"):
         ModelOptions(model=Path("zif4-mace-s")).calculator(mofmd.zif8())
@@ -314,7 +314,7 @@ def test_static_tasks_are_listed_and_meant(tmp_path: Path) -> None:
 
 
 def test_names_of_the_package_are_those_that_it_offers() -> None:
-    assert dir(mofmd) == mofmd.__all__
+    assert set(dir(mofmd)) == set(mofmd.__all__)
     assert not {"Any", "arrays", "errors"} & set(dir(mofmd))
 
 
