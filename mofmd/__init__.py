@@ -46,5 +46,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Names that can be asked for."""
-    return sorted({*globals(), *_modules()})
+    """Names that can be asked for: no module that some other import has left here."""
+    return ["__version__", *sorted(_modules())]

@@ -3,6 +3,18 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+ERROR_STATUS = 1
+"""Exit status of the command line: an error with a message."""
+USAGE_STATUS = 2
+"""Exit status: a wrong option or argument, as every program of the shell says it."""
+NOT_REACHED_STATUS = 3
+"""Exit status: all went well, but what was asked for was not reached, such as limits."""
+STOPPED_STATUS = 75
+"""Exit status: stopped as asked, can be gone on with (EX_TEMPFAIL of sysexits.h)."""
+
+
+SHORTEST_BEGINNING = 3  # letters that two names have in common
+
 
 def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
     """Say which known names are near to a word: ``; did you mean rdf?``, or nothing.
@@ -26,8 +38,16 @@ def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
     import difflib  # only where something is wrong
 
     plain = {name.lower().replace("-", "_"): name for name in known}
-    close = difflib.get_close_matches(word.lower().replace("-", "_"), plain, n=most)
+    given = word.lower().replace("-", "_")
+    close = difflib.get_close_matches(given, plain, n=most)
+    if not close and len(given) >= SHORTEST_BEGINNING:  # isotropic for iso, vol for volume
+        close = [name for name in plain if name and _begins(given, name)][:most]
     return f"; did you mean {' or '.join(plain[each] for each in close)}?" if close else ""
+
+
+def _begins(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return len(short) >= SHORTEST_BEGINNING and long.startswith(short)
 
 
 def choices(word: str, known: Iterable[str]) -> str:
@@ -81,6 +101,22 @@ def in_command(path: str | Path) -> str:
 
     text = str(path)
     return quote(f"./{text}" if text.startswith("-") else text)
+
+
+def option(name: str) -> str:
+    """Name an option in a message as it is given on the command line, and from Python.
+
+    Parameters
+    ----------
+    name
+        Of the argument in Python.
+
+    Examples
+    --------
+    >>> option("allow_edited")
+    '--allow-edited (from Python: allow_edited=True)'
+    """
+    return f"--{name.replace('_', '-')} (from Python: {name}=True)"
 
 
 class MofmdError(Exception):

@@ -78,6 +78,7 @@ README: dict[str, Shown | Elsewhere] = {
         Shown(added=SHORT)
     ),
     "mofmd run glass --ranks 4": AS_IT_IS,
+    "mofmd status glass": AS_IT_IS,
     "mofmd run glass --ranks 4 --resume": AS_IT_IS,
     "mofmd ensemble new glasses melt_quench --structure zif-4 --model zif4-nequip-s --members 10 "
     "--vary rate_K_per_ps=10,20": Shown((("--members 10", "--members 1"),), SHORT),

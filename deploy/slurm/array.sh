@@ -20,7 +20,7 @@ member=${members[$SLURM_ARRAY_TASK_ID]}
 # not by a signal: at pre-emption SLURM signals mofmd too, and a second signal ends it at once
 asked=
 trap 'asked=1; touch "members/$member/stop.request"' TERM
-@MOFMD@ run "members/$member" --ranks @RANKS@ --threads @THREADS@ --resume &
+@MOFMD@ run "members/$member" --ranks @RANKS@ --threads @THREADS@ --resume@EDITED@ &
 run=$!
 # a request that is older than mofmd is not meant for it
 if [ -n "$asked" ]; then touch "members/$member/stop.request"; fi

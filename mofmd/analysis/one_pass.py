@@ -99,11 +99,36 @@ def analyse(  # noqa: PLR0913 - options, all named
     ]
 
 
-class _Active:
-    """Observables that still measure."""
+def suited(observables: Sequence[Observable], frame: Frame, refused: Refused) -> list[Observable]:
+    """Those of some observables that suit a trajectory by its first frame, before any is measured.
 
-    def __init__(self, observables: Sequence[Observable], refused: Refused | None) -> None:
+    Parameters
+    ----------
+    observables
+        What is to be measured; copies look at the frame.
+    frame
+        The first one.
+    refused
+        Told of one that is left out.
+
+    Raises
+    ------
+    InputError
+        If the cell is not periodic.
+    """
+    looking = _Active([observable.fresh() for observable in observables], refused, empty=True)
+    _check(frame, looking)
+    return [observables[k] for k in sorted(looking.alive)]
+
+
+class _Active:
+    """Observables that still measure; with ``empty`` all of them may be left out."""
+
+    def __init__(
+        self, observables: Sequence[Observable], refused: Refused | None, *, empty: bool = False
+    ) -> None:
         self.observables = observables
+        self._empty = empty
         self.alive = set(range(len(observables)))
         self.frames = [0] * len(observables)
         self._refused = refused
@@ -124,7 +149,7 @@ class _Active:
             raise error
         self._refused(self.observables[k].name, error)
         self.alive.discard(k)
-        if not self.alive:
+        if not self.alive and not self._empty:
             raise error
 
 

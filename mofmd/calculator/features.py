@@ -13,6 +13,7 @@ from mofmd.calculator.operators import load_operators
 from mofmd.errors import InputError, RunError
 from mofmd.geometry.neighbours import find_pairs, refuse_coincident
 from mofmd.models.files.deployed import read_deployed, read_manifest
+from mofmd.models.files.validity import check_species
 from mofmd.structures.molecules import box_of
 
 INVARIANCE = 1e-3  # of a feature's size: the largest change under rotation of what is kept
@@ -86,9 +87,7 @@ class FileFeatures:
         import torch
 
         names = self.model.type_names
-        missing = sorted(set(atoms.symbols) - set(names))
-        if missing:
-            raise InputError(f"{self.model.path}: does not know {missing[0]}")
+        check_species(self.model.path, names, sorted(set(map(str, atoms.symbols))))
         kinds = np.array([names.index(symbol) for symbol in atoms.symbols], dtype=np.int64)
         reach = float(self._engine.r_max())
         refuse_coincident(find_pairs(atoms.positions, box_of(atoms, 2.0), 0.1))

@@ -23,7 +23,8 @@ from mofmd.models.dispersion.dispersion import (
     parse_dispersion,
 )
 from mofmd.models.files.model_file import read_model_file
-from mofmd.models.names import find_model, next_steps
+from mofmd.models.files.validity import check_species
+from mofmd.models.names import find_model
 
 SKIN_A = 0.5
 CHARGED = 0.5  # elementary charges: less is rounding of partial charges
@@ -210,12 +211,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         InputError
             If the model does not know an element, or a position or cell is no number.
         """
-        missing = sorted({str(symbol) for symbol in atoms.symbols} - set(self.type_names))
-        if missing:
-            raise InputError(
-                f"{self.path.name}: does not know {', '.join(missing)}; it knows "
-                f"{' '.join(self.type_names)}: {next_steps(set(map(str, atoms.symbols)))}"
-            )
+        check_species(self.path, self.type_names, sorted(set(map(str, atoms.symbols))))
         where = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
         if len(where):
             raise InputError(

@@ -15,8 +15,7 @@ import typer
 from mofmd import __version__
 from mofmd.cli.base import verbosity
 from mofmd.cli.base.app import App, Lazy, LazyGroup
-from mofmd.disk.stop_request import STOPPED_STATUS
-from mofmd.errors import InputWarning, MofmdError, StoppedError
+from mofmd.errors import ERROR_STATUS, STOPPED_STATUS, InputWarning, MofmdError, StoppedError
 from mofmd.models.making_shown import set_show
 from mofmd.processes.signals import interrupt_after_imports
 
@@ -40,6 +39,7 @@ class Commands(LazyGroup):
             "defects": Lazy("defects", "app", "Frameworks with defects"),
             "generate": Lazy("simulation.generate", "generate", "Write a deck"),
             "run": Lazy("simulation.run", "run", "Run a deck, or resume it"),
+            "status": Lazy("simulation.status", "status", "How far a run is, from any shell"),
             "ensemble": Lazy("simulation.ensemble", "app", "Many runs of one recipe"),
             "relax": Lazy("simulation.relax", "relax", "Atoms and cell to a tight minimum"),
             "phonons": Lazy("phonons.commands", "app", "Lattice dynamics"),
@@ -164,4 +164,4 @@ def _fail(message: str) -> NoReturn:
 
         traceback.print_exc()
     verbosity.tell(f"mofmd: error: {message}", "red")
-    sys.exit(1)
+    sys.exit(ERROR_STATUS)

@@ -11,7 +11,6 @@ import tempfile
 from pathlib import Path
 
 STOP_REQUEST = "stop.request"
-STOPPED_STATUS = 75  # exit status of a run that stopped as asked; EX_TEMPFAIL of sysexits.h
 TIME_GRAIN_S = 1.0  # file systems such as Lustre's keep whole seconds
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from mofmd.errors import InputError, MissingFileError
 
+MINIMISE = "minimise"  # the stage before dynamics
 Row = dict[str, float]
 
 
@@ -109,6 +110,40 @@ class LogParser:
             table = ThermoTable(self.stage, MappingProxyType(columns), loop_seconds, loop_steps)
             self.tables.append(table)
         self._header, self._rows = [], []
+
+
+class LogFollower:
+    """Reads a log while it grows: at which stage and step LAMMPS is.
+
+    Parameters
+    ----------
+    path
+        The log; it may not be there yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._at, self._rest = path, 0, ""
+        self._parser = LogParser()
+        self.step: int | None = None
+
+    @property
+    def stage(self) -> str:
+        """Stage that has begun last; empty before the first."""
+        return self._parser.stage
+
+    def read(self) -> None:
+        """Read what is new."""
+        if not self._path.is_file():
+            return
+        with self._path.open(encoding="utf-8", errors="replace") as log:
+            log.seek(self._at)
+            text = self._rest + log.read()
+            self._at = log.tell()
+        *lines, self._rest = text.split("\n")
+        for line in lines:
+            row = self._parser.feed(line)
+            if row is not None:
+                self.step = int(row["Step"])
 
 
 def read_log(path: Path) -> list[ThermoTable]:

@@ -14,6 +14,8 @@ from mofmd.calculator import DeployedModel
 from mofmd.calculator.lanes import Lanes
 from mofmd.disk.digest import file_sha256
 from mofmd.errors import InputError
+from mofmd.models.files.validity import check_suits
+from mofmd.models.names import find_model
 from mofmd.phonons.calculation.evaluators import Evaluator, InProcess
 from mofmd.phonons.cells import model_reach_A
 from mofmd.phonons.run import Model
@@ -62,6 +64,7 @@ class ModelOptions:
         atoms
             Of the elements that it is to know.
         """
+        check_suits(find_model(self.model), atoms)
         calculator = DeployedModel(
             self.model,
             dispersion=self.dispersion,

@@ -108,16 +108,24 @@ def _navigation(titles: Mapping[str, str], *, is_run: bool) -> str:
     return f'<nav aria-label="sections">{links}</nav>'
 
 
+def _sampling_row(result: Result) -> str:
+    sampling = result.sampling
+    if sampling is None:
+        return ""
+    cells = {
+        "frames measured": f"{sampling.frames} of "
+        f"{result.settings.get('frames_analysed', sampling.frames)}",
+        "cut": f"{sampling.cut} ({'found' if sampling.automatic else 'given'})",
+        "statistical inefficiency (frames)": f"{sampling.inefficiency:.1f}",
+        "independent samples": f"{sampling.independent:.1f}",
+    }
+    row = "".join(f'<td data-label="{name}">{text}</td>' for name, text in cells.items())
+    return f"<tr><td>{escape(result.name)}</td>{row}</tr>"
+
+
 def _method(analysis: Analysis) -> str:
     settings = {result.name: dict(result.settings) for result in analysis.results}
-    sampling = "".join(
-        f"<tr><td>{escape(result.name)}</td><td>{result.sampling.frames} of "
-        f"{result.settings.get('frames_analysed', result.sampling.frames)}</td>"
-        f"<td>{result.sampling.cut}{' (found)' if result.sampling.automatic else ' (given)'}</td>"
-        f"<td>{result.sampling.inefficiency:.1f}</td><td>{result.sampling.independent:.1f}</td></tr>"
-        for result in analysis.members[0].results
-        if result.sampling is not None
-    )
+    sampling = "".join(map(_sampling_row, analysis.members[0].results))
     manifest = analysis.members[0].manifest
     records = {
         "Versions and model": {
@@ -133,7 +141,8 @@ def _method(analysis: Analysis) -> str:
         "spread of its members. All numbers are in results.json, results.npz and the CSV files "
         "beside this page; the figures are in figures/ as PNG and SVG.</p>"
         f"<h3>Sampling of {escape(analysis.members[0].name)}</h3>"
-        '<div class="scroll"><table><thead><tr><th>observable</th><th>frames measured</th>'
+        '<div class="scroll"><table class="stack"><thead><tr><th>observable</th>'
+        "<th>frames measured</th>"
         "<th>cut</th><th>statistical inefficiency (frames)</th><th>independent samples</th></tr>"
         f"</thead><tbody>{sampling}</tbody></table></div>"
         + "".join(

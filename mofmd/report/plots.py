@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 LINES = ("-", "--", ":", "-.")  # of systems
 LEGEND_MAX = 16
+SERIES_LEGEND_COLUMNS = 3
+LEGEND_ROW = 0.13  # of the height of a panel
 STACKED_MAX = 3  # panels below each other; more stand in two columns
 EMPTY_SHARE = 0.08  # of the range: a longer end in which nothing is, is not drawn
 MARGIN_SHARE = 0.04  # of what is drawn, left on both sides of it
@@ -47,7 +49,9 @@ def plot_table(tables: Mapping[str, Table], title: str = "") -> Figure:
         panel.set_ylabel(_shared_label(first, chosen))
         if first.kind == "series":
             _steady(panel)
-        if 1 < entries <= LEGEND_MAX:
+        if 1 < entries <= LEGEND_MAX and first.kind == "series":
+            _legend_above_series(panel, entries)
+        elif 1 < entries <= LEGEND_MAX:
             panel.legend(frameon=False, fontsize=6, ncols=1 + (entries > 6))
     for panel in panels[-2 if len(groups) > STACKED_MAX else -1 :]:
         panel.set_xlabel(axis_label(abscissa, first.columns[abscissa]))
@@ -197,6 +201,14 @@ def _shared_label(table: Table, names: Sequence[str]) -> str:
             break
         shared.append(words[0])
     return axis_label(" ".join(shared), column) if shared else header("", column).strip()
+
+
+def _legend_above_series(axes: Axes, entries: int) -> None:
+    """Put a legend where no curve is: series fill their panel from side to side."""
+    rows = -(-entries // SERIES_LEGEND_COLUMNS)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high + LEGEND_ROW * rows * (high - low))
+    axes.legend(frameon=False, fontsize=6, ncols=SERIES_LEGEND_COLUMNS, loc="upper center")
 
 
 def _steady(axes: Axes) -> None:

@@ -17,15 +17,20 @@ def numbers_table(analysis: Analysis) -> str:
     rows = "".join(
         f"<tr><td>{escape(result.name)}</td><td>{escape(name)}</td>"
         f'<td class="number">{escape(str(scalar))}</td>'
-        f'<td class="number">{_independent(scalar.independent)}</td>'
-        + "".join(f'<td class="number">{escape(o.text(result.name, name))}</td>' for o in others)
+        f'<td class="number" data-label="independent samples">'
+        f"{_independent(scalar.independent)}</td>"
+        + "".join(
+            f'<td class="number" data-label="{escape(o.name)}">'
+            f"{escape(o.text(result.name, name))}</td>"
+            for o in others
+        )
         + "</tr>"
         for result in analysis.results
         for name, scalar in result.scalars.items()
     )
     head = "".join(f"<th>{escape(other.name)}</th>" for other in others)
     return (
-        '<section><h2 id="numbers">Numbers</h2><div class="scroll"><table><thead><tr>'
+        '<section><h2 id="numbers">Numbers</h2><div class="scroll"><table class="stack"><thead><tr>'
         "<th>observable</th>"
         "<th>quantity</th><th>value ± standard error</th><th>independent samples</th>"
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div></section>{_members(analysis)}"
@@ -35,7 +40,12 @@ def numbers_table(analysis: Analysis) -> str:
 def _members(analysis: Analysis) -> str:
     """Values of the members of an ensemble, one row each, those left out of the mean last."""
     everyone = (*analysis.members, *analysis.apart)
-    if len(everyone) < 2:
+    absent = {  # of which nothing could be measured
+        name: reason
+        for name, reason in analysis.about.get("members_left_out", {}).items()
+        if name not in [member.name for member in everyone]
+    }
+    if len(everyone) + len(absent) < 2:
         return ""
     apart = [member.name for member in analysis.apart]
     units = {
@@ -59,8 +69,14 @@ def _members(analysis: Analysis) -> str:
         + "</tr>"
         for member in everyone
     )
+    rows += "".join(
+        f'<tr><td>{escape(name)}</td><td colspan="{1 + len(columns)}">left out: '
+        f"{escape(reason)}</td></tr>"
+        for name, reason in sorted(absent.items())
+    )
     return (
-        '<section><h2 id="members">Members</h2><div class="scroll"><table class="small"><thead>'
+        '<section><h2 id="members">Members</h2><div class="scroll wide">'
+        '<table class="small"><thead>'
         f"<tr><th>member</th><th>run</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         "</section>"
     )
@@ -100,7 +116,8 @@ def tensor_tables(tensor: ElasticTensor) -> str:
     eigenvalues = ", ".join(f"{value:.3f}" for value in tensor.eigenvalues_GPa)
     matrix = (
         "<p>Stiffness in GPa, Voigt order xx yy zz yz xz xy; "
-        f"eigenvalues {eigenvalues} GPa.</p><table><tbody>{constants}</tbody></table>"
+        f"eigenvalues {eigenvalues} GPa.</p>"
+        f'<div class="scroll wide"><table><tbody>{constants}</tbody></table></div>'
     )
     if not tensor.is_stable:
         return f"{matrix}<p>Not stable: moduli go to infinity in some directions.</p>"
@@ -125,10 +142,13 @@ def tensor_tables(tensor: ElasticTensor) -> str:
         )
     )
     return (
-        f"{matrix}<table><thead><tr><th>average</th><th>K (GPa)</th><th>E (GPa)</th>"
+        f'{matrix}<div class="scroll wide"><table><thead><tr><th>average</th><th>K (GPa)</th>'
+        "<th>E (GPa)</th>"
         f"<th>G (GPa)</th><th>Poisson's ratio</th></tr></thead><tbody>{averages}</tbody></table>"
-        "<table><thead><tr><th>extremes</th><th>smallest</th><th>along (and across)</th>"
+        '</div><div class="scroll wide"><table><thead><tr><th>extremes</th><th>smallest</th>'
+        "<th>along (and across)</th>"
         f"<th>largest</th><th>along (and across)</th></tr></thead><tbody>{extremes}</tbody></table>"
+        "</div>"
     )
 
 

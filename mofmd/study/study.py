@@ -14,7 +14,7 @@ import mofmd
 from mofmd.analysis.base.registry import Options, Subject, default_observables
 from mofmd.analysis.base.result import Result, write_results
 from mofmd.analysis.catalogue import make_observables
-from mofmd.analysis.one_pass import analyse
+from mofmd.analysis.one_pass import analyse, suited
 from mofmd.analysis.span import Span
 from mofmd.analysis.structure.linkers import Integrity
 from mofmd.engine.lammps_log import ThermoTable
@@ -339,21 +339,27 @@ def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) 
         left_out[observable] = str(error)
 
     observables = make_observables(settings.observables, subject, refused)
-    if not observables:
-        raise InputError("; ".join(dict.fromkeys(left_out.values())))
     linkers = starting_linkers(run, span.first)
     observables = [
         each.fresh(linkers=linkers) if isinstance(each, Integrity) else each for each in observables
     ]
+    observables = suited(observables, span.first, refused)
+    if not observables:
+        raise InputError(_why_none(left_out))
     with _Progress(console, run.name, span.frames) as report:
-        results = analyse(
-            keeper,
-            observables,
-            workers=settings.workers,
-            start_ps=settings.start_ps,
-            report=report,
-            refused=refused,
-        )
+        try:
+            results = analyse(
+                keeper,
+                observables,
+                workers=settings.workers,
+                start_ps=settings.start_ps,
+                report=report,
+                refused=refused,
+            )
+        except InputError as error:
+            if str(error) not in left_out.values():
+                raise
+            raise InputError(_why_none(left_out)) from error  # the last of several
     if keeper.last is None:
         raise InputError(f"{run.path}: holds no frames")
     last = keeper.last.decode()
@@ -378,6 +384,16 @@ def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) 
         span.frames,
         count_linkers(linkers, last),
     )
+
+
+def _why_none(left_out: Mapping[str, str]) -> str:
+    """Say of each observable why it is left out, where all are."""
+    names: dict[str, list[str]] = {}
+    for name, reason in left_out.items():
+        names.setdefault(reason.removeprefix(f"{name}: "), []).append(name)
+    if len(names) == 1:
+        return next(iter(left_out.values()))
+    return "; ".join(f"{', '.join(owners)}: {reason}" for reason, owners in names.items())
 
 
 def _results_of_whole_run(run: Run, settings: AnalysisSettings, mass: float) -> list[Result]:

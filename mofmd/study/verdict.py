@@ -18,15 +18,33 @@ WORST: Sequence[Answer] = ("no", "unknown", "yes", "none")  # first counts
 DRIFT_ERRORS = 3.0  # halves that differ by more standard errors are not of one equilibrium
 TREND_MAX = 0.8  # of the variance, that a straight line explains
 CUT_MAX = 0.5  # of a series, to equilibrate: beyond that it is taken to drift
+STEADY = 1e-9  # relative: what varies less is held fixed
+TIMES = ("time", "step", "frame")
 NAMES_MAX = 3
+EQUILIBRATION_MIN_PS = 5.0
+"""Time below which a run cannot tell: linkers rotate and cells breathe within picoseconds, so that
+what is steady for less, worth many samples as it may be, has seen the fast vibrations alone."""
 # what is held fixed says nothing: of these the series that vary are looked at
-THERMO: Mapping[str, str] = {"PotEng": "potential energy", "Volume": "volume"}
+THERMO: Mapping[str, str] = {
+    "Temp": "temperature",
+    "PotEng": "potential energy",
+    "Volume": "volume",
+}
 GRIDS: Mapping[str, tuple[str, str]] = {
     "FiniteStrain": ("Press", "pressure"),
     "VolumeGrid": ("Press", "pressure"),
     "PressureGrid": ("Volume", "volume"),
 }
 RELAXED = ("EnergyVolume", "Elastic", "Minimise")
+
+
+@dataclass(frozen=True)
+class _Series:
+    """What was measured, its values in the order of time, and how long that was [ps]."""
+
+    what: str
+    values: np.ndarray
+    time_ps: float
 
 
 @dataclass(frozen=True)
@@ -120,29 +138,52 @@ def _settled(member: Member) -> tuple[Answer, str]:
     if protocol in RELAXED:
         return "none", "relaxed structures, no dynamics"
     series = list(_thermo_series(member, protocol)) or list(_result_series(member))
-    series = [(what, values) for what, values in series if len(values) > 1]
+    series = [each for each in series if len(each.values) > 1]
     if not series and member.frames > 1:
         return "unknown", "nothing that was measured varies"
     if not series:
         return "none", "a single structure, no dynamics"
-    judged = [(_judge(values), what) for what, values in series]
+    shortest = min(each.time_ps for each in series)
+    if not shortest >= EQUILIBRATION_MIN_PS:  # nor where the times are not known
+        return "unknown", _too_short(shortest)
+    judged = [(_judge(each.values), each.what) for each in series]
+    # what is averaged at the end is judged too: it may need longer than the energy
+    judged += [
+        (("no", found), name) for name, values in _observed(member) if (found := _trend(values))
+    ]
     worst = next(a for a in WORST if any(answer == a for (answer, _), _ in judged))
     reasons = [(what, reason) for (answer, reason), what in judged if answer == worst]
     whats = _list([what for what, _ in reasons])
     if worst == "yes":
-        return worst, f"{whats} steady, worth {_least(series)} independent samples"
+        steady = _list([each.what for each in series])
+        return worst, (
+            f"{steady} steady over {shortest:.4g} ps, worth {_least(series)} independent samples"
+        )
     # of several that are too short the shortest tells
     return worst, f"{whats}: {reasons[0][1]}"
+
+
+def _too_short(time_ps: float) -> str:
+    wanted = f"at least {EQUILIBRATION_MIN_PS:g} ps are wanted; run longer"
+    if np.isnan(time_ps):
+        return f"the times of the frames are not known, {wanted}"
+    return f"{time_ps:.3g} ps is too short to tell, {wanted}"
+
+
+def _observed(member: Member) -> Iterable[tuple[str, np.ndarray]]:
+    """Series that structural observables were averaged over, by the name of the observable."""
+    for result in member.results:
+        if "series" in result.tables:
+            for name, column in result.tables["series"].columns.items():
+                if name not in TIMES and len(column.values) >= INDEPENDENT_MIN:
+                    yield f"{name} ({result.name})", column.values
 
 
 def _judge(values: np.ndarray) -> tuple[Answer, str]:
     """Whether a series is of one equilibrium, and if not why."""
     # before samples are counted: of what changes all the way there are never enough
-    trend = 0.0
-    if len(values) > 3 and np.ptp(values) > 0:
-        trend = float(np.corrcoef(np.arange(len(values)), values)[0, 1] ** 2)
-    if trend > TREND_MAX:
-        return "no", f"changed all the way: {trend:.0%} of its variance is a straight line"
+    if changed := _trend(values):
+        return "no", changed
     found = sample(values)
     used = values[found.cut :]
     if found.cut > CUT_MAX * len(values):
@@ -162,35 +203,57 @@ def _judge(values: np.ndarray) -> tuple[Answer, str]:
     return "yes", ""
 
 
-def _least(series: Iterable[tuple[str, np.ndarray]]) -> str:
-    return f"{min(sample(values).independent for _, values in series):.0f}"
+def _trend(values: np.ndarray) -> str:
+    """Say that a series changed from its beginning to its end; empty where it did not."""
+    if len(values) < 4 or np.ptp(values) <= STEADY * abs(values).max():
+        return ""
+    share = float(np.corrcoef(np.arange(len(values)), values)[0, 1] ** 2)
+    if share <= TREND_MAX:
+        return ""
+    return f"changed all the way: {share:.0%} of its variance is a straight line"
 
 
-def _thermo_series(member: Member, protocol: str) -> Iterable[tuple[str, np.ndarray]]:
+def _least(series: Iterable[_Series]) -> str:
+    return f"{min(sample(each.values).independent for each in series):.0f}"
+
+
+def _thermo_series(member: Member, protocol: str) -> Iterable[_Series]:
     """Series of the log: of what was measured, or of each point of a grid."""
     tables = [t for t in member.thermo if t.stage != "minimise" and len(t.columns["Step"]) > 1]
     if protocol in GRIDS:
         column, what = GRIDS[protocol]
-        points = [t for t in tables if t.stage.startswith("sample_") and column in t.columns]
+        points = [
+            t
+            for t in tables
+            if t.stage.startswith("sample_") and {"Time", column} <= t.columns.keys()
+        ]
         for stage, parts in groupby(points, lambda table: table.stage):
-            yield f"{what} of {stage}", join_stages(parts, ("Step", column))[column]
+            found = join_stages(parts, ("Step", "Time", column))
+            yield _Series(f"{what} of {stage}", found[column], _span(found["Time"]))
         return
     measured = [t for t in tables if not member.stage or t.stage == member.stage]
+    measured = [t for t in measured if "Time" in t.columns]
     for column, what in THERMO.items():
         if measured and all(column in table.columns for table in measured):
-            values = join_stages(measured, ("Step", column))[column]
-            if np.ptp(values) > 1e-9 * abs(values).max():
-                yield what, values
+            found = join_stages(measured, ("Step", "Time", column))
+            if np.ptp(found[column]) > STEADY * abs(found[column]).max():
+                yield _Series(what, found[column], _span(found["Time"]))
 
 
-def _result_series(member: Member) -> Iterable[tuple[str, np.ndarray]]:
+def _result_series(member: Member) -> Iterable[_Series]:
     """Series of the results: the volume where it varies, and coordination numbers."""
     for result in member.results:
         columns = result.tables["series"].columns if "series" in result.tables else {}
+        time_ps = _span(columns["time"].values) if "time" in columns else float("nan")
         if "volume" in columns and np.ptp(columns["volume"].values) > 0:
-            yield "volume", columns["volume"].values
+            yield _Series("volume", columns["volume"].values, time_ps)
         if result.name.startswith("coordination") and np.ptp(columns["number"].values) > 0:
-            yield f"{result.name.split()[-1]} coordination", columns["number"].values
+            what = f"{result.name.split()[-1]} coordination"
+            yield _Series(what, columns["number"].values, time_ps)
+
+
+def _span(times_ps: np.ndarray) -> float:
+    return float(times_ps[-1] - times_ps[0])
 
 
 def _length(member: Member) -> str:

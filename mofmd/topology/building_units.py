@@ -172,6 +172,22 @@ def find_units(
     )
 
 
+def has_rods(units: BuildingUnits) -> bool:
+    """Whether metals and the atoms bonded to them make endless rods, as in MOF-74.
+
+    There the atoms between the metals belong to linkers, so that each metal is a node by itself.
+
+    Examples
+    --------
+    >>> from mofmd.structures.crystals.zif import zif4
+    >>> has_rods(find_units(Frame.from_ase(zif4())))
+    False
+    """
+    graph, node = units.graph, units.node_of_atom
+    within = (node[graph.first] >= 0) & (node[graph.first] == node[graph.second])
+    return bool(connected_parts(graph.select(graph.to_metal | within)).endless.any())
+
+
 def find_net(
     units: BuildingUnits, frame: Frame | None = None, metal_cutoffs_A: Cutoffs | None = None
 ) -> Net:

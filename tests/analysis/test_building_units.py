@@ -12,7 +12,7 @@ from mofmd.errors import InputError
 from mofmd.geometry.minimum_image import nearest_images
 from mofmd.geometry.neighbours import cell_heights
 from mofmd.structures.crystals.zif import zif4
-from mofmd.topology.building_units import find_linkers, find_net, find_units
+from mofmd.topology.building_units import find_linkers, find_net, find_units, has_rods
 from mofmd.trajectory.frame import Frame
 from tests.analysis.test_rdf import FILES
 from tests.reference import reference_path
@@ -177,3 +177,14 @@ def test_integrity_over_time():
     assert found.scalars["intact, fewest"].value == 31
     with pytest.raises(InputError, match="integrity: no organic linkers"):
         analyse(trajectory_of(Atoms("Cu", cell=[4, 4, 4], pbc=True)), [Integrity()])
+
+
+def test_rods_through_atoms_of_linkers() -> None:
+    """Mg joined by O of linkers along c, as in MOF-74; with c twice as long they are apart."""
+    atoms = Atoms("MgOC", [[0, 0, 0], [1.3, 0, 2.0], [2.5, 0, 2.0]], cell=[10, 10, 4], pbc=True)
+    units = find_units(Frame.from_ase(atoms))
+    assert units.n_nodes == units.n_linkers == 1
+    assert not units.endless_nodes.any()
+    assert has_rods(units)
+    atoms.set_cell([10, 10, 8])
+    assert not has_rods(find_units(Frame.from_ase(atoms)))

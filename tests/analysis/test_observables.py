@@ -1,16 +1,17 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
-from ase.io import read
+from ase.io import read, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mofmd.analysis.base.result import write_results
-from mofmd.analysis.base.statistics import Estimate
+from mofmd.analysis.base.result import Result, write_results
+from mofmd.analysis.base.statistics import Estimate, Sampling
 from mofmd.analysis.dynamics.msd import Msd, mean_square_displacement
 from mofmd.analysis.dynamics.vacf import Vacf
 from mofmd.analysis.one_pass import analyse
@@ -20,6 +21,7 @@ from mofmd.analysis.structure.density import Density, cell_parameters, thermal_e
 from mofmd.analysis.structure.rdf import Rdf
 from mofmd.errors import InputError
 from mofmd.structures.crystals.zif import zif4
+from mofmd.study.study import AnalysisSettings, run_analysis
 from mofmd.trajectory.frame import Frame, Species
 from mofmd.trajectory.in_memory import Trajectory
 from mofmd.trajectory.trajectory import Unwrapped
@@ -387,3 +389,19 @@ def test_fcc_shells():
     occupied = {round(float(x), 2): n for x, n in zip(r, numbers, strict=True) if n}
     # neighbours at a/√2, a, a√1.5: 12, 6, 24
     assert occupied == {2.85: 12, 3.95: 6, 4.85: 24}
+
+
+def test_a_note_tells_of_the_number_with_the_fewest_samples() -> None:
+    sampling = Sampling(26, 13, automatic=True, inefficiency=13 / 8.8)
+    scalars = {"volume": Estimate(1, 0.1, 8.8), "LCD": Estimate(5, 0.1, 3.2)}
+    (note,) = Result("pores", "", {}, scalars, {}, sampling).notes
+    assert note.startswith("Too few independent samples: 13 frames are worth as few as 3.2")
+
+
+def test_every_observable_that_is_left_out_says_why(tmp_path: Path) -> None:
+    """Also the one that is refused by the first frame, before any is measured."""
+    write(tmp_path / "md.extxyz", [zif4(), zif4()])
+    asked = AnalysisSettings(tmp_path / "md.extxyz", ("vacf", "elasticity"))
+    with pytest.raises(InputError, match=r"vacf: .*velocities") as found:
+        run_analysis(asked)
+    assert "elasticity: " in str(found.value)

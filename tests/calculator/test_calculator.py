@@ -217,7 +217,7 @@ def refused(change: str) -> Atoms:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("element", "does not know Cu; it knows C H N Zn: take the universal model sevennet"),
+        ("element", "lacks Cu: it knows C, H, N, Zn; take the universal model sevennet"),
         ("position", "that of atom 4, counted from zero, is not a number"),
         ("flat", "span no volume"),
         ("charge", r"a charge of \+1 e"),

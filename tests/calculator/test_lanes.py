@@ -63,7 +63,7 @@ def test_order_failures_and_the_end(springs: Path, monkeypatch: pytest.MonkeyPat
         first, refused, failed, molecule, last = lanes.outcomes(row)
         assert isinstance(refused, InputError)
         assert "structure 2 (CuO): springs.mofmd.pth: " in str(refused)
-        assert "does not know Cu, O" in str(refused)
+        assert "lacks Cu, O" in str(refused)
         assert isinstance(failed, RunError)
         assert "structure 3 (Zn)" in str(failed)
         assert "not a number" in str(failed)

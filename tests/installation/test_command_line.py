@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 import typer.main
+from ase import Atoms
+from ase.build import bulk
+from ase.io import write
 from typer.testing import CliRunner
 
 import mofmd
@@ -19,6 +22,10 @@ from mofmd.cli.base import verbosity
 from mofmd.cli.main import app
 from mofmd.engine import build
 from mofmd.engine.launch import run_to_end
+from mofmd.errors import USAGE_STATUS, InputError, InputWarning
+from mofmd.models.files.validity import check_suits
+from mofmd.phonons.model import ModelOptions
+from mofmd.simulation.run.status import write_status
 
 ROOT = typer.main.get_command(app)
 
@@ -254,3 +261,70 @@ def test_how_far_a_compiler_is_is_read_off_what_it_says(
     seen: list[tuple[str, int, int]] = []
     build.run_cmake(tmp_path, tmp_path, {}, progress=lambda *where: seen.append(where))
     assert seen == [("compiling", 3, 40), ("compiling", 30, 40)]
+
+
+def test_an_unknown_word_of_an_option_says_which_is_near(tmp_path: Path) -> None:
+    words = ["relax", "zif-4", "--model", "zif4-mace-s", "-o", str(tmp_path / "x")]
+    code, text = run(*words, "--cell", "isotropic")
+    assert code == USAGE_STATUS
+    assert "Value error" not in text
+    assert "'isotropic' is unknown; did you mean iso? There are tri, aniso, iso" in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("generate", "relax", "--structure", "mgo.cif"),
+        ("relax", "mgo.cif"),
+        ("phonons", "run", "mgo.cif"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_elements_are_checked_alike_and_first(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write("mgo.cif", bulk("MgO", "rocksalt", 4.2))
+    # nothing that takes time is loaded for it
+    monkeypatch.setattr("mofmd.calculator.model._open", lambda *_: pytest.fail("model opened"))
+    done = CliRunner().invoke(app, [*words, "--model", "zif4-mace-s", "-o", "out"])
+    assert isinstance(done.exception, InputError)
+    told = "model: zif4-mace-s.mofmd.pth lacks Mg, O: it knows H, C, N, Zn; take the universal"
+    assert str(done.exception).startswith(told)
+
+
+def test_another_framework_than_the_models_is_told() -> None:
+    file = mofmd.embedded_model("zif4-mace-s")
+    crystals = [mofmd.zif4(), mofmd.zif4().repeat((2, 1, 1))]
+    check_suits(file, crystals)  # warnings are errors
+    with pytest.warns(InputWarning, match="was made for ZnC6H6N4, this structure is C;"):
+        check_suits(file, [*crystals, Atoms("C8", cell=[9, 9, 9], pbc=True), mofmd.zif8()])
+    with pytest.warns(InputWarning, match="was made for ZnC6H6N4"):
+        ModelOptions(model=Path("zif4-mace-s")).calculator(mofmd.zif8())
+
+
+def test_static_tasks_are_listed_and_meant(tmp_path: Path) -> None:
+    _, text = run("generate", "--list")
+    assert {"relax", "equation_of_state", "nvt"} <= {
+        line.partition(":")[0] for line in text.splitlines() if line[:1].strip()
+    }
+    words = ("--structure", "zif-4", "--model", "zif4-mace-s", "-o", str(tmp_path / "x"))
+    done = CliRunner().invoke(app, ["generate", "relx", *words])
+    assert "did you mean relax? There are elastic" in str(done.exception)
+
+
+def test_names_of_the_package_are_those_that_it_offers() -> None:
+    assert set(dir(mofmd)) == set(mofmd.__all__)
+    assert not {"Any", "arrays", "errors"} & set(dir(mofmd))
+
+
+def test_status_of_a_run(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").touch()
+    assert run("status", str(tmp_path)) == (0, f"{tmp_path}: waiting\n")
+    write_status(tmp_path, state="stopped", stage="nvt", step=5, total_steps=9, error="asked")
+    code, text = run("status", str(tmp_path))
+    assert code == 0
+    assert "stopped, nvt, step 5 of 9, written" in text
+    assert text.endswith(": asked\n")
+    done = CliRunner().invoke(app, ["status", str(tmp_path / "none")])
+    assert "no such folder; give the folder that" in str(done.exception)

@@ -1,5 +1,7 @@
 """The pages: all are reachable, their links and anchors resolve, their commands are commands."""
 
+import ast
+import builtins
 import importlib
 import re
 import shlex
@@ -194,3 +196,27 @@ def test_figures_of_the_pages_are_small() -> None:
     sizes = [path.stat().st_size for path in files]
     assert max(sizes, default=0) < 150_000
     assert sum(sizes) < 1_200_000
+
+
+def python_blocks() -> Iterator[tuple[str, str]]:
+    for page in TEXTS:
+        for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.M):
+            yield str(page.relative_to(REPOSITORY)), block
+
+
+def test_python_of_the_pages_is_complete() -> None:
+    """Each block imports or makes every name that it uses, and what it imports is there."""
+    found = list(python_blocks())
+    assert {"README.md", "docs/relax.md", "docs/phonons.md"} <= {page for page, _ in found}
+    for page, block in found:
+        tree = ast.parse(block)
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+        known = {node.id for node in names if isinstance(node.ctx, ast.Store)} | set(dir(builtins))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                known |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+                exec(compile(ast.Module([node], []), page, "exec"), {})
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef | ast.arg):
+                known.add(node.arg if isinstance(node, ast.arg) else node.name)
+        used = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+        assert not used - known, f"{page}: {sorted(used - known)}"

@@ -346,7 +346,7 @@ def test_labels_of_a_model_are_those_of_lammps(folder: Path) -> None:
         labels_of(made).stress_eV_per_A3, expected.stress_eV_per_A3, atol=1e-8
     )
     copper = Atoms("Cu4", scaled_positions=np.eye(4)[:, :3] * 0.5, cell=[4, 4, 4], pbc=True)
-    with pytest.raises(InputError, match="does not know Cu; it knows C H N Zn"):
+    with pytest.raises(InputError, match="lacks Cu: it knows C, H, N, Zn"):
         label_frames([copper], labeller, folder / "cache", None, quiet)
 
 

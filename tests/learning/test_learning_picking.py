@@ -197,7 +197,7 @@ def test_features_of_a_strictly_local_model() -> None:
     }  # fmt: skip
     for element, table in one.items():
         np.testing.assert_allclose(table, turned[element], atol=1e-4)
-    with pytest.raises(InputError, match="does not know Cu"):
+    with pytest.raises(InputError, match="lacks Cu: it knows"):
         features.of_frames([bulk("Cu", cubic=True) * 3])
 
 

@@ -15,7 +15,7 @@ from ase.calculators.lj import LennardJones
 from ase.spacegroup.symmetrize import check_symmetry
 
 from mofmd.calculator import DeployedModel
-from mofmd.errors import InputError, RunError
+from mofmd.errors import NOT_REACHED_STATUS, InputError, RunError
 from mofmd.relaxation import RelaxOptions, relax, relax_in_folder
 from mofmd.relaxation.internal import Rows, find_angles, find_torsions, near_pairs
 from mofmd.relaxation.preconditioner import ModelHessian, Stiffness, internal_coordinates
@@ -282,7 +282,9 @@ def test_command_killed_and_run_again(tmp_path: Path) -> None:
     whole = subprocess.run(
         command(tmp_path / "whole", *limits), capture_output=True, text=True, check=False
     )
-    assert whole.returncode == 2, whole.stderr  # not relaxed in 9 calls, and it says so
+    assert whole.returncode == NOT_REACHED_STATUS, (
+        whole.stderr
+    )  # not relaxed in 9 calls, and it says so
     assert "NOT relaxed in 9 force calls" in whole.stdout
     process = subprocess.Popen(command(tmp_path / "killed", *limits), stdout=subprocess.PIPE)
     state = tmp_path / "killed" / STATE
@@ -300,7 +302,7 @@ def test_command_killed_and_run_again(tmp_path: Path) -> None:
     again = subprocess.run(
         command(tmp_path / "killed", *limits), capture_output=True, text=True, check=False
     )
-    assert again.returncode == 2, again.stderr
+    assert again.returncode == NOT_REACHED_STATUS, again.stderr
     texts = [(tmp_path / k / "relaxed.extxyz").read_text() for k in ("whole", "killed")]
     assert texts[0] == texts[1]
 

@@ -169,3 +169,16 @@ def test_colours_of_figures_in_a_page_are_those_of_the_page():
     assert "<style" not in text
     # nothing white behind it
     assert "fill: #ffffff" not in text
+
+
+def test_a_legend_of_series_lies_on_no_curve() -> None:
+    time = Column(np.arange(50.0), "ps")
+    rng = np.random.default_rng(2)
+    names = ("total volume", "accessible volume", "inaccessible volume")
+    columns = {n: Column(rng.uniform(0, 9, 50), "Å³", label="Pore volume") for n in names}
+    figure = plot_table({"": Table({"time": time, **columns}, "series", "Pores over time")})
+    figure.canvas.draw()
+    (panel,) = figure.axes
+    legend = panel.get_legend().get_window_extent()
+    heights = [panel.transData.transform(line.get_xydata())[:, 1].max() for line in panel.lines]
+    assert max(heights) < legend.y0

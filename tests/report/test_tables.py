@@ -1,12 +1,14 @@
 """Tables of the report against numbers calculated by hand."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
-from mofmd.report.tables import tensor_tables
+from mofmd.report.tables import numbers_table, tensor_tables
+from tests.report.test_verdict import analysis
 
 C11, C12, C44 = 165.7, 63.9, 79.6  # silicon [GPa]
 
@@ -64,3 +66,8 @@ def test_a_tensor_that_is_not_stable_has_no_moduli() -> None:
     html = tensor_tables(ElasticTensor(stiffness))
     assert "Not stable: moduli go to infinity" in html
     assert "Voigt</td>" not in html
+
+
+def test_members_that_gave_nothing_have_a_row() -> None:
+    found = replace(analysis("NVT"), about={"members_left_out": {"002": "stopped: asked to stop"}})
+    assert '<td>002</td><td colspan="1">left out: stopped: asked' in numbers_table(found)

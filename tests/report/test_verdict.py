@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mofmd.analysis.base.result import Result
+from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import Estimate
 from mofmd.engine.lammps_log import ThermoTable
 from mofmd.simulation.run.status import write_status
@@ -22,9 +22,9 @@ FRAME = Frame.from_ase(zif4())
 RNG = np.random.default_rng(5)
 
 
-def table(stage: str, **columns: np.ndarray) -> ThermoTable:
+def table(stage: str, spacing_ps: float = 0.05, **columns: np.ndarray) -> ThermoTable:
     n = len(next(iter(columns.values())))
-    time = np.arange(n) * 0.01
+    time = np.arange(n) * spacing_ps
     return ThermoTable(stage, {"Step": np.arange(n) * 20.0, "Time": time, **columns})
 
 
@@ -45,9 +45,18 @@ def test_equilibrium_is_found_by_drift_and_by_samples() -> None:
     # a drift of as much as the noise, over the whole run
     drifting = analysis("NVT", table("nvt", PotEng=noise + np.linspace(0, 4, 400)))
     assert equilibrated(drifting).answer == "no"
-    short = analysis("NVT", table("nvt", PotEng=noise[:6]))
+    few = analysis("NVT", table("nvt", 1.0, PotEng=noise[:6]))
+    assert equilibrated(few).answer == "unknown"
+    assert "10 are wanted" in equilibrated(few).text
+    assert "run longer" in equilibrated(few).text
+    # many samples of fast vibrations, in too short a time for anything slow to be seen
+    short = analysis("NVT", table("nvt", 0.0025, PotEng=noise[:41], Temp=noise[:41]))
     assert equilibrated(short).answer == "unknown"
-    assert "run longer" in equilibrated(short).text
+    assert equilibrated(short).text.startswith("0.1 ps is too short to tell")
+    falling = np.concatenate([np.linspace(600, 300, 250), np.full(150, 300.0)])
+    cooling = analysis("NVT", table("nvt", PotEng=noise, Temp=falling + noise))
+    assert equilibrated(cooling).answer == "no"
+    assert "temperature" in equilibrated(cooling).text.lower()
     # the last stage counts, not how it was come to
     glass = analysis(
         "MeltQuench", table("quench", PotEng=np.linspace(9, 0, 400)), table("anneal", PotEng=noise)
@@ -58,6 +67,33 @@ def test_equilibrium_is_found_by_drift_and_by_samples() -> None:
     assert equilibrated(npt).answer == "no"
     assert equilibrated(npt).text.startswith("Volume")
     assert equilibrated(analysis("Elastic")).answer == "none"
+
+
+def test_what_was_measured_must_not_drift_either() -> None:
+    """The energy of a framework may be steady while its pores still open."""
+
+    def pores(diameter: np.ndarray) -> Result:
+        time = Column(np.arange(len(diameter)) * 1.0, "ps")
+        return Result(
+            "pores",
+            "",
+            {},
+            {},
+            {"series": Table({"time": time, "D": Column(diameter)}, "series", "")},
+        )
+
+    steady = table("nvt", PotEng=RNG.normal(size=400))
+    noise = 0.02 * RNG.normal(size=20)
+    opening = analysis("NVT", steady, results=(pores(np.linspace(5, 6, 20) + noise),))
+    assert equilibrated(opening).answer == "no"
+    assert equilibrated(opening).text.startswith("D (pores): changed all the way")
+    assert equilibrated(analysis("NVT", steady, results=(pores(5 + noise),))).answer == "yes"
+    # a file without a log: times of frames are those of its results
+    numbers = [RNG.normal(4, 0.1, size=n) for n in (40, 400)]
+    for values, answer in zip(numbers, ("unknown", "yes"), strict=True):
+        columns = {"time": Column(np.arange(len(values)) * 0.1), "number": Column(values)}
+        found = Result("coordination Zn-N", "", {}, {}, {"series": Table(columns, "series", "")})
+        assert equilibrated(analysis("", results=(found,))).answer == answer
 
 
 def test_every_point_of_a_grid_counts() -> None:
@@ -134,7 +170,7 @@ def test_numbers_follow_the_protocol() -> None:
     # what is missing gives its place to the usual numbers
     assert labels("VolumeGrid") == ["Bulk modulus", "Density", "Zn–N coordination"]
     time = np.arange(50) * 0.01
-    log = table("nve", Temp=300 + RNG.normal(size=50), TotEng=-5.0 + 272e-3 * 2 * time)
+    log = table("nve", 0.01, Temp=300 + RNG.normal(size=50), TotEng=-5.0 + 272e-3 * 2 * time)
     assert labels("NVE", log) == ["Drift of the energy", "Temperature", "Zn–N coordination"]
     drift, temperature, _ = key_numbers(analysis("NVE", log, results=results))
     assert drift.estimate.value == pytest.approx(2.0)

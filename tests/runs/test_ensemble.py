@@ -29,8 +29,10 @@ from mofmd.simulation.ensemble.ensemble_run import (
     share_out,
     write_slurm_array,
 )
+from mofmd.simulation.ensemble.member import DRIVER_OUTPUT, _refused
 from mofmd.simulation.ensemble.table import collect
 from mofmd.simulation.run.run import run_deck
+from mofmd.simulation.run.status import read_status, write_status
 from tests.silicon import silicon_potential
 
 MOFMD = str(Path(sys.prefix) / "bin" / "mofmd")
@@ -109,10 +111,17 @@ def test_run_status_collect(request_: Request) -> None:
     made = new_ensemble(request_, [1, 2, 3], {})
     # one member has a potential file that is gone: it must not hold up the others
     (made.members[1].directory / "Si.sw").unlink()
+    with (made.members[2].directory / "in.lammps").open("a") as script:
+        script.write("# mine\n")
     command = [MOFMD, "ensemble", "run", str(made.directory), "--workers", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1
-    assert "001: failed: mofmd: error:" in done.stdout
+    told = done.stdout + done.stderr
+    assert told.count("Si.sw: missing") == told.count("in.lammps: differs") == 1
+    assert count_states(made) == {"finished": 1, "failed": 2}
+    assert "--allow-edited" in made.members[2].reason
+    again = [*command, "--retry-failed", "--allow-edited"]
+    subprocess.run(again, capture_output=True, text=True, check=False, timeout=120)
     assert count_states(made) == {"finished": 2, "failed": 1}
     rows = list(csv.DictReader(collect(made).read_text().splitlines()))
     assert [row["state"] for row in rows] == ["finished", "failed", "finished"]
@@ -120,6 +129,16 @@ def test_run_status_collect(request_: Request) -> None:
     assert rows[0]["steps"] == "500"
     assert float(rows[0]["temperature_K"]) == pytest.approx(300, abs=90)
     assert float(rows[0]["volume_A3"]) == pytest.approx(8 * 5.43**3, rel=1e-2)
+
+
+def test_the_latest_reason_is_kept(tmp_path: Path) -> None:
+    """Of a member that stopped and then could not be gone on with."""
+    write_status(tmp_path, state="stopped", error="asked to stop", saved="restart.stopped")
+    (tmp_path / DRIVER_OUTPUT).write_text("mofmd: error: in.lammps: differs\n")
+    assert _refused(tmp_path, 1, is_new=False) == "in.lammps: differs"
+    kept = read_status(tmp_path)
+    assert (kept["state"], kept["error"]) == ("stopped", "in.lammps: differs")
+    assert kept["saved"] == "restart.stopped"
 
 
 def test_slurm_script_runs_a_member(request_: Request) -> None:

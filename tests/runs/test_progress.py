@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from mofmd.engine.lammps_log import LogFollower
 from mofmd.simulation.protocols import NVT, PressureGrid, Protocol
 from mofmd.simulation.run import progress
 from mofmd.simulation.run.progress import (
@@ -14,7 +15,8 @@ from mofmd.simulation.run.progress import (
     Silent,
     choose_reporter,
 )
-from mofmd.simulation.run.run import run_deck
+from mofmd.simulation.run.run import _Follower, run_deck
+from mofmd.simulation.run.status import run_progress, write_status
 from tests.silicon import silicon_deck
 
 PROGRESS = Progress("heat", 1000, 10000, 512.3, 20.0, 0.5)
@@ -66,7 +68,7 @@ def test_lines_come_every_five_percent_and_at_each_stage():
     assert steps == [("heat", 0), ("heat", 500), ("heat", 1000), ("melt", 1000)]
 
 
-def test_lines_of_a_minimisation_come_every_half_minute(monkeypatch):
+def test_lines_of_a_minimisation_come_every_ten_seconds(monkeypatch):
     text = io.StringIO()
     clock = iter(range(100, 200, 10))
     monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
@@ -74,7 +76,7 @@ def test_lines_of_a_minimisation_come_every_half_minute(monkeypatch):
         for step in range(10):
             reporter.show(replace(PROGRESS, stage="minimise", step=step, total_steps=0))
     steps = [int(line.split()[2]) for line in text.getvalue().splitlines()]
-    assert steps == [0, 4, 8]
+    assert steps == [0, 2, 4, 6, 8]  # after more than ten seconds
 
 
 def test_bar_shows_stage_and_figures():
@@ -104,3 +106,29 @@ def test_choice():
     assert type(choose_reporter(terminal)) is LiveBar
     with Silent() as reporter:
         reporter.show(PROGRESS)
+
+
+def test_a_minimisation_is_seen_at_work(tmp_path: Path) -> None:
+    """Steps of large models take many seconds, and LAMMPS tells of each fiftieth alone."""
+    deck = silicon_deck(NVT(time_ps=0.1, timestep_fs=1), tmp_path)
+    found = _Follower(deck).feed(f"{progress.BEAT} minimise 7 83.2")
+    assert found is not None
+    assert (found.stage, found.step, found.total_steps) == ("minimise", 7, 0)
+    assert found.figures == found.brief_figures == "at work for 1:23"
+    write_status(tmp_path, state="running", stage="minimise", step=0, minimise_step=7)
+    assert run_progress(tmp_path) == "minimise, step 7 of a minimisation"
+
+
+def test_a_log_is_followed_while_it_grows(tmp_path: Path) -> None:
+    log = LogFollower(tmp_path / "log.lammps")
+    log.read()
+    assert (log.stage, log.step) == ("", None)
+    with (tmp_path / "log.lammps").open("w") as file:
+        file.write("mofmd stage minimise\nStep PotEng\n0 -5.0\n10 -")
+        file.flush()
+        log.read()
+        assert (log.stage, log.step) == ("minimise", 0)
+        file.write("6.0\n")
+        file.flush()
+        log.read()
+    assert log.step == 10

@@ -113,9 +113,9 @@ class Result:
 
     def __post_init__(self) -> None:
         """Say so where there are too few independent samples; make the mappings read-only."""
-        if self.sampling is not None and self.sampling.independent < INDEPENDENT_MIN:
-            few = _few(self.sampling)
-            if few not in self.notes:
+        if self.sampling is not None:
+            few = _few(self.sampling, self.scalars)
+            if few and few not in self.notes:
                 object.__setattr__(self, "notes", (*self.notes, few))
         for name in ("settings", "scalars", "tables"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
@@ -221,14 +221,18 @@ def axis_label(name: str, column: Column) -> str:
     return header(text, column)
 
 
-def _few(sampling: Sampling) -> str:
+def _few(sampling: Sampling, scalars: Mapping[str, Estimate]) -> str:
+    """Say that there are too few samples, by the number that has the fewest; empty: enough."""
     if sampling.frames == 1:
         return "A single frame: values without errors."
+    worst = min([sampling.independent, *(each.independent for each in scalars.values())])
+    if worst >= INDEPENDENT_MIN:
+        return ""
+    least = "" if worst == sampling.independent else "as few as "
     return (
         f"Too few independent samples: {sampling.used} "
-        f"{'frame is' if sampling.used == 1 else 'frames are'} worth "
-        f"{sampling.independent:.1f} (at least {INDEPENDENT_MIN} are wanted); the errors are a "
-        "lower bound. Run longer."
+        f"{'frame is' if sampling.used == 1 else 'frames are'} worth {least}{worst:.1f} "
+        f"({INDEPENDENT_MIN} are wanted); the errors are a lower bound. Run longer."
     )
 
 

@@ -25,7 +25,7 @@ from mofmd.analysis.option_text import Parser, numbers_by_pair, whole_number
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.topology.bond_graph import adjacency
-from mofmd.topology.building_units import Cutoffs, Net, find_net, find_units
+from mofmd.topology.building_units import Cutoffs, Net, find_net, find_units, has_rods
 from mofmd.topology.king_search import search_king_rings
 from mofmd.topology.metal_donors import CUTOFFS_A
 from mofmd.topology.ring_search import (
@@ -46,6 +46,11 @@ DEFINITIONS: dict[Kind, str] = {
     "at one vertex at least (King 1967)",
 }
 DEPTH_MAX = 64
+RODS = (
+    "Metals are joined to endless rods by atoms of the linkers, so that each metal is a node and "
+    "each linker joins many of them: the number of rings grows steeply with the depth, and does "
+    "not compare with that of other frameworks."
+)
 OPTIONS: Mapping[str, Parser] = {"depth": whole_number, "metal_cutoffs_A": numbers_by_pair}
 
 
@@ -334,6 +339,7 @@ class Rings(Observable):
                 ),
             },
             sampling=sampling,
+            notes=(RODS,) if has_rods(self._units) else (),
         )
 
 

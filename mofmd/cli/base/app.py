@@ -6,6 +6,7 @@ The docstring of a command is its help; lines under ``Examples`` are shown as th
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
@@ -17,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from mofmd.cli.base import verbosity
 from mofmd.errors import choices
 
+QUOTE = "'"
 HEADING = "\nExamples\n--------\n"
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -82,6 +84,7 @@ class Command(TyperCommand):
         try:
             return super().parse_args(ctx, list(args))
         except typer.BadParameter as error:
+            _say_better(error)
             missing = self._missing(ctx, args)
             if error.param not in missing or len(missing) < 2:
                 raise
@@ -109,6 +112,16 @@ class Command(TyperCommand):
                 formatter.write_dl(list(write()))
         write_examples(formatter, self.examples)
         super().format_epilog(ctx, formatter)
+
+
+def _say_better(error: typer.BadParameter) -> None:
+    """Take what names a class of Python out of a message; of an unknown word say which is near."""
+    message = error.message.removeprefix("Value error, ")
+    given, there, known = message.partition(" is not one of ")
+    if there:
+        names = re.findall(r"'([^']*)'", known)
+        message = f"{given} is unknown{choices(given.strip(QUOTE), names)}"
+    error.message = message
 
 
 def _first_example(examples: Sequence[str]) -> str:

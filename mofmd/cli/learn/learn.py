@@ -287,11 +287,15 @@ def label(
     mofmd learn label picked.extxyz --labeller teacher.pth+d3bj:pbe -o labelled.extxyz
     """
     from mofmd.learning.data.dataset import write_frames
-    from mofmd.learning.label.labellers import find_labeller
+    from mofmd.learning.label.labellers import ModelLabeller, find_labeller
     from mofmd.learning.label.labelling import LabelOptions, label_frames
+    from mofmd.models.files.validity import check_suits
 
     options = LabelOptions(workers, stress, leave_out_failed, time_limit)
     method = find_labeller(labeller, threads)
-    made = label_frames(read_all(frames), method, cache, options, typer.echo)
+    found = read_all(frames)
+    if isinstance(method, ModelLabeller):
+        check_suits(method.path, found)
+    made = label_frames(found, method, cache, options, typer.echo)
     write_frames(output, made)
     typer.echo(f"{output}: {len(made)} labelled frames")

@@ -155,12 +155,15 @@ def evaluate(
     )
     from mofmd.learning.evaluate.figures import write_figures
     from mofmd.models.dispersion.dispersion import choose_dispersion, parse_dispersion
+    from mofmd.models.files.validity import check_suits
     from mofmd.structures.read import read_structure
 
     found = read_all(frames)
     check_frames(found, Expectation(needs_stress=stress))
     results = []
     files = [find_model(model) for model in models]
+    for file in files:
+        check_suits(file, found)
     for model, name in zip(files, model_names(files), strict=True):
         added = choose_dispersion(parse_dispersion(dispersion), model)
         result = replace(evaluate_model(model, found, threads, added), name=name)

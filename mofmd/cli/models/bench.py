@@ -48,6 +48,7 @@ def bench(
     from mofmd.disk.output import make_folder
     from mofmd.engine.launch import Resources
     from mofmd.models.files.deployed import read_deployed
+    from mofmd.models.files.validity import check_suits
     from mofmd.models.names import find_model
     from mofmd.models.step_cost import (
         PARTS,
@@ -62,6 +63,7 @@ def bench(
 
     deployed = read_deployed(find_model(model))
     atoms = repeat(read_structure(structure), supercell)
+    check_suits(deployed.path, atoms)
     console = Console(highlight=False, soft_wrap=True)
     costs: list[StepCost] = []
     table = Table(title=f"{model.name}, {len(atoms)} atoms, {hardware(device)}")

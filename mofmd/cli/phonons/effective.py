@@ -10,6 +10,7 @@ import typer
 from mofmd.cli.phonons import options as o
 from mofmd.cli.phonons.gathered import gathered
 from mofmd.cli.phonons.run import app, tell_results
+from mofmd.errors import NOT_REACHED_STATUS
 
 if TYPE_CHECKING:
     from mofmd.phonons.model import ModelOptions
@@ -100,7 +101,7 @@ def sscha(
             "--overwrite",
             err=True,
         )
-        raise typer.Exit(2)
+        raise typer.Exit(NOT_REACHED_STATUS)
 
 
 @app.command("md")

@@ -45,7 +45,7 @@ def imaginary(
 ) -> None:
     """Remove imaginary modes: phonons, a move off the saddle, relaxation, until none is left.
 
-    Modes count at the wave vectors that fit into the supercell. Run again, it goes on. Status 2:
+    Modes count at the wave vectors that fit into the supercell. Run again, it goes on. Status 3:
     some are left.
 
     Examples
@@ -54,6 +54,7 @@ def imaginary(
     mofmd phonons imaginary my.cif --model model.pth --way rattle --atoms mode -o stable
     """
     from mofmd.disk.output import check_output
+    from mofmd.errors import NOT_REACHED_STATUS
     from mofmd.phonons.imaginary.moves import RemovalOptions
     from mofmd.phonons.imaginary.removal import remove_imaginary
     from mofmd.phonons.model import opened
@@ -86,7 +87,7 @@ def imaginary(
         )
     if not found.stable:
         typer.echo(f"{output / 'last.cif'}: still has imaginary modes; try another --way", err=True)
-        raise typer.Exit(2)
+        raise typer.Exit(NOT_REACHED_STATUS)
     typer.echo(f"{output / 'stable.cif'}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,6 +104,9 @@ def run(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Run failed members again.")
     ] = False,
+    allow_edited: Annotated[
+        bool, typer.Option("--allow-edited", help="Run decks that were changed by hand.")
+    ] = False,
 ) -> None:
     """Run all members that are not finished; run it again after whatever happened.
 
@@ -113,11 +117,15 @@ def run(
     """
     from mofmd.cli.base.progress import StepBar
     from mofmd.cli.base.verbosity import progress_console
-    from mofmd.disk.stop_request import STOPPED_STATUS
     from mofmd.engine.launch import Resources
-    from mofmd.errors import InputError, RunError, StoppedError
+    from mofmd.errors import STOPPED_STATUS, InputError, StoppedError
     from mofmd.simulation.ensemble.ensemble import count_states, read_ensemble
-    from mofmd.simulation.ensemble.ensemble_run import Workers, run_ensemble, write_slurm_array
+    from mofmd.simulation.ensemble.ensemble_run import (
+        MembersError,
+        Workers,
+        run_ensemble,
+        write_slurm_array,
+    )
 
     ensemble = read_ensemble(directory)
     resources = Resources(ranks, threads)
@@ -127,7 +135,9 @@ def run(
                 "gpus: SLURM deals them out to the tasks of an array; ask it for them: "
                 "--slurm-options '#SBATCH --gpus-per-task=1'"
             )
-        script = write_slurm_array(ensemble, resources, walltime, slurm_options)
+        script = write_slurm_array(
+            ensemble, resources, walltime, slurm_options, allow_edited=allow_edited
+        )
         typer.echo(f"submit it with: sbatch {in_command(script)}")
         return
     chosen = Workers(
@@ -137,9 +147,12 @@ def run(
         where="slurm" if slurm else "local",
         walltime=walltime,
         options=slurm_options,
+        allow_edited=allow_edited,
     )
+    told: set[str] = set()  # nothing is said twice
 
     def report(member: Any) -> None:
+        told.add(member.name)
         typer.echo(f"{member.label}: {member.state} {member.reason}".rstrip())
 
     try:
@@ -154,11 +167,11 @@ def run(
     except StoppedError as stopped:
         typer.echo(str(stopped))
         raise typer.Exit(STOPPED_STATUS) from stopped
-    except RunError:
-        _list_unfinished(ensemble)
+    except MembersError as error:
+        _list_unfinished(ensemble, but={*told, *error.reasons})
         raise
     if count_states(ensemble) != {"finished": len(ensemble.members)}:
-        _list_unfinished(ensemble)
+        _list_unfinished(ensemble, but=told)
         raise typer.Exit(1)
 
 
@@ -196,10 +209,10 @@ def collect(directory: Folder) -> None:
     typer.echo(str(collect(read_ensemble(directory))))
 
 
-def _list_unfinished(ensemble: Ensemble) -> None:
+def _list_unfinished(ensemble: Ensemble, but: Collection[str] = ()) -> None:
     for member in ensemble.members:
         state = member.state
-        if state in ("failed", "interrupted", "stopped", "missing"):
+        if member.name not in but and state in ("failed", "interrupted", "stopped", "missing"):
             typer.echo(f"{member.label}: {state}: {member.reason}".removesuffix(": "))
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from mofmd.errors import InputError
 from mofmd.models.dispersion.dispersion import HELP as DISPERSION_HELP
 
 
@@ -54,22 +55,26 @@ def relax(
         bool, typer.Option("--overwrite", help="Begin anew, whatever is in the folder.")
     ] = False,
 ) -> None:
-    """Relax atoms and cell; run again, it goes on from the last step. Status 2: limits not kept.
+    """Relax atoms and cell; run again, it goes on from the last step. Status 3: limits not kept.
 
     Examples
     --------
     mofmd relax zif-4 --model zif4-mace-m -o zif4.cif --fmax 1e-5
     mofmd relax my.cif --model model.pth -o relaxed --cell iso --pressure 0.5 --symmetry
     """
-    from mofmd.calculator import DeployedModel
     from mofmd.cli.base.verbosity import quiet
     from mofmd.engine.structure_file import write_structure
+    from mofmd.errors import NOT_REACHED_STATUS
     from mofmd.models.dispersion.dispersion import dispersion_hints, parse_dispersion
+    from mofmd.models.files.validity import check_suits
+    from mofmd.models.names import find_model
     from mofmd.relaxation.conduct import output_paths, relax_in_folder
     from mofmd.relaxation.options import RelaxOptions
     from mofmd.structures.read import read_structure
 
     folder, file = output_paths(output)
+    if file is not None and file.exists() and Path(structure).exists() and file.samefile(structure):
+        raise InputError(f"output: {file} is the structure itself; choose another name")
     atoms = read_structure(structure)
     options = RelaxOptions(
         fmax_eV_per_A=fmax,
@@ -81,6 +86,9 @@ def relax(
         symmetry_tolerance_A=symmetry_tolerance,
         calls_max=calls,
     )
+    check_suits(find_model(model), atoms)  # before torch is loaded
+    from mofmd.calculator import DeployedModel
+
     calculator = DeployedModel(
         model,
         dispersion=dispersion,
@@ -113,7 +121,7 @@ def relax(
     typer.echo(f"{file or folder}: {done}{group}")
     if not done.converged:
         typer.echo(f"{folder}: go on with more --calls, or look at convergence.png", err=True)
-        raise typer.Exit(2)
+        raise typer.Exit(NOT_REACHED_STATUS)
 
 
 def _gigapascal(name: str, gigapascal: float | None, bar: float | None) -> float | None:

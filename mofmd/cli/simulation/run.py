@@ -37,9 +37,8 @@ def run(
     mofmd run glass --ranks 4 --resume       # after whatever ended it
     """
     from mofmd.cli.base.verbosity import progress_console
-    from mofmd.disk.stop_request import STOPPED_STATUS
     from mofmd.engine.launch import Resources
-    from mofmd.errors import StoppedError
+    from mofmd.errors import STOPPED_STATUS, StoppedError
     from mofmd.processes.alive import own_age_s
     from mofmd.simulation.run.minimised import read_minimised
     from mofmd.simulation.run.run import run_deck

@@ -25,7 +25,7 @@ from ase import Atoms
 
 from mofmd.calculator.process import CalculatorProcess, load_factory
 from mofmd.engine.evaluate import Patience
-from mofmd.errors import InputError, MissingFileError, absent, did_you_mean
+from mofmd.errors import InputError, MissingFileError, absent, choices
 from mofmd.learning.data.dataset import Labels
 from mofmd.models.dispersion.dispersion import Dispersion, choose_dispersion, parse_dispersion
 from mofmd.models.names import find_model, model_names
@@ -73,9 +73,9 @@ def find_labeller(word: str, threads: int = 1) -> Labeller:
     except MissingFileError as error:
         raise MissingFileError(
             f"labeller: {name!r}: {absent(Path(name), 'model file')}"
-            f"{did_you_mean(name, model_names())}; it can be a model file or name (mofmd models "
-            "list), one with dispersion (model.pth+d3bj:pbe, model.pth+auto), an ASE calculator "
-            f"as package.module:factory, or {XTB}"
+            f"{choices(name, [*model_names(), XTB])}. A labeller is a model file or name, one with "
+            "dispersion (model.pth+d3bj:pbe, model.pth+auto), an ASE calculator as "
+            f"package.module:factory, or {XTB}"
         ) from error
     return ModelLabeller(path, threads, choose_dispersion(choice, path))
 

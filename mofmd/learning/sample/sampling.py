@@ -15,6 +15,7 @@ from mofmd.engine.launch import Resources
 from mofmd.errors import InputError, RunError, StoppedError
 from mofmd.learning.sample.conditions import Condition
 from mofmd.models.dispersion.dispersion import choose_dispersion
+from mofmd.models.files.validity import check_suits
 from mofmd.simulation.deck.deck import MANIFEST, Deck, is_deck_of, read_deck, write_deck
 from mofmd.simulation.deck.limits import Limits, LocalAtoms, find_violation, read_limits
 from mofmd.simulation.deck.potential import model_potential
@@ -102,6 +103,7 @@ def run_condition(
         If it was asked to stop.
     """
     atoms = condition.start()
+    check_suits(model, atoms)
     potential = model_potential(
         model, tuple(sorted(set(atoms.symbols))), choose_dispersion("auto", model)
     )

@@ -1,14 +1,70 @@
-"""Whether a structure is of the framework that a model was made for."""
+"""Whether a model suits a structure: its elements, and the framework that it was made for."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ase import Atoms
 
+from mofmd.errors import InputError, InputWarning
 from mofmd.models.files.card import RANGE, read_card
 from mofmd.models.files.deployed import find_manifest
+from mofmd.models.files.model_file import read_model_file
+from mofmd.models.names import next_steps
 from mofmd.models.universal import RECOMMENDED
+
+
+def check_suits(model_file: Path, structures: Atoms | Sequence[Atoms]) -> None:
+    """Look whether a model suits what it is to be used for, before anything heavy is begun.
+
+    Parameters
+    ----------
+    model_file
+        Of any kind.
+    structures
+        One, or frames; of frames of many compositions one note tells.
+
+    Raises
+    ------
+    InputError
+        If the model lacks an element, by name.
+
+    Warns
+    -----
+    InputWarning
+        If a model of the package is to be used for another framework than its own.
+    """
+    frames = [structures] if isinstance(structures, Atoms) else structures
+    elements = sorted({str(symbol) for frame in frames for symbol in frame.symbols})
+    check_species(model_file, read_model_file(model_file).type_names, elements)
+    compositions = {frame.get_chemical_formula(): frame for frame in frames}
+    for frame in compositions.values():
+        if hint := validity_hint(model_file, frame):
+            warnings.warn(f"model: {hint}", InputWarning, stacklevel=3)
+            return
+
+
+def check_species(model_file: Path, known: Sequence[str] | None, elements: Iterable[str]) -> None:
+    """Refuse elements that a model was not made for.
+
+    Parameters
+    ----------
+    model_file
+        Named in the message.
+    known
+        Elements of the model; None where its file does not say.
+    elements
+        Those that are needed.
+    """
+    wanted = list(dict.fromkeys(elements))  # each once
+    missing = [name for name in wanted if known is not None and name not in known]
+    if known is not None and missing:
+        raise InputError(
+            f"model: {model_file.name} lacks {', '.join(missing)}: it knows {', '.join(known)}; "
+            f"{next_steps(wanted)}"
+        )
 
 
 def validity_hint(model_file: Path, structure: Atoms) -> str:

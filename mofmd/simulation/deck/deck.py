@@ -21,7 +21,7 @@ from mofmd.disk.lock import is_going_on
 from mofmd.disk.package_files import packaged_file
 from mofmd.disk.record import read_record
 from mofmd.engine.lammps_data import lammps_rotation, render_data
-from mofmd.errors import InputError, MissingFileError
+from mofmd.errors import InputError, MissingFileError, option
 from mofmd.models.dispersion.dispersion import FILE as D3_FILE
 from mofmd.simulation.deck.atom_types import AtomTypes
 from mofmd.simulation.deck.limits import find_limits, render_limits
@@ -44,6 +44,7 @@ __all__ = ["Deck", "Potential", "PotentialScript", "read_deck", "write_deck"]
 SCHEMA = "mofmd-deck-2"
 MANIFEST = "manifest.json"
 INTEGRITY = "integrity.json"
+NOVELTY_SCRIPT = "novelty.in"
 SCRIPTS = (
     "system.in",
     POTENTIAL_SCRIPT,
@@ -56,7 +57,7 @@ SCRIPTS = (
     "shape_cell.in",
     "thermo.in",
     "trajectory.in",
-    "novelty.in",
+    NOVELTY_SCRIPT,
     "finish.in",
 )
 # what a run makes; one from the beginning removes that of an earlier one
@@ -203,7 +204,7 @@ def read_deck(directory: str | Path, *, allow_edited: bool = False) -> Deck:
         if not allow_edited and file_sha256(directory / name) != digest:
             raise InputError(
                 f"{directory / name}: differs from what {MANIFEST} records; write the deck again, "
-                "or allow edited files"
+                f"or run it as it is now with {option('allow_edited')}"
             )
     return Deck(directory, manifest)
 
@@ -259,7 +260,9 @@ def _render(
 ) -> dict[str, str]:
     """Text of each file of the deck, the manifest apart."""
     scripts = packaged_file("lammps_inputs", "lammps_inputs", SCRIPTS[0]).parent
-    names = (protocol.script, *SCRIPTS)
+    names = [protocol.script, *SCRIPTS]
+    if watch is None:
+        names.remove(NOVELTY_SCRIPT)  # which part_begin.in includes for a watch alone
     texts = {name: (scripts / name).read_text(encoding="utf-8") for name in names}
     if potential.script is not None:
         texts[POTENTIAL_SCRIPT] = potential.script.read_text(encoding="utf-8")
@@ -340,7 +343,10 @@ def _check_way(directory: Path, overwrite: bool) -> None:
     if _is_empty(directory):
         return
     if not overwrite:
-        raise InputError(f"{directory}: not empty; choose another directory or allow overwriting")
+        raise InputError(
+            f"{directory}: not empty; choose another directory, or replace the deck that is there "
+            f"with {option('overwrite')}"
+        )
     try:
         _read_manifest(directory)
     except (InputError, MissingFileError) as error:

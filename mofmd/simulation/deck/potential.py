@@ -14,7 +14,8 @@ from mofmd.errors import InputError, MissingFileError, absent
 from mofmd.models.dispersion import dispersion as d3
 from mofmd.models.dispersion.dispersion import Dispersion
 from mofmd.models.files.model_file import read_model_file
-from mofmd.models.names import find_model, next_steps
+from mofmd.models.files.validity import check_species
+from mofmd.models.names import find_model
 from mofmd.simulation.protocols.base.protocol import Variable
 
 POTENTIAL_SCRIPT = "potential.in"
@@ -149,19 +150,6 @@ def model_potential(
     known = read_model_file(model_file)
     check_species(model_file, known.type_names, names)
     return Potential(known.family, model_file, names, dispersion)
-
-
-def check_species(
-    model_file: Path, known: tuple[str, ...] | None, type_names: tuple[str, ...]
-) -> None:
-    """Refuse elements that a model was not made for."""
-    wanted = dict.fromkeys(type_names)  # each once
-    missing = [name for name in wanted if known is not None and name not in known]
-    if known is not None and missing:
-        raise InputError(
-            f"model: {model_file.name} lacks {', '.join(missing)}: it knows {', '.join(known)}; "
-            f"{next_steps(type_names)}"
-        )
 
 
 def check_stress(potential: AnyPotential, protocol_name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,15 @@ def known_protocols() -> dict[str, type[Protocol]]:
     return dict(sorted(found.items()))
 
 
-def make_protocol(name: str, values: Mapping[str, Any]) -> Protocol:
+def make_protocol(name: str, values: Mapping[str, Any], also: Iterable[str] = ()) -> Protocol:
     """Make a protocol from its name and the values of some of its fields.
+
+    Parameters
+    ----------
+    name, values
+        As in a file.
+    also
+        Names of what is no protocol but can be asked for in the same place.
 
     Raises
     ------
@@ -52,7 +59,7 @@ def make_protocol(name: str, values: Mapping[str, Any]) -> Protocol:
     kinds = known_protocols()
     key = str(name).replace("-", "_")
     if key not in kinds:
-        raise InputError(f"protocol: {name!r} is unknown{choices(key, kinds)}")
+        raise InputError(f"protocol: {name!r} is unknown{choices(key, [*kinds, *also])}")
     names = [each.name for each in fields(kinds[key])]
     for given in values:
         if given not in names:
@@ -60,7 +67,9 @@ def make_protocol(name: str, values: Mapping[str, Any]) -> Protocol:
     return kinds[key](**values)
 
 
-def read_protocol(path: Path, changes: Mapping[str, Any] | None = None) -> Protocol:
+def read_protocol(
+    path: Path, changes: Mapping[str, Any] | None = None, also: Iterable[str] = ()
+) -> Protocol:
     """Read a YAML file: ``protocol: NAME``, then fields with the units in their keys.
 
     Its keys ``dispersion`` and ``watch`` are for `file_dispersion` and `file_watch`.
@@ -71,6 +80,8 @@ def read_protocol(path: Path, changes: Mapping[str, Any] | None = None) -> Proto
         The file.
     changes
         Values that take the place of the file's.
+    also
+        As for ``make_protocol``.
 
     Raises
     ------
@@ -83,10 +94,10 @@ def read_protocol(path: Path, changes: Mapping[str, Any] | None = None) -> Proto
     name = values.pop("protocol", None)
     if name is None:
         raise InputError(
-            f"{path}: protocol: missing; say which one: {', '.join(known_protocols())}"
+            f"{path}: protocol: missing; say which one: {', '.join([*known_protocols(), *also])}"
         )
     try:
-        return make_protocol(name, {**values, **(changes or {})})
+        return make_protocol(name, {**values, **(changes or {})}, also)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

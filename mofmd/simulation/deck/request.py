@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ase import Atoms
 
-from mofmd.errors import InputError, InputWarning
+from mofmd.errors import InputError
 from mofmd.models.dispersion.dispersion import (
     DispersionChoice,
     choose_dispersion,
     dispersion_hints,
     parse_dispersion,
 )
-from mofmd.models.files.validity import validity_hint
+from mofmd.models.files.validity import check_suits
 from mofmd.models.names import find_model, model_names
 from mofmd.simulation.deck.atom_types import framework_and_guest_types
 from mofmd.simulation.deck.deck import Deck, write_deck
@@ -36,6 +35,7 @@ from mofmd.simulation.deck.protocol_file import (
     read_protocol,
 )
 from mofmd.simulation.protocols.base.protocol import Protocol
+from mofmd.simulation.statics.task import KINDS
 from mofmd.structures.read import read_structure
 from mofmd.structures.supercell import matrix_supercell, parse_supercell, supercell_for_atoms
 from mofmd.topology.check import check_structure
@@ -119,9 +119,7 @@ def generate_deck(request: Request) -> Deck:
     names = types.names if types else tuple(sorted(set(structure.symbols)))
     potential = _potential(request, names)
     if isinstance(potential, Potential):
-        hint = validity_hint(potential.model_file, structure)
-        if hint:
-            warnings.warn(f"model: {hint}", InputWarning, stacklevel=2)
+        check_suits(potential.model_file, structure)
     return write_deck(
         protocol,
         structure,
@@ -136,12 +134,11 @@ def generate_deck(request: Request) -> Deck:
 def _protocol(request: Request) -> Protocol:
     changes = parse_settings(request.settings)
     if not request.protocol:
-        raise InputError(
-            f"protocol: missing; name one ({', '.join(known_protocols())}) or a YAML file"
-        )
+        names = ", ".join([*known_protocols(), *KINDS])
+        raise InputError(f"protocol: missing; name one ({names}) or a YAML file")
     if _is_file(Path(request.protocol)):
-        return read_protocol(Path(request.protocol), changes)
-    return make_protocol(request.protocol, changes)
+        return read_protocol(Path(request.protocol), changes, KINDS)
+    return make_protocol(request.protocol, changes, KINDS)
 
 
 def _dispersion(request: Request) -> DispersionChoice:

@@ -24,7 +24,7 @@ from mofmd.models.names import find_model
 from mofmd.simulation.deck.deck import MANIFEST
 from mofmd.simulation.deck.request import Request, generate_deck
 from mofmd.simulation.ensemble.structures import sort_structures
-from mofmd.simulation.run.status import read_status, run_state
+from mofmd.simulation.run.status import read_status, run_progress, run_state
 from mofmd.simulation.statics.request import generate_static
 from mofmd.simulation.statics.task import is_static, static_kind
 
@@ -77,15 +77,7 @@ class Member:
     @property
     def progress(self) -> str:
         """How far it is: stage, step, temperature; empty before the first step."""
-        found = read_status(self.directory)
-        if found.get("progress"):
-            return str(found["progress"])
-        if not found.get("stage"):
-            return ""
-        text = f"{found['stage']}, step {found.get('step')} of {found.get('total_steps')}"
-        if found.get("temperature_K") is not None:
-            text += f", {found['temperature_K']:.0f} K"
-        return text
+        return run_progress(self.directory)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -51,6 +51,8 @@ class Workers:
         ``local``: this machine. ``slurm``: jobs that Parsl submits.
     nodes, walltime, options
         Of each SLURM job: nodes, time limit, further ``#SBATCH`` lines.
+    allow_edited
+        Run members whose decks were changed by hand.
     """
 
     count: int = 1
@@ -60,6 +62,7 @@ class Workers:
     nodes: int = 1
     walltime: str = WALLTIME
     options: str = ""
+    allow_edited: bool = False
 
     def __post_init__(self) -> None:
         """Refuse counts below one, and SLURM jobs without Parsl."""
@@ -75,6 +78,14 @@ class Workers:
             raise InputError(
                 f"gpus: {len(self.gpus)} for {self.count} workers; name one for each worker"
             )
+
+
+class MembersError(RunError):
+    """Members of an ensemble could not be begun; ``reasons`` says why, by their names."""
+
+    def __init__(self, reasons: Mapping[str, str], message: str) -> None:
+        super().__init__(message)
+        self.reasons = reasons
 
 
 def run_ensemble(
@@ -97,7 +108,7 @@ def run_ensemble(
     workers
         Who runs it.
     report
-        Called with each member that has ended.
+        Called with each member that has ended, but not with one that could not be begun.
     retry_failed
         Also members that failed; those that broke an integrity check from their beginning.
     progress
@@ -108,7 +119,9 @@ def run_ensemble(
     StoppedError
         If the driver was asked to stop (SIGTERM, Ctrl-C); running members have saved their state.
     RunError
-        If another driver runs this ensemble, or members could not be begun: their names, and why.
+        If another driver runs this ensemble.
+    MembersError
+        If members could not be begun: their names, and why.
     """
     done = ("finished",) if retry_failed else ("finished", "failed")
     how = " by SIGTERM or Ctrl-C to its process"
@@ -122,9 +135,10 @@ def run_ensemble(
         errors |= _run(ensemble, todo, workers, (report, progress), stop)
     if errors:
         told = "\n".join(f"{name}: {error}" for name, error in sorted(errors.items()))
-        raise RunError(
+        raise MembersError(
+            errors,
             f"{ensemble.directory}: {len(errors)} of {len(ensemble.members)} members could not be "
-            f"run:\n{told}"
+            f"run:\n{told}",
         )
     if stop.is_set():
         raise StoppedError(
@@ -170,8 +184,9 @@ def _run(
                 for future in ended:
                     member = waiting.pop(future)
                     if error := _why_not(future):
-                        errors[member.name] = error
-                    report(member)
+                        errors[member.name] = error  # told at the end
+                    else:
+                        report(member)
                 if stop.is_set() and not is_asked:
                     is_asked = True
                     _stop_members(waiting.values())
@@ -216,7 +231,10 @@ def _pool(ensemble: Ensemble, workers: Workers) -> Iterator[Callable[[Task], Fut
 def _task(member: Member, workers: Workers) -> Task:
     broke = member.state == "failed" and "violation" in read_status(member.directory)
     return Task(
-        directory=str(member.directory.resolve()), resources=workers.resources, resume=not broke
+        directory=str(member.directory.resolve()),
+        resources=workers.resources,
+        resume=not broke,
+        allow_edited=workers.allow_edited,
     )
 
 
@@ -265,6 +283,8 @@ def write_slurm_array(
     resources_of_member: Resources,
     walltime: str = WALLTIME,
     options: str = "",
+    *,
+    allow_edited: bool = False,
 ) -> Path:
     """Write ``array.sh``: a SLURM array with one task for each member, that resumes by itself.
 
@@ -276,6 +296,8 @@ def write_slurm_array(
         Ranks and threads.
     walltime, options
         Time limit of a task, and further ``#SBATCH`` lines.
+    allow_edited
+        Run members whose decks were changed by hand.
     """
     wrong = [line for line in options.splitlines() if not line.startswith("#SBATCH ")]
     if wrong:
@@ -286,6 +308,7 @@ def write_slurm_array(
         "RANKS": str(resources_of_member.ranks),
         "THREADS": str(resources_of_member.threads),
         "WALLTIME": walltime,
+        "EDITED": " --allow-edited" if allow_edited else "",
         "OPTIONS": options or "# (no further options)",
         "DIRECTORY": shlex.quote(str(ensemble.directory.resolve())),
         "MEMBERS": " ".join(member.name for member in ensemble.members),

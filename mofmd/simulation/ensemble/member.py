@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mofmd.disk.stop_request import (
-    STOPPED_STATUS,
     ask_to_stop,
     is_asked_to_stop,
     take_back_request,
 )
 from mofmd.engine.launch import Resources, find_program
+from mofmd.errors import STOPPED_STATUS
 from mofmd.simulation.run.run import WATCHED_PID
-from mofmd.simulation.run.status import GOING_ON, STATUS, run_state, write_status
+from mofmd.simulation.run.status import GOING_ON, STATUS, read_status, run_state, write_status
 
 ATTEMPTS = 3  # of a member that is killed again and again without a word
 DRIVER_OUTPUT = "driver.txt"
@@ -39,11 +39,14 @@ class Task:
         Ranks and threads.
     resume
         Whether it continues from its last restart file.
+    allow_edited
+        Whether its deck may have been changed by hand.
     """
 
     directory: str
     resources: Resources
     resume: bool
+    allow_edited: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def _launch(task: Task, slot: Slot | None, *, resume: bool) -> int:
     command = [str(find_program("mofmd")), "run", task.directory]
     command += ["--ranks", str(task.resources.ranks), "--threads", str(task.resources.threads)]
     command += ["--resume"] if resume else []
+    command += ["--allow-edited"] if task.allow_edited else []
     # the driver, or the worker in a SLURM job: the member ends with it
     env = {**os.environ, WATCHED_PID: str(os.getpid())}
     if slot and slot.gpu is not None:
@@ -130,9 +134,16 @@ def _status_text(directory: Path) -> bytes | None:
 
 
 def _refused(directory: Path, status: int, *, is_new: bool) -> str:
-    """Say why ``mofmd run`` did nothing; a member that never ran has failed with that."""
+    """Say why ``mofmd run`` did nothing, and keep it as the reason of the state that it is in.
+
+    A member that never ran has failed with that; one that stopped can still be gone on with.
+    """
     text = (directory / DRIVER_OUTPUT).read_text(encoding="utf-8", errors="replace")
     words = text.strip()[-WORDS_MAX:] or f"exit status {status}"
+    words = words.removeprefix("mofmd: error: ")
     if is_new:
         write_status(directory, state="failed", error=words)
-    return words.removeprefix("mofmd: error: ")
+    elif run_state(directory) not in GOING_ON:  # otherwise it is another's
+        left = {**read_status(directory), "state": run_state(directory)}
+        write_status(directory, **{**left, "error": words})
+    return words

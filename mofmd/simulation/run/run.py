@@ -20,7 +20,7 @@ from mofmd.engine.launch import Launch, Resources, environment, how_it_ended, py
 from mofmd.engine.plugin_path import reasons_of_mofmd
 from mofmd.errors import MofmdError, RunError, StoppedError, WriteError, in_command
 from mofmd.simulation.deck.deck import Deck, read_deck
-from mofmd.simulation.run.progress import Progress, Reporter, choose_reporter
+from mofmd.simulation.run.progress import BEAT, Progress, Reporter, choose_reporter
 from mofmd.simulation.run.restart import (
     ANEW,
     STOPPED,
@@ -208,6 +208,8 @@ class _Follower:
 
     def feed(self, line: str) -> Progress | None:
         """Take a line of output; news if it was a line of thermo output."""
+        if line.startswith(BEAT):
+            return self._beat(line)
         if line.startswith("mofmd violation "):
             self.violation = line.removeprefix("mofmd violation ")
         self.reasons += reasons_of_mofmd([line])  # a plugin that does not fit says so itself
@@ -231,6 +233,21 @@ class _Follower:
             timestep_fs=self.deck.manifest["protocol"]["timestep_fs"],
         )
 
+    def _beat(self, line: str) -> Progress | None:
+        """News of a minimisation, between two lines of thermo output."""
+        match line.removeprefix(BEAT).split():
+            case [stage, step, wall_s]:
+                return Progress(
+                    stage=stage,
+                    step=int(step),
+                    total_steps=0,
+                    temperature_K=0.0,
+                    ms_per_step=None,
+                    timestep_fs=self.deck.manifest["protocol"]["timestep_fs"],
+                    elapsed_s=float(wall_s),
+                )
+        return None  # before the first stage
+
     def _mean_ms_per_step(self) -> float | None:
         if self._first is None or self.step <= self._first[1]:
             return None
@@ -252,8 +269,9 @@ def _follow(command: list[str], resources: Resources, watch: _Follower, reporter
         Launch(command, directory, environment(resources), on_signal) as launch,
     ):
         for line in launch.lines():
-            output.write(line + "\n")
-            last = line.strip() or last
+            if not line.startswith(BEAT):
+                output.write(line + "\n")
+                last = line.strip() or last
             progress = watch.feed(line)
             if progress is not None:
                 reporter.show(progress)

@@ -47,6 +47,21 @@ def run_state(directory: Path) -> str:
     return str(state)
 
 
+def run_progress(directory: Path) -> str:
+    """Say how far a run is: stage, step, temperature; empty before the first stage."""
+    found = read_status(directory)
+    if found.get("progress"):
+        return str(found["progress"])
+    if not found.get("stage"):
+        return ""
+    if found.get("minimise_step") is not None:
+        return f"{found['stage']}, step {found['minimise_step']} of a minimisation"
+    text = f"{found['stage']}, step {found.get('step')} of {found.get('total_steps')}"
+    if found.get("temperature_K") is not None:
+        text += f", {found['temperature_K']:.0f} K"
+    return text
+
+
 def write_status(directory: Path, **values: Any) -> None:
     """Write status.json in one step, with the time of writing."""
     status = {**values, "updated_utc": now_utc()}

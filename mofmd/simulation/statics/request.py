@@ -15,9 +15,8 @@ from mofmd.models.dispersion.dispersion import (
     parse_dispersion,
 )
 from mofmd.models.files.model_file import read_model_file
-from mofmd.models.files.validity import validity_hint
+from mofmd.models.files.validity import check_suits
 from mofmd.models.names import find_model, model_names
-from mofmd.simulation.deck.potential import check_species
 from mofmd.simulation.deck.protocol_file import DISPERSION, parse_settings
 from mofmd.simulation.deck.request import Request
 from mofmd.simulation.statics.task import (
@@ -64,15 +63,13 @@ def generate_static(request: Request) -> StaticTask:
     atoms = _structure(request)
     model = find_model(request.model)
     known = read_model_file(model)
-    check_species(model, known.type_names, tuple(sorted(set(atoms.symbols))))
+    check_suits(model, atoms)
     if known.gives_stress is False:
         raise InputError(f"model: {model.name} gives no stress, which {name} needs")
     choice = parse_dispersion(request.dispersion or str(word or "auto"))
     dispersion = choose_dispersion(choice, model)
     for hint in dispersion_hints(choice, dispersion, model):
         warnings.warn(hint, InputWarning, stacklevel=2)  # once, whatever the number of members
-    if hint := validity_hint(model, atoms):
-        warnings.warn(f"model: {hint}", InputWarning, stacklevel=2)
     return write_static(request.output, settings, atoms, model, dispersion)
 
 

@@ -132,7 +132,7 @@ def describe_statics() -> str:
     lines = []
     for name, kind in KINDS.items():
         first = (kind.__doc__ or "").partition("\n")[0]
-        lines.append(f"{name} (without LAMMPS): {first}")
+        lines.append(f"{name}: {first.rstrip('.')} (without LAMMPS).")
         lines += [f"  {each.name} = {each.default}" for each in fields(kind)]
     return "\n".join(lines)
 
