@@ -165,7 +165,7 @@ def test_what_became_of_a_framework() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"settings": ("fmax=1",)}, "fmax: unknown key of relax; there are fmax_eV_per_A"),
+        ({"settings": ("fmax=1",)}, "fmax: unknown key of relax; did you mean fmax_eV_per_A"),
         ({"settings": ("cell=wide",)}, "cell: 'wide', expected one of tri, aniso, iso"),
         ({"model": None}, "model: relax needs --model"),
         ({"structure": None}, "structure: missing"),

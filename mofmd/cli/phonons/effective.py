@@ -50,7 +50,7 @@ def sscha(
     """Phonons and free energy at a temperature, self-consistent (SSCHA), quantum statistics.
 
     Rounds of displaced supercells, drawn of the phonons of the round before, until these change no
-    more. The cell stays. Run again, it goes on with what lacks. Status 2: not converged.
+    more. The cell stays. Run again, it goes on with what lacks. Status 3: not converged.
 
     Examples
     --------
