@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -138,11 +139,8 @@ class _Conduct:
         if isinstance(task.settings, EquationOfStateTask):
             results |= self._equation_of_state(task.settings, relaxed)
         if isinstance(task.settings, HeatCapacityTask):
-            # phonopy is needed for this task alone
-            from mofmd.simulation.statics.heat_capacity import heat_capacity
-
             self._stage = "phonons"
-            results |= heat_capacity(
+            results |= import_module(f"{task.settings.ROOM}.heat_capacity").heat_capacity(
                 relaxed.atoms,
                 self._calculator,
                 task.settings,

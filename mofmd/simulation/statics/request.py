@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib import import_module
 from pathlib import Path
 
 from ase import Atoms
@@ -48,9 +49,7 @@ def generate_static(request: Request) -> StaticTask:
     word = values.pop(DISPERSION, None)
     settings = make_static(name, {**values, **parse_settings(request.settings)})
     if isinstance(settings, HeatCapacityTask):
-        from mofmd.phonons.extra import need_packages  # the others do not need that room
-
-        need_packages()
+        import_module(f"{settings.ROOM}.extra").need_packages()
     if request.output is None:
         raise InputError("output: missing; give --output a new folder")
     if request.model is None or request.potential_script is not None:

@@ -112,6 +112,8 @@ class HeatCapacityTask(Relaxing):
     tolerance_THz: float = positive(0.01)
 
     NAME: ClassVar[str] = "heat_capacity"
+    # Phonons stand above this room: theirs is named, and loaded for such a task alone.
+    ROOM: ClassVar[str] = "mofmd.phonons"
 
 
 KINDS: dict[str, type[Relaxing]] = {
