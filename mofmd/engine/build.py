@@ -52,6 +52,12 @@ class Torch:
         """The version as the library reports it, without the local part (``+cpu``)."""
         return self.version.split("+")[0]
 
+    @property
+    def is_for_gpus(self) -> bool:
+        """Whether it is a build for CUDA or ROCm."""
+        names = ("libtorch_cuda.so", "libtorch_hip.so")
+        return any((self.directory / "lib" / name).exists() for name in names)
+
 
 def find_torch() -> Torch:
     """Return the installed torch.

@@ -12,13 +12,15 @@ from ase.build import bulk
 from ase.geometry import get_distances
 from rich.console import Console
 
+from mofmd.engine.build import Torch
 from mofmd.engine.lammps_log import read_log
 from mofmd.engine.launch import Launch, Resources, environment, lammps_command
-from mofmd.errors import InputError, MissingFileError, RunError
+from mofmd.errors import InputError, InputWarning, MissingFileError, RunError
 from mofmd.simulation.deck.deck import Deck, Potential, write_deck
 from mofmd.simulation.deck.final import read_final
 from mofmd.simulation.protocols import NVT, MeltQuench
 from mofmd.simulation.run import run as run_module
+from mofmd.simulation.run.gpus import tell_unused_gpus
 from mofmd.simulation.run.run import run_deck
 from mofmd.trajectory.in_memory import read_dump
 from tests.silicon import silicon_deck
@@ -220,3 +222,14 @@ def test_final_state_is_turned_back(tmp_path):
     assert final.cell.array == pytest.approx(begin.cell.array, abs=1e-6)
     _, moved = get_distances(final.positions, begin.positions, cell=final.cell, pbc=True)
     assert np.diag(moved).max() < 0.5  # Å, in 20 fs
+
+
+def test_gpus_of_a_torch_for_cpus_are_told(monkeypatch, tmp_path):
+    torch = Torch(tmp_path, "2.13.0+cpu")
+    monkeypatch.setattr("mofmd.simulation.run.gpus.find_torch", lambda: torch)
+    tell_unused_gpus(None)  # warnings are errors
+    with pytest.warns(InputWarning, match=r"gpus: 0,1 asked for, but torch 2\.13\.0\+cpu is a"):
+        tell_unused_gpus("0,1")
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "libtorch_cuda.so").touch()
+    tell_unused_gpus("0,1")

@@ -25,6 +25,7 @@ from mofmd.errors import InputError, RunError, StoppedError, in_command
 from mofmd.processes.end_with_parent import end_with_this_process
 from mofmd.simulation.ensemble.ensemble import MISSING, Ensemble, Member
 from mofmd.simulation.ensemble.member import Slot, Task, run_in_slot, run_member
+from mofmd.simulation.run.gpus import tell_unused_gpus
 from mofmd.simulation.run.status import GOING_ON, read_status
 
 HEARTBEAT_S = 3
@@ -123,6 +124,8 @@ def run_ensemble(
     MembersError
         If members could not be begun: their names, and why.
     """
+    if workers.where == "local":
+        tell_unused_gpus(",".join(workers.gpus))
     done = ("finished",) if retry_failed else ("finished", "failed")
     how = " by SIGTERM or Ctrl-C to its process"
     with lock_folder(ensemble.directory, "driver of this ensemble", how), _stop_on_signal() as stop:

@@ -20,6 +20,7 @@ from mofmd.engine.launch import Launch, Resources, environment, how_it_ended, py
 from mofmd.engine.plugin_path import reasons_of_mofmd
 from mofmd.errors import MofmdError, RunError, StoppedError, WriteError, in_command
 from mofmd.simulation.deck.deck import Deck, read_deck
+from mofmd.simulation.run.gpus import tell_unused_gpus
 from mofmd.simulation.run.progress import BEAT, Progress, Reporter, choose_reporter
 from mofmd.simulation.run.restart import (
     ANEW,
@@ -107,6 +108,7 @@ def run_deck(  # noqa: PLR0913 - what is run, on what, and four options
     """
     begun, directory = time.monotonic(), Path(directory)
     resources = resources or Resources()
+    tell_unused_gpus(resources.gpus)
     deck = read_deck(directory, allow_edited=allow_edited)
     if resume and read_status(directory).get("state") == "finished":
         return _result(deck, 0.0, ())
