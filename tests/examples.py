@@ -218,6 +218,7 @@ PHONONS: dict[str, Shown | Elsewhere] = {
     ),
     "mofmd phonons bands phonons -o finer --mesh 8x8x8": Elsewhere(PHONONS_RUN),
     "mofmd phonons compare phonons phonons-of-another-model --mesh 3x3x3": Elsewhere(PHONONS_RUN),
+    "mofmd phonons converge phonons-1x1x1 phonons-2x2x2 -o convergence": Elsewhere(PHONONS_RUN),
     "mofmd phonons imaginary my.cif --model model.pth --way rattle -o stable": (
         Elsewhere(PHONONS_RUN)
     ),
@@ -227,6 +228,11 @@ PHONONS: dict[str, Shown | Elsewhere] = {
     "mofmd phonons elastic zif-4 --model zif4-mace-m -o elastic --beside phonons": (
         Elsewhere(PHONONS_RUN)
     ),
+    "mofmd phonons sscha phonons --model zif4-mace-m --temperature 300 -o sscha-300": (
+        Elsewhere(PHONONS_RUN)
+    ),
+    "mofmd phonons md phonons nvt-300 --model zif4-mace-m -o md-300": Elsewhere(PHONONS_RUN),
+    "mofmd phonons vdos md-300 nve-300 -o vdos --top 6": Elsewhere(PHONONS_RUN),
     "mofmd phonons bands MOF-5_mof0_phonopy.yaml.xz -o mof-5 --no-sum-rule --mesh 11x11x11": (
         Elsewhere("needs the authors' file; tests/phonons/test_exact.py runs it where it is there")
     ),

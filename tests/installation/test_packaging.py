@@ -22,6 +22,7 @@ TRAINING = PACKAGE / "learning" / "train" / "extension" / "mofmd_training"
 NOT_IMPORTED = {
     "cmake": ("engine/build.py", '"cmake"'),
     "mpich": ("engine/build.py", '"mpich"'),
+    "ninja": ("engine/build.py", '"ninja"'),
     "spglib": ("relaxation/symmetry.py", "found by spglib"),  # through ASE
 }
 # nothing of these is needed unless phonons, a labeller or SLURM jobs are asked for, which say so;

@@ -89,7 +89,7 @@ def test_a_crystal_beside_a_strained_one(tmp_path: Path):
     page = (out / "report.html").read_text()
     other = {r.name: r for r in read_results(tmp_path / "strained" / "results.json")}
     density = str(other["density"].scalars["density"])
-    assert f'<td class="number">{density}</td>' in page
+    assert f'<td class="number" data-label="2 % longer">{density}</td>' in page
     assert density in done.output
     assert "<th>2 % longer</th>" in page
     # in the legend of each curve that both have

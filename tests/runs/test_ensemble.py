@@ -95,7 +95,7 @@ def test_refusals(request_: Request, tmp_path: Path) -> None:
         new_ensemble(request_, [1], {"temperature": [300]})
     with pytest.raises(InputError, match="seeds: one occurs twice"):
         new_ensemble(request_, [1, 1], {})
-    with pytest.raises(InputError, match="seeds: none"):
+    with pytest.raises(InputError, match="members: none; give a number of at least 1"):
         new_ensemble(request_, [], {})
     with pytest.raises(InputError, match="vary seed: seeds have their own option"):
         new_ensemble(request_, [1], {"seed": [1]})

@@ -105,7 +105,7 @@ def test_each_member_ends_by_itself(request_: Request) -> None:
     assert "001: IsADirectoryError" in text
     assert "002: " in text
     assert "potential.in: missing; write the deck again" in text
-    assert sorted(ended) == ["001", "002", "003", "004", "005"]
+    assert sorted(ended) == ["003", "004", "005"]  # the others are in the error, once
     assert [m.state for m in made.members] == [
         "missing", "waiting", "interrupted", "finished", "finished", "finished",
     ]  # fmt: skip
