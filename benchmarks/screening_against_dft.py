@@ -31,9 +31,15 @@ def main(screen: Path, reference: Path) -> None:
             print(f"| {row['structure']} | | {row['state']}: {row['reason']} | | | | | |")
             continue
         dft = known[row["structure"]]
+        if row["atoms"] % int(dft["atoms"]):
+            print(
+                f"| {row['structure']} | {dft['atoms']} | {row['atoms']} atoms in the cell: not "
+                "the composition of DFT | | | | | |"
+            )
+            continue
         energies = [Hartree * energy for energy in json.loads(dft["energies_hartree"])]
         fit = fit_energy_volume(json.loads(dft["volumes_A3"]), energies)
-        cells = row["atoms"] / int(dft["atoms"])  # a CIF may hold several primitive cells
+        cells = row["atoms"] // int(dft["atoms"])  # a CIF may hold several primitive cells
         volume, modulus = row["equilibrium_volume_A3"] / cells, row["bulk_modulus_GPa"]
         dft_modulus = float(dft["K_GPa_DFT"])
         both = (

@@ -44,7 +44,7 @@ GraphTensors graph_tensors(const Graph &graph, torch::Device device)
 torch::Tensor Upload::positions(const AtomArrays &atoms)
 {
   const std::int64_t n = atoms.num_all;
-  const torch::Tensor here = wrap(n > 0 ? atoms.x[0] : nullptr, {n, 3}, torch::kDouble);
+  torch::Tensor here = wrap(n > 0 ? atoms.x[0] : nullptr, {n, 3}, torch::kDouble);
   if (device_.is_cpu()) return here;
   reserve(staging_, 3 * n);
   torch::Tensor staged = staging_.narrow(0, 0, 3 * n).view({n, 3});
@@ -55,6 +55,7 @@ torch::Tensor Upload::positions(const AtomArrays &atoms)
 const double *Download::take(const std::vector<torch::Tensor> &results)
 {
   std::vector<torch::Tensor> flat;
+  flat.reserve(results.size());
   for (const torch::Tensor &result : results)
     flat.push_back(result.detach().to(torch::kDouble).reshape({-1}));
   const torch::Tensor all = torch::cat(flat);

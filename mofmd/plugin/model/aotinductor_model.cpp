@@ -54,6 +54,7 @@ namespace {
                 std::int64_t /*chunk*/) override
     {
       std::vector<torch::Tensor> arguments;
+      arguments.reserve(inputs_.size());
       for (const std::string &name : inputs_) arguments.push_back(input(graph, name).contiguous());
       c10::InferenceMode no_autograd;
       const std::vector<torch::Tensor> outputs = package_->run(arguments);

@@ -141,6 +141,12 @@ namespace {
                      family_name(found) + ", not pair_style " + family_name(*style));
   }
 
+  // Torch counts them in a signed char.
+  int gpus_seen()
+  {
+    return static_cast<unsigned char>(torch::cuda::device_count());
+  }
+
   std::string choose_device(const DeviceRequest &request, const Archive &archive,
                             const std::string &path)
   {
@@ -434,7 +440,7 @@ std::string find_device(const DeviceRequest &request)
         " sees none (a build of torch without CUDA, no driver, or CUDA_VISIBLE_DEVICES hides "
         "it): use a model and `device cpu` for the CPU, or see `mofmd doctor`");
   try {
-    return gpu_of_rank(wanted, request.rank_on_node, static_cast<int>(torch::cuda::device_count()));
+    return gpu_of_rank(wanted, request.rank_on_node, gpus_seen());
   } catch (const std::invalid_argument &error) {
     throw ModelError(error.what());
   }
@@ -481,7 +487,7 @@ std::unique_ptr<Model> load_model(const std::string &path, std::optional<Family>
   info.citation = citation(family);
   if (archive.has("mofmd_citation")) info.model_citation = archive.get("mofmd_citation");
   info.device = choose_device(device, archive, path);
-  info.num_gpus = static_cast<int>(torch::cuda::device_count());
+  info.num_gpus = gpus_seen();
   std::unique_ptr<Model> model;
   const auto cannot_run = [&path, &dtype](const std::string &reason) {
     return ModelError(
