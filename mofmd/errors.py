@@ -11,6 +11,8 @@ NOT_REACHED_STATUS = 3
 """Exit status: all went well, but what was asked for was not reached, such as limits."""
 STOPPED_STATUS = 75
 """Exit status: stopped as asked, can be gone on with (EX_TEMPFAIL of sysexits.h)."""
+INTERRUPTED_STATUS = 130
+"""Exit status: ended by Ctrl-C, 128 + SIGINT, as shells say it."""
 
 
 SHORTEST_BEGINNING = 3  # letters that two names have in common

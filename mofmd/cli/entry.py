@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from mofmd.errors import INTERRUPTED_STATUS
 from mofmd.processes.signals import interrupt_after_imports
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
 
 def main() -> None:
@@ -17,4 +16,4 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(INTERRUPTED_STATUS)

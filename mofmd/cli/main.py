@@ -17,7 +17,6 @@ from mofmd.cli.base import verbosity
 from mofmd.cli.base.app import App, Lazy, LazyGroup
 from mofmd.errors import ERROR_STATUS, STOPPED_STATUS, InputWarning, MofmdError, StoppedError
 from mofmd.models.making_shown import set_show
-from mofmd.processes.signals import interrupt_after_imports
 
 if TYPE_CHECKING:
     from mofmd.models.deploy.audience import Audience
@@ -104,7 +103,6 @@ def main() -> None:
 
     What was asked to stop and can be gone on with ends with status 75.
     """
-    interrupt_after_imports()
     _write_any_text()
     verbosity.listen()
     set_show(_show_making)
