@@ -24,7 +24,7 @@ from mofmd.study.run_results import POINTS
 DUMP = "trajectory.dump"
 SUFFIXES = ("", ".gz", ".zst")
 # fields of a protocol that leave the physics as it is
-ASIDE = ("seed", "frame_interval_fs", "thermo_interval_fs", "restart_interval_ps")
+ASIDE = ("seed", "frame_interval_fs", "frame_data", "thermo_interval_fs", "restart_interval_ps")
 MAIN_TRAITS = ("deck", "protocol", "composition", "potential")
 NO_POTENTIAL = (INTEGRITY, "in.lammps", "structure.data")
 

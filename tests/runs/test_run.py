@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.data import atomic_masses, atomic_numbers
 from ase.geometry import get_distances
 from rich.console import Console
 
@@ -18,11 +19,14 @@ from mofmd.engine.launch import Launch, Resources, environment, lammps_command
 from mofmd.errors import InputError, InputWarning, MissingFileError, RunError
 from mofmd.simulation.deck.deck import Deck, Potential, write_deck
 from mofmd.simulation.deck.final import read_final
-from mofmd.simulation.protocols import NVT, MeltQuench
+from mofmd.simulation.protocols import NVE, NVT, MeltQuench
 from mofmd.simulation.run import run as run_module
 from mofmd.simulation.run.gpus import tell_unused_gpus
 from mofmd.simulation.run.run import run_deck
+from mofmd.study.study import AnalysisSettings, run_analysis
 from mofmd.trajectory.in_memory import read_dump
+from mofmd.trajectory.trajectory import TrajectoryFile
+from mofmd.units import BOLTZMANN_EV_PER_K, EV_PER_G_PER_MOL_TO_A2_PER_PS2
 from tests.silicon import silicon_deck
 
 # Stillinger and Weber, Phys. Rev. B 31, 5262 (1985), as LAMMPS's sw style takes it
@@ -96,6 +100,24 @@ def test_first_frame_is_the_structure_and_ramps_end_where_they_should(deck):
     assert equilibrate.columns["Temp"][0] == pytest.approx(2 * PROTOCOL.temperature_K)
     ends = [int(table.columns["Step"][-1]) for table in run.tables[1:]]
     assert ends == [50, 100, 150, 200, 250]
+
+
+def test_frames_with_velocities(tmp_path: Path) -> None:
+    """Kinetic energy of each frame is the log's, and ``vacf`` has its 3N states."""
+    protocol = NVE(time_ps=0.2, timestep_fs=1, frame_interval_fs=2, thermo_interval_fs=2,
+                   frame_data="velocities", minimise_steps_max=0)  # fmt: skip
+    deck = silicon_deck(protocol, tmp_path / "deck")
+    run = run_deck(deck.directory)
+    logged = run.tables[-1].columns["Temp"]
+    frames = list(TrajectoryFile(deck.directory / "trajectory.dump"))
+    mass = atomic_masses[atomic_numbers["Si"]]
+    for frame, kelvin in zip(frames, logged, strict=True):
+        assert frame.velocities is not None
+        twice = mass * (frame.velocities**2).sum() / EV_PER_G_PER_MOL_TO_A2_PER_PS2  # eV
+        count = 3 * len(frame.positions) - 3
+        assert twice / (count * BOLTZMANN_EV_PER_K) == pytest.approx(kelvin, rel=1e-4)
+    [vacf] = run_analysis(AnalysisSettings(deck.directory, observables=("vacf",))).results
+    assert len(vacf.tables["vacf"].columns["lag"].values) == len(frames) // 2 + 1
 
 
 def by_hand(deck: Deck, *options: str) -> None:

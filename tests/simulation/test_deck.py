@@ -78,6 +78,7 @@ def test_script_sets_every_variable_of_the_protocol(tmp_path, structure, potenti
         "minimise_steps_max": "20",
         "thermo_interval": "0.01",
         "frame_interval": "0.01",
+        "frame_columns": '"xu yu zu"',
         "restart_interval": "1",
     }
     assert text.endswith("include melt_quench.in\n")

@@ -1,5 +1,6 @@
 import math
 import re
+import shlex
 from dataclasses import replace
 
 import numpy as np
@@ -37,7 +38,7 @@ def test_defaults_are_those_of_the_scripts(name):
         found.setdefault(variable, value.strip())
     for variable, value, _ in protocol.variables(np.eye(3)):
         words = value if isinstance(value, tuple) else (value,)
-        for word, other in zip(words, found[variable].split(), strict=True):
+        for word, other in zip(words, shlex.split(found[variable]), strict=True):
             same = word == other if isinstance(word, str) else float(other) == pytest.approx(word)
             assert same, variable
 

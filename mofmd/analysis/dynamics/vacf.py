@@ -55,7 +55,10 @@ class Vacf(Observable):
     def check(self, frame: Frame) -> None:
         """Refuse frames without velocities."""
         if frame.velocities is None:
-            raise InputError("vacf: the trajectory has no velocities; dump vx vy vz too")
+            raise InputError(
+                "vacf: the trajectory has no velocities; make the deck with --set "
+                "frame_data=velocities, or dump vx vy vz too"
+            )
         self._species = frame.species
 
     def measure(self, frame: Frame) -> np.ndarray:

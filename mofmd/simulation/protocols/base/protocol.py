@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import numpy as np
 
 from mofmd.errors import InputError
 from mofmd.simulation.protocols.base.fields import (
     check_fields,
+    choice,
     non_negative,
     positive,
     whole,
@@ -23,6 +24,9 @@ DAMPING_STEPS_LEAST = 10
 STEPS_MAX = 2**31 - 1  # of a minimisation: LAMMPS keeps the number in four bytes
 SEED_MAX = 2**31 - 2  # of LAMMPS's generator (Park and Miller), whose modulus is one more
 COUNTED_MAX = 2**53  # steps that a number of LAMMPS's scripts counts exactly
+
+FrameData = Literal["positions", "velocities"]
+DUMPED: dict[FrameData, str] = {"positions": "xu yu zu", "velocities": "xu yu zu vx vy vz"}
 
 
 class Variable(NamedTuple):
@@ -57,6 +61,9 @@ class Protocol(ABC):
         0.5 fs ("MLP-based molecular dynamics").
     frame_interval_fs
         Between frames of the trajectory: 100 fs ("Structural properties").
+    frame_data
+        What frames hold of each atom: its position, or ``velocities`` too, which the velocity
+        autocorrelation needs (observable ``vacf``, with frames a few fs apart).
     thermo_interval_fs
         Between lines of the log: 25 fs, the window of the moving average in Fig. 5.
     restart_interval_ps
@@ -71,6 +78,7 @@ class Protocol(ABC):
     supercell: tuple[int, int, int] = wholes((2, 2, 2))
     timestep_fs: float = positive(0.5)
     frame_interval_fs: float = positive(100.0)
+    frame_data: FrameData = choice("positions", get_args(FrameData))
     thermo_interval_fs: float = positive(25.0)
     restart_interval_ps: float = positive(10.0)
     minimise_steps_max: int = whole(20000, least=0, most=STEPS_MAX)
@@ -131,6 +139,7 @@ class Protocol(ABC):
             Variable("minimise_steps_max", self.minimise_steps_max),
             Variable("thermo_interval", self.thermo_interval_fs * FS_TO_PS, "ps"),
             Variable("frame_interval", self.frame_interval_fs * FS_TO_PS, "ps"),
+            Variable("frame_columns", DUMPED[self.frame_data]),
             Variable("restart_interval", self.restart_interval_ps, "ps"),
         ]
 
