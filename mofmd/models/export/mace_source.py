@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
+from contraction import contracted
 from convolution import Convolution, fused
 from e3nn.util import jit
 from e3nn.util.jit import compile_mode
@@ -209,6 +210,8 @@ def open_source(path: Path, dtype: str | None, head: str | None, traceable: bool
         for block, convolution in zip(model.interactions, convolutions, strict=True):
             block.conv_tp = MaceConvolution(convolution)
             block.conv_fusion = "mofmd"  # has the convolution called with edges, not with messages
+        for product in model.products:
+            product.symmetric_contractions = contracted(product.symmetric_contractions)
 
     def distribute() -> torch.nn.Module:
         InteractionBlock.handle_lammps = handle_lammps

@@ -1,9 +1,9 @@
 """The operators of exported models, for tracing, scripting and evaluation in this process.
 
 ``mofmd::exchange`` appends the rows of ghosts (``edge_gradients.py``), ``mofmd::convolve`` is the
-convolution of a layer (``convolution.py``). In LAMMPS both are the plugin's; here they are defined
-with torch's own operators: the exporter traces models with them, and features of atoms are read
-from deployed files.
+convolution of a layer (``convolution.py``), ``mofmd::contract`` MACE's symmetric contraction
+(``contraction.py``). In LAMMPS all are the plugin's; here they are defined with torch's own
+operators: the exporter traces models with them, and features of atoms are read from deployed files.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ FIELDS = 8  # per path: offsets and dimensions in x, y and out, offset in w, cha
 
 @cache
 def define_operators() -> None:
-    """Register both operators, once however often it is called: torch takes a schema once."""
+    """Register the operators, once however often it is called: torch takes a schema once."""
     _define_exchange()
     _define_convolve()
+    _define_contract()
 
 
 def _define_exchange() -> None:
@@ -179,3 +180,57 @@ def _define_convolve() -> None:
     library.register_fake("mofmd::convolve")(shape_of_result)
     library.register_fake("mofmd::convolve_backward")(shapes_of_gradients)
     library.register_autograd("mofmd::convolve", backward, setup_context=setup_context)
+
+
+def _contract(  # noqa: PLR0913, PLR0917 - those of the operator
+    x: torch.Tensor,
+    types: torch.Tensor,
+    weights: torch.Tensor,
+    products: torch.Tensor,
+    terms: torch.Tensor,
+    orders: list[int],
+    width: int,
+) -> torch.Tensor:
+    """Polynomials of the components, see ``contraction.py``; products in groups of one order."""
+    values, done = x, 0
+    for count in orders:
+        first, last = products[done : done + count].unbind(1)
+        made = values.index_select(2, first) * x.index_select(2, last)
+        values, done = torch.cat([values, made], 2), done + count
+    found = values.index_select(2, terms[:, 0]) * weights.index_select(0, types).transpose(1, 2)
+    return x.new_zeros((*x.shape[:2], width)).index_add(2, terms[:, 1], found)
+
+
+def _contract_backward(gradient: torch.Tensor, x: torch.Tensor, *constant: Any) -> torch.Tensor:
+    with torch.enable_grad():
+        features = x.detach().requires_grad_(True)
+        out = _contract(features, *constant, gradient.size(2))
+        return torch.autograd.grad([out], [features], [gradient])[0]
+
+
+def _define_contract() -> None:
+    library = torch.library
+    tables = "Tensor x, Tensor types, Tensor weights, Tensor products, Tensor terms, int[] orders"
+    library.define("mofmd::contract", f"({tables}, int width) -> Tensor")
+    library.define("mofmd::contract_backward", f"(Tensor gradient, {tables}) -> Tensor")
+
+    def shape_of_result(x: torch.Tensor, *others: Any) -> torch.Tensor:
+        return x.new_empty((*x.shape[:2], others[-1]))
+
+    def shape_of_gradient(_gradient: torch.Tensor, x: torch.Tensor, *_others: Any) -> torch.Tensor:
+        return x.new_empty(x.shape)
+
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        del output
+        ctx.save_for_backward(*inputs[:5])
+        ctx.orders = inputs[5]
+
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        found = torch.ops.mofmd.contract_backward(gradient, *ctx.saved_tensors, ctx.orders)
+        return (found, *(None,) * 6)
+
+    library.impl("mofmd::contract", "CompositeExplicitAutograd")(_contract)
+    library.impl("mofmd::contract_backward", "CompositeExplicitAutograd")(_contract_backward)
+    library.register_fake("mofmd::contract")(shape_of_result)
+    library.register_fake("mofmd::contract_backward")(shape_of_gradient)
+    library.register_autograd("mofmd::contract", backward, setup_context=setup_context)
