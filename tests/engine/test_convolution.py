@@ -58,13 +58,15 @@ def make_case(channels: int, nodes: int, edges: int, dtype: str) -> dict[str, An
     }
 
 
-def run_cases(cases: list[dict[str, Any]], folder: Path, threads: int = 1) -> list[dict[str, Any]]:
+def run_cases(
+    cases: list[dict[str, Any]], folder: Path, threads: int = 1, worker: str = "convolve_worker"
+) -> list[dict[str, Any]]:
     """Return what the worker found for each case."""
     path = folder / "cases.json"
     path.write_text(json.dumps(cases))
     number = str(threads)
     done = subprocess.run(
-        [*sanitizer_preload(), sys.executable, "-m", "tests.engine.convolve_worker", str(path)],
+        [*sanitizer_preload(), sys.executable, "-m", f"tests.engine.{worker}", str(path)],
         env={**engine_environment(), "OMP_NUM_THREADS": number, "MKL_NUM_THREADS": number},
         capture_output=True,
         text=True,

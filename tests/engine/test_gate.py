@@ -14,6 +14,7 @@ from ase.io import write
 from typer.testing import CliRunner
 
 from mofmd.cli.main import app
+from mofmd.engine.evaluate import Evaluation
 from mofmd.models.export.structures import awry, choose_structures, is_physical, packing
 from mofmd.models.files.deployed import (
     VERDICT,
@@ -26,7 +27,7 @@ from mofmd.models.files.deployed import (
 from mofmd.models.files.embedded import embedded_model
 from mofmd.models.gate.engine import GateEngine
 from mofmd.models.gate.gate import Check, Reference, Subject, check_physics, summary
-from mofmd.models.gate.work import NODES, SLOPE
+from mofmd.models.gate.work import NODES, SLOPE, Noise
 from mofmd.structures.crystals.crystal_data import build_crystal
 from tests.engine.systems import tilted
 from tests.engine.toy_models import Bumps, write_deployed
@@ -263,3 +264,20 @@ def test_atoms_of_packings_are_at_sane_distances(elements: list[str]) -> None:
     assert is_physical(atoms)
     atoms.positions[1] = atoms.positions[0] + 0.1
     assert not is_physical(atoms)
+
+
+def test_energies_on_a_grid() -> None:
+    """Orientations that are rounded alike say nothing; other structures show float32's steps."""
+    rng = np.random.default_rng(1)
+    inner = np.float32(0.7) + np.float32(1e-5) * rng.normal(size=(40, 3)).astype(np.float32)
+    quiet = Noise(1e-15, 0.0, 0.0)
+
+    def noise(energies: np.ndarray) -> float:
+        forces, stress = np.zeros((3, 3)), np.zeros((3, 3))
+        return quiet.with_grid([Evaluation(0.0, e, forces, stress) for e in energies]).energy_eV
+
+    step = 2.0**-24  # between 0.5 and 1 in float32
+    rounded = np.sqrt(3.0 / 12.0) * step
+    assert noise(inner.astype(float) - 4.0834747) == pytest.approx(rounded)
+    assert noise(0.7 + 1e-5 * rng.normal(size=(40, 3))) == 1e-15  # float64 has no such steps
+    assert noise(np.full((40, 3), -4.0)) == 1e-15

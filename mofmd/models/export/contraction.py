@@ -14,7 +14,6 @@ these polynomials, and their derivative, with each product of components made on
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import torch

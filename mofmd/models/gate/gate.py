@@ -234,7 +234,8 @@ class _Gate:
         found = self.engine.evaluate("forces and stress against energies", moved + strained)
         paths = [found[k : k + len(NODES)] for k in range(0, len(found), len(NODES))]
         along = paths[: len(directions)]
-        ledger = Ledger(self.base, self.atoms.get_volume(), self.noise)
+        noise = self.noise.with_grid([self.base, *found])
+        ledger = Ledger(self.base, self.atoms.get_volume(), noise)
         yield self._balanced(
             "forces = -dE/dr",
             [

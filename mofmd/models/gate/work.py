@@ -11,7 +11,7 @@ all-electron E0 of -5e4 eV), costs digits of that atom alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms
@@ -27,6 +27,10 @@ _CENTRE_WEIGHT = 32.0 / 45.0
 _SLOPE_INNER = 1.0 / (2.0 * _INNER * (1.0 - _INNER**2))
 SLOPE = np.array([1.0, 0.0, 0.0, -1.0]) * _SLOPE_INNER * _INNER**3
 SLOPE += np.array([0.0, -1.0, 1.0, 0.0]) * _SLOPE_INNER
+
+
+_DIFFERENCES_LEAST = 8  # fewer may be multiples of a step by chance
+_GRID_TOLERANCE = 1e-2  # of a step
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,22 @@ class Noise:
     energy_eV: float
     force_eV_per_A: float
     virial_eV: float
+
+    def with_grid(self, found: Sequence[Evaluation]) -> Noise:
+        """Return the noise that has at least the rounding of energies to the grid they lie on.
+
+        In a symmetric structure all orientations may be rounded to the same number, which says
+        nothing; but the energies of other structures differ by whole steps.
+
+        Parameters
+        ----------
+        found
+            Evaluations of the same atoms in different places.
+        """
+        energies = np.array([each.atomic_energies_eV for each in found])
+        steps = [_grid(of_atom) for of_atom in energies.T]
+        rounding = float(np.linalg.norm(steps)) / np.sqrt(12.0)
+        return replace(self, energy_eV=max(self.energy_eV, rounding))
 
 
 @dataclass(frozen=True)
@@ -87,6 +107,26 @@ def _steps(differences: np.ndarray) -> np.ndarray:
     least = np.where(differences > 0.0, differences, np.inf).min(axis=0)
     seen = np.isfinite(least)
     return np.where(seen, least, np.median(least[seen]) if seen.any() else 0.0)
+
+
+def _grid(energies: np.ndarray) -> float:
+    """Largest power of two of which all differences of energies (n,) are multiples; 0 if none is.
+
+    Energies in float64 that were rounded to float32 before a constant was added differ by such
+    steps. Float64's own rounding hides steps that are not much larger.
+    """
+    differences = energies - energies[0]
+    differences = differences[differences != 0.0]
+    hidden = 2.0 * float(np.spacing(np.abs(energies).max()))
+    if differences.size < _DIFFERENCES_LEAST:
+        return 0.0
+    for power in range(0, -1075, -1):
+        step = 2.0**power
+        if hidden > _GRID_TOLERANCE * step:
+            return 0.0
+        if np.all(np.abs(differences - step * np.round(differences / step)) <= hidden):
+            return step
+    return 0.0
 
 
 def displaced(atoms: Atoms, displacement: np.ndarray) -> Atoms:
