@@ -42,7 +42,8 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
     model
         A file (TorchScript or AOTInductor), or a name (``mofmd models list``).
     dispersion
-        ``none``; ``d3bj:FUNCTIONAL`` and the like; or ``auto``: what the file says is missing.
+        ``auto``: what the file says is missing, as in decks (D3 for universal models, nothing for
+        most others); ``none``; ``d3bj:FUNCTIONAL`` and the like. ``self.dispersion`` says which.
     device
         ``cpu``, ``cuda``, ``cuda:N``, or ``auto``.
     threads
@@ -75,7 +76,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         self,
         model: str | Path,
         *,
-        dispersion: str | Dispersion = "none",
+        dispersion: str | Dispersion = "auto",
         device: str = "cpu",
         threads: int | None = None,
         dtype: Literal["float32", "float64"] | None = None,

@@ -110,11 +110,13 @@ def relax_in_folder(  # noqa: PLR0913 - two options
 
     run(relaxation, keep)
     result = result_of(relaxation)
-    _write_result(store, relaxation, result)
+    _write_result(store, relaxation, result, task)
     return result
 
 
-def _write_result(store: Store, relaxation: Relaxation, result: Relaxed) -> None:
+def _write_result(
+    store: Store, relaxation: Relaxation, result: Relaxed, task: dict[str, Any]
+) -> None:
     from mofmd.figure_style import save_figure
 
     folder = store.folder
@@ -123,8 +125,16 @@ def _write_result(store: Store, relaxation: Relaxation, result: Relaxed) -> None
     write_atomic(folder / "relaxed.extxyz", frame_text(relaxation))
     if result.volume_A3 is not None:
         write_structure(folder / "relaxed.cif", result.atoms)
-    content = {**result.as_dict(), "asked": relaxation.options.as_dict()}
-    write_atomic(folder / RESULT, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    name, parameters = task["calculator"]
+    content = {
+        **result.as_dict(),
+        "asked": relaxation.options.as_dict(),
+        "calculator": {"class": name, **parameters},
+        "model_sha256": task.get("model_sha256"),
+    }
+    write_atomic(
+        folder / RESULT, json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n"
+    )
 
 
 def plot_convergence(relaxation: Relaxation) -> Figure:

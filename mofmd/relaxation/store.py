@@ -102,8 +102,8 @@ class Store:
             raise InputError(f"{path}: is of another version of mofmd; remove {self.folder}")
         if digest != self._digest:
             raise InputError(
-                f"{self.folder}: holds a relaxation of another structure, model or freedom: choose "
-                "another folder, or --overwrite"
+                f"{self.folder}: holds a relaxation of another structure, model, dispersion or "
+                "freedom: choose another folder, or --overwrite"
             )
         point: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
         point |= {name: float(arrays[name]) for name in _POINT}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -12,8 +13,10 @@ from mofmd.disk.atomic import write_atomic
 from mofmd.figure_style import new_figure, save_figure
 from mofmd.report.page import html_page
 from mofmd.report.svg import figure_svg
+from mofmd.simulation.deck.deck import read_deck
 from mofmd.simulation.ensemble.ensemble import STRUCTURE, Ensemble
 from mofmd.simulation.ensemble.table import Row, collect, table_rows
+from mofmd.simulation.statics.task import TASK, is_static
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +28,7 @@ DRAWN = (
     ("volume_change", None, "Change of the volume (%)", 100.0),
     ("heat_capacity_J_per_K_g", "heat_capacity_error_J_per_K_g", "Heat capacity (J/K/g)", 1.0),
 )
-LATER = ("state", "reason")  # columns that stand apart
+LATER = ("state", "reason", "model", "dispersion")  # columns that stand apart
 UNITS = {
     "eV_per_A": "eV/Å",
     "eV_per_A2": "eV/Å²",
@@ -63,6 +66,7 @@ def write_screening(ensemble: Ensemble, directory: str | Path) -> Path:
     lead = f"{len(rows)} structures · {len(good)} finished · mofmd {mofmd.__version__}"
     parts = [
         f'<header><h1>{escape(name)}</h1><p class="lead">{lead}</p></header>',
+        *(f"<p>{escape(text)}</p>" for text in _computed(ensemble)),
         _warnings(good),
         _figures(good, directory),
         _results(good),
@@ -72,6 +76,26 @@ def write_screening(ensemble: Ensemble, directory: str | Path) -> Path:
     page = directory / "report.html"
     write_atomic(page, html_page(f"mofmd screening: {name}", parts))
     return page
+
+
+def _computed(ensemble: Ensemble) -> list[str]:
+    """Say what was computed with which model; a line for each way in which members differ."""
+    told: dict[str, None] = {}
+    for member in ensemble.members:
+        if is_static(member.directory):
+            record = json.loads((member.directory / TASK).read_text(encoding="utf-8"))
+            task, settings = record["task"], record["settings"]
+            model, dispersion = Path(record["model"]).name, record["dispersion"]
+        else:
+            manifest = read_deck(member.directory, allow_edited=True).manifest
+            settings = dict(manifest["protocol"])
+            task, potential = settings.pop("name"), manifest["potential"]
+            model, dispersion = potential.get("model"), potential.get("dispersion")
+        told[
+            f"{task}, {model or 'commands of LAMMPS'}, dispersion {dispersion or 'none'}. "
+            + ", ".join(f"{name} {value}" for name, value in settings.items())
+        ] = None
+    return list(told)
 
 
 def _label(row: Row) -> str:

@@ -74,10 +74,23 @@ def mofmd_run(deck: Deck, *options: str, **variables: str) -> subprocess.Complet
 # state
 
 
+def test_results_are_not_replaced_unasked(deck: Deck) -> None:
+    run_deck(deck.directory)
+    kept = {path: path.read_bytes() for path in deck.directory.iterdir() if path.is_file()}
+    done = mofmd_run(deck)
+    assert done.returncode == 1
+    assert "holds a run (finished)" in done.stderr
+    assert f"`mofmd run {deck.directory} --anew` removes its results" in done.stderr
+    assert {path: path.read_bytes() for path in deck.directory.iterdir() if path.is_file()} == kept
+    assert mofmd_run(deck, "--anew", "--resume").returncode == 1
+    done = mofmd_run(deck, "--anew")
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_older_state_does_not_survive_a_launch(deck: Deck, tmp_path: Path) -> None:
     run_deck(deck.directory)
     trajectory = (deck.directory / "trajectory.dump").read_bytes()
-    done = mofmd_run(deck, **broken_worker(tmp_path / "broken"))
+    done = mofmd_run(deck, "--anew", **broken_worker(tmp_path / "broken"))
     assert done.returncode == 1
     assert "ImportError: libmpi.so.12: gone" in done.stderr
     assert run_state(deck.directory) != "finished"

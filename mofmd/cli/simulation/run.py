@@ -25,6 +25,9 @@ def run(
         bool,
         typer.Option("--from-stop", help="Continue from where the run was asked to stop."),
     ] = False,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Remove the results of an earlier run and begin again.")
+    ] = False,
     allow_edited: Annotated[
         bool, typer.Option("--allow-edited", help="Run a deck that was changed by hand.")
     ] = False,
@@ -38,12 +41,17 @@ def run(
     """
     from mofmd.cli.base.verbosity import progress_console
     from mofmd.engine.launch import Resources
-    from mofmd.errors import STOPPED_STATUS, StoppedError
+    from mofmd.errors import STOPPED_STATUS, InputError, StoppedError
     from mofmd.processes.alive import own_age_s
     from mofmd.simulation.run.minimised import read_minimised
+    from mofmd.simulation.run.restart import refuse_to_replace
     from mofmd.simulation.run.run import run_deck
     from mofmd.simulation.statics.task import is_static
 
+    if anew and (resume or from_stop):
+        raise InputError("--anew begins again, --resume and --from-stop go on: give one of them")
+    if not (anew or resume or from_stop):
+        refuse_to_replace(deck)
     if is_static(deck):
         _run_static(deck, Resources(ranks, threads, gpus), resume=resume or from_stop)
         return

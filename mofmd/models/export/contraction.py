@@ -44,7 +44,7 @@ class Contraction(torch.nn.Module):
             for order, weight in enumerate(weights, 1):
                 u = getattr(part, f"U_matrix_{order}").double()
                 u = u if u.dim() == order + 2 else u.unsqueeze(0)  # a scalar has no axis m
-                found += _terms(u, weight.detach().double(), order, begin)
+                found += _terms(u, weight.detach().double(), begin)
             self.components.append(int(u.size(0)))
         needed = {product[:n] for product, _, _ in found for n in range(2, len(product) + 1)}
         products = [(k,) for k in range(size)]
@@ -73,7 +73,7 @@ class Contraction(torch.nn.Module):
 
 
 def _terms(
-    u: torch.Tensor, weight: torch.Tensor, order: int, begin: int
+    u: torch.Tensor, weight: torch.Tensor, begin: int
 ) -> list[tuple[tuple[int, ...], int, torch.Tensor]]:
     """Terms of one order: products of sorted components, number of the result, coefficients.
 
@@ -83,8 +83,6 @@ def _terms(
         (m, i1 ... in, k) couplings.
     weight
         (elements, k, channels).
-    order
-        Number n of factors.
     begin
         Number of the first m.
     """

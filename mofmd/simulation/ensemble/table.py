@@ -85,7 +85,11 @@ def _results(member: Member) -> Row:
 def _of_task(member: Member) -> Row:
     found = {k: v for k, v in read_results(member.directory).items() if not isinstance(v, list)}
     record = json.loads((member.directory / TASK).read_text(encoding="utf-8"))
-    return {"atoms": record["n_atoms"], **_flat(found)}
+    potential = {
+        "model": Path(record["model"]).name,
+        "dispersion": record["dispersion"] or "none",
+    }
+    return {"atoms": record["n_atoms"], **potential, **_flat(found)}
 
 
 def _of_run(member: Member) -> Row:

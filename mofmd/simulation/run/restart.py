@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from mofmd.errors import InputError, RunError, in_command
-from mofmd.simulation.run.status import read_status
+from mofmd.simulation.run.status import GOING_ON, read_status, run_state
 
 LATEST, PREVIOUS, STOPPED, FAILED = (
     f"restart.{name}" for name in ("latest", "previous", "stopped", "failed")
@@ -46,6 +46,24 @@ def choose_restart(directory: Path, *, from_stop: bool) -> Path | None:
 def has_restart(directory: Path) -> bool:
     """Whether a run of a deck could be continued from a regular restart file."""
     return any((directory / name).is_file() for name in (LATEST, PREVIOUS))
+
+
+def refuse_to_replace(directory: Path) -> None:
+    """Refuse to begin anew where an earlier run of a deck or task left something to go on from.
+
+    Raises
+    ------
+    InputError
+        Naming the state of the run, and both ways to go on.
+    """
+    state = run_state(directory)
+    is_kept = state == "finished" or has_restart(directory)
+    if is_kept and state not in GOING_ON and not must_begin_anew(directory):
+        command = f"mofmd run {in_command(directory)}"
+        raise InputError(
+            f"{directory}: holds a run ({state}); `{command} --resume` goes on with it (a finished "
+            f"one is left as it is), `{command} --anew` removes its results and begins again"
+        )
 
 
 def require_stopped(directory: Path) -> None:

@@ -38,6 +38,7 @@ from mofmd.simulation.statics.task import (
 
 RESULTS = "results.json"
 STATUS_INTERVAL_S = 2.0
+GO_ON = "goes on from the last step (`mofmd run --resume`, or `mofmd ensemble run` again)"
 Tell = Callable[[str], None]
 
 
@@ -97,7 +98,7 @@ def read_results(directory: Path) -> dict[str, Any]:
 
 def _record_end(directory: Path, error: BaseException) -> None:
     if isinstance(error, StoppedError | KeyboardInterrupt | SystemExit):
-        state, words = "stopped", "stopped as asked; --resume goes on from the last step"
+        state, words = "stopped", f"stopped as asked; {GO_ON}"
     elif isinstance(error, MofmdError):
         state, words = "failed", str(error)
     else:
