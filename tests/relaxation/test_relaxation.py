@@ -261,10 +261,10 @@ def test_restart_is_no_restart(tmp_path: Path) -> None:
         texts = [(tmp_path / folder / name).read_text() for folder in ("whole", "parts")]
         assert texts[0] == texts[1]
     assert (tmp_path / "parts" / "convergence.png").stat().st_size > 5000
-    with pytest.raises(InputError, match="another structure, model or freedom"):
+    with pytest.raises(InputError, match="another structure, model, dispersion or freedom"):
         relax_in_folder(copper(0.02), EMT(), options, tmp_path / "parts")
     other = RelaxOptions(fmax_eV_per_A=1e-6, cell="iso")
-    with pytest.raises(InputError, match="another structure, model or freedom"):
+    with pytest.raises(InputError, match="another structure, model, dispersion or freedom"):
         relax_in_folder(copper(), EMT(), other, tmp_path / "parts")
     fresh = relax_in_folder(copper(0.02), EMT(), options, tmp_path / "parts", overwrite=True)
     assert fresh.converged
