@@ -7,7 +7,6 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <string>
 
@@ -34,36 +33,43 @@ namespace {
     T *result;    // out, or the gradient of x
   };
 
-  // What one thread works with. Rows are of as many channels as there are lanes; what is past the
-  // last channel is zero.
+  // A vector of channels in a buffer of them.
+  template <typename T> MOFMD_INLINE Vector<T> &vector_at(std::vector<T> &buffer, std::int64_t k)
+  {
+    return *reinterpret_cast<Vector<T> *>(buffer.data() + k * lanes<T>);
+  }
+
+  // What one thread works with: buffers of vectors of channels. What is past the last channel is
+  // zero.
   template <typename T> struct Workspace {
-    std::vector<Vector<T>> values;              // of the products
-    std::vector<Vector<T>> gradients;           // with respect to them
-    std::vector<Vector<T>> weights;             // of the terms, for one element
-    std::vector<Vector<T>> out;                 // or its gradient
+    std::vector<T> values;                      // of the products
+    std::vector<T> gradients;                   // with respect to them
+    std::vector<T> weights;                     // of the terms, for one element
+    std::vector<T> out;                         // or its gradient
     std::int64_t element = -1, channel = -1;    // of the weights
 
     explicit Workspace(const Polynomials &p) :
-        values(p.num_values()), gradients(p.num_values()), weights(p.terms.size()), out(p.width)
+        values(p.num_values() * lanes<T>),
+        gradients(p.num_values() * lanes<T>),
+        weights(p.terms.size() * lanes<T>),
+        out(p.width * lanes<T>)
     {
     }
   };
 
-  // Rows (channels, n) of an atom from `channel` on to vectors of channels, and back.
+  // Rows (channels, n) of an atom from its first channel on to vectors of channels, and back.
   template <typename T>
-  MOFMD_INLINE void load(const T *rows, std::int64_t count, std::int64_t n, Vector<T> *vectors)
+  MOFMD_INLINE void load(const T *rows, std::int64_t count, std::int64_t n, std::vector<T> &vectors)
   {
-    T *const lane = reinterpret_cast<T *>(vectors);
-    if (count < lanes<T>) std::fill(vectors, vectors + n, Vector<T>{});
+    if (count < lanes<T>) std::fill_n(vectors.begin(), n * lanes<T>, T(0));
     for (std::int64_t c = 0; c < count; ++c)
-      for (std::int64_t k = 0; k < n; ++k) lane[k * lanes<T> + c] = rows[c * n + k];
+      for (std::int64_t k = 0; k < n; ++k) vectors[k * lanes<T> + c] = rows[c * n + k];
   }
-  template <typename T>
-  MOFMD_INLINE void store(const Vector<T> *vectors, std::int64_t count, std::int64_t n, T *rows)
+  template <typename T> MOFMD_INLINE void store(const std::vector<T> &vectors, std::int64_t count,
+                                                std::int64_t n, T *rows)
   {
-    const T *const lane = reinterpret_cast<const T *>(vectors);
     for (std::int64_t c = 0; c < count; ++c)
-      for (std::int64_t k = 0; k < n; ++k) rows[c * n + k] = lane[k * lanes<T> + c];
+      for (std::int64_t k = 0; k < n; ++k) rows[c * n + k] = vectors[k * lanes<T> + c];
   }
 
   template <typename T> MOFMD_INLINE void load_weights(const Job<T> &job, std::int64_t element,
@@ -71,44 +77,45 @@ namespace {
                                                        Workspace<T> &space)
   {
     if (space.element == element && space.channel == channel) return;
+    if (count < lanes<T>) std::fill(space.weights.begin(), space.weights.end(), T(0));
     const auto num_terms = static_cast<std::int64_t>(job.polynomials.terms.size());
     const T *row = job.weights + element * num_terms * job.atoms.channels + channel;
-    for (std::int64_t t = 0; t < num_terms; ++t, row += job.atoms.channels) {
-      Vector<T> vector{};
-      std::memcpy(&vector, row, count * sizeof(T));
-      space.weights[t] = vector;
-    }
+    for (std::int64_t t = 0; t < num_terms; ++t, row += job.atoms.channels)
+      std::copy_n(row, count, space.weights.begin() + t * lanes<T>);
     space.element = element;
     space.channel = channel;
   }
 
   template <typename T> MOFMD_INLINE void find_values(const Polynomials &p, Workspace<T> &space)
   {
-    Vector<T> *value = space.values.data() + p.num_components;
+    std::int64_t k = p.num_components;
     for (const Polynomials::Product &product : p.products)
-      *value++ = space.values[product.first] * space.values[product.last];
+      vector_at(space.values, k++) =
+          vector_at(space.values, product.first) * vector_at(space.values, product.last);
   }
 
   template <typename T> MOFMD_INLINE void forward(const Polynomials &p, Workspace<T> &space)
   {
-    std::fill(space.out.begin(), space.out.end(), Vector<T>{});
-    const Vector<T> *weight = space.weights.data();
+    std::fill(space.out.begin(), space.out.end(), T(0));
+    std::int64_t t = 0;
     for (const Polynomials::Term &term : p.terms)
-      space.out[term.out] += *weight++ * space.values[term.product];
+      vector_at(space.out, term.out) +=
+          vector_at(space.weights, t++) * vector_at(space.values, term.product);
   }
 
   // Leaves the derivative with respect to the components in the first of the gradients.
   template <typename T> MOFMD_INLINE void backward(const Polynomials &p, Workspace<T> &space)
   {
-    std::fill(space.gradients.begin(), space.gradients.end(), Vector<T>{});
-    const Vector<T> *weight = space.weights.data();
+    std::fill(space.gradients.begin(), space.gradients.end(), T(0));
+    std::int64_t t = 0;
     for (const Polynomials::Term &term : p.terms)
-      space.gradients[term.product] += *weight++ * space.out[term.out];
+      vector_at(space.gradients, term.product) +=
+          vector_at(space.weights, t++) * vector_at(space.out, term.out);
     for (std::int64_t k = p.num_values() - 1; k >= p.num_components; --k) {
       const Polynomials::Product &product = p.products[k - p.num_components];
-      const Vector<T> gradient = space.gradients[k];
-      space.gradients[product.first] += gradient * space.values[product.last];
-      space.gradients[product.last] += gradient * space.values[product.first];
+      const Vector<T> gradient = vector_at(space.gradients, k);
+      vector_at(space.gradients, product.first) += gradient * vector_at(space.values, product.last);
+      vector_at(space.gradients, product.last) += gradient * vector_at(space.values, product.first);
     }
   }
 
@@ -127,16 +134,15 @@ namespace {
       for (std::int64_t k = first; k < std::min(first + atoms_per_task, atoms.count); ++k) {
         const std::int64_t atom = job.order[k], row = atom * atoms.channels + channel;
         load_weights(job, atoms.elements[atom], channel, count, space);
-        load(job.x + row * p.num_components, count, p.num_components, space.values.data());
+        load(job.x + row * p.num_components, count, p.num_components, space.values);
         find_values<T>(p, space);
         if constexpr (is_forward) {
           forward<T>(p, space);
-          store(space.out.data(), count, p.width, job.result + row * p.width);
+          store(space.out, count, p.width, job.result + row * p.width);
         } else {
-          load(job.out_gradient + row * p.width, count, p.width, space.out.data());
+          load(job.out_gradient + row * p.width, count, p.width, space.out);
           backward<T>(p, space);
-          store(space.gradients.data(), count, p.num_components,
-                job.result + row * p.num_components);
+          store(space.gradients, count, p.num_components, job.result + row * p.num_components);
         }
       }
     }
