@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError
-from mofmd.learning.data.dataset import Labels, labels_of
+from mofmd.learning.data.dataset import labels_of
 from mofmd.learning.evaluate.metrics import EV_TO_MEV
 
 ALIKE = 1e-6  # of the largest singular value of the compositions: less is rounding
@@ -73,18 +73,6 @@ def energy_shifts(frames: Sequence[Atoms]) -> dict[str, float] | float:
     except InputError:
         _, _, energies = _compositions(frames)
         return float(energies.mean())
-
-
-def missing_energies(frames: Sequence[Atoms], predictions: Sequence[Labels]) -> dict[str, float]:
-    """Energy by element [eV] that predictions lack, by least squares of the energies per atom.
-
-    Where the compositions do not tell elements apart, the smallest such energies.
-    """
-    elements, shares, energies = _compositions(frames)
-    predicted = [p.energy_eV / len(frame) for p, frame in zip(predictions, frames, strict=True)]
-    left = energies - np.array(predicted)
-    solution = np.linalg.lstsq(shares, left, rcond=ALIKE)[0]
-    return dict(zip(elements, solution.tolist(), strict=True))
 
 
 def _compositions(frames: Sequence[Atoms]) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -197,11 +197,9 @@ class Distillation:
             if not (folder / "training.json").exists():
                 options = replace(self.config.training, seed=self.config.training.seed + k)
                 if number > 0 and self.config.continue_weights:
-                    is_mace = options.family == "mace"  # fits the elements by itself
                     options = replace(
                         options,
                         start=self._weights(number - 1, k),
-                        start_model=None if is_mace else self.models(number - 1)[k],
                         epochs=self.config.later_epochs or options.epochs,
                         settings=(*options.settings, *self.config.later_settings),
                     )

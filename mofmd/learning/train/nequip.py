@@ -16,10 +16,8 @@ from ase import Atoms
 import mofmd
 from mofmd.errors import InputError
 from mofmd.learning.data.dataset import labels_of, write_frames
-from mofmd.learning.data.element_energies import energy_shifts, missing_energies
-from mofmd.learning.evaluate.prediction import predict
+from mofmd.learning.data.element_energies import energy_shifts
 from mofmd.learning.train.config import change
-from mofmd.learning.train.fused import EXTENSION
 from mofmd.learning.train.options import Epoch, TrainOptions
 from mofmd.models.environments import create_environment, last_words, run_in_environment
 
@@ -33,9 +31,6 @@ _COLUMNS = {
     "energy_rmse": "val0_epoch/per_atom_energy_rmse",
 }
 EV_TO_MEV = 1e3
-# scripts that run in nequip's environment: types and cutoffs of a start; energies of its elements
-DESCRIBE = Path(mofmd.__file__).parent / "models" / "export" / "describe.py"
-ELEMENT_SHIFTS = EXTENSION / "element_shifts.py"
 
 
 def write_data(folder: Path, train: Sequence[Atoms], val: Sequence[Atoms]) -> None:
@@ -73,10 +68,8 @@ def make_config(
     else:
         config["start"] = "packaged" if options.start.suffix == ".zip" else "trained"
         config["checkpoint"] = str(options.start.resolve())
-        facts = _ask(DESCRIBE, options.start)
+        facts = _describe(options.start)
         _take_over(config, facts, options.start)
-        if options.start_model is not None:
-            _shift_elements(config, options, train)
         change(config, options.settings)
         if _cutoffs(config) != facts["cutoffs"]:
             raise InputError(
@@ -94,9 +87,10 @@ def make_config(
     return config
 
 
-def _ask(script: Path, start: Path) -> dict[str, Any]:
-    """Ask a script about a checkpoint or package, in nequip's environment."""
+def _describe(start: Path) -> dict[str, Any]:
+    """Types and cutoffs of a checkpoint or package, read in nequip's environment."""
     python = create_environment("nequip", lambda _: None)
+    script = Path(mofmd.__file__).parent / "models" / "export" / "describe.py"
     with tempfile.TemporaryDirectory(prefix="mofmd-describe-") as folder:
         answer = Path(folder) / "facts.json"
         done = run_in_environment(python, script, start.resolve(), answer, directory=Path(folder))
@@ -119,32 +113,6 @@ def _take_over(config: dict[str, Any], facts: dict[str, Any], start: Path) -> No
     config["model_type_names"] = facts["type_names"]
     config["cutoff_radius"] = facts["r_max"]
     config["per_edge_type_cutoff"] = copy.deepcopy(facts["cutoffs"])
-
-
-def _shift_elements(config: dict[str, Any], options: TrainOptions, train: Sequence[Atoms]) -> None:
-    """Give the elements of the start the energies that the frames say, beside its network."""
-    assert options.start is not None
-    assert options.start_model is not None
-    chosen = config["start"]
-    if not isinstance(config.get("models", {}).get(chosen), dict):
-        raise InputError(
-            f"start_model: the configuration has no models.{chosen}, whose energies could be "
-            "changed: leave start_model out"
-        )
-    shifts = _ask(ELEMENT_SHIFTS, options.start)
-    if not shifts:
-        raise InputError(f"start: {options.start}: has no energies of elements; leave start_model")
-    missing = missing_energies(train, predict(options.start_model, train))
-    config["models"][chosen] = {
-        "_target_": "nequip.model.modify",
-        "modifiers": [
-            {
-                "modifier": "modify_PerTypeScaleShift",
-                "shifts": {name: shifts[name] + added for name, added in missing.items()},
-            }
-        ],
-        "model": config["models"][chosen],
-    }
 
 
 def _cutoffs(config: dict[str, Any]) -> dict[str, dict[str, float]]:

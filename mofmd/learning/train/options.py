@@ -28,11 +28,6 @@ class TrainOptions:
     start
         Weights to go on from: a checkpoint (``.ckpt``), a package of nequip (``.nequip.zip``), or a
         MACE ``.model``.
-    start_model
-        Model file of these weights. What it leaves of the frames' energies is taken up by the
-        energies of the elements before the training, as far as the compositions tell: with other
-        compositions than the weights were trained on, the network would have to learn electronvolts
-        of each atom. For ``nequip`` and ``allegro``; ``mace`` fits the elements by itself.
     replay
         Labelled frames of what the weights to go on from know already, learned beside the new ones
         by a head of their own, so that it is not forgotten; for ``mace``.
@@ -57,7 +52,6 @@ class TrainOptions:
     epochs: int | None = None
     seed: int = 1
     start: Path | None = None
-    start_model: Path | None = None
     replay: Path | None = None
     pseudo: bool = False
     config: Path | None = None
@@ -77,11 +71,6 @@ class TrainOptions:
                 raise InputError(f"{name}: {value}, expected 1 or more")
         if self.start is not None and not self.start.is_file():
             raise MissingFileError(f"start: {self.start}: no such checkpoint or model")
-        if self.start_model is not None and (self.start is None or self.family == "mace"):
-            raise InputError(
-                "start_model: is the model file of weights to go on from, of nequip or allegro: "
-                "give start too"
-            )
         if self.replay is not None and (self.family != "mace" or self.start is None):
             raise InputError(
                 "replay: is for the family mace, and goes on from weights: give --start; other "
