@@ -1,5 +1,6 @@
 """What a distillation labels by the density of features: frames and clusters with new atoms."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from mofmd.learning.loops.density_find import (
     newest_clusters,
     newest_frames,
 )
+from mofmd.models.files.embedded import embedded_model
 from mofmd.structures.crystals.carboxylate import uio66
 from tests.known_models import rattled, write_known
 
@@ -96,6 +98,24 @@ def test_a_model_file_gets_its_density_once(tmp_path: Path) -> None:
     assert np.isfinite(Scorer(model).of_atoms(rattled(1)[0])).all()
 
 
+def test_elements_with_too_few_atoms_count_as_never_seen(tmp_path: Path) -> None:
+    model, other = tmp_path / "m.mofmd.pth", tmp_path / "n.mofmd.pth"
+    for path in (model, other):
+        shutil.copy(embedded_model("zif4-allegro-s"), path)
+    told: list[str] = []
+    # two frames of ZIF-4 hold out 32 zinc atoms, too few for a quantile of 0.99
+    keep_density(model, rattled(2), rattled(2), DensityOptions(quantile=0.99).fit(0), told.append)
+    assert [text.split(":")[0] for text in told] == ["Zn"]
+    frame = rattled(1)[0]
+    scores = Scorer(model).of_atoms(frame)
+    assert np.isinf(scores[frame.symbols == "Zn"]).all()
+    assert np.isfinite(scores[frame.symbols != "Zn"]).all()
+    with pytest.raises(InputError, match=r"density: C: .* held-out atoms cannot tell"):
+        keep_density(other, rattled(2), rattled(1), DensityOptions(quantile=0.9999).fit(0))
+
+
 def test_options_that_mean_nothing() -> None:
+    with pytest.raises(InputError, match="hold_out: 1, expected 0 to below 1"):
+        DensityOptions(hold_out=1)
     with pytest.raises(InputError, match="dims: 0, expected 1 or more"):
         DensityOptions(dims=0)

@@ -155,7 +155,9 @@ def collect_frames(condition: Condition, folder: Path, options: SampleOptions) -
     status = read_status(folder)
     broken = str(status.get("error") or "") if status.get("state") == "failed" else ""
     limits = read_limits(folder / "integrity.json")
-    frames = list(TrajectoryFile(folder / "trajectory.dump"))
+    # of a run that flew apart at once nothing may be on the disk
+    none = broken and not status.get("step")
+    frames = [] if none else list(TrajectoryFile(folder / "trajectory.dump"))
     if broken:
         frames = list(itertools.takewhile(lambda frame: is_whole(frame, limits), frames))
     # the first frame is the structure that it starts from, at rest
