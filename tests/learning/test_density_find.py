@@ -82,6 +82,18 @@ def test_refusals_are_told() -> None:
     assert "more than the largest allowed (100)" in told[0]
 
 
+def test_frames_that_fell_apart_are_told_and_left_out() -> None:
+    torn, whole = moved(Zr=0.15), moved(Zr=0.12)
+    torn.positions[_ring_hydrogen()] += 5.0  # the newest of all, and nowhere
+    told: list[str] = []
+    options = ClusterOptions(per_round=5, allow_images=True)
+    picked, _ = newest_clusters([(CRYSTAL, [torn, whole])], displaced, options, 1.0, told.append)
+    assert len(picked) == 1
+    assert len(told) == 1
+    assert told[0].startswith("left out, a frame of t: ")
+    assert "the framework is broken" in told[0]
+
+
 def test_frames_with_the_most_new_atoms() -> None:
     frames = [moved(), moved(Zr=0.5), moved(Zr=0.2, C=0.2, O=0.2)]
     picked, told = newest_frames(frames, displaced, 5, above=1.0)
@@ -108,8 +120,9 @@ def test_elements_with_too_few_atoms_count_as_never_seen(tmp_path: Path) -> None
     assert [text.split(":")[0] for text in told] == ["Zn"]
     frame = rattled(1)[0]
     scores = Scorer(model).of_atoms(frame)
-    assert np.isinf(scores[frame.symbols == "Zn"]).all()
-    assert np.isfinite(scores[frame.symbols != "Zn"]).all()
+    zinc = np.array(frame.get_chemical_symbols()) == "Zn"
+    assert np.isinf(scores[zinc]).all()
+    assert np.isfinite(scores[~zinc]).all()
     with pytest.raises(InputError, match=r"density: C: .* held-out atoms cannot tell"):
         keep_density(other, rattled(2), rattled(1), DensityOptions(quantile=0.9999).fit(0))
 

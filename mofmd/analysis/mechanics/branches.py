@@ -129,19 +129,20 @@ def disagreement(points: Sequence[Point]) -> Estimate | None:
     volumes = np.array([p.volume.value for p in others])
     found = []
     for point in points:
-        k = int(np.searchsorted(volumes, point.volume.value))
-        if point.ensemble != "pressure" or not 0 < k < len(volumes):
+        v = point.volume.value
+        if point.ensemble != "pressure" or len(others) < 2 or not volumes[0] <= v <= volumes[-1]:
             continue
-        low, high = others[k - 1], others[k]
-        share = (point.volume.value - volumes[k - 1]) / (volumes[k] - volumes[k - 1])
-        between = (1 - share) * low.pressure.value + share * high.pressure.value
-        error = np.sqrt(
-            ((1 - share) * low.pressure.standard_error) ** 2
-            + (share * high.pressure.standard_error) ** 2
-            + point.pressure.standard_error**2
-        )
-        difference = point.pressure.value - between
-        found.append(Estimate(float(difference), float(error), point.pressure.independent, "GPa"))
+        # a parabola through the three nearest: P(V) is bent, and its errors are small
+        near = np.sort(np.argsort(np.abs(volumes - v))[:3])
+        weights = np.array(
+            [np.prod([(v - volumes[j]) / (volumes[k] - volumes[j]) for j in near if j != k])
+             for k in near]
+        )  # fmt: skip
+        values = np.array([others[k].pressure.value for k in near])
+        errors = np.array([others[k].pressure.standard_error for k in near])
+        error = float(np.hypot(np.linalg.norm(weights * errors), point.pressure.standard_error))
+        difference = point.pressure.value - float(weights @ values)
+        found.append(Estimate(difference, error, point.pressure.independent, "GPa"))
     return max(found, key=lambda d: abs(d.value) / max(d.standard_error, 1e-12), default=None)
 
 

@@ -187,7 +187,7 @@ def newest_clusters(
     above
         Novelty above which an atom is new.
     report
-        Is told of cores that cannot be cut out.
+        Is told of cores that cannot be cut out, and of frames whose atoms have left their places.
     """
     frames: list[Atoms] = []
     blocks_of: list[Blocks] = []
@@ -208,14 +208,22 @@ def newest_clusters(
             blocks_of.append(reference)
     cut = CutOptions(options.largest, options.allow_images, options.charges)
     picked: list[Atoms] = []
+    torn: set[int] = set()
     for candidate in _in_turn(candidates):
         if len(picked) == options.per_round:
             break
+        if candidate.frame in torn:
+            continue
         frame, reference = frames[candidate.frame], blocks_of[candidate.frame]
         block = reference.members(candidate.core)
         flagged = block[frame.arrays[NOVELTY][block] > above]
         cutter = ClusterCutter(reference, cut, Blueprints(options.shells))
-        clusters, refusals = cutter.cut(Frame.from_ase(frame), flagged)
+        try:
+            clusters, refusals = cutter.cut(Frame.from_ase(frame), flagged)
+        except InputError as error:  # atoms have left their places
+            report(f"left out, a frame of {frame.info.get('trajectory')}: {error}")
+            torn.add(candidate.frame)
+            continue
         for refusal in refusals:
             report(f"left out, core {refusal.signature}: {refusal.reason}")
         for cluster in clusters:
