@@ -8,9 +8,11 @@ import textwrap
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from ase import Atoms
+from ase.geometry import get_duplicate_atoms
 
 from mofmd.builders.blocks.blocks import find_blocks
 from mofmd.builders.defects.defects import Defects, make_defects
@@ -57,13 +59,14 @@ def pairs():
 
 
 def primitive() -> Atoms:
-    import spglib
-
+    """UiO-66, a quarter of the face-centred cell: 114 atoms."""
     crystal = uio66()
-    cell, positions, numbers = spglib.find_primitive(
-        (crystal.cell.array, crystal.get_scaled_positions(), crystal.numbers)
-    )
-    return Atoms(numbers=numbers, cell=cell, scaled_positions=positions, pbc=True)
+    cell = crystal.cell[0, 0] / 2 * np.array([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]])
+    made = Atoms(crystal.numbers, crystal.positions, cell=cell, pbc=True)
+    made.wrap()
+    get_duplicate_atoms(made, cutoff=0.1, delete=True)
+    assert len(made) == 114
+    return made
 
 
 def prepared(folder: Path) -> Path:
