@@ -14,6 +14,7 @@ from mofmd.analysis.mechanics.branches import Curve, disagreement
 from mofmd.analysis.mechanics.forms import CITATIONS
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.output import make_folder
+from mofmd.errors import counted
 from mofmd.figure_style import save_figure
 from mofmd.report.mechanics_figures import plain, plot_energies, plot_pressures
 from mofmd.report.page import html_page
@@ -68,7 +69,7 @@ def write_mechanics(
             f'<figure class="wide"><div>{_own_names(figure_svg(figure), name)}</div>'
             f"<figcaption>{escape(caption)}</figcaption></figure>"
         )
-    lead = f"{len(variants)} structures · mofmd {mofmd.__version__}"
+    lead = f"{counted(len(variants), 'structure')} · mofmd {mofmd.__version__}"
     parts = [
         f'<header><h1>Mechanics</h1><p class="lead">{lead}</p></header>',
         *(f'<p class="note">{escape(note)}</p>' for note in notes(variants, lines, left_out)),

@@ -143,8 +143,10 @@ def _folders(source: str) -> Iterator[tuple[str, Path]]:
 
 def _read(folder: Path, found: _Found) -> None:
     """Add what a run gives."""
-    if (folder / STATUS).is_file() and run_state(folder) != "finished":
-        raise InputError(f"{folder}: is not finished ({run_state(folder)})")
+    # a run by hand has no status; a task that has not begun neither
+    state = run_state(folder) if (folder / STATUS).is_file() or is_static(folder) else "finished"
+    if state != "finished":
+        raise InputError(f"{folder}: is not finished ({state})")
     if is_static(folder):
         results = read_results(folder)
         if "volumes_A3" not in results:

@@ -41,12 +41,12 @@ class Pairs(Calculator):
         super().calculate(atoms, properties, system_changes)
         i, j, r, d = neighbor_list("ijdD", atoms, CUTOFF_A)
         rest = covalent_radii[atoms.numbers[i]] + covalent_radii[atoms.numbers[j]]
-        far = np.exp(-4.0 * (r - rest))
+        far = np.exp(-3.0 * (r - 0.92 * rest))
         # a factor that ends smoothly at the cutoff
         end = (1 - (r / CUTOFF_A) ** 2) ** 2
         slope_of_end = -4 * (1 - (r / CUTOFF_A) ** 2) * r / CUTOFF_A**2
-        energy = far**2 - 2 * far
-        slope = 8.0 * (far - far**2)
+        energy = 0.5 * (far**2 - 2 * far)
+        slope = 3.0 * (far - far**2)
         total = slope * end + energy * slope_of_end
         forces = np.zeros((len(atoms), 3))
         np.add.at(forces, i, (total / r)[:, None] * d)
