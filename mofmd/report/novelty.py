@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 KEY, TITLE = "novelty", "How new the atoms were"
 SIZE = (6.4, 2.6)
 LABEL = "novelty"
+LOGARITHMIC = 20.0  # times the bound: with more the axis is logarithmic above the bound
 
 
 def novelty_section(runs: Sequence[Watched], directory: Path) -> str:
@@ -68,6 +69,10 @@ def novelty_section(runs: Sequence[Watched], directory: Path) -> str:
     return "".join(parts) + "</section>"
 
 
+def _finite(run: Watched) -> list[float]:
+    return [look.largest for look in run.looks if np.isfinite(look.largest)]
+
+
 def plot_novelty(runs: Sequence[Watched]) -> Figure:
     """Draw the novelty of the newest atom against time."""
     figure, (axes,) = new_figure(SIZE)
@@ -80,6 +85,10 @@ def plot_novelty(runs: Sequence[Watched]) -> Figure:
     for bound in sorted({run.keep_above for run in runs}):
         axes.axhline(bound, color=INK, linewidth=0.7, linestyle="--")
     axes.set(xlabel="Time (ps)", ylabel="Novelty of the newest atom")
+    highest = max((v for run in runs for v in _finite(run)), default=0.0)
+    lowest_bound = min(run.keep_above for run in runs)
+    if highest > LOGARITHMIC * lowest_bound > 0:
+        axes.set_yscale("symlog", linthresh=lowest_bound)
     axes.set_ylim(bottom=0.0)
     if len(runs) > 1:
         axes.legend(fontsize=6)

@@ -57,12 +57,13 @@ class Shade:
         return max(largest, 2 * self.bound if self.bound else 0.0) or 1.0
 
     def shares(self) -> np.ndarray:
-        """(atoms,) place on the scale, 0 to 1; the bound is its middle."""
+        """(atoms,) place on the scale, 0 to 1; the bound is its middle, beyond it logarithmic."""
         values = np.clip(np.where(np.isnan(self.values), self.top, self.values), 0.0, self.top)
         if self.bound is None:
             return np.asarray(values / self.top)
-        below, above = 0.5 * values / self.bound, (values - self.bound) / (self.top - self.bound)
-        return np.where(values <= self.bound, below, 0.5 + 0.5 * above)
+        over = np.maximum(values / self.bound, 1.0)
+        above = 0.5 + 0.5 * np.log(over) / np.log(self.top / self.bound)
+        return np.where(values <= self.bound, 0.5 * values / self.bound, above)
 
     def scene(self, elements: list[dict[str, Any]], codes: np.ndarray) -> dict[str, Any]:
         """Kinds of atoms by element and step of the scale, and the kind of each atom.

@@ -12,7 +12,7 @@ ELEMENTS = [
 
 
 def test_the_bound_is_the_middle_of_the_scale() -> None:
-    shade = Shade(np.array([-0.5, 0.0, 0.5, 1.0, 2.5, 4.0, np.inf, np.nan]), "novelty", bound=1.0)
+    shade = Shade(np.array([-0.5, 0.0, 0.5, 1.0, 2.0, 4.0, np.inf, np.nan]), "novelty", bound=1.0)
     assert shade.top == 4.0
     np.testing.assert_allclose(shade.shares(), [0.0, 0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0])
     below, above = shade.colour(0.49), shade.colour(0.51)
