@@ -36,7 +36,7 @@ def mechanics(
     mofmd mechanics pr=grid pr=volumes reo=reo-grid reo=reo-volumes -o mechanics
     """
     from mofmd.disk.output import check_output
-    from mofmd.report.mechanics import write_mechanics
+    from mofmd.report.mechanics.page import write_mechanics
     from mofmd.study.mechanics import read_published, read_variants
     from mofmd.study.mechanics_table import lines_of
 

@@ -16,7 +16,7 @@ from mofmd.disk.atomic import write_atomic
 from mofmd.disk.output import make_folder
 from mofmd.errors import counted
 from mofmd.figure_style import save_figure
-from mofmd.report.mechanics_figures import plain, plot_energies, plot_pressures
+from mofmd.report.mechanics.figures import plain, plot_energies, plot_pressures
 from mofmd.report.page import html_page
 from mofmd.report.svg import figure_svg
 from mofmd.study.mechanics import Variant
