@@ -168,7 +168,6 @@ def test_a_loop_by_density_survives_being_killed(
     path = prepared(tmp_path)
     for words in (
         "epoch 2:",  # in the middle of a training
-        "checking its physics",  # in the gate
         "r0-01-pristine-walk1:",  # between two walks
         "round 0: find",
         "round 0: label",
