@@ -53,7 +53,7 @@ def configured(folder: Path, **changes: Any) -> PickingConfig:
         ({"ways": ["guess"]}, "ways: 'guess', expected some of found, random, fps"),
         ({"counts": [0]}, "counts, repeats: expected whole numbers of at least 1"),
         ({"counts": [2, 2]}, "counts, ways: expected one or more, each once"),
-        ({"frames": 3}, "frames: unknown key.*There are train_files"),
+        ({"frames": 3}, "frames: unknown key; there are train_files"),
         ({"training": {"family": "gap"}}, "family: 'gap'"),
     ],
 )

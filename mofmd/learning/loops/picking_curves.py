@@ -171,6 +171,7 @@ def rows_of(results: dict[Job, Evaluated]) -> list[list[str]]:
 
 def write_comparison(results: dict[Job, Evaluated], folder: Path) -> Path:
     """Write ``picking.csv``, a figure for each origin of the test frames, and the evaluation."""
+    make_folder(folder)
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows_of(results))
     write_atomic(folder / "picking.csv", buffer.getvalue())
