@@ -19,6 +19,7 @@ SHORT = (
 )
 INSTALL = "tests/fresh_install.py does it, with what the environment of the tests has"
 FROM_CIF = "docs/from_cif.md shows it too, and its commands are run"
+VARIANTS = "takes hours; tests/report/test_mechanics.py runs them on argon"
 LEARNING = "tests/learning runs these on small sets"
 
 
@@ -203,6 +204,15 @@ PROTOCOLS: dict[str, Shown | Elsewhere] = {
     "mofmd ensemble run screen --workers 4": Elsewhere(FROM_CIF),
     "mofmd ensemble collect screen": Elsewhere(FROM_CIF),
     "mofmd report screen -o screen-report": Elsewhere(FROM_CIF),
+    "mofmd ensemble new ev equation_of_state --structures 'variants/*.extxyz' --model "
+    "my-model.mofmd.pth --set shape=free --set 'volume_ratios=[0.92,0.94,0.96,0.98,1.0,1.02]'": (
+        Elsewhere(VARIANTS)
+    ),
+    "mofmd ensemble new grid pressure_grid --structures 'variants/*.extxyz' --model "
+    "my-model.mofmd.pth": Elsewhere(VARIANTS),
+    "mofmd ensemble new volumes volume_grid --structures 'variants/*.extxyz' --model "
+    "my-model.mofmd.pth": Elsewhere(VARIANTS),
+    "mofmd mechanics ev grid volumes -o mechanics --published paper.csv": Elsewhere(VARIANTS),
 }
 RELAX: dict[str, Shown | Elsewhere] = {
     "mofmd relax zif-4 --model zif4-mace-m -o zif4.cif --fmax 1e-5": AS_IT_IS,

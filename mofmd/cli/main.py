@@ -46,6 +46,7 @@ class Commands(LazyGroup):
         "Analyse": {
             "analyse": Lazy("analyse", "analyse", "Measure observables"),
             "report": Lazy("analyse", "report", "Measure, and write a page with figures"),
+            "mechanics": Lazy("simulation.mechanics", "mechanics", "E(V) and P(V) of structures"),
         },
         "Models": {
             "models": Lazy("models.models", "app", "Models by name; what a file is"),

@@ -13,9 +13,12 @@ from mofmd.analysis.base.result import Result
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.output import make_folder
 from mofmd.report.front import front, remarks, title_of
+from mofmd.report.novelty import KEY, TITLE, novelty_section
 from mofmd.report.sections import protocol, section
 from mofmd.report.svg import colour_variables
 from mofmd.report.tables import numbers_table
+from mofmd.study.novelty import read_watched
+from mofmd.study.sources import find_runs
 from mofmd.study.study import Analysis
 
 # of results that no observable makes
@@ -40,6 +43,9 @@ def write_page(analysis: Analysis, directory: str | Path) -> Path:
     directory = Path(directory)
     make_folder(directory / "figures")
     is_run = any(m.thermo for m in analysis.members)
+    names = {member.name for member in analysis.members}
+    runs = [run for run in find_runs(analysis.settings.source) if run.name in names]
+    novelty = novelty_section(read_watched(runs), directory)
     # what has no title of its own comes last, under its name
     titles = section_titles()
     keys = dict.fromkeys((*titles, *(_key(result) for result in analysis.results)))
@@ -48,12 +54,13 @@ def write_page(analysis: Analysis, directory: str | Path) -> Path:
     titles = {key: titles.get(key, key.capitalize()) for key in chosen}
     parts = [
         front(analysis),
-        _navigation(titles, is_run=is_run),
+        _navigation({KEY: TITLE, **titles} if novelty else titles, is_run=is_run),
         remarks(analysis),
         numbers_table(analysis),
     ]
     if is_run:
         parts.append(protocol(analysis, directory))
+    parts.append(novelty)
     parts += [
         section(key, titles[key], results, analysis, directory) for key, results in chosen.items()
     ]

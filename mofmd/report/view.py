@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from html import escape
 from importlib import resources
 from typing import Any
 
 import numpy as np
 
+from mofmd.report.shade import Shade
 from mofmd.topology.building_units import BuildingUnits, find_units
 from mofmd.trajectory.frame import Frame
 
@@ -24,7 +26,13 @@ BUTTONS = (
 )
 
 
-def view(frame: Frame, of: str = "", what: str = "Last frame analysed") -> str:
+def view(
+    frame: Frame,
+    of: str = "",
+    what: str = "Last frame analysed",
+    shade: Shade | None = None,
+    name: str = "view",
+) -> str:
     """Canvas with the atoms, bonds and cell of a frame, and the script that draws them.
 
     Parameters
@@ -33,8 +41,12 @@ def view(frame: Frame, of: str = "", what: str = "Last frame analysed") -> str:
         Any periodic cell.
     of, what
         Of whom the frame is, and what it is, for people.
+    shade
+        A number of each atom by which they are coloured; a switch shows the elements.
+    name
+        Of the canvas: another one for each view of a page.
     """
-    data, note = _scene(frame, what)
+    data, note = _scene(frame, what, shade)
     script = (resources.files("mofmd") / "report" / "viewer.js").read_text(encoding="utf-8")
     legend = "".join(
         f'<li><span style="background:rgb({",".join(map(str, element["colour"]))})"></span>'
@@ -42,24 +54,30 @@ def view(frame: Frame, of: str = "", what: str = "Last frame analysed") -> str:
         for element in data["elements"]
     )
     buttons = "".join(
-        f'<button type="button" data-view="{name}" title="{title}">{text}</button>'
-        for name, title, text in BUTTONS
+        f'<button type="button" data-view="{key}" title="{title}">{text}</button>'
+        for key, title, text in BUTTONS
     )
     if "H" in frame.species.elements:
-        buttons += '<label><input type="checkbox" id="hydrogens" checked> H</label>'
+        buttons += '<label><input type="checkbox" data-switch="hydrogens" checked> H</label>'
+    if shade is not None:
+        buttons += (
+            f'<label><input type="checkbox" data-switch="shade" checked> colours</label>'
+            f"{shade.legend()}"
+        )
+    identity = ' id="structure"' if name == "view" else ""
     # a closing tag within the data would end the script
     text = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
     return (
-        '<div class="viewer" id="structure"><canvas id="view" tabindex="0" role="img" '
+        f'<div class="viewer"{identity}><canvas id="{name}" tabindex="0" role="img" '
         f'aria-label="{escape(f"rotatable view: {note}")}"></canvas>'
         f'<div class="handles">{buttons}<ul class="legend">{legend}</ul></div>'
         f'<p class="hint">{escape(f"{of} {note}".strip())} Drag to turn, wheel or + and − to '
         "zoom.</p></div>"
-        f"<script>{script}\nstartViewer(document.getElementById('view'), {text});</script>"
+        f"<script>{script}\nstartViewer(document.getElementById('{name}'), {text});</script>"
     )
 
 
-def _scene(frame: Frame, what: str) -> tuple[dict[str, Any], str]:
+def _scene(frame: Frame, what: str, shade: Shade | None) -> tuple[dict[str, Any], str]:
     """Nodes and linkers, each whole, bonds that do not cross the cell, and it, about its centre."""
     from ase.data import atomic_numbers, covalent_radii
     from ase.data.colors import jmol_colors
@@ -104,6 +122,9 @@ def _scene(frame: Frame, what: str) -> tuple[dict[str, Any], str]:
         "cell": frame.cell.round(4).tolist(),
         "radius": round(max(_farthest(corners @ frame.cell - centre), _farthest(positions)), 3),
     }
+    if shade is not None:
+        own = replace(shade, values=shade.values[shown], largest=shade.top)
+        data["shade"] = own.scene(elements, frame.species.codes[shown])
     return data, note
 
 

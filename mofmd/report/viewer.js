@@ -8,7 +8,9 @@ function startViewer(canvas, data) {
   const n = xyz.length / 3;
   const context = canvas.getContext("2d");
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const hydrogen = data.elements.findIndex((element) => element.name === "H");
+  const panel = canvas.closest(".viewer");
+  // atoms by element, or by a number of theirs: kinds with colours, and the kind of each atom
+  let kinds = data.shade || data;
   let turn = [1, 0, 0, 0, 1, 0, 0, 0, 1];
   let zoom = 1;
   let queued = false;
@@ -65,7 +67,7 @@ function startViewer(canvas, data) {
   // a shaded sphere of each element at each distance
   function prepare() {
     background = dark.matches && !printing ? [21, 26, 33] : [255, 255, 255];
-    sprites = data.elements.map((element) =>
+    sprites = kinds.elements.map((element) =>
       Array.from({ length: FOG_LEVELS }, (_, level) => {
         const colour = mix(element.colour, background, fogOf(level));
         const sprite = document.createElement("canvas");
@@ -124,7 +126,7 @@ function startViewer(canvas, data) {
       project(xyz[3 * k], xyz[3 * k + 1], xyz[3 * k + 2], out);
       [px[k], py[k], pz[k], ps[k]] = [out.x, out.y, out.z, out.s];
     }
-    const shown = (k) => hydrogens || data.codes[k] !== hydrogen;
+    const shown = (k) => hydrogens || kinds.elements[kinds.codes[k]].name !== "H";
     // everything from the back to the front: atoms 0..n-1, bonds from n on
     const items = [];
     for (let k = 0; k < n; k++) if (shown(k)) items.push([pz[k], k]);
@@ -143,8 +145,8 @@ function startViewer(canvas, data) {
   }
 
   function drawAtom(k, x, y, scale, level) {
-    const radius = Math.max(0.6, data.elements[data.codes[k]].radius * scale);
-    context.drawImage(sprites[data.codes[k]][level], x - radius, y - radius, 2 * radius, 2 * radius);
+    const radius = Math.max(0.6, kinds.elements[kinds.codes[k]].radius * scale);
+    context.drawImage(sprites[kinds.codes[k]][level], x - radius, y - radius, 2 * radius, 2 * radius);
   }
 
   function drawBond(i, j, px, py, ps, level) {
@@ -160,7 +162,7 @@ function startViewer(canvas, data) {
     context.stroke();
     context.lineWidth = wide;
     for (const k of [i, j]) {
-      context.strokeStyle = css(mix(data.elements[data.codes[k]].colour, background, fogOf(level)));
+      context.strokeStyle = css(mix(kinds.elements[kinds.codes[k]].colour, background, fogOf(level)));
       context.beginPath();
       context.moveTo(px[k], py[k]);
       context.lineTo(mx, my);
@@ -224,12 +226,20 @@ function startViewer(canvas, data) {
     in: () => zoomBy(1.25),
     out: () => zoomBy(1 / 1.25),
   };
-  for (const button of document.querySelectorAll("[data-view]"))
+  for (const button of panel.querySelectorAll("[data-view]"))
     button.addEventListener("click", actions[button.dataset.view]);
-  const box = document.getElementById("hydrogens");
-  if (box)
+  const switches = {
+    hydrogens: (on) => {
+      hydrogens = on;
+    },
+    shade: (on) => {
+      kinds = on ? data.shade : data;
+      prepare();
+    },
+  };
+  for (const box of panel.querySelectorAll("[data-switch]"))
     box.addEventListener("change", () => {
-      hydrogens = box.checked;
+      switches[box.dataset.switch](box.checked);
       queue();
     });
 

@@ -12,15 +12,16 @@ import numpy as np
 from mofmd.analysis.base.observable import Stamp
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import Estimate, mean_of_series, sample
+from mofmd.analysis.mechanics.branches import Point
 from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
 from mofmd.analysis.mechanics.equation_of_state import (
     EquationOfState,
     Order,
-    birch_murnaghan_energy,
     fit_energy_volume,
     fit_pressure_volume,
     largest_pressure,
 )
+from mofmd.analysis.mechanics.forms import birch_murnaghan_energy
 from mofmd.analysis.mechanics.points import numbers_of, read_points, read_stiffness
 from mofmd.analysis.mechanics.strain_fluctuation import (
     StrainFluctuation,
@@ -78,28 +79,54 @@ def _volume_grid(run: RunOutput) -> Result:
 
 def _constant_volume(run: RunOutput, what: str) -> Result:
     """Pressures at fixed volumes."""
-    volumes, pressures = [], []
-    for columns in _samples(run):
-        volumes.append(float(columns["Volume"].mean()))
-        pressures.append(mean_of_series(columns["Press"], sample(columns["Press"]), "bar"))
-    return _pressure_volume(run, volumes, pressures, what)
+    return _pressure_volume(run, pressure_points(run), what)
 
 
 def _pressure_grid(run: RunOutput) -> Result:
     """Volumes at fixed pressures: what the volume is uncertain by, the pressure is by its slope."""
+    points = pressure_points(run)
+    errors = np.array([point.volume.standard_error for point in points])
+    return _pressure_volume(run, points, "volume at constant pressure", errors)
+
+
+def pressure_points(run: RunOutput) -> list[Point]:
+    """P(V) of a run of volumes or of pressures, mean over the stages sample_1, sample_2, ...
+
+    Raises
+    ------
+    InputError
+        If the protocol is of neither kind, or the run has not come that far.
+    """
+    protocol = run.protocol.get("name", "")
+    if protocol not in POINT_ENSEMBLES:
+        raise InputError(
+            f"{run.directory}: is a run of {protocol or 'no protocol'}, which gives no P(V); "
+            "pressure_grid, volume_grid and finite_strain do"
+        )
+    samples = _samples(run)
+    found = []
+    if protocol != "PressureGrid":
+        for columns in samples:
+            pressure = mean_of_series(columns["Press"], sample(columns["Press"]), "bar")
+            volume = Estimate(float(columns["Volume"].mean()), 0.0, pressure.independent, "Å³")
+            found.append(Point(volume, _in_GPa(pressure), POINT_ENSEMBLES[protocol]))
+        return found
+    targets = [float(value) for value in run.protocol["pressures_bar"]][: len(samples)]
     volumes = [
-        mean_of_series(columns["Volume"], sample(columns["Volume"]), "Å³")
-        for columns in _samples(run)
+        mean_of_series(columns["Volume"], sample(columns["Volume"]), "Å³") for columns in samples
     ]
-    targets = [float(value) for value in run.protocol["pressures_bar"]][: len(volumes)]
     values = [volume.value for volume in volumes]
     slope = float(np.polyfit(values, targets, 1)[0]) if len(set(values)) > 1 else np.nan
-    pressures = [
-        Estimate(target, abs(slope) * volume.standard_error, volume.independent, "bar")
-        for target, volume in zip(targets, volumes, strict=True)
-    ]
-    errors = np.array([volume.standard_error for volume in volumes])
-    return _pressure_volume(run, values, pressures, "volume at constant pressure", errors)
+    for target, volume in zip(targets, volumes, strict=True):
+        error = abs(slope) * volume.standard_error
+        pressure = Estimate(target, error, volume.independent, "bar")
+        found.append(Point(volume, _in_GPa(pressure), POINT_ENSEMBLES[protocol]))
+    return found
+
+
+def _in_GPa(pressure: Estimate) -> Estimate:
+    value, error = (BAR_TO_GPA * each for each in (pressure.value, pressure.standard_error))
+    return Estimate(value, error, pressure.independent, "GPa")
 
 
 def _energy_volume(run: RunOutput) -> Result:
@@ -210,6 +237,8 @@ def _strain_fluctuation(run: RunOutput) -> Result:
     return replace(found, settings=settings)
 
 
+# of protocols that give P(V): what is held in each
+POINT_ENSEMBLES = {"FiniteStrain": "cell", "VolumeGrid": "volume", "PressureGrid": "pressure"}
 MAKERS: Mapping[str, Callable[[RunOutput], Result]] = {
     "FiniteStrain": _finite_strain,
     "VolumeGrid": _volume_grid,
@@ -235,14 +264,15 @@ def _samples(run: RunOutput) -> list[dict[str, np.ndarray]]:
 
 
 def _pressure_volume(
-    run: RunOutput,
-    volumes: Sequence[float],
-    pressures: Sequence[Estimate],
-    what: str,
-    volume_errors: np.ndarray | None = None,
+    run: RunOutput, points: Sequence[Point], what: str, volume_errors: np.ndarray | None = None
 ) -> Result:
-    values = np.array([p.value for p in pressures]) * BAR_TO_GPA
-    errors = np.array([p.standard_error for p in pressures]) * BAR_TO_GPA
+    volumes = [point.volume.value for point in points]
+    values = np.array([point.pressure.value for point in points])
+    errors = np.array([point.pressure.standard_error for point in points])
+    pressures = [
+        Estimate(p.value / BAR_TO_GPA, p.standard_error / BAR_TO_GPA, p.independent, "bar")
+        for p in (point.pressure for point in points)
+    ]
     tables = {
         "points": Table(
             {

@@ -9,12 +9,11 @@ from scipy.linalg import sqrtm
 from mofmd.analysis.base.statistics import Estimate, Sampling
 from mofmd.analysis.mechanics.elastic_tensor import VOIGT, ElasticTensor
 from mofmd.analysis.mechanics.equation_of_state import (
-    birch_murnaghan_energy,
-    birch_murnaghan_pressure,
     fit_energy_volume,
     fit_pressure_volume,
     largest_pressure,
 )
+from mofmd.analysis.mechanics.forms import birch_murnaghan_energy, birch_murnaghan_pressure
 from mofmd.analysis.mechanics.strain_fluctuation import (
     StrainFluctuation,
     bulk_modulus_of_volumes,

@@ -1,5 +1,6 @@
 """What a distillation labels by the density of features: frames and clusters with new atoms."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from mofmd.learning.loops.density_find import (
     newest_clusters,
     newest_frames,
 )
+from mofmd.models.files.embedded import embedded_model
 from mofmd.structures.crystals.carboxylate import uio66
 from tests.known_models import rattled, write_known
 
@@ -80,6 +82,18 @@ def test_refusals_are_told() -> None:
     assert "more than the largest allowed (100)" in told[0]
 
 
+def test_frames_that_fell_apart_are_told_and_left_out() -> None:
+    torn, whole = moved(Zr=0.15), moved(Zr=0.12)
+    torn.positions[_ring_hydrogen()] += 5.0  # the newest of all, and nowhere
+    told: list[str] = []
+    options = ClusterOptions(per_round=5, allow_images=True)
+    picked, _ = newest_clusters([(CRYSTAL, [torn, whole])], displaced, options, 1.0, told.append)
+    assert len(picked) == 1
+    assert len(told) == 1
+    assert told[0].startswith("left out, a frame of t: ")
+    assert "the framework is broken" in told[0]
+
+
 def test_frames_with_the_most_new_atoms() -> None:
     frames = [moved(), moved(Zr=0.5), moved(Zr=0.2, C=0.2, O=0.2)]
     picked, told = newest_frames(frames, displaced, 5, above=1.0)
@@ -96,6 +110,25 @@ def test_a_model_file_gets_its_density_once(tmp_path: Path) -> None:
     assert np.isfinite(Scorer(model).of_atoms(rattled(1)[0])).all()
 
 
+def test_elements_with_too_few_atoms_count_as_never_seen(tmp_path: Path) -> None:
+    model, other = tmp_path / "m.mofmd.pth", tmp_path / "n.mofmd.pth"
+    for path in (model, other):
+        shutil.copy(embedded_model("zif4-allegro-s"), path)
+    told: list[str] = []
+    # two frames of ZIF-4 hold out 32 zinc atoms, too few for a quantile of 0.99
+    keep_density(model, rattled(2), rattled(2), DensityOptions(quantile=0.99).fit(0), told.append)
+    assert [text.split(":")[0] for text in told] == ["Zn"]
+    frame = rattled(1)[0]
+    scores = Scorer(model).of_atoms(frame)
+    zinc = np.array(frame.get_chemical_symbols()) == "Zn"
+    assert np.isinf(scores[zinc]).all()
+    assert np.isfinite(scores[~zinc]).all()
+    with pytest.raises(InputError, match=r"density: C: .* held-out atoms cannot tell"):
+        keep_density(other, rattled(2), rattled(1), DensityOptions(quantile=0.9999).fit(0))
+
+
 def test_options_that_mean_nothing() -> None:
+    with pytest.raises(InputError, match="hold_out: 1, expected 0 to below 1"):
+        DensityOptions(hold_out=1)
     with pytest.raises(InputError, match="dims: 0, expected 1 or more"):
         DensityOptions(dims=0)

@@ -14,6 +14,7 @@ from mofmd.learning.data.dataset import Labels, labelled, labels_of, read_frames
 from mofmd.learning.evaluate.prediction import predict
 from mofmd.learning.loops.config import DistilConfig, make_distil_config, read_distil_config
 from mofmd.learning.loops.distil import Distillation
+from mofmd.learning.loops.known_frames import frames_until
 from mofmd.models.files.deployed import read_deployed
 from mofmd.models.files.embedded import embedded_model
 from mofmd.structures.crystals.zif import zif4
@@ -90,6 +91,42 @@ def test_distillation_needs_its_files(tmp_path: Path) -> None:
         make_distil_config(values, "", tmp_path)
     with pytest.raises(MissingFileError, match=r"nowhere\.extxyz: no such file"):
         configured(tmp_path, val_files="nowhere.extxyz")
+
+
+def test_a_share_of_the_runs_is_held_out(tmp_path: Path) -> None:
+    """Whole runs, the same ones each time; together they are all that was labelled."""
+    files = []
+    for number in range(2):
+        frames = []
+        for run in range(10):
+            for seed in range(2):
+                atoms = argon(100 * number + 10 * run + seed)
+                atoms.info["trajectory"] = f"r{number}-walk{run}"
+                frames.append(labelled(atoms, argon_labels(atoms)))
+        files.append(tmp_path / f"{number}.extxyz")
+        write_frames(files[-1], frames)
+    empty = tmp_path / "empty.extxyz"
+    write_frames(empty, [])
+    kept, held = (
+        frames_until([files[0]], [empty, files[1]], 0.2, held_out=out) for out in (False, True)
+    )
+    runs = [{str(frame.info["trajectory"]) for frame in part[20:]} for part in (kept, held)]
+    assert (len(kept), len(held)) == (20 + 16, 20 + 4)
+    assert (len(runs[0]), len(runs[1])) == (8, 2)
+    assert not runs[0] & runs[1]
+    again = frames_until([], [empty, files[1]], 0.2, held_out=True)
+    assert {str(frame.info["trajectory"]) for frame in again} == runs[1]
+    assert len(frames_until([], [files[1]], 0.0, held_out=True)) == 0
+
+
+def test_elements_that_the_first_model_will_not_know(here: Path) -> None:
+    runs = [{"structure": "zif-4", "fields": {"time_ps": 0.1}}]
+    values = argon_files(here)
+    (here / "runs.yaml").write_text(yaml.safe_dump({"runs": runs}))
+    config = make_distil_config(values, yaml.safe_dump(values), here)
+    with pytest.raises(InputError, match="zif-4: holds C, H, N, Zn, which no frame of train_files"):
+        Distillation(here / "out", config)
+    assert not (here / "out").exists()
 
 
 @pytest.fixture

@@ -64,6 +64,25 @@ runs:
         ({"structure": "zif-4", "fields": [300]}, r"fields: \[300\], expected lines of the form"),
         ({"structure": "zif-4", "vary": "seed"}, "vary: 'seed', expected lines of the form key"),
         ({"structure": "zif-4", "fields": {"shear": "much"}}, "shear: 'much', expected a number"),
+        (
+            {"structure": "zif-4", "draw": {"temperature_K": 3}},
+            r"draw temperature_K: 3, expected \[",
+        ),
+        (
+            {"structure": "zif-4", "draw": {"shear": [2, 1]}},
+            r"draw shear: \[2, 1\], expected \[low",
+        ),
+        ({"structure": "zif-4", "draw": {"temprature_K": [1, 2]}}, "temprature_K: unknown key"),
+        ({"structure": "zif-4", "count": 0}, "count: 0, expected a whole number of at least 1"),
+        (
+            {"structure": "zif-4", "count": 2, "vary": {"seed": [1]}},
+            "vary seed: runs that are draw",
+        ),
+        (
+            {"structure": "zif-4", "draw": {"shear": [0, 1]}, "fields": {"shear": 0.1}},
+            "draw shear: is given by fields or vary, too",
+        ),
+        ({"structure": ["zif-4", "zif-8"], "origin": "zif"}, "origin: names one structure, not"),
     ],
 )
 def test_conditions_that_mean_nothing(entry: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -71,6 +90,34 @@ def test_conditions_that_mean_nothing(entry: dict[str, Any], message: str, tmp_p
         make_conditions([entry], tmp_path)
     with pytest.raises(MissingFileError):
         read_conditions(tmp_path / "absent.yaml")
+
+
+def test_drawn_conditions_of_several_structures(tmp_path: Path) -> None:
+    entry = {
+        "structure": ["zif-4", "uio-66"],
+        "protocol": "npt",
+        "fields": {"time_ps": 0.5, "seed": 7},
+        "vary": {"temperature_K": [300, 600]},
+        "count": 20,
+        "draw": {"pressure_bar": [-15000, 15000], "volume_change": [-0.02, 0.02]},
+    }
+    found = make_conditions([entry], tmp_path)
+    assert len(found) == len({each.name for each in found}) == 2 * 2 * 20
+    assert len({each.protocol.seed for each in found}) == 80
+    pressures = np.array([each.values["pressure_bar"] for each in found])
+    assert [each.protocol.pressure_bar for each in found] == pressures.tolist()
+    # uniform: mean and deviation of 80 draws, within four standard errors
+    assert abs(pressures.mean()) < 4 * 15000 / np.sqrt(3 * 80)
+    assert pressures.std() == pytest.approx(15000 / np.sqrt(3), rel=0.25)
+    assert np.abs(pressures).max() <= 15000
+    assert len({each.volume_change for each in found}) == 80
+    assert found[0].name == "01-zif-4-temperature300-walk1"
+    assert found[-1].name == "02-uio-66-temperature600-walk20"
+    # the same again, and others in the next round of a loop
+    again, later = make_conditions([entry], tmp_path), make_conditions([entry], tmp_path, 1)
+    assert again == found
+    assert {each.name for each in later} == {each.name for each in found}
+    assert not set(pressures) & {each.values["pressure_bar"] for each in later}
 
 
 def test_a_structure_of_several_in_a_file_beside_the_conditions(tmp_path: Path) -> None:
@@ -235,6 +282,25 @@ def test_a_run_that_never_began_is_tried_again(
             sample(conditions, embedded_model(), tmp_path / "runs", SampleOptions(), str)
     (found,) = sample(conditions, embedded_model(), tmp_path / "runs", SampleOptions(), str)
     assert found.broken == ""
+
+
+def test_a_run_that_flies_apart_at_once(tmp_path: Path) -> None:
+    """Nothing is on disk yet: what it began with stands for it, and it is not run again."""
+    conditions = runs_of(tmp_path, time_ps=0.01, temperature_K=300)
+    sample(conditions, embedded_model(), tmp_path / "runs", SampleOptions(), str)
+    deck = tmp_path / "runs" / conditions[0].name
+    for name in ("restart.latest", "restart.previous", "restart.stopped"):
+        (deck / name).unlink(missing_ok=True)
+    (deck / "trajectory.dump").write_text("")
+    words = "LAMMPS stopped in stage nvt at step 0: ERROR: Non-numeric pressure"
+    write_status(deck, **{**read_status(deck), "state": "failed", "step": 0, "error": words})
+    (found,) = sample(conditions, embedded_model(), tmp_path / "runs", SampleOptions(), str)
+    assert (found.broken, found.frames, found.time_ps) == (words, (), 0.0)
+    (start,) = found.last_frames
+    np.testing.assert_array_equal(start.positions, conditions[0].start().positions)
+    assert start.info["trajectory"] == conditions[0].name
+    assert "temperature_K" not in start.info  # it is at rest
+    assert read_status(deck)["error"] == words
 
 
 def test_last_frames_before_a_break(tmp_path: Path) -> None:

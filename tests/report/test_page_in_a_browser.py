@@ -90,7 +90,7 @@ def test_view_shows_hydrogen_and_turns(show, scheme: str) -> None:
     drawn = int(page.locator("#view").get_attribute("data-drawn"))
     # 272 atoms and the bonds that do not cross the cell's faces
     assert drawn > 272 + 200
-    page.locator("#hydrogens").click()
+    page.locator("[data-switch=hydrogens]").click()
     page.wait_for_function(f"document.getElementById('view').dataset.drawn < {drawn - 96}")
     # what has gone was to be seen: a part of the picture
     before = picture(page)

@@ -8,7 +8,8 @@ from ase import Atoms
 from mofmd.analysis.base.result import Column, Table
 from mofmd.analysis.base.statistics import Estimate
 from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
-from mofmd.analysis.mechanics.equation_of_state import birch_murnaghan_pressure, fit_pressure_volume
+from mofmd.analysis.mechanics.equation_of_state import fit_pressure_volume
+from mofmd.analysis.mechanics.forms import birch_murnaghan_pressure
 from mofmd.engine.lammps_log import ThermoTable
 from mofmd.report.fits import plot_equation_of_state
 from mofmd.report.plots import plot_table

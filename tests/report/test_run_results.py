@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
-from mofmd.analysis.mechanics.equation_of_state import birch_murnaghan_pressure
+from mofmd.analysis.mechanics.forms import birch_murnaghan_pressure
 from mofmd.cli.main import app
 from mofmd.engine.lammps_log import ThermoTable
 from mofmd.errors import InputError, MissingFileError

@@ -1,6 +1,7 @@
 """Decks that look how new atoms are to the model: table, frames, stop, resumption."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from mofmd.engine.launch import Resources, environment, lammps_command
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning.density.model_density import Scorer
 from mofmd.models.files.embedded import embedded_model
+from mofmd.report.page import write_page
+from mofmd.report.shade import STEPS, Shade
 from mofmd.simulation.deck.deck import Deck, write_deck
 from mofmd.simulation.deck.novelty_watch import NoveltyWatch, parse_watch, read_novelty
 from mofmd.simulation.deck.potential import PotentialScript, model_potential
@@ -20,6 +23,9 @@ from mofmd.simulation.protocols import NVT
 from mofmd.simulation.run.cut_dump import cut_table
 from mofmd.simulation.run.run import run_deck
 from mofmd.structures.crystals.zif import zif4
+from mofmd.study.novelty import read_watched
+from mofmd.study.sources import find_runs
+from mofmd.study.study import AnalysisSettings, run_analysis
 from mofmd.trajectory.in_memory import read_dump
 from tests.known_models import write_known
 
@@ -68,6 +74,25 @@ def test_table_and_frames_are_of_the_same_steps(known: Path, tmp_path: Path) -> 
     np.testing.assert_allclose(
         kept.to_ase()[0].positions, trajectory[expected[0]].positions, atol=1e-5
     )
+    # the report shows the newest frame, its atoms in the colours of their scores
+    (watched,) = read_watched(find_runs(made.directory))
+    assert watched.frame is not None
+    newest = max(looks, key=lambda look: look.largest)
+    assert (watched.frame.step, watched.largest) == (newest.step, newest.largest)
+    scores = scorer.of_atoms(watched.frame.to_ase())
+    np.testing.assert_allclose(watched.scores, scores, rtol=2e-3, atol=2e-3)
+    found = run_analysis(AnalysisSettings(made.directory, ("density",)))
+    page = write_page(found, tmp_path / "report").read_text()
+    shown = re.search(r"getElementById\('newest'\), (\{.*?\})\);</script>", page)
+    assert shown is not None
+    scene = json.loads(shown[1])
+    shade = Shade(watched.scores, "novelty", 2.0)
+    atom = int(np.argmax(scores))
+    kind = scene["shade"]["elements"][scene["shade"]["codes"][atom]]
+    assert kind["colour"] == shade.colour(1.0 - 0.5 / STEPS)
+    assert kind["name"] == watched.frame.species[atom]
+    assert f"atom {atom + 1} ({kind['name']})" in page
+    assert "<b>2</b>" in page  # the bound, on the scale
 
 
 @pytest.mark.long

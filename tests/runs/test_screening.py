@@ -25,6 +25,7 @@ from mofmd.simulation.run.status import run_state
 from mofmd.simulation.statics.conduct import run_static
 from mofmd.simulation.statics.integrity import compare
 from mofmd.simulation.statics.request import generate_static
+from mofmd.simulation.statics.task import EquationOfStateTask, make_static
 from mofmd.structures.crystals.crystal_data import build_crystal
 from mofmd.structures.crystals.zif import zif4
 
@@ -188,6 +189,17 @@ def equation(tmp_path: Path) -> Path:
     settings = ("points=5", "fmax_eV_per_A=0.005", "volume_range=0.02")
     request = Request("equation_of_state", "zif-4", tmp_path / "a", settings=settings)
     return generate_static(replace(request, model="zif4-mace-m")).directory
+
+
+def test_volumes_of_an_equation_of_state() -> None:
+    assert EquationOfStateTask(points=5, volume_range=0.02).ratios == pytest.approx(
+        (0.98, 0.99, 1.0, 1.01, 1.02), abs=1e-12
+    )
+    given = make_static("equation_of_state", {"volume_ratios": [1.02, 0.8, 0.9, 0.95]})
+    assert isinstance(given, EquationOfStateTask)
+    assert given.ratios == (0.8, 0.9, 0.95, 1.0, 1.02)  # the relaxed one is always among them
+    with pytest.raises(InputError, match="volume_ratios: 3 different volumes, expected 4 or more"):
+        EquationOfStateTask(volume_ratios=(0.9, 0.95, 1.0))
 
 
 @pytest.mark.long

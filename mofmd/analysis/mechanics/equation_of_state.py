@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from mofmd.analysis.base.statistics import Estimate
+from mofmd.analysis.mechanics.forms import Form, energy_of, pressure_of
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.units import BAR_TO_GPA, EV_PER_A3_TO_GPA, G_PER_MOL_A3_TO_G_PER_CM3
@@ -18,12 +19,15 @@ Order = Literal[2, 3]
 
 @dataclass(frozen=True)
 class EquationOfState:
-    """A fit of Birch and Murnaghan (Birch, Phys. Rev. 1947, 71, 809); arrays are read-only.
+    """A fit of an equation of state; arrays are read-only.
 
     Parameters
     ----------
     order
         Second order (K′ = 4) or third.
+    form
+        Of Birch and Murnaghan (Birch, Phys. Rev. 1947, 71, 809), or of Vinet (Vinet et al.,
+        J. Geophys. Res. 1987, 92, 9319).
     bulk_modulus
         K at zero pressure [GPa].
     volume
@@ -40,6 +44,7 @@ class EquationOfState:
     derivative: Estimate
     volumes_A3: np.ndarray
     residuals_GPa: np.ndarray
+    form: Form = "birch-murnaghan"
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
@@ -48,7 +53,7 @@ class EquationOfState:
     def pressure_GPa(self, volumes_A3: np.ndarray) -> np.ndarray:
         """Pressure at some volumes [GPa]."""
         k, v, d = self.bulk_modulus.value, self.volume.value, self.derivative.value
-        return birch_murnaghan_pressure(volumes_A3, k, v, d)
+        return pressure_of(self.form, volumes_A3, k, v, d)
 
     def density(self, mass_g_per_mol: float) -> Estimate:
         """Density at zero pressure of a cell of this mass [g/cm³]."""
@@ -57,30 +62,11 @@ class EquationOfState:
         return Estimate(value, error, self.volume.independent, "g/cm³")
 
 
-def birch_murnaghan_pressure(
-    volumes: np.ndarray, bulk_modulus: float, volume: float, derivative: float = 4.0
-) -> np.ndarray:
-    """P(V) = 3K/2 (x⁷ − x⁵) (1 + 3/4 (K′ − 4)(x² − 1)), x³ = V₀/V; in the unit of K."""
-    x = (volume / np.asarray(volumes)) ** (1 / 3)
-    return np.asarray(
-        1.5 * bulk_modulus * (x**7 - x**5) * (1 + 0.75 * (derivative - 4) * (x**2 - 1))
-    )
-
-
-def birch_murnaghan_energy(
-    volumes: np.ndarray, energy: float, bulk_modulus: float, volume: float, derivative: float = 4.0
-) -> np.ndarray:
-    """E(V) whose −dE/dV is ``birch_murnaghan_pressure``; K in the unit of energy per volume."""
-    y = (volume / np.asarray(volumes)) ** (2 / 3) - 1
-    return np.asarray(
-        energy + 9 / 16 * volume * bulk_modulus * (y**3 * derivative + y**2 * (6 - 4 * (y + 1)))
-    )
-
-
 def fit_pressure_volume(
     volumes_A3: Sequence[float],
     pressures_bar: Sequence[Estimate],
     order: Order = 2,
+    form: Form = "birch-murnaghan",
 ) -> EquationOfState:
     """Fit P(V) of the finite-strain method: Castel et al., Digital Discovery 2024, 3, 355.
 
@@ -95,6 +81,8 @@ def fit_pressure_volume(
         Mean pressure at each; their errors weight the fit where all are known.
     order
         Second order as the paper's, or third.
+    form
+        Of the curve.
     """
     volumes = np.asarray(volumes_A3, dtype=np.float64)
     pressures = np.array([p.value for p in pressures_bar]) * BAR_TO_GPA
@@ -103,16 +91,20 @@ def fit_pressure_volume(
     known = bool(np.all(np.isfinite(errors) & (errors > 0)))
 
     def model(parameters: np.ndarray) -> np.ndarray:
-        return birch_murnaghan_pressure(volumes, *parameters)
+        return pressure_of(form, volumes, *parameters)
 
     slope, _ = np.polyfit(volumes, pressures, 1)
     middle = float(np.interp(0, *_rising(pressures, volumes)))
     start = [max(-slope * middle, 1e-3), middle, 4.0][:order]
-    return _fit(model, start, (volumes, pressures, errors if known else None), order)
+    data = (volumes, pressures, errors if known else None)
+    return replace(_fit(model, start, data, order), form=form)
 
 
 def fit_energy_volume(
-    volumes_A3: Sequence[float], energies_eV: Sequence[float], order: Order = 3
+    volumes_A3: Sequence[float],
+    energies_eV: Sequence[float],
+    order: Order = 3,
+    form: Form = "birch-murnaghan",
 ) -> EquationOfState:
     """Fit E(V) of static calculations.
 
@@ -124,6 +116,8 @@ def fit_energy_volume(
         Energy of the cell at each.
     order
         Second or third.
+    form
+        Of the curve.
     """
     volumes = np.asarray(volumes_A3, dtype=np.float64)
     energies = np.asarray(energies_eV, dtype=np.float64)
@@ -138,10 +132,11 @@ def fit_energy_volume(
     def model(parameters: np.ndarray) -> np.ndarray:
         k, v, *rest = parameters
         derivative = rest[1] if order == 3 else 4.0
-        return birch_murnaghan_energy(volumes, rest[0], k / EV_PER_A3_TO_GPA, v, derivative)
+        return energy_of(form, volumes, rest[0], k / EV_PER_A3_TO_GPA, v, derivative)
 
     start = [2 * parabola[0] * lowest * EV_PER_A3_TO_GPA, lowest, 0.0, 4.0][: order + 1]
-    return _fit(model, start, (volumes, shifted, None), order, derivative_at=3)
+    found = _fit(model, start, (volumes, shifted, None), order, derivative_at=3)
+    return replace(found, form=form)
 
 
 def largest_pressure(

@@ -231,6 +231,23 @@ def curves(
         typer.echo(str(path))
 
 
+@app.command("compare-picking")
+def compare_picking(
+    config: Annotated[Path, typer.Argument(help="YAML file.")],
+    output: Output,
+) -> None:
+    """Learning curves over added frames: as found by density, random, farthest points; resumable.
+
+    Examples
+    --------
+    mofmd learn compare-picking picking.yaml -o picking    # again: goes on
+    """
+    from mofmd.learning.loops.picking_config import read_picking_config
+    from mofmd.learning.loops.picking_curves import compare_picking as compare
+
+    typer.echo(f"written: {compare(read_picking_config(config), output, typer.echo)}")
+
+
 @app.command()
 def distil(
     config: Annotated[Path, typer.Argument(help="YAML file.")],

@@ -45,6 +45,8 @@ class FitOptions:
         Training atoms of an element that are used, at most; drawn at random.
     seed
         Of the draw and of the mixtures' starts.
+    leave_out
+        Elements that get no density and count as never seen: those with too few atoms.
     """
 
     dimensions: int | None = 8
@@ -52,6 +54,7 @@ class FitOptions:
     quantile: float = 0.999
     atoms: int = 20000
     seed: int = 0
+    leave_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be fitted."""

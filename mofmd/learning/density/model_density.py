@@ -110,12 +110,13 @@ def fit_density(
         If there are too few atoms of an element, or the file gives no features.
     """
     options = options or FitOptions()
-    counts = [_counts(frames), _counts(held_out)]
-    for element, count in sorted(counts[0].items()):
-        check_counts(element, count, counts[1].get(element, 0), options)
+    for element, reason in too_rare(frames, held_out, options).items():
+        if element not in options.leave_out:
+            raise InputError(reason)
     source = FileFeatures(model)
     columns = source.invariant(frames[0])
     training, others = (_by_element(source, columns, each) for each in (frames, held_out))
+    training = {name: table for name, table in training.items() if name not in options.leave_out}
     mixtures = fit_mixtures(training, others, options, report)
     return Density(
         model_sha256=FileFeatures.hash_of(model),
@@ -124,6 +125,20 @@ def fit_density(
         columns=columns,
         mixtures=mixtures,
     )
+
+
+def too_rare(
+    frames: Sequence[Atoms], held_out: Sequence[Atoms], options: FitOptions
+) -> dict[str, str]:
+    """Elements of the frames of which there are too few atoms for a density, and why."""
+    counts = [_counts(frames), _counts(held_out)]
+    found = {}
+    for element, count in sorted(counts[0].items()):
+        try:
+            check_counts(element, count, counts[1].get(element, 0), options)
+        except InputError as error:
+            found[element] = str(error)
+    return found
 
 
 def deal_out(frames: Sequence[Atoms], share: float) -> tuple[list[Atoms], list[Atoms]]:

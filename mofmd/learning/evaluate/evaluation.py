@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from mofmd.disk.output import make_folder
 from mofmd.engine.launch import Resources
 from mofmd.learning.data.dataset import Labels, labels_of
 from mofmd.learning.data.split import trajectory_of
+from mofmd.learning.evaluate.maps import write_maps
 from mofmd.learning.evaluate.metrics import UNITS, Errors, compare, force_errors_per_element
+from mofmd.learning.evaluate.parts import Part, error_maps, errors_of_parts, part_rows
 from mofmd.learning.evaluate.prediction import predict
 from mofmd.models.dispersion.dispersion import Dispersion
 from mofmd.models.files.deployed import read_deployed
@@ -51,6 +53,10 @@ class Evaluated:
         By ``phase``, ``origin``, ``temperature`` and ``trajectory``: value to errors.
     elements
         Force errors on each element [meV/Å].
+    parts
+        Force errors by origin, element and role of the atoms.
+    maps
+        Force error of each atom of each framework.
     references, predictions
         Of each frame.
     ms_per_step
@@ -63,6 +69,8 @@ class Evaluated:
     errors: Errors
     groups: Mapping[str, Mapping[str, Errors]]
     elements: Mapping[str, Mapping[str, float]]
+    parts: Sequence[Part]
+    maps: Mapping[str, Atoms]
     references: tuple[Labels, ...]
     predictions: tuple[Labels, ...]
     ms_per_step: float | None = None
@@ -76,6 +84,7 @@ class Evaluated:
             "timing": self.timing,
             "all": self.errors.as_dict(),
             "elements": {k: dict(v) for k, v in self.elements.items()},
+            "parts": [asdict(part) for part in self.parts],
             **{
                 kind: {value: errors.as_dict() for value, errors in group.items()}
                 for kind, group in self.groups.items()
@@ -117,6 +126,8 @@ def compare_labels(name: str, frames: Sequence[Atoms], predictions: Sequence[Lab
         errors=compare(frames, references, predictions),
         groups=groups,
         elements=force_errors_per_element(frames, references, predictions),
+        parts=errors_of_parts(frames, references, predictions),
+        maps=error_maps(frames, references, predictions),
         references=tuple(references),
         predictions=tuple(predictions),
     )
@@ -221,7 +232,7 @@ def markdown(rows: Sequence[Sequence[str]]) -> str:
 
 
 def write_evaluation(results: Sequence[Evaluated], folder: Path, dataset: str) -> None:
-    """Write ``evaluation.json``, ``models.csv`` and ``models.md``."""
+    """Write ``evaluation.json``, ``models.csv``, ``atoms.csv``, ``models.md`` and ``maps``."""
     make_folder(folder)
     record = {
         "schema": SCHEMA,
@@ -232,15 +243,22 @@ def write_evaluation(results: Sequence[Evaluated], folder: Path, dataset: str) -
     }
     write_atomic(folder / "evaluation.json", json.dumps(record, indent=1) + "\n")
     rows = table_rows(results)
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    write_atomic(folder / "models.csv", buffer.getvalue())
+    parts_of_models = part_rows({each.name: each.parts for each in results})
+    for name, table in (("models", rows), ("atoms", parts_of_models)):
+        buffer = io.StringIO()
+        csv.writer(buffer, lineterminator="\n").writerows(table)
+        write_atomic(folder / f"{name}.csv", buffer.getvalue())
+    write_maps({each.name: each.maps for each in results}, folder / "maps")
     parts = [f"# Models on {dataset}\n\n", markdown(rows)]
     for kind in ("phase", "temperature", "origin"):
         table = group_rows(results, kind)
         if len(table) > 1:
             parts += [f"\n## By {kind}\n\n", markdown(table)]
     parts += ["\n## Forces by element\n\n", markdown(element_rows(results))]
+    chosen = [row for row in parts_of_models[1:] if row[1] or row[3]]
+    if chosen:
+        parts += ["\n## Forces by origin, element and role of the atoms\n\n"]
+        parts += [markdown([parts_of_models[0], *chosen])]
     timings = {each.timing for each in results if each.timing}
     parts += [f"\nms/step: {timing}.\n" for timing in sorted(timings)]
     write_atomic(folder / "models.md", "".join(parts))

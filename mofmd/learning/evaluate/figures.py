@@ -181,6 +181,41 @@ def plot_curves(
     return figure
 
 
+def plot_picking(
+    points: Mapping[str, Sequence[tuple[int, float]]], title: str, without: str
+) -> Figure:
+    """Draw MAE_p95 against the number of added frames, as in Dobbelaere et al. 2025, Fig. 6B.
+
+    Parameters
+    ----------
+    points
+        Way of picking to numbers of added frames and MAE_p95 [meV/Å]; those of one number, of
+        several trainings, are joined by their mean.
+    title
+        What the errors are of.
+    without
+        Way whose points add nothing: a level across the figure.
+    """
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        figure = empty_figure((4.6, 3.0))
+        axes = figure.subplots()
+        for k, (way, found) in enumerate(sorted(points.items())):
+            colour = COLOURS[k % len(COLOURS)]
+            counts = sorted({count for count, _ in found})
+            means = [float(np.mean([e for c, e in found if c == count])) for count in counts]
+            if way == without:
+                axes.axhline(means[0], color=INK, linewidth=0.8, linestyle="--", label="none added")
+                continue
+            axes.plot([c for c, _ in found], [e for _, e in found], "o", markersize=3, color=colour)
+            axes.plot(counts, means, color=colour, label=way)
+        _logarithmic(axes)
+        axes.set(xlabel="Frames added", ylabel="Force MAE_p95 (meV/Å)", title=title)
+        axes.legend(fontsize=6)
+    return figure
+
+
 def write_figures(results: Sequence[Evaluated], atoms: Sequence[int], folder: Path) -> list[Path]:
     """Write a parity plot for each model and, for several timed ones, the front; PNG and SVG."""
     make_folder(folder)

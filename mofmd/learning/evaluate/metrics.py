@@ -154,12 +154,16 @@ def force_errors_per_element(
     errors = force_errors(references, predictions)
     symbols = np.concatenate([np.array(frame.get_chemical_symbols()) for frame in frames])
     return {
-        str(element): {
-            "force_mae": mae(errors[symbols == element]),
-            "force_rmse": rmse(errors[symbols == element]),
-            "force_mae_p95": mae_above_percentile(errors[symbols == element]),
-        }
-        for element in np.unique(symbols)
+        str(element): force_summary(errors[symbols == element]) for element in np.unique(symbols)
+    }
+
+
+def force_summary(errors: np.ndarray) -> dict[str, float]:
+    """MAE, RMSE and MAE_p95 of errors of forces, in their unit."""
+    return {
+        "force_mae": mae(errors),
+        "force_rmse": rmse(errors),
+        "force_mae_p95": mae_above_percentile(errors),
     }
 
 

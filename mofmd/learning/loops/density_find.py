@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,12 @@ from mofmd.learning.clusters.clusters import ClusterCutter, CutOptions
 from mofmd.learning.clusters.environments import Surroundings, core_blocks, signature
 from mofmd.learning.data.dataset import NOVELTY
 from mofmd.learning.density.fit import FitOptions
-from mofmd.learning.density.model_density import fit_density, read_density, write_density
+from mofmd.learning.density.model_density import (
+    fit_density,
+    read_density,
+    too_rare,
+    write_density,
+)
 from mofmd.models.files.deployed import read_density_record
 from mofmd.trajectory.frame import Frame
 
@@ -36,16 +41,22 @@ class DensityOptions:
         Of the atoms of the validation frames, whose novelty is 1.
     above
         Novelty above which an atom is new.
+    hold_out
+        Share of the runs of each round whose labels are not trained on: they join the validation
+        frames, so that these hold new kinds of atoms, too.
     """
 
     dims: int | None = 8
     components: int = 16
     quantile: float = 0.999
     above: float = 1.0
+    hold_out: float = 0.1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be fitted."""
         self.fit(0)
+        if not 0.0 <= self.hold_out < 1.0:
+            raise InputError(f"hold_out: {self.hold_out}, expected 0 to below 1")
 
     def fit(self, seed: int) -> FitOptions:
         """How to fit."""
@@ -93,13 +104,33 @@ class Found(NamedTuple):
 
 
 def keep_density(
-    model: Path, frames: Sequence[Atoms], held_out: Sequence[Atoms], options: FitOptions
+    model: Path,
+    frames: Sequence[Atoms],
+    held_out: Sequence[Atoms],
+    options: FitOptions,
+    report: Callable[[str], None] = print,
 ) -> None:
-    """Put a density of the training frames into a model file, unless it holds its own already."""
+    """Put a density of the training frames into a model file, unless it holds its own already.
+
+    Elements of which there are too few atoms yet are told, and count as never seen: their atoms
+    are new, so that more of them are labelled.
+
+    Raises
+    ------
+    InputError
+        If there are too few atoms of every element.
+    """
     if read_density_record(model) is not None:
         read_density(model)  # refused where it is of another model
         return
-    write_density(model, fit_density(model, frames, held_out, options), model)
+    rare = too_rare(frames, held_out, options)
+    if len(rare) == len({str(symbol) for frame in frames for symbol in frame.symbols}):
+        raise InputError("density: " + next(iter(rare.values())))
+    for element, reason in rare.items():
+        report(f"{element}: counts as never seen, for its atoms are too few: {reason}")
+    options = replace(options, leave_out=tuple(rare))
+    density = fit_density(model, frames, held_out, options)
+    write_density(model, density, model)
 
 
 def newest_frames(frames: Sequence[Atoms], score: Score, count: int, above: float) -> Found:
@@ -156,7 +187,7 @@ def newest_clusters(
     above
         Novelty above which an atom is new.
     report
-        Is told of cores that cannot be cut out.
+        Is told of cores that cannot be cut out, and of frames whose atoms have left their places.
     """
     frames: list[Atoms] = []
     blocks_of: list[Blocks] = []
@@ -177,14 +208,22 @@ def newest_clusters(
             blocks_of.append(reference)
     cut = CutOptions(options.largest, options.allow_images, options.charges)
     picked: list[Atoms] = []
+    torn: set[int] = set()
     for candidate in _in_turn(candidates):
         if len(picked) == options.per_round:
             break
+        if candidate.frame in torn:
+            continue
         frame, reference = frames[candidate.frame], blocks_of[candidate.frame]
         block = reference.members(candidate.core)
         flagged = block[frame.arrays[NOVELTY][block] > above]
         cutter = ClusterCutter(reference, cut, Blueprints(options.shells))
-        clusters, refusals = cutter.cut(Frame.from_ase(frame), flagged)
+        try:
+            clusters, refusals = cutter.cut(Frame.from_ase(frame), flagged)
+        except InputError as error:  # atoms have left their places
+            report(f"left out, a frame of {frame.info.get('trajectory')}: {error}")
+            torn.add(candidate.frame)
+            continue
         for refusal in refusals:
             report(f"left out, core {refusal.signature}: {refusal.reason}")
         for cluster in clusters:

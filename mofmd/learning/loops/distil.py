@@ -29,7 +29,12 @@ from mofmd.learning.evaluate.evaluation import evaluate_model
 from mofmd.learning.label.labellers import find_labeller
 from mofmd.learning.label.labelling import LabelOptions, label_frames
 from mofmd.learning.loops.config import DistilConfig
-from mofmd.learning.loops.density_find import keep_density, newest_clusters, newest_frames
+from mofmd.learning.loops.density_find import (
+    keep_density,
+    newest_clusters,
+    newest_frames,
+)
+from mofmd.learning.loops.known_frames import LABELLED, check_elements, frames_until
 from mofmd.learning.sample.conditions import read_conditions
 from mofmd.learning.sample.sampling import Sampled, sample
 from mofmd.learning.select.picking import Novelty, pick_farthest
@@ -70,12 +75,13 @@ class Distillation:
     def __init__(self, folder: Path, config: DistilConfig, report: Report = print) -> None:
         self.folder, self.config, self.report = folder, config, report
         # what is wrong with any of these is told now, not after the first training
-        self.conditions = read_conditions(config.conditions)
+        conditions = read_conditions(config.conditions)
         self.labeller = find_labeller(config.labeller, config.threads)
         identity = self.labeller.identity
         self.expectation = Expectation(needs_stress=config.stress)
         self.test = [frame for path in config.test_files for frame in read_frames(path)]
         check_frames(self.test, self.expectation)
+        check_elements(config.train_files, conditions, self.test)
         make_folder(folder)
         path = folder / STATE
         if path.exists():
@@ -143,12 +149,16 @@ class Distillation:
 
     def training_frames(self, number: int) -> list[Atoms]:
         """Frames that a round trains on: the first ones, and those found before it."""
-        frames = [frame for path in self.config.train_files for frame in read_frames(path)]
-        for earlier in range(number):
-            path = self.round_folder(earlier) / "labelled.extxyz"
-            if path.stat().st_size:
-                frames += read_frames(path)
-        return frames
+        return self._frames(number, self.config.train_files, held_out=False)
+
+    def validation_frames(self, number: int) -> list[Atoms]:
+        """Frames that a round is validated on: the first ones, and those held out before it."""
+        return self._frames(number, self.config.val_files, held_out=True)
+
+    def _frames(self, number: int, files: Sequence[Path], *, held_out: bool) -> list[Atoms]:
+        earlier = [self.round_folder(each) / LABELLED for each in range(number)]
+        share = self.config.density.hold_out if self.config.find == "density" else 0.0
+        return frames_until(files, earlier, share, held_out=held_out)
 
     def _advance(self, found: dict[str, Any]) -> None:
         history = self.state["history"]
@@ -181,16 +191,15 @@ class Distillation:
 
     def _train(self, number: int) -> dict[str, Any]:
         frames = self.training_frames(number)
-        val = [frame for path in self.config.val_files for frame in read_frames(path)]
+        val = self.validation_frames(number)
         for k, model in enumerate(self.models(number)):
             folder = model.parent
             if not (folder / "training.json").exists():
                 options = replace(self.config.training, seed=self.config.training.seed + k)
                 if number > 0 and self.config.continue_weights:
-                    start = self._weights(number - 1, k)
                     options = replace(
                         options,
-                        start=start,
+                        start=self._weights(number - 1, k),
                         epochs=self.config.later_epochs or options.epochs,
                         settings=(*options.settings, *self.config.later_settings),
                     )
@@ -203,7 +212,8 @@ class Distillation:
             )
             deploy_training(folder, told, self.report)
         if self.config.find == "density":
-            keep_density(self.models(number)[0], frames, val, self.config.density.fit(number))
+            how = self.config.density.fit(number)
+            keep_density(self.models(number)[0], frames, val, how, self.report)
         errors = evaluate_model(self.models(number)[0], self.test).errors
         self.report(
             f"test: force MAE {errors.force_mae:.1f} meV/Å, energy MAE {errors.energy_mae:.2f} "
@@ -218,7 +228,8 @@ class Distillation:
 
     def _sampled(self, number: int) -> list[Sampled]:
         """Give the runs of a round; those that are not done are run."""
-        conditions = [replace(each, name=f"r{number}-{each.name}") for each in self.conditions]
+        given = read_conditions(self.config.conditions, number)
+        conditions = [replace(each, name=f"r{number}-{each.name}") for each in given]
         runs = self.round_folder(number) / "runs"
         return sample(conditions, self.models(number)[0], runs, self.config.sampling, self.report)
 
@@ -304,7 +315,7 @@ class Distillation:
             for frame in self._fit(frames, lambda frame: check_frames([frame], self.expectation))
             if np.abs(labels_of(frame).forces_eV_per_A).max() <= self.config.largest_force
         ]
-        write_frames(self.round_folder(number) / "labelled.extxyz", kept)
+        write_frames(self.round_folder(number) / LABELLED, kept)
         left_out = len(picked) - len(kept)
         self.report(f"{len(kept)} frames labelled, {left_out} left out")
         return {"labelled": len(kept), "left_out": left_out}

@@ -1,4 +1,4 @@
-"""Conditions of sampling runs, from a YAML file: structures, protocols, and what is varied."""
+"""Conditions of sampling runs, from a YAML file: structures, protocols, what is varied or drawn."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ DEFAULTS: dict[str, Any] = {
     "thermo_interval_fs": 50.0,
     "minimise_steps_max": 0,
 }
-_KEYS = ("structure", "origin", "phase", "protocol", "fields", "vary")
+_KEYS = ("structure", "origin", "phase", "protocol", "fields", "vary", "count", "draw")
 _DEFORMATIONS = ("volume_change", "shear")
 LARGEST_VOLUME_CHANGE = 0.5
+DIGITS = 6  # of what is drawn
+LARGEST_SEED = 2**31
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Condition:
         Largest element of a random deformation of the cell before the run.
     origin, phase
         For the frames.
+    values
+        What was varied or drawn.
     """
 
     name: str
@@ -81,8 +85,15 @@ def deformed(atoms: Atoms, volume_change: float, shear: float, rng: np.random.Ge
     return out
 
 
-def read_conditions(path: Path) -> list[Condition]:
+def read_conditions(path: Path, round_: int = 0) -> list[Condition]:
     """Read a YAML file with a list ``runs``; each entry is one run, or many by what it varies.
+
+    Parameters
+    ----------
+    path
+        The file.
+    round_
+        Of a loop: each draws anew.
 
     Raises
     ------
@@ -93,30 +104,52 @@ def read_conditions(path: Path) -> list[Condition]:
     if not isinstance(runs, list) or not runs:
         raise InputError(f"{path}: expected a list `runs` of conditions")
     try:
-        return make_conditions(runs, path.parent)
+        return make_conditions(runs, path.parent, round_)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def make_conditions(runs: list[Any], folder: Path) -> list[Condition]:
+def make_conditions(runs: list[Any], folder: Path, round_: int = 0) -> list[Condition]:
     """Make the conditions of all entries; files are looked for beside the YAML file first."""
     found: list[Condition] = []
-    for number, entry in enumerate(runs):
+    number = 0
+    for place, entry in enumerate(runs, start=1):
         if not isinstance(entry, dict) or "structure" not in entry:
-            raise InputError(f"runs, entry {number + 1}: needs at least `structure`")
+            raise InputError(f"runs, entry {place}: needs at least `structure`")
         unknown = sorted(set(entry) - set(_KEYS))
         if unknown:
-            raise InputError(f"runs, entry {number + 1}: {unknown[0]}: unknown; keys are {_KEYS}")
-        found += _expand(entry, number, folder)
+            raise InputError(f"runs, entry {place}: {unknown[0]}: unknown; keys are {_KEYS}")
+        given = entry["structure"]
+        structures = given if isinstance(given, list) else [given]
+        if len(structures) != 1 and "origin" in entry:
+            raise InputError(f"runs, entry {place}: origin: names one structure, not several")
+        for structure in structures:
+            number += 1
+            found += _expand({**entry, "structure": structure}, (number, round_), folder)
     return found
 
 
-def _expand(entry: Mapping[str, Any], number: int, folder: Path) -> list[Condition]:
-    """All combinations of what an entry varies."""
-    vary, given = (_mapping(entry, name) for name in ("vary", "fields"))
+def _expand(entry: Mapping[str, Any], number: tuple[int, int], folder: Path) -> list[Condition]:
+    """All combinations of what an entry varies; of each, so many with what is drawn.
+
+    ``number`` is that of the entry and of the round.
+    """
+    vary, given, draw = (_mapping(entry, name) for name in ("vary", "fields", "draw"))
     for name, values in vary.items():
         if not isinstance(values, list) or not values:
             raise InputError(f"vary {name}: {values!r}, expected a list of values")
+    ranges = {name: _range(name, ends) for name, ends in draw.items()}
+    twice = sorted(set(draw) & (set(vary) | set(given)))
+    if twice:
+        raise InputError(f"draw {twice[0]}: is given by fields or vary, too")
+    count = entry.get("count", 1)
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise InputError(f"count: {count!r}, expected a whole number of at least 1")
+    is_drawn = bool(draw) or "count" in entry
+    if is_drawn and "seed" in vary:
+        raise InputError("vary seed: runs that are drawn have seeds of their own; leave it out")
+    # a seed of the entry is that of the draws; each run gets another from it
+    rng = np.random.default_rng([int(given.get("seed", 1)), *number]) if is_drawn else None
     source = str(entry["structure"])
     if split_choice(folder / source)[0].is_file():
         source = str(folder / source)
@@ -124,21 +157,41 @@ def _expand(entry: Mapping[str, Any], number: int, folder: Path) -> list[Conditi
     found = []
     for values in itertools.product(*vary.values()):
         chosen = dict(zip(vary, values, strict=True))
-        fields = {**DEFAULTS, **given, **chosen}
-        deformation = {name: _share(name, fields.pop(name, 0.0)) for name in _DEFORMATIONS}
         words = [f"{name.partition('_')[0]}{_word(value)}" for name, value in chosen.items()]
-        found.append(
-            Condition(
-                name="-".join([f"{number + 1:02d}", origin, *words]),
-                structure=source,
-                protocol=make_protocol(str(entry.get("protocol", "nvt")), fields),
-                origin=origin,
-                phase=str(entry.get("phase", "")),
-                values=chosen,
-                **deformation,
+        for walk in range(count):
+            drawn: dict[str, Any] = {}
+            if rng is not None:
+                drawn = {name: _rounded(rng.uniform(*ends)) for name, ends in ranges.items()}
+                drawn["seed"] = int(rng.integers(1, LARGEST_SEED))
+            fields = {**DEFAULTS, **given, **chosen, **drawn}
+            deformation = {name: _share(name, fields.pop(name, 0.0)) for name in _DEFORMATIONS}
+            last = [f"walk{walk + 1}"] if is_drawn else []
+            found.append(
+                Condition(
+                    name="-".join([f"{number[0]:02d}", origin, *words, *last]),
+                    structure=source,
+                    protocol=make_protocol(str(entry.get("protocol", "nvt")), fields),
+                    origin=origin,
+                    phase=str(entry.get("phase", "")),
+                    values={**chosen, **drawn},
+                    **deformation,
+                )
             )
-        )
     return found
+
+
+def _range(name: str, ends: Any) -> tuple[float, float]:
+    """Read the ends between which a field is drawn."""
+    if not isinstance(ends, list) or len(ends) != 2:
+        raise InputError(f"draw {name}: {ends!r}, expected [lowest, highest]")
+    low, high = (_share(f"draw {name}", end) for end in ends)
+    if not low <= high:
+        raise InputError(f"draw {name}: {ends!r}, expected [lowest, highest]")
+    return low, high
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
 
 
 def _mapping(entry: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 from mofmd.engine.launch import Resources
 from mofmd.errors import InputError, RunError, StoppedError
+from mofmd.learning.data.dataset import bare
 from mofmd.learning.sample.conditions import Condition
 from mofmd.models.dispersion.dispersion import choose_dispersion
 from mofmd.models.files.validity import check_suits
@@ -28,6 +30,8 @@ from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.trajectory import TrajectoryFile
 from mofmd.units import FS_TO_PS
 
+# what LAMMPS says where forces were so wrong that atoms flew apart, maybe at once
+UNSTABLE = ("Non-numeric", "Lost atoms", "Out of range atoms")
 SKIN_A = 4.0  # periodic images this far outside the cell are looked at: any bond or contact
 
 
@@ -69,7 +73,7 @@ class Sampled:
     frames
         Regular frames, unlabelled; ``info`` says where they come from.
     last_frames
-        Those before the break.
+        Those before the break; the structure that it began with, where there was no time for more.
     broken
         Why the run ended early; empty for a run that held.
     time_ps
@@ -109,7 +113,7 @@ def run_condition(
     )
     status = read_status(folder)
     began = any((folder / name).exists() for name in (LATEST, PREVIOUS, STOPPED))
-    if status.get("state") == "failed" and not status.get("step") and not began:
+    if status.get("state") == "failed" and not _has_broken(status) and not began:
         # it ended before its first step, for a reason that may be gone by now: nothing is lost
         shutil.rmtree(folder)
     if not (folder / MANIFEST).exists():
@@ -120,8 +124,7 @@ def run_condition(
             "the new ones"
         )
     status = read_status(folder)
-    broken = status.get("state") == "failed" and status.get("step")
-    if status.get("state") != "finished" and not broken:
+    if status.get("state") != "finished" and not _has_broken(status):
         try:
             run_deck(folder, resources, resume=bool(status))
         except StoppedError as stopped:
@@ -134,9 +137,16 @@ def run_condition(
         status = read_status(folder)
     if status["state"] == "finished":
         return ""
-    if not status.get("step"):
+    if not _has_broken(status):
         raise RunError(f"{folder}: broke before its first step: {status.get('error')}")
     return str(status.get("error", "broken"))
+
+
+def _has_broken(status: Mapping[str, Any]) -> bool:
+    """Whether a run ended early because of its model, and not before it could begin."""
+    if status.get("state") != "failed":
+        return False
+    return bool(status.get("step")) or any(w in str(status.get("error")) for w in UNSTABLE)
 
 
 def collect_frames(condition: Condition, folder: Path, options: SampleOptions) -> Sampled:
@@ -145,16 +155,22 @@ def collect_frames(condition: Condition, folder: Path, options: SampleOptions) -
     status = read_status(folder)
     broken = str(status.get("error") or "") if status.get("state") == "failed" else ""
     limits = read_limits(folder / "integrity.json")
-    frames = list(TrajectoryFile(folder / "trajectory.dump"))
+    # of a run that flew apart at once nothing may be on the disk
+    none = broken and not status.get("step")
+    frames = [] if none else list(TrajectoryFile(folder / "trajectory.dump"))
     if broken:
         frames = list(itertools.takewhile(lambda frame: is_whole(frame, limits), frames))
-    regular = frames[options.every - 1 :: options.every]
+    # the first frame is the structure that it starts from, at rest
+    regular = [frame for frame in frames[options.every - 1 :: options.every] if frame.step]
     last = frames[max(0, len(frames) - options.before_break) :] if broken else []
     taken = {frame.step for frame in last}
+    last_frames = tuple(_atoms(f, deck, condition) for f in last)
+    if broken and options.before_break and not last_frames:  # it broke before its first frame
+        last_frames = (_described(condition.start(), condition),)
     return Sampled(
         condition=condition,
         frames=tuple(_atoms(f, deck, condition) for f in regular if f.step not in taken),
-        last_frames=tuple(_atoms(f, deck, condition) for f in last),
+        last_frames=last_frames,
         broken=broken,
         time_ps=float(status.get("step", 0)) * condition.protocol.timestep_fs * FS_TO_PS,
     )
@@ -232,10 +248,16 @@ def _atoms(frame: Frame, deck: Deck, condition: Condition) -> Atoms:
         pbc=True,
     )
     atoms.wrap()
-    atoms.info["trajectory"] = condition.name
+    return _described(atoms, condition, moving=frame.step > 0)
+
+
+def _described(atoms: Atoms, condition: Condition, *, moving: bool = False) -> Atoms:
+    """Say where a frame comes from; the one that a run begins with is at rest."""
+    found = bare(atoms)
+    found.info = {"trajectory": condition.name}
     for name in ("origin", "phase"):
         if getattr(condition, name):
-            atoms.info[name] = getattr(condition, name)
-    if isinstance(condition.protocol, Dynamics):  # ramps have no one temperature
-        atoms.info["temperature_K"] = condition.protocol.temperature_K
-    return atoms
+            found.info[name] = getattr(condition, name)
+    if moving and isinstance(condition.protocol, Dynamics):  # ramps have no one temperature
+        found.info["temperature_K"] = condition.protocol.temperature_K
+    return found

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from mofmd.analysis.mechanics.forms import birch_murnaghan_energy, vinet_energy
 from mofmd.errors import InputError
 from mofmd.units import EV_PER_A3_TO_GPA
 
@@ -43,28 +44,14 @@ def birch_murnaghan(
     volumes: np.ndarray, energy: float, volume: float, modulus: float, derivative: float
 ) -> np.ndarray:
     """Third order: Birch, Phys. Rev. 71, 809 (1947); all in eV and Å³."""
-    x = (volume / volumes) ** (2.0 / 3.0) - 1.0
-    return np.asarray(
-        energy + 9.0 / 16.0 * volume * modulus * x**2 * (2.0 + x * (derivative - 4.0))
-    )
+    return birch_murnaghan_energy(volumes, energy, modulus, volume, derivative)
 
 
 def vinet(
     volumes: np.ndarray, energy: float, volume: float, modulus: float, derivative: float
 ) -> np.ndarray:
     """Vinet et al., J. Phys.: Condens. Matter 1, 1941 (1989); all in eV and Å³."""
-    x = np.cbrt(volumes / volume)
-    eta = 1.5 * (derivative - 1.0)
-    return np.asarray(
-        energy
-        + 4.0 * modulus * volume / (derivative - 1.0) ** 2
-        - 2.0
-        * modulus
-        * volume
-        / (derivative - 1.0) ** 2
-        * (5.0 + 3.0 * derivative * (x - 1.0) - 3.0 * x)
-        * np.exp(-eta * (x - 1.0))
-    )
+    return vinet_energy(volumes, energy, modulus, volume, derivative)
 
 
 def fit_equation(

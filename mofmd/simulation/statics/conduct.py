@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from mofmd.analysis.mechanics.branches import convex_part
 from mofmd.analysis.mechanics.equation_of_state import fit_energy_volume
 from mofmd.calculator import DeployedModel
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.lock import lock_run
 from mofmd.disk.stop_request import ask_to_stop, is_asked_to_stop, take_back_request
-from mofmd.errors import MofmdError, RunError, StoppedError, in_command
+from mofmd.errors import InputError, MofmdError, RunError, StoppedError, in_command
 from mofmd.processes.alive import find_process, is_alive
 from mofmd.processes.signals import SignalHandlers
 from mofmd.relaxation.conduct import relax_in_folder
@@ -107,6 +108,44 @@ def _record_end(directory: Path, error: BaseException) -> None:
         write_status(directory, state=state, error=words)
 
 
+def fitted(volumes_A3: Sequence[float], energies_eV: Sequence[float]) -> dict[str, Any]:
+    """K, V0 and K' of the stable part of E(V), by Birch and Murnaghan and by Vinet.
+
+    Parameters
+    ----------
+    volumes_A3, energies_eV
+        (points,) of the cell.
+    """
+    chosen = convex_part(volumes_A3, energies_eV)
+    volumes, energies = ([values[k] for k in chosen] for values in (volumes_A3, energies_eV))
+    results: dict[str, Any] = {}
+    if len(chosen) < len(volumes_A3):
+        results["points_of_the_fit"] = len(chosen)
+    try:
+        fit = fit_energy_volume(volumes, energies)
+        vinet = fit_energy_volume(volumes, energies, form="vinet")
+    except InputError as error:
+        return {**results, "no_fit": str(error)}
+    return {
+        **results,
+        "bulk_modulus_GPa": fit.bulk_modulus.value,
+        "bulk_modulus_error_GPa": fit.bulk_modulus.standard_error,
+        "equilibrium_volume_A3": fit.volume.value,
+        "equilibrium_volume_error_A3": fit.volume.standard_error,
+        "bulk_modulus_derivative": fit.derivative.value,
+        "bulk_modulus_derivative_error": fit.derivative.standard_error,
+        "vinet_bulk_modulus_GPa": vinet.bulk_modulus.value,
+        "vinet_equilibrium_volume_A3": vinet.volume.value,
+    }
+
+
+def _pressure(relaxed: Relaxed) -> float | None:
+    """Pressure that the model says, compression positive [GPa]; None without stress."""
+    if relaxed.stress_GPa is None:
+        return None
+    return -float(np.trace(relaxed.stress_GPa)) / 3.0
+
+
 class _Conduct:
     """A task that is going on."""
 
@@ -153,33 +192,29 @@ class _Conduct:
 
     def _equation_of_state(self, task: EquationOfStateTask, relaxed: Relaxed) -> dict[str, Any]:
         assert relaxed.volume_A3 is not None  # the cell is periodic
-        ratios = np.linspace(1.0 - task.volume_range, 1.0 + task.volume_range, task.points)
-        middle = task.points // 2
-        energies = {middle: relaxed.energy_eV}
+        ratios = task.ratios
+        middle = ratios.index(1.0)
+        energies, pressures = {middle: relaxed.energy_eV}, {middle: _pressure(relaxed)}
         calls = relaxed.calls
         cell = "volume" if task.shape == "free" else "fixed"
-        for way in (range(middle + 1, task.points), range(middle - 1, -1, -1)):
+        for way in (range(middle + 1, len(ratios)), range(middle - 1, -1, -1)):
             atoms = relaxed.atoms  # each begins where its neighbour ended
             for k in way:
                 scaled = atoms.copy()
                 scale = (ratios[k] * relaxed.volume_A3 / atoms.get_volume()) ** (1 / 3)
                 scaled.set_cell(scale * atoms.cell.array, scale_atoms=True)
                 found = self._relax(f"volume_{ratios[k]:.4f}", scaled, cell)
-                atoms, energies[k] = found.atoms, found.energy_eV
+                atoms, energies[k], pressures[k] = found.atoms, found.energy_eV, _pressure(found)
                 calls += found.calls
-        volumes = relaxed.volume_A3 * ratios
-        values = [energies[k] for k in range(task.points)]
-        fit = fit_energy_volume(volumes.tolist(), values)
+        places = range(len(ratios))
+        volumes = [relaxed.volume_A3 * ratio for ratio in ratios]
+        values = [energies[k] for k in places]
         return {
-            "bulk_modulus_GPa": fit.bulk_modulus.value,
-            "bulk_modulus_error_GPa": fit.bulk_modulus.standard_error,
-            "equilibrium_volume_A3": fit.volume.value,
-            "equilibrium_volume_error_A3": fit.volume.standard_error,
-            "bulk_modulus_derivative": fit.derivative.value,
-            "bulk_modulus_derivative_error": fit.derivative.standard_error,
+            **fitted(volumes, values),
             "calls": calls,
-            "volumes_A3": volumes.tolist(),
+            "volumes_A3": volumes,
             "energies_eV": values,
+            "pressures_GPa": [pressures[k] for k in places],
         }
 
     def _relax(self, stage: str, atoms: Atoms, cell: Any) -> Relaxed:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
+import numpy as np
 from ase import Atoms
 from ase.io import read
 
@@ -20,11 +21,18 @@ from mofmd.engine.structure_file import write_structure
 from mofmd.errors import InputError, MissingFileError, choices
 from mofmd.models.dispersion.dispersion import Dispersion
 from mofmd.relaxation.variables import CellFreedom
-from mofmd.simulation.protocols.base.fields import check_fields, choice, positive, whole
+from mofmd.simulation.protocols.base.fields import (
+    check_fields,
+    choice,
+    number_list,
+    positive,
+    whole,
+)
 
 SCHEMA = "mofmd-static-1"
 TASK = "task.json"
 STRUCTURE = "structure.extxyz"
+LEAST_POINTS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +76,9 @@ class EquationOfStateTask(Relaxing):
         Volumes lie within this part of the relaxed one, to either side.
     points
         Number of volumes, an odd one.
+    volume_ratios
+        Volumes by the relaxed one, in place of ``volume_range`` and ``points``: also those far
+        below it, where the framework is not stable (K < 0). K and V0 are of the stable part.
     shape
         ``fixed``: at each volume the cell is scaled and the atoms are relaxed; ``free``: the shape
         of the cell as well.
@@ -75,6 +86,7 @@ class EquationOfStateTask(Relaxing):
 
     volume_range: float = positive(0.04)
     points: int = whole(11, least=5)
+    volume_ratios: tuple[float, ...] = number_list((), positive_only=True)
     shape: str = choice("fixed", ("fixed", "free"))
 
     NAME: ClassVar[str] = "equation_of_state"
@@ -86,6 +98,21 @@ class EquationOfStateTask(Relaxing):
             raise InputError(f"points: {self.points}, expected an odd number, of at least 5")
         if self.volume_range >= 0.5:
             raise InputError(f"volume_range: {self.volume_range}, expected less than 0.5")
+        if self.volume_ratios and len(set(self.volume_ratios)) < LEAST_POINTS:
+            raise InputError(
+                f"volume_ratios: {len(set(self.volume_ratios))} different volumes, expected "
+                f"{LEAST_POINTS} or more"
+            )
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """Volumes by the relaxed one, from the smallest on; one of them is 1."""
+        if self.volume_ratios:
+            return tuple(sorted({*self.volume_ratios, 1.0}))
+        low, high = 1.0 - self.volume_range, 1.0 + self.volume_range
+        found = np.linspace(low, high, self.points)
+        found[self.points // 2] = 1.0
+        return tuple(map(float, found))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,8 +44,9 @@ def numbers(default: tuple[float, ...]) -> Any:
 
 
 def number_list(default: tuple[float, ...], *, positive_only: bool = False) -> Any:
-    """Field for one or more numbers, each once."""
-    return _field(default, _list_check(positive_only), _list(positive_only))
+    """Field for one or more numbers, each once; for none as well where none is the default."""
+    check = _list_check(positive_only, may_be_empty=not default)
+    return _field(default, check, _list(positive_only))
 
 
 def wholes(default: tuple[int, ...]) -> Any:
@@ -166,10 +167,11 @@ def _numbers_check(count: int) -> Any:
     return check
 
 
-def _list_check(positive_only: bool) -> Any:
+def _list_check(positive_only: bool, *, may_be_empty: bool) -> Any:
     def check(name: str, value: Any) -> tuple[float, ...]:
-        fits = isinstance(value, list | tuple) and len(value) > 0 and all(map(_finite, value))
-        if not fits or (positive_only and min(value) <= 0):
+        fits = isinstance(value, list | tuple) and all(map(_finite, value))
+        fits = fits and (len(value) > 0 or may_be_empty)
+        if not fits or (positive_only and any(each <= 0 for each in value)):
             raise InputError(f"{name}: {value!r}, expected {_list(positive_only)}, such as [1, 2]")
         found = tuple(float(each) for each in value)
         if len(set(found)) != len(found):

@@ -1,0 +1,57 @@
+"""``mofmd mechanics``: E(V) and P(V) of variants of a framework on one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def mechanics(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            help="folders: ensembles whose members are structures, or runs (NAME=FOLDER names the "
+            "structure of a run)"
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder")] = Path("mechanics"),
+    published: Annotated[
+        Path | None,
+        typer.Option(
+            help="table of numbers to show beside: CSV with the columns structure, method (EV or "
+            "PV), K_GPa, V0_A3, Pmax_GPa, source"
+        ),
+    ] = None,
+) -> None:
+    """Bulk modulus, volume and largest pressure of structures, with their curves on one page.
+
+    Of runs of pressure_grid, volume_grid, finite_strain and energy_volume, and of tasks of
+    equation_of_state; runs of one structure make one curve.
+
+    Examples
+    --------
+    mofmd mechanics screen -o mechanics --published paper.csv
+    mofmd mechanics pr=grid pr=volumes reo=reo-grid reo=reo-volumes -o mechanics
+    """
+    from mofmd.disk.output import check_output
+    from mofmd.report.mechanics.page import write_mechanics
+    from mofmd.study.mechanics import read_published, read_variants
+    from mofmd.study.mechanics_table import lines_of
+
+    check_output(output)
+    table = [] if published is None else read_published(published)
+    variants, left_out = read_variants(sources)
+    for text in left_out:
+        typer.echo(f"left out: {text}", err=True)
+    for line in lines_of(variants):
+        fit = line.fits.get("birch-murnaghan")
+        found = line.why_none
+        if fit is not None:
+            found = f"K = {fit.bulk_modulus}, V0 = {fit.volume}"
+        if line.curve is not None:
+            sign = ">" if line.curve.is_bound else "="
+            found += f", P_max {sign} {line.curve.largest}"
+        typer.echo(f"{line.name}, {line.method}: {found}")
+    typer.echo(f"Report: {write_mechanics(variants, output, table, left_out)}")

@@ -1,0 +1,248 @@
+"""E(V) and P(V) of variants of a framework, from their runs."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mofmd.analysis.base.statistics import Estimate
+from mofmd.analysis.mechanics.branches import Curve, Point, convex_part, join
+from mofmd.analysis.mechanics.equation_of_state import EquationOfState, fit_energy_volume
+from mofmd.analysis.mechanics.forms import Form
+from mofmd.analysis.mechanics.points import numbers_of, read_points
+from mofmd.errors import InputError, MissingFileError, absent
+from mofmd.simulation.ensemble.ensemble import RECORD, STRUCTURE, read_ensemble
+from mofmd.simulation.run.status import STATUS, run_state
+from mofmd.simulation.statics.conduct import read_results
+from mofmd.simulation.statics.task import is_static
+from mofmd.study.run_results import POINT_ENSEMBLES, POINTS, RunOutput, pressure_points
+from mofmd.study.sources import DUMP, Run
+from mofmd.units import BAR_TO_GPA
+
+FORMS: tuple[Form, ...] = ("birch-murnaghan", "vinet")
+# columns of a table of numbers from elsewhere, all but the first optional
+REFERENCE_COLUMNS = ("structure", "method", "K_GPa", "V0_A3", "Pmax_GPa", "source")
+
+
+@dataclass(frozen=True)
+class Energies:
+    """E(V) at 0 K.
+
+    Parameters
+    ----------
+    volumes_A3, energies_eV
+        (points,) of the cell, from the smallest volume on.
+    fits
+        By form, on the part where E(V) bends upwards; those that could be made.
+    why_none
+        Why one could not be made.
+    curve
+        P(V) of the same cells; None where their pressures are not known.
+    """
+
+    volumes_A3: np.ndarray
+    energies_eV: np.ndarray
+    fits: Mapping[Form, EquationOfState]
+    why_none: str
+    curve: Curve | None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is known of one structure.
+
+    Parameters
+    ----------
+    name
+        Of the structure.
+    energies
+        Static, if there are any.
+    points
+        Of dynamics at a temperature.
+    temperature_K
+        Of the dynamics.
+    """
+
+    name: str
+    energies: Energies | None = None
+    points: tuple[Point, ...] = ()
+    temperature_K: float = math.nan
+
+    @property
+    def curve(self) -> Curve | None:
+        """P(V), of three points at least."""
+        return join(self.points) if len(self.points) > 2 else None
+
+
+@dataclass
+class _Found:
+    """What the folders of one structure give."""
+
+    # columns volume [Å³], energy [eV], pressure [GPa], which may not be a number
+    energies: list[np.ndarray] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    temperatures: list[float] = field(default_factory=list)
+
+
+def read_variants(sources: Sequence[str]) -> tuple[list[Variant], list[str]]:
+    """Read runs and ensembles; those of one structure are put together.
+
+    Parameters
+    ----------
+    sources
+        Folders: of ensembles whose members are structures, of runs (pressure_grid, volume_grid,
+        finite_strain, energy_volume) or tasks (equation_of_state). A run is named as its folder,
+        or with NAME=FOLDER.
+
+    Returns
+    -------
+    variants, left_out
+        In the order in which they are met; and what gave nothing, with the reason.
+
+    Raises
+    ------
+    InputError, MissingFileError
+        If a folder is not there, nothing is found, or runs of one structure are of different
+        temperatures.
+    """
+    found: dict[str, _Found] = {}
+    left_out: list[str] = []
+    for source in sources:
+        for name, folder in _folders(source):
+            try:
+                _read(folder, found.setdefault(name, _Found()))
+            except (InputError, MissingFileError) as error:
+                left_out.append(f"{name}: {error}")
+    variants = [
+        _variant(name, each) for name, each in found.items() if each.energies or each.points
+    ]
+    if not variants:
+        raise InputError("; ".join(left_out) or "no runs: give folders of runs or ensembles")
+    return variants, left_out
+
+
+def _folders(source: str) -> Iterator[tuple[str, Path]]:
+    """Names and folders of the runs of a source."""
+    name, separator, rest = source.partition("=")
+    folder = Path(rest if separator else source)
+    if not folder.is_dir():
+        raise MissingFileError(f"{folder}: {absent(folder, 'folder of runs')}")
+    if (folder / RECORD).is_file():
+        for member in read_ensemble(folder).members:
+            given = str(member.values.get(STRUCTURE, "")) or member.name
+            yield Path(given).name.split(".")[0], member.directory
+    else:
+        yield name if separator else folder.resolve().name, folder
+
+
+def _read(folder: Path, found: _Found) -> None:
+    """Add what a run gives."""
+    # a run by hand has no status; a task that has not begun neither
+    state = run_state(folder) if (folder / STATUS).is_file() or is_static(folder) else "finished"
+    if state != "finished":
+        raise InputError(f"{folder}: is not finished ({state})")
+    if is_static(folder):
+        results = read_results(folder)
+        if "volumes_A3" not in results:
+            raise InputError(f"{folder}: is a static task, but not equation_of_state")
+        pressures = results.get("pressures_GPa") or [None] * len(results["volumes_A3"])
+        pressures = [np.nan if each is None else each for each in pressures]
+        columns = (results["volumes_A3"], results["energies_eV"], pressures)
+        found.energies.append(np.array(columns, dtype=np.float64).T)
+        return
+    if (folder / POINTS).is_file():
+        rows = read_points(folder / POINTS)
+        volumes, energies, pressures = (
+            numbers_of(rows, name, folder / POINTS)
+            for name in ("volume_A3", "energy_eV", "pressure_bar")
+        )
+        found.energies.append(np.array([volumes, energies, BAR_TO_GPA * pressures]).T)
+        return
+    run = Run(folder.name, folder / DUMP)
+    if run.protocol.get("name") not in POINT_ENSEMBLES:
+        raise InputError(f"{folder}: holds no run that gives E(V) or P(V)")
+    found.points += pressure_points(RunOutput(folder, run.protocol, run.thermo, math.nan))
+    found.temperatures.append(float(run.protocol.get("temperature_K", math.nan)))
+
+
+def _variant(name: str, found: _Found) -> Variant:
+    temperatures = sorted(set(found.temperatures))
+    if len(temperatures) > 1:
+        raise InputError(
+            f"{name}: its runs are of {' and '.join(f'{t:g}' for t in temperatures)} K, which make "
+            "no one curve: give those of one temperature"
+        )
+    energies = None
+    if found.energies:
+        energies = static_curve(*np.concatenate(found.energies).T)
+    return Variant(
+        name, energies, tuple(found.points), temperatures[0] if temperatures else math.nan
+    )
+
+
+def static_curve(
+    volumes_A3: np.ndarray, energies_eV: np.ndarray, pressures_GPa: np.ndarray
+) -> Energies:
+    """E(V) with its equations of state, fitted where it bends upwards.
+
+    Parameters
+    ----------
+    volumes_A3, energies_eV, pressures_GPa
+        (points,); pressures may not be numbers.
+    """
+    order = np.argsort(volumes_A3)
+    volumes, energies, pressures = volumes_A3[order], energies_eV[order], pressures_GPa[order]
+    chosen = convex_part(volumes.tolist(), energies.tolist())
+    fits: dict[Form, EquationOfState] = {}
+    why = ""
+    for form in FORMS:
+        try:
+            fits[form] = fit_energy_volume(
+                volumes[chosen].tolist(), energies[chosen].tolist(), 3, form
+            )
+        except InputError as error:
+            why = str(error)
+    curve = None
+    if len(volumes) > 2 and np.isfinite(pressures).all():
+        curve = join([_static_point(v, p) for v, p in zip(volumes, pressures, strict=True)])
+    return Energies(volumes, energies, fits, why, curve)
+
+
+def _static_point(volume: float, pressure: float) -> Point:
+    exact = Estimate(float(volume), 0.0, math.inf, "Å³")
+    return Point(exact, Estimate(float(pressure), 0.0, math.inf, "GPa"), "static")
+
+
+def read_published(path: Path) -> list[dict[str, Any]]:
+    """Read a table of numbers from elsewhere.
+
+    Parameters
+    ----------
+    path
+        CSV with the columns ``structure``, and any of ``method`` (``EV`` or ``PV``), ``K_GPa``,
+        ``V0_A3``, ``Pmax_GPa``, ``source``; numbers are shown as they are written, so that
+        ``>0.34`` and ``23-30`` may stand there.
+
+    Raises
+    ------
+    MissingFileError, InputError
+        If there is no such file, or it has other columns.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path}: {absent(path, 'table')}")
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(line for line in file if not line.startswith("#"))
+        names = reader.fieldnames or []
+        unknown = sorted(set(names) - set(REFERENCE_COLUMNS))
+        if "structure" not in names or unknown:
+            raise InputError(
+                f"{path}: columns {', '.join(names) or 'none'}; expected structure and any of "
+                f"{', '.join(REFERENCE_COLUMNS[1:])}"
+            )
+        return [{key: (value or "").strip() for key, value in row.items()} for row in reader]

@@ -1,0 +1,112 @@
+"""E(V) and P(V) of structures on one page, from runs of a crystal of exactly known elasticity."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mofmd.analysis.mechanics.forms import energy_of
+from mofmd.cli.main import app
+from mofmd.errors import InputError, MissingFileError
+from mofmd.simulation.protocols import EnergyVolume, PressureGrid, VolumeGrid
+from mofmd.simulation.run.run import run_deck
+from mofmd.simulation.run.status import write_status
+from mofmd.simulation.statics.conduct import fitted
+from mofmd.study.mechanics import read_published, read_variants, static_curve
+from mofmd.units import EV_PER_A3_TO_GPA
+from tests.lennard_jones import EDGE_A, K_GPa, argon_deck
+
+COLD = {
+    "temperature_K": 1.0, "timestep_fs": 4, "supercell": (3, 3, 3), "thermo_interval_fs": 20,
+    "frame_interval_fs": 10000, "restart_interval_ps": 100, "minimise_steps_max": 0,
+    "equilibration_ps": 2, "sampling_ps": 4,
+}  # fmt: skip
+VOLUME_A3 = (3 * EDGE_A) ** 3
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Argon by constant pressure, by constant volume and at rest."""
+    folder = tmp_path_factory.mktemp("argon")
+    protocols = {
+        "pressures": PressureGrid(pressures_bar=(0.0, 300.0, 600.0), coupling="iso", **COLD),
+        "volumes": VolumeGrid(volume_ratios=(1.01, 0.995, 0.98, 0.97), shape_damping_fs=400,
+                              shear_modulus_guess_GPa=2.3, **COLD),
+        "static": EnergyVolume(supercell=(3, 3, 3), shape="fixed",
+                               volume_ratios=(0.98, 0.985, 0.99, 0.995, 1.0, 1.005, 1.01)),
+    }  # fmt: skip
+    for name, protocol in protocols.items():
+        run_deck(argon_deck(protocol, folder / name, EDGE_A).directory)
+    return folder
+
+
+def test_runs_of_one_structure_make_one_curve(runs: Path, tmp_path: Path) -> None:
+    table = tmp_path / "paper.csv"
+    table.write_text("# of nowhere\nstructure,method,K_GPa,source\nargon,PV,2.9-3.1,exact\n")
+    words = [f"argon={runs / name / 'deck'}" for name in ("pressures", "volumes", "static")]
+    done = CliRunner().invoke(
+        app, ["mechanics", *words, "-o", str(tmp_path / "out"), "--published", str(table)],
+        catch_exceptions=False,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    with (tmp_path / "out" / "mechanics.csv").open() as file:
+        static, dynamic = csv.DictReader(file)
+    assert (static["method"], dynamic["method"]) == ("EV", "PV")
+    assert (static["temperature_K"], dynamic["temperature_K"]) == ("0.0", "1.0")
+    for row, tolerance in ((static, 0.01), (dynamic, 0.05)):
+        for name in ("K_GPa", "K_vinet_GPa"):
+            assert float(row[name]) == pytest.approx(K_GPa, rel=tolerance)
+        assert float(row["V0_A3"]) == pytest.approx(VOLUME_A3, rel=tolerance / 10)
+        assert row["Pmax_is_bound"] == "True"
+    assert float(dynamic["K_error_GPa"]) > 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "2.9-3.1" in page
+    assert page.count("<svg") == 2
+    assert "differ by" not in page  # both ensembles agree
+    (variant,), left_out = read_variants(words)
+    assert left_out == []
+    assert variant.curve is not None
+    assert len(variant.curve.points) == 7
+    assert {point.ensemble for point in variant.points} == {"pressure", "volume"}
+
+
+def test_what_gives_nothing_is_named(runs: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(InputError, match=r"empty: .* holds no run that gives E\(V\) or P\(V\)"):
+        read_variants([str(empty)])
+    with pytest.raises(MissingFileError, match="nowhere"):
+        read_variants([str(tmp_path / "nowhere")])
+    write_status(empty, state="failed", error="it broke")
+    (variant,), left_out = read_variants([str(empty), f"argon={runs / 'static' / 'deck'}"])
+    assert (variant.name, variant.points) == ("argon", ())
+    assert left_out == [f"empty: {empty}: is not finished (failed)"]
+    (tmp_path / "t.csv").write_text("name,K\nx,1\n")
+    with pytest.raises(InputError, match="columns name, K; expected structure and any of method"):
+        read_published(tmp_path / "t.csv")
+
+
+def test_a_static_curve_beyond_its_inflection() -> None:
+    """K and V₀ are of the part that bends upwards; the largest pressure is where it ends."""
+    volumes = np.array([8000.0, 8200, 8400, 8600, 8800, 9000, 9100, 9200, 9300, 9400])
+    modulus = 35.0 / EV_PER_A3_TO_GPA
+    strain = 1.0 - volumes / 9200.0
+    energies = modulus * 9200.0 * (strain**2 / 2 - strain**3 / 0.36)
+    pressures = 35.0 * (strain - 3 * strain**2 / 0.36)
+    found = static_curve(volumes, energies, pressures)
+    assert found.curve is not None
+    assert not found.curve.is_bound
+    assert found.curve.largest.value == pytest.approx(pressures.max())
+    fit = found.fits["birch-murnaghan"]
+    assert fit.volumes_A3.min() == 8600.0
+    assert fit.bulk_modulus.value == pytest.approx(35.0, rel=0.1)
+    told = fitted(volumes.tolist(), energies.tolist())
+    assert told["points_of_the_fit"] == 7
+    assert told["bulk_modulus_GPa"] == pytest.approx(fit.bulk_modulus.value)
+    assert static_curve(volumes, energies, np.full(10, np.nan)).curve is None
+    one_sided = energy_of("vinet", volumes[-4:], 0.0, modulus, 9900.0, 4.0)
+    assert "no_fit" in fitted(volumes[-4:].tolist(), (-one_sided).tolist())
+    json.dumps(told, allow_nan=False)
