@@ -10,7 +10,7 @@ import typer
 from mofmd.cli.learn.learn import Output, Seed, app, read_all
 from mofmd.models.names import find_model
 
-Family = Literal["allegro", "nequip", "mace"]
+Family = Literal["allegro", "nequip", "mace", "sevennet"]
 
 
 @app.command()
