@@ -173,7 +173,7 @@ def test_another_reference_does_not_begin_with_its_energies(family: Family, tmp_
     missing = old(range(2))
     missing[0].symbols[0] = "Xe"
     with pytest.raises(InputError, match=r"knows Ar Kr, the frames hold Xe"):
-        prepare_training(tmp_path / "xenon", missing[:1], missing[:1], again)
+        prepare_training(tmp_path / "xenon", missing[:1], missing[1:], again)
 
 
 @pytest.mark.long
