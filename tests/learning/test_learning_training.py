@@ -246,6 +246,9 @@ def test_a_model_that_is_trained_on_keeps_its_types_and_edges(tmp_path: Path) ->
     shorter = replace(options, settings=("per_edge_type_cutoff.H.C=3.0",))
     with pytest.raises(InputError, match="has its own cutoffs, which cannot change"):
         train_nequip.make_config(folder, template, shorter, [left], facts)
+    del template["models"]["packaged"]
+    with pytest.raises(InputError, match=r"has no models\.packaged, which is what --start goes on"):
+        train_nequip.make_config(folder, template, options, [left], facts)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

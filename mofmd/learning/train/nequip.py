@@ -79,7 +79,7 @@ def make_config(
     InputError
         If a setting does not fit.
     """
-    config = dict(template)
+    config = copy.deepcopy(template)
     config["size"] = options.size
     config["data_dir"] = str(folder.resolve())
     config["model_type_names"] = sorted({str(s) for frame in train for s in frame.symbols})
@@ -138,7 +138,12 @@ def _take_over(config: dict[str, Any], start: Start) -> None:
         return
     moved = {name: value + start.offsets_eV.get(name, 0.0) for name, value in shifts.items()}
     config["energy_shifts"] = moved
-    models = config["models"]
+    models = config.get("models")
+    if not isinstance(models, dict) or config["start"] not in models:
+        raise InputError(
+            f"config: has no models.{config['start']}, which is what --start goes on with: write "
+            "it as in mofmd's own configuration (mofmd/learning/train/configs/nequip.yaml)"
+        )
     models[config["start"]] = {
         "_target_": "nequip.model.modify",
         "modifiers": [{"modifier": "modify_PerTypeScaleShift", "shifts": "${energy_shifts}"}],
