@@ -13,7 +13,7 @@ from mofmd.learning.evaluate.evaluation import evaluate_model
 from mofmd.learning.train import sevennet
 from mofmd.learning.train.config import read_template
 from mofmd.learning.train.options import TrainOptions
-from mofmd.learning.train.start import Start
+from mofmd.learning.train.start import Start, ask_start
 from mofmd.learning.train.training import (
     deploy_training,
     prepare_training,
@@ -165,6 +165,22 @@ def test_the_trainer_goes_on_and_its_best_is_deployed(tmp_path: Path) -> None:
     assert read_record(broken)["state"] == "deployed"
     found = evaluate_model(model.path, val).errors
     assert min(abs(found.force_mae - each) for each in again) < 0.05
+
+
+@pytest.mark.long
+@pytest.mark.frameworks
+def test_the_copy_of_an_old_checkpoint_is_the_same_model(tmp_path: Path) -> None:
+    """SevenNet-0 is of a version that kept weights in another order."""
+    if environment_python("sevennet") is None:
+        pytest.skip("the sevennet environment is absent: `mofmd env sevennet`")
+    frames = argon_set(range(1))
+    options = TrainOptions("sevennet", start=Path("sevennet-0"))
+    start = sevennet.read_start(options, frames)
+    (before,) = start.facts["energies_eV"]
+    name = sevennet.write_start(tmp_path, start)
+    (after,) = ask_start(tmp_path / name, "sevennet", frames)["energies_eV"]
+    assert after == pytest.approx(before + len(frames[0]) * start.offsets_eV["Ar"], abs=1e-3)
+    assert after == pytest.approx(frames[0].get_potential_energy(), abs=1e-3)
 
 
 @pytest.mark.long

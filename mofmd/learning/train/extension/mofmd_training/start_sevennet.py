@@ -12,6 +12,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import sevenn
 import torch
 from ase.data import chemical_symbols
 from ase.io import read
@@ -72,6 +73,8 @@ def shift(start: Path, offsets: dict[str, float], copy: Path) -> None:
                 values[number] += offsets.get(chemical_symbols[z], 0.0)
         state[f"rescale_atomic_energy.{name}"] = values
         config[key] = values.tolist()
+    # the weights are in the order of this version: those of an older one would be sorted again
+    config["version"] = sevenn.__version__
     torch.save({"model_state_dict": state, "config": config, "epoch": 0}, copy)
 
 
