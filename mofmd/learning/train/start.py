@@ -164,7 +164,7 @@ def _run(framework: Framework, words: Sequence[str | Path], directory: Path) -> 
         "OMP_NUM_THREADS": "1",
         "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",  # e3nn 0.4.4 reads its own constants
     }
-    command = [str(python), "-m", f"mofmd_training.start_{framework}", *map(str, words)]
+    command = [str(python), "-m", f"mofmd_training.{framework}_start", *map(str, words)]
     ended = run_to_end(command, directory, env)
     if ended.status != 0:
         raise InputError(f"start: {words[1]}: {framework} cannot load it:\n{last_words(ended)}")

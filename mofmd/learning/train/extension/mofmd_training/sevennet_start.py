@@ -1,7 +1,7 @@
 """A checkpoint of SevenNet that a training goes on from: what it says, and its copy for new labels.
 
-python -m mofmd_training.start_sevennet facts START FRAMES.extxyz ANSWER.json
-python -m mofmd_training.start_sevennet shift START OFFSETS.json COPY
+python -m mofmd_training.sevennet_start facts START FRAMES.extxyz ANSWER.json
+python -m mofmd_training.sevennet_start shift START OFFSETS.json COPY
 """
 
 from __future__ import annotations

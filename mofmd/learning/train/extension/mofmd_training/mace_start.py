@@ -1,7 +1,7 @@
 """A model of MACE that a training goes on from: what it says, and its copy for new labels.
 
-python -m mofmd_training.start_mace facts START FRAMES.extxyz ANSWER.json [HEAD]
-python -m mofmd_training.start_mace shift START OFFSETS.json COPY
+python -m mofmd_training.mace_start facts START FRAMES.extxyz ANSWER.json [HEAD]
+python -m mofmd_training.mace_start shift START OFFSETS.json COPY
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Weights of nequip that a training goes on from: energies of types, and of frames by them.
 
-python -m mofmd_training.start_nequip facts START FRAMES.extxyz ANSWER.json
+python -m mofmd_training.nequip_start facts START FRAMES.extxyz ANSWER.json
 """
 
 from __future__ import annotations
