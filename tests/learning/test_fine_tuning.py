@@ -1,20 +1,25 @@
 """Fine-tuning with frames to replay: switches, heads, the table of what is forgotten."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ase import Atoms
 from ase.calculators.lj import LennardJones
 from typer.testing import CliRunner
 
 from mofmd.cli.main import app
 from mofmd.errors import InputError
-from mofmd.learning.data.dataset import Labels, labelled, write_frames
+from mofmd.learning.data.dataset import Labels, labelled, labels_of, write_frames
+from mofmd.learning.evaluate.evaluation import evaluate_model
+from mofmd.learning.train import mace as train_mace
+from mofmd.learning.train import training
+from mofmd.learning.train.config import read_template
 from mofmd.learning.train.mace import WITH_REPLAY
-from mofmd.learning.train.options import TrainOptions
+from mofmd.learning.train.options import Family, TrainOptions
+from mofmd.learning.train.start import Start, check_family, energy_offsets
 from mofmd.learning.train.training import (
     deploy_training,
     prepare_training,
@@ -63,13 +68,14 @@ def options(**more: Any) -> TrainOptions:
 
 def test_switches_are_set_and_recorded(tmp_path: Path) -> None:
     """None of those that mace_run_train turns by itself is left to it."""
-    start, replay = tmp_path / "start.model", tmp_path / "old.extxyz"
-    start.write_bytes(b"")
+    path, replay = tmp_path / "start.model", tmp_path / "old.extxyz"
+    path.write_bytes(b"")
     write_frames(replay, old(range(12)))
-    chosen = TrainOptions("mace", size="xs", start=start, replay=replay, pseudo=True)
+    chosen = TrainOptions("mace", size="xs", start=path, replay=replay, pseudo=True)
     assert not chosen.has_fused_convolution
-    prepare_training(tmp_path / "a", new(range(3)), new(range(20, 22)), chosen)
-    config = yaml.safe_load((tmp_path / "a/config.yaml").read_text())
+    start = Start(path, {"type_names": ["Ar", "Kr"], "r_max": 4.0, "num_interactions": 2})
+    template, folder = read_template("mace"), tmp_path / "a"
+    config = train_mace.make_config(folder, template, chosen, new(range(3)), start)
     for name, value in WITH_REPLAY.items():
         assert config[name] == value, name
     assert (config["energy_weight"], config["forces_weight"], config["stress_weight"]) == (
@@ -78,18 +84,96 @@ def test_switches_are_set_and_recorded(tmp_path: Path) -> None:
         100.0,
     )
     assert config["pseudolabel_replay"] is True
-    assert read_record(tmp_path / "a")["frames"] == {"train": 3, "val": 2, "replay": 12}
-    parts = [(tmp_path / f"a/{name}.extxyz").read_text() for name in ("replay", "replay_val")]
+    assert config["foundation_model"] == str(path)
+    assert config["r_max"] == 4.0  # of the start, as is all of its layers
+    assert "num_channels" not in config
+    folder.mkdir()
+    train_mace.write_data(folder, new(range(3)), new(range(20, 22)), old(range(12)))
+    parts = [(folder / f"{name}.extxyz").read_text() for name in ("replay", "replay_val")]
     assert [text.count("Lattice") for text in parts] == [11, 1]
     with pytest.raises(InputError, match="family mace"):
-        TrainOptions("nequip", start=start, replay=replay)
+        TrainOptions("nequip", start=path, replay=replay)
+    with pytest.raises(InputError, match="family mace"):
+        TrainOptions("sevennet", start=Path("sevennet-0"), replay=replay)
     with pytest.raises(InputError, match="--replay"):
-        TrainOptions("mace", start=start, pseudo=True)
+        TrainOptions("mace", start=path, pseudo=True)
     with pytest.raises(InputError, match="weights of one element"):
-        prepare_training(tmp_path / "b", argon_set(range(3)), argon_set(range(20, 22)), chosen)
+        train_mace.make_config(folder, template, chosen, argon_set(range(3)), start)
     write_frames(replay, old(range(1)))
     with pytest.raises(InputError, match="too few to replay"):
         prepare_training(tmp_path / "b", new(range(3)), new(range(20, 22)), chosen)
+
+
+def test_starts_of_another_family(tmp_path: Path) -> None:
+    """Said before anything is loaded."""
+    for name, family, message in (
+        (
+            "a.model",
+            "nequip",
+            r"is a model \(\.model\) of MACE; a training of nequip needs a check",
+        ),
+        ("a.ckpt", "mace", "a training of mace needs a model"),
+        ("a.pth", "allegro", r"is a checkpoint \(\.pth\) of SevenNet"),
+        ("a.mofmd.pth", "sevennet", "is deployed, and cannot be trained on: give what it was made"),
+        ("a.xyz", "sevennet", "is of no known kind"),
+    ):
+        with pytest.raises(InputError, match=message):
+            check_family(tmp_path / name, family)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="sevennet-0 is a SevenNet, which --family sevennet"):
+        TrainOptions("mace", start=Path("sevennet-0"))
+
+
+def moved(frames: list[Atoms], eV: dict[str, float]) -> list[Atoms]:
+    """Labels of a reference whose elements have other energies."""
+    found = []
+    for frame in frames:
+        labels = labels_of(frame)
+        added = sum(eV[str(symbol)] for symbol in frame.symbols)
+        labels = Labels(labels.energy_eV + added, labels.forces_eV_per_A, labels.stress_eV_per_A3)
+        found.append(labelled(frame, labels))
+        found[-1].info["trajectory"] = frame.info["trajectory"]
+    return found
+
+
+def test_energies_of_elements_by_what_predictions_leave() -> None:
+    frames = old(range(2))
+    frames[1].symbols[1:9] = "Kr"
+    predicted = [labels_of(frame).energy_eV for frame in frames]
+    labels = moved(frames, {"Ar": -10.0, "Kr": 3.0})
+    assert energy_offsets(labels, predicted) == pytest.approx({"Ar": -10.0, "Kr": 3.0})
+    assert energy_offsets(labels[:1], predicted[:1]) == pytest.approx({"Ar": -3.5, "Kr": -3.5})
+
+
+@pytest.mark.long
+@pytest.mark.frameworks
+@pytest.mark.parametrize("family", ["nequip", "mace", "sevennet"])
+def test_another_reference_does_not_begin_with_its_energies(family: Family, tmp_path: Path) -> None:
+    """No trainer changes the energies of a start: MACE's says that it does, and does not."""
+    settings = {
+        "nequip": ("lr=1e-5", "ema_decay=0.1"),
+        "mace": ("lr=1e-5", "ema=False"),
+        "sevennet": ("train.optim_param.lr=1e-5", "train.scheduler_param.gamma=1.0"),
+    }
+    chosen = TrainOptions(family, size="xs", epochs=1, settings=settings[family])
+    prepare_training(tmp_path / "base", old(range(4)), old(range(20, 22)), chosen)
+    (base,) = run_training(tmp_path / "base", lambda _: None)
+    weights = training._TRAINER[family].weights(tmp_path / "base")
+    eV = {"Ar": -10.0, "Kr": -10.0}
+    again = replace(chosen, start=weights)
+    parts = moved(old(range(4)), eV), moved(old(range(20, 22)), eV)
+    prepare_training(tmp_path / "tuned", *parts, again)
+    offsets = read_record(tmp_path / "tuned")["energy_offsets_eV"]
+    assert offsets == pytest.approx(eV, abs=1.0)  # and what the start itself misses
+    (tuned,) = run_training(tmp_path / "tuned", lambda _: None)
+    assert tuned.energy_mae < base.energy_mae + 20.0  # meV/atom, of 10 000
+    assert tuned.force_mae == pytest.approx(base.force_mae, rel=0.05)
+    model = deploy_training(tmp_path / "tuned", Options(), lambda _: None)
+    found = evaluate_model(model.path, parts[1]).errors
+    assert found.energy_mae == pytest.approx(tuned.energy_mae, abs=0.1)
+    missing = old(range(2))
+    missing[0].symbols[0] = "Xe"
+    with pytest.raises(InputError, match=r"knows Ar Kr, the frames hold Xe"):
+        prepare_training(tmp_path / "xenon", missing[:1], missing[1:], again)
 
 
 @pytest.mark.long

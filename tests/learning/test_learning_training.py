@@ -28,6 +28,7 @@ from mofmd.learning.train import nequip as train_nequip
 from mofmd.learning.train import training
 from mofmd.learning.train.config import CONFIGS, change, chosen_size, read_template
 from mofmd.learning.train.options import TrainOptions
+from mofmd.learning.train.start import check_elements
 from mofmd.learning.train.training import (
     deploy_training,
     prepare_training,
@@ -148,7 +149,7 @@ def test_what_a_training_refuses(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="set batch_size=2"):
         prepare_training(tmp_path / "c", train, val, compiled)
     assert not (tmp_path / "c").exists()
-    with pytest.raises(InputError, match="family: 'gap', expected allegro, nequip, mace"):
+    with pytest.raises(InputError, match="family: 'gap', expected allegro, nequip, mace, sevennet"):
         TrainOptions("gap")  # type: ignore[arg-type]
     with pytest.raises(MissingFileError, match="no such checkpoint"):
         TrainOptions("mace", start=tmp_path / "absent.model")
@@ -225,19 +226,29 @@ def test_a_model_that_is_trained_on_keeps_its_types_and_edges(tmp_path: Path) ->
     del pair[[1, 2]]  # C and Zn are left
     found = labels_of(frame())
     left = labelled(pair, Labels(-1.0, found.forces_eV_per_A[[0, 3]], found.stress_eV_per_A3))
-    other = labelled(left, labels_of(left))
-    other.info["trajectory"] = "two"
-    prepare_training(tmp_path / "a", [left], [other], options)
-    config = yaml.safe_load((tmp_path / "a/config.yaml").read_text())
+    facts = train_nequip.read_start(options, [left])
+    folder, template = tmp_path / "a", read_template("nequip")
+    config = train_nequip.make_config(folder, template, options, [left], facts)
     assert config["model_type_names"] == ["C", "H", "N", "Zn"]
     assert config["cutoff_radius"] == 5.0
     assert config["per_edge_type_cutoff"]["H"] == {"C": 4.0, "H": 3.5, "N": 4.0, "Zn": 4.5}
+    # the model's energies are moved to those of the labels, of elements that there are
+    (predicted,) = facts.facts["energies_eV"]
+    added = (-1.0 - predicted) / len(left)
+    for name, before in facts.facts["shifts"].items():
+        moved = before + (added if name in "CZn" else 0.0)
+        assert config["energy_shifts"][name] == pytest.approx(moved, abs=1e-9)
+    modify = config["models"]["packaged"]
+    assert modify["_target_"] == "nequip.model.modify"
+    assert modify["model"]["_target_"] == "nequip.model.ModelFromPackage"
     with pytest.raises(InputError, match="knows C H N Zn, the frames hold Ar"):
-        prepare_training(tmp_path / "b", argon_set(range(1)), argon_set(range(2, 3)), options)
+        check_elements(start, facts.facts["type_names"], argon_set(range(1)))
     shorter = replace(options, settings=("per_edge_type_cutoff.H.C=3.0",))
     with pytest.raises(InputError, match="has its own cutoffs, which cannot change"):
-        prepare_training(tmp_path / "b", [left], [other], shorter)
-    assert not (tmp_path / "b").exists()
+        train_nequip.make_config(folder, template, shorter, [left], facts)
+    del template["models"]["packaged"]
+    with pytest.raises(InputError, match=r"has no models\.packaged, which is what --start goes on"):
+        train_nequip.make_config(folder, template, options, [left], facts)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,6 +1,6 @@
 """``mofmd learn``: all its commands, in the order of the work."""
 
-from mofmd.cli.learn import density, training  # noqa: F401 - training adds its commands
+from mofmd.cli.learn import density, frames, training  # noqa: F401 - two add their commands
 from mofmd.cli.learn.cut import cut
 from mofmd.cli.learn.learn import app
 from mofmd.cli.learn.match import match

@@ -25,16 +25,22 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="File or folder to 
 Seed = Annotated[int, typer.Option(help="Of random choices.")]
 
 
-def read_all(files: list[Path]) -> list[Atoms]:
-    """Read the frames of all files, of which each must hold some."""
+def read_all(files: list[Path], *, leave_out_failed: bool = False) -> list[Atoms]:
+    """Read the frames of all files, of which each must hold some, or is left out and named."""
     from mofmd.errors import InputError
     from mofmd.learning.data.dataset import read_frames
 
     found = []
     for file in files:
-        frames = read_frames(file)
-        if not frames:
-            raise InputError(f"{file}: holds no frames")
+        try:
+            frames = read_frames(file)
+            if not frames:
+                raise InputError(f"{file}: holds no frames")
+        except InputError as error:
+            if not leave_out_failed:
+                raise
+            typer.echo(f"left out: {error}", err=True)
+            continue
         found += frames
     return found
 
@@ -129,6 +135,15 @@ def split(
         float, typer.Option(help="Leave out frames with a force component above, eV/Å.")
     ] = 60.0,
     stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+    method: Annotated[
+        Literal["random", "fps"],
+        typer.Option(
+            help="fps: for training the trajectories farthest from each other in features."
+        ),
+    ] = "random",
+    model: Annotated[
+        Path | None, typer.Option(help="Gives features for fps; a file or a name.")
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Deal frames out by whole trajectories: train, val and test.extxyz.
@@ -136,6 +151,7 @@ def split(
     Examples
     --------
     mofmd learn split frames.extxyz -o data --val .1 --test .1
+    mofmd learn split frames.extxyz -o data --val .075 --test .075 --method fps --model sevennet-0
     """
     from mofmd.learning.data.dataset import labels_of, write_frames
     from mofmd.learning.data.split import SplitOptions, split_frames, trajectory_of
@@ -154,8 +170,13 @@ def split(
         test_trajectories=tuple(test_trajectory or ()),
         seed=seed,
     )
+    means = None
+    if method == "fps":
+        from mofmd.learning.select.structures import mean_features
+
+        means = mean_features(kept, model and find_model(model))
     asked = {"val": val > 0 or bool(val_trajectory), "test": test > 0 or bool(test_trajectory)}
-    for part, members in split_frames(kept, options).items():
+    for part, members in split_frames(kept, options, means).items():
         write_frames(output / f"{part}.extxyz", members)
         names = {trajectory_of(frame) for frame in members}
         of = counted(len(names), "trajectory", "trajectories")
@@ -167,135 +188,3 @@ def split(
                 InputWarning,
                 stacklevel=1,
             )
-
-
-@app.command()
-def sample(
-    conditions: Annotated[Path, typer.Argument(help="YAML file of runs.")],
-    model: Annotated[Path, typer.Option(help="Model file or name: moves the atoms.")],
-    output: Output,
-    every: Annotated[int, typer.Option(help="Keep one frame of the trajectory in so many.")] = 50,
-    before_break: Annotated[int, typer.Option(help="Last whole frames kept of a break.")] = 6,
-    ranks: Annotated[int, typer.Option(help="MPI processes of a run.")] = 1,
-    threads: Annotated[int, typer.Option(help="Threads of each process.")] = 1,
-) -> None:
-    """Run dynamics under many conditions and keep frames: OUTPUT/frames.extxyz.
-
-    Examples
-    --------
-    mofmd learn sample runs.yaml --model zif4-nequip-s -o sampled
-    """
-    from mofmd.learning.data.dataset import write_frames
-    from mofmd.learning.sample.conditions import read_conditions
-    from mofmd.learning.sample.sampling import SampleOptions
-    from mofmd.learning.sample.sampling import sample as run_all
-
-    options = SampleOptions(every, before_break, ranks, threads)
-    found = run_all(
-        read_conditions(conditions), find_model(model), output / "runs", options, typer.echo
-    )
-    frames = [frame for each in found for frame in (*each.frames, *each.last_frames)]
-    write_frames(output / "frames.extxyz", frames)
-    broken = sum(bool(each.broken) for each in found)
-    typer.echo(f"{output / 'frames.extxyz'}: {len(frames)} frames; {broken} runs broke")
-
-
-@app.command()
-def distort(
-    frames: Frames,
-    output: Output,
-    kick_share: Annotated[float, typer.Option(help="Share of atoms displaced.")] = 0.0,
-    terminal_share: Annotated[float, typer.Option(help="Share of bonds to end atoms.")] = 0.05,
-    bond_share: Annotated[float, typer.Option(help="Share of other linker bonds.")] = 0.1,
-    contact_share: Annotated[float, typer.Option(help="Share of H-H contacts.")] = 0.15,
-    seed: Seed = 0,
-) -> None:
-    """Stretch bonds of the linkers and press hydrogens together, each frame once.
-
-    Examples
-    --------
-    mofmd learn distort frames.extxyz -o distorted.extxyz --bond-share .2
-    """
-    from mofmd.learning.data.dataset import write_frames
-    from mofmd.learning.data.distort import Distortion, distort_frames
-
-    distortion = Distortion(
-        kick_share=kick_share,
-        terminal_share=terminal_share,
-        bond_share=bond_share,
-        contact_share=contact_share,
-    )
-    made = distort_frames(read_all(frames), distortion, seed)
-    write_frames(output, made)
-    typer.echo(f"{output}: {len(made)} frames")
-
-
-@app.command()
-def pick(
-    frames: Frames,
-    output: Output,
-    count: Annotated[int, typer.Option(help="Frames wanted.")],
-    method: Annotated[
-        Literal["flat", "fps", "random"],
-        typer.Option(help="flat histogram in energy, farthest points in features, or random"),
-    ] = "fps",
-    model: Annotated[
-        Path | None, typer.Option(help="Gives energies and features; a file or a name.")
-    ] = None,
-    known: Annotated[list[Path] | None, typer.Option(help="Frames already labelled.")] = None,
-    seed: Seed = 0,
-) -> None:
-    """Pick the frames that are worth a label.
-
-    Examples
-    --------
-    mofmd learn pick frames.extxyz -o picked.extxyz --count 200 --model zif4-nequip-s
-    """
-    from mofmd.learning.data.dataset import write_frames
-    from mofmd.learning.select.selection import Selection, select_frames
-
-    found = read_all(frames)
-    selection = Selection(method, count, model and find_model(model), seed)
-    chosen = select_frames(found, selection, read_all(known or []))
-    write_frames(output, chosen)
-    typer.echo(f"{output}: {len(chosen)} of {len(found)} frames")
-
-
-@app.command()
-def label(
-    frames: Frames,
-    labeller: Annotated[
-        str, typer.Option(help="Model file, package.module:factory (ASE), or gfn1-xtb.")
-    ],
-    output: Output,
-    cache: Annotated[Path, typer.Option(help="Folder of labels.")] = Path("labels"),
-    workers: Annotated[int, typer.Option(help="Labellers at a time.")] = 1,
-    threads: Annotated[int, typer.Option(help="Threads of each.")] = 1,
-    stress: Annotated[bool, typer.Option(help="Refuse a labeller without stress.")] = True,
-    leave_out_failed: Annotated[
-        bool, typer.Option("--leave-out-failed", help="Go on without frames that fail.")
-    ] = False,
-    time_limit: Annotated[
-        float | None, typer.Option(help="Seconds after which a frame has failed; default: none.")
-    ] = None,
-) -> None:
-    """Label frames with a reference method; run it again after whatever happened.
-
-    Examples
-    --------
-    mofmd learn label picked.extxyz --labeller gfn1-xtb -o labelled.extxyz
-    mofmd learn label picked.extxyz --labeller teacher.pth+d3bj:pbe -o labelled.extxyz
-    """
-    from mofmd.learning.data.dataset import write_frames
-    from mofmd.learning.label.labellers import ModelLabeller, find_labeller
-    from mofmd.learning.label.labelling import LabelOptions, label_frames
-    from mofmd.models.files.validity import check_suits
-
-    options = LabelOptions(workers, stress, leave_out_failed, time_limit)
-    method = find_labeller(labeller, threads)
-    found = read_all(frames)
-    if isinstance(method, ModelLabeller):
-        check_suits(method.path, found)
-    made = label_frames(found, method, cache, options, typer.echo)
-    write_frames(output, made)
-    typer.echo(f"{output}: {len(made)} labelled frames")

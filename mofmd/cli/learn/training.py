@@ -10,7 +10,7 @@ import typer
 from mofmd.cli.learn.learn import Output, Seed, app, read_all
 from mofmd.models.names import find_model
 
-Family = Literal["allegro", "nequip", "mace"]
+Family = Literal["allegro", "nequip", "mace", "sevennet"]
 
 
 @app.command()
@@ -22,7 +22,12 @@ def train(
     ] = None,
     size: Annotated[str, typer.Option(help="One of the sizes in the configuration.")] = "s",
     epochs: Annotated[int | None, typer.Option(help="Passes through the data.")] = None,
-    start: Annotated[Path | None, typer.Option(help="Weights to go on from.")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights of the same family to go on from, or a universal SevenNet's name."
+        ),
+    ] = None,
     replay: Annotated[
         Path | None,
         typer.Option(
@@ -43,7 +48,7 @@ def train(
     device: Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to train.")] = "cpu",
     threads: Annotated[int, typer.Option(help="Threads of the trainer.")] = 1,
     fused: Annotated[
-        bool, typer.Option(help="mofmd's convolution for NequIP and MACE: the same, but faster.")
+        bool, typer.Option(help="mofmd's convolution, but for Allegro: the same, faster.")
     ] = True,
     seed: Seed = 1,
     structure: Annotated[
@@ -60,6 +65,7 @@ def train(
     mofmd learn train -o training --family allegro --data data --epochs 40
     mofmd learn train -o training    # goes on
     mofmd learn train -o tuned --family mace --data new --start old.model --replay old.extxyz
+    mofmd learn train -o tuned --family sevennet --data new --start sevennet-0 --epochs 20
     """
     from mofmd.cli.models.verify import read_structures
     from mofmd.errors import InputError, in_command

@@ -23,6 +23,7 @@ from mofmd.disk.atomic import write_atomic
 from mofmd.disk.npz import read_arrays
 from mofmd.disk.output import make_folder
 from mofmd.errors import InputError, MissingFileError, absent
+from mofmd.relaxation.store import STATE, TRAJECTORY
 from mofmd.structures.read import BUILDERS, is_structure, read_structure, split_choice
 from mofmd.structures.reading import choose_index
 
@@ -172,7 +173,7 @@ def read_frames(path: Path) -> list[Atoms]:
     """Read frames, labelled or not, from extended XYZ or from an npz file of arrays.
 
     A CIF, POSCAR or LAMMPS data file is one frame; FILE#NUMBER is one of several. A frame without
-    ``trajectory`` belongs to the trajectory named as its file.
+    ``trajectory`` belongs to the trajectory named as its file, or as the folder of a relaxation.
 
     Raises
     ------
@@ -190,8 +191,10 @@ def read_frames(path: Path) -> list[Atoms]:
         frames = _read_extxyz(file)
         if choice is not None:
             frames = [frames[choose_index(len(frames), choice, "frame")]]
+    of_relaxation = path.name == TRAJECTORY and (path.parent / STATE).exists()
+    named = path.resolve().parent.name if of_relaxation else path.name.split(".")[0]
     for frame in frames:
-        frame.info.setdefault("trajectory", path.name.split(".")[0])
+        frame.info.setdefault("trajectory", named)
         frame.info["trajectory"] = str(frame.info["trajectory"])
         for name in ("origin", "phase"):
             if name in frame.info:

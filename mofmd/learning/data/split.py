@@ -10,6 +10,7 @@ from ase import Atoms
 
 from mofmd.errors import InputError
 from mofmd.learning.data.distort import DISTORTED
+from mofmd.learning.select.structures import pick_structures
 
 PARTS = ("train", "val", "test")
 
@@ -46,11 +47,24 @@ class SplitOptions:
             raise InputError("val_share and test_share leave no frames for training")
 
 
-def split_frames(frames: Sequence[Atoms], options: SplitOptions) -> dict[str, list[Atoms]]:
+def split_frames(
+    frames: Sequence[Atoms], options: SplitOptions, features: np.ndarray | None = None
+) -> dict[str, list[Atoms]]:
     """Deal out frames by whole trajectories: ``train``, ``val`` and ``test``.
 
     In each phase with three trajectories or more each share that is not zero gets at least one;
     phases with fewer stay in the training set, unless trajectories are named.
+
+    Parameters
+    ----------
+    frames
+        With names of trajectories.
+    options
+        Shares, and what goes where by its name.
+    features
+        (frames, features) of each frame: the training set then takes the trajectories that lie
+        farthest from each other, by their means, and the others are dealt at random to validation
+        and test.
 
     Raises
     ------
@@ -66,7 +80,9 @@ def split_frames(frames: Sequence[Atoms], options: SplitOptions) -> dict[str, li
             counts = phases.setdefault(str(frame.info.get("phase", "")), {})
             counts[trajectory] = counts.get(trajectory, 0) + 1
     for phase in sorted(phases):
-        part_of.update(_deal(phases[phase], options, rng))
+        counts = phases[phase]
+        order = None if features is None else _farthest_first(frames, features, list(counts))
+        part_of.update(_deal(counts, options, rng, order))
     parts: dict[str, list[Atoms]] = {name: [] for name in PARTS}
     for frame in frames:
         parts[part_of[trajectory_of(frame)]].append(frame)
@@ -116,12 +132,41 @@ def _refuse_unknown(kind: str, names: Iterable[str], known: set[str]) -> None:
         raise InputError(f"{kind} {unknown[0]!r}: no frame is of it; there are {there}")
 
 
+def _farthest_first(
+    frames: Sequence[Atoms], features: np.ndarray, names: Sequence[str]
+) -> list[str]:
+    """Trajectories, each farther from those before it than any that follows."""
+    of_frames = np.array([trajectory_of(frame) for frame in frames])
+    means = np.array([features[of_frames == name].mean(axis=0) for name in names])
+    order = pick_structures(means, len(names))
+    # what has the features of others is never picked
+    return [names[k] for k in (*order, *sorted(set(range(len(names))) - set(order)))]
+
+
+def _mix_end(
+    order: list[str], counts: dict[str, int], options: SplitOptions, rng: np.random.Generator
+) -> list[str]:
+    """Shuffle the last trajectories, so many as validation and test will take."""
+    wanted = (options.val_share + options.test_share) * sum(counts.values())
+    least = sum(share > 0 for share in (options.val_share, options.test_share))
+    last: list[str] = []
+    while len(last) < least or sum(counts[name] for name in last) < wanted:
+        last.append(order[len(order) - 1 - len(last)])
+    return [*order[: len(order) - len(last)], *(last[k] for k in rng.permutation(len(last)))]
+
+
 def _deal(
-    counts: dict[str, int], options: SplitOptions, rng: np.random.Generator
+    counts: dict[str, int],
+    options: SplitOptions,
+    rng: np.random.Generator,
+    order: list[str] | None = None,
 ) -> dict[str, str]:
-    """Part of each trajectory of one phase."""
+    """Part of each trajectory of one phase; validation and test take from the end of the order."""
     names = sorted(counts)
-    order = [names[k] for k in rng.permutation(len(names))]
+    if order is None:
+        order = [names[k] for k in rng.permutation(len(names))]
+    elif len(names) >= len(PARTS):
+        order = _mix_end(order, counts, options, rng)
     part_of = dict.fromkeys(names, "train")
     if len(names) < len(PARTS):
         return part_of

@@ -1,4 +1,4 @@
-"""Which frames to label: flat histogram in energy, farthest points in features, or at random."""
+"""Which frames to take: flat histogram in energy, farthest points in features, or at random."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from mofmd.errors import InputError
 
-Method = Literal["flat", "fps", "random"]
+Method = Literal["flat", "fps", "structures", "random"]
 # Features of one frame: element to (atoms of it, features).
 Features = Mapping[str, np.ndarray]
 _ROWS_AT_ONCE = 2000

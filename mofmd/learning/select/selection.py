@@ -23,6 +23,7 @@ from mofmd.learning.select.picking import (
     pick_random,
     standardised,
 )
+from mofmd.learning.select.structures import crystal_system, mean_features, pick_structures
 
 
 @dataclass(frozen=True)
@@ -32,36 +33,46 @@ class Selection:
     Parameters
     ----------
     method
-        ``flat`` (energy), ``fps`` (features) or ``random``.
+        ``flat`` (energy), ``fps`` (features of atoms), ``structures`` (their means) or ``random``.
     count
         Frames wanted; there may be fewer.
     model
         Model file that gives energies and features; without it ``flat`` takes the labels of the
-        frames, ``fps`` a descriptor of distances and angles.
+        frames, ``fps`` and ``structures`` a descriptor of distances and angles.
     seed
         Of random choices.
+    systems
+        Whether ``structures`` begins with one of each crystal system that there is.
     """
 
     method: Method
     count: int
     model: Path | None = None
     seed: int = 0
+    systems: bool = False
 
     def __post_init__(self) -> None:
         """Refuse methods that do not exist."""
         if self.method not in get_args(Method):
             raise InputError(f"method: {self.method!r}, expected {', '.join(get_args(Method))}")
+        if self.systems and self.method != "structures":
+            raise InputError("crystal systems: are for whole structures (--method structures)")
 
 
 def select_frames(
     frames: Sequence[Atoms], selection: Selection, known: Sequence[Atoms] = ()
 ) -> list[Atoms]:
-    """Pick frames; with ``fps`` those least like the known ones and each other."""
+    """Pick frames; by features those least like the known ones and each other, the first first."""
     if selection.method == "random":
         rows = pick_random(len(frames), selection.count, selection.seed)
     elif selection.method == "flat":
         energies = energies_per_atom(frames, selection.model)
         rows = pick_flat(energies, selection.count, selection.seed)
+    elif selection.method == "structures":
+        means = mean_features([*frames, *known], selection.model)
+        groups = [crystal_system(frame) for frame in frames] if selection.systems else ()
+        part, taken_means = means[: len(frames)], means[len(frames) :]
+        rows = pick_structures(part, selection.count, taken_means, groups)
     else:
         pool, taken = atom_features(frames, known, selection.model)
         rows = pick_farthest(pool, selection.count, taken)

@@ -16,9 +16,17 @@ from mofmd.errors import InputError
 from mofmd.learning.data.dataset import bare, labels_of
 from mofmd.learning.train.config import change, chosen_size
 from mofmd.learning.train.options import Epoch, TrainOptions
+from mofmd.learning.train.start import (
+    Start,
+    ask_start,
+    check_elements,
+    energy_offsets,
+    write_shifted,
+)
 
 RUN = "run"
 NAME = "model"
+START = "start.model"
 EV_TO_MEV = 1e3
 LAST_LR_SHARE = 0.1  # an exponential to less spends most epochs at rates that teach nothing
 NEW_HEAD, OLD_HEAD = "Default", "pt_head"  # as mace_run_train calls them
@@ -41,6 +49,11 @@ WITH_REPLAY = {
     "E0s": "estimated",  # of the new labels, from what the weights predict
 }
 REPLAY_VAL_EVERY = 10
+# what mace_run_train takes from the weights, whatever the configuration says
+_OF_START = (
+    *("num_channels", "max_L", "max_ell", "correlation", "MLP_irreps", "radial_MLP"),
+    *("num_radial_basis", "pair_repulsion"),
+)
 _FIELDS = {
     "force_mae": "mae_f",
     "force_rmse": "rmse_f",
@@ -83,8 +96,51 @@ def forces(frame: Atoms) -> np.ndarray:
     return np.asarray(frame.arrays["REF_forces"])
 
 
+def read_start(options: TrainOptions, train: Sequence[Atoms]) -> Start:
+    """Ask the model to go on from.
+
+    Raises
+    ------
+    InputError
+        If it lacks elements, or has several heads and none was chosen.
+    """
+    assert options.start is not None
+    path = options.start.resolve()
+    head = _head_asked(options)
+    facts = ask_start(path, "mace", train, *filter(None, [head]))
+    heads = facts["heads"]
+    if head not in (*heads, None) or (head is None and len(heads) > 1):
+        raise InputError(
+            f"start: {options.start} has the heads {', '.join(heads)}: choose the one to go on "
+            "from with --set foundation_head=NAME"
+        )
+    check_elements(options.start, facts["type_names"], train)
+    if options.replay is not None:  # the energies of a new head are another matter
+        return Start(path, facts)
+    return Start(path, facts, energy_offsets(train, facts["energies_eV"]))
+
+
+def _head_asked(options: TrainOptions) -> str | None:
+    asked: dict[str, Any] = {}
+    change(asked, [f"+{word.lstrip('+')}" for word in options.settings])
+    head = asked.get("foundation_head")
+    return None if head is None else str(head)
+
+
+def write_start(folder: Path, start: Start) -> str | None:
+    """Write the model to go on from, for the energies of the new labels; return its name."""
+    if not start.offsets_eV:
+        return None
+    write_shifted(start, "mace", folder / START)
+    return START
+
+
 def make_config(
-    folder: Path, template: dict[str, Any], options: TrainOptions, train: Sequence[Atoms]
+    folder: Path,
+    template: dict[str, Any],
+    options: TrainOptions,
+    train: Sequence[Atoms],
+    start: Start | None = None,
 ) -> dict[str, Any]:
     """Fill in a configuration; all options on one level, as mace_run_train reads them."""
     size = chosen_size(template, options.size)
@@ -101,9 +157,20 @@ def make_config(
     }
     if options.epochs is not None:
         config["max_num_epochs"] = options.epochs
-    if options.start is not None:
-        config["foundation_model"] = str(options.start.resolve())
-        config["multiheads_finetuning"] = False
+    if start is not None:
+        config = {key: value for key, value in config.items() if key not in _OF_START}
+        config |= {name: start.facts[name] for name in ("r_max", "num_interactions")}
+        config |= {
+            "foundation_model": str(start.path),
+            "foundation_model_elements": False,  # those of the frames alone
+            "foundation_filter_elements": True,  # else the readouts begin anew
+            "multiheads_finetuning": False,
+        }
+        if start.offsets_eV:  # mace_run_train would log new energies, and keep those of the start
+            config |= {
+                "foundation_model": str((folder / START).resolve()),
+                "E0s": "foundation",
+            }
     if options.replay is not None:
         if len({int(z) for frame in train for z in frame.numbers}) < 2:
             raise InputError(

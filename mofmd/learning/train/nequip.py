@@ -19,6 +19,7 @@ from mofmd.learning.data.dataset import labels_of, write_frames
 from mofmd.learning.data.element_energies import energy_shifts
 from mofmd.learning.train.config import change
 from mofmd.learning.train.options import Epoch, TrainOptions
+from mofmd.learning.train.start import Start, ask_start, check_elements, energy_offsets
 from mofmd.models.environments import create_environment, last_words, run_in_environment
 
 RUN = "run"
@@ -44,8 +45,32 @@ def forces(frame: Atoms) -> np.ndarray:
     return labels_of(frame).forces_eV_per_A
 
 
+def read_start(options: TrainOptions, train: Sequence[Atoms]) -> Start:
+    """Ask the checkpoint or package to go on from.
+
+    Raises
+    ------
+    InputError
+        If nequip cannot load it, or it lacks elements.
+    """
+    assert options.start is not None
+    path = options.start.resolve()
+    facts = _describe(options.start)
+    check_elements(options.start, facts["type_names"], train)
+    facts |= ask_start(path, "nequip", train)
+    return Start(path, facts, energy_offsets(train, facts["energies_eV"]))
+
+
+def write_start(folder: Path, start: Start) -> None:
+    """Nothing: nequip changes the energies of a start as the configuration says."""
+
+
 def make_config(
-    folder: Path, template: dict[str, Any], options: TrainOptions, train: Sequence[Atoms]
+    folder: Path,
+    template: dict[str, Any],
+    options: TrainOptions,
+    train: Sequence[Atoms],
+    start: Start | None = None,
 ) -> dict[str, Any]:
     """Fill in a configuration.
 
@@ -54,24 +79,23 @@ def make_config(
     InputError
         If a setting does not fit.
     """
-    config = dict(template)
+    config = copy.deepcopy(template)
     config["size"] = options.size
     config["data_dir"] = str(folder.resolve())
     config["model_type_names"] = sorted({str(s) for frame in train for s in frame.symbols})
     config["accelerator"] = "gpu" if options.device == "cuda" else "cpu"
     config["seed"] = options.seed
-    config["energy_shifts"] = energy_shifts(train)
     if options.epochs is not None:
         config["max_epochs"] = options.epochs
-    if options.start is None:
+    if start is None:
+        config["energy_shifts"] = energy_shifts(train)
         change(config, options.settings)
     else:
-        config["start"] = "packaged" if options.start.suffix == ".zip" else "trained"
-        config["checkpoint"] = str(options.start.resolve())
-        facts = _describe(options.start)
-        _take_over(config, facts, options.start)
+        config["start"] = "packaged" if start.path.suffix == ".zip" else "trained"
+        config["checkpoint"] = str(start.path)
+        _take_over(config, start)
         change(config, options.settings)
-        if _cutoffs(config) != facts["cutoffs"]:
+        if _cutoffs(config) != start.facts["cutoffs"]:
             raise InputError(
                 f"cutoff_radius, per_edge_type_cutoff: {options.start} has its own cutoffs, which "
                 "cannot change: leave these settings out"
@@ -100,19 +124,31 @@ def _describe(start: Path) -> dict[str, Any]:
     return facts
 
 
-def _take_over(config: dict[str, Any], facts: dict[str, Any], start: Path) -> None:
-    """Give the data the types and edges of the model that is trained on.
+def _take_over(config: dict[str, Any], start: Start) -> None:
+    """Give the data the types and edges of the model that is trained on, and it their energies.
 
     Neither is compared by nequip: other types would be other elements, other cutoffs other edges.
     """
-    missing = sorted(set(config["model_type_names"]) - set(facts["type_names"]))
-    if missing:
+    config["model_type_names"] = start.facts["type_names"]
+    config["cutoff_radius"] = start.facts["r_max"]
+    config["per_edge_type_cutoff"] = copy.deepcopy(start.facts["cutoffs"])
+    shifts = start.facts["shifts"]
+    if shifts is None:  # a model without such a layer: nothing to move
+        config["energy_shifts"] = None
+        return
+    moved = {name: value + start.offsets_eV.get(name, 0.0) for name, value in shifts.items()}
+    config["energy_shifts"] = moved
+    models = config.get("models")
+    if not isinstance(models, dict) or config["start"] not in models:
         raise InputError(
-            f"start: {start} knows {' '.join(facts['type_names'])}, the frames hold {missing[0]}"
+            f"config: has no models.{config['start']}, which is what --start goes on with: write "
+            "it as in mofmd's own configuration (mofmd/learning/train/configs/nequip.yaml)"
         )
-    config["model_type_names"] = facts["type_names"]
-    config["cutoff_radius"] = facts["r_max"]
-    config["per_edge_type_cutoff"] = copy.deepcopy(facts["cutoffs"])
+    models[config["start"]] = {
+        "_target_": "nequip.model.modify",
+        "modifiers": [{"modifier": "modify_PerTypeScaleShift", "shifts": "${energy_shifts}"}],
+        "model": models[config["start"]],
+    }
 
 
 def _cutoffs(config: dict[str, Any]) -> dict[str, dict[str, float]]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mofmd.errors import InputError, MissingFileError
+from mofmd.models.universal import find_universal
 
-Family = Literal["allegro", "nequip", "mace"]  # that can be trained
+Family = Literal["allegro", "nequip", "mace", "sevennet"]  # that can be trained
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class TrainOptions:
     Parameters
     ----------
     family
-        ``allegro``, ``nequip`` or ``mace``.
+        ``allegro``, ``nequip``, ``mace`` or ``sevennet``.
     size
         One of the sizes in the configuration.
     epochs
@@ -26,8 +27,8 @@ class TrainOptions:
     seed
         Of the weights and of the order of the frames.
     start
-        Weights to go on from: a checkpoint (``.ckpt``), a package of nequip (``.nequip.zip``), or a
-        MACE ``.model``.
+        Weights to go on from: a checkpoint (``.ckpt``), a package of nequip (``.nequip.zip``), a
+        MACE ``.model``, a checkpoint of SevenNet (``.pth``), or the name of a universal model.
     replay
         Labelled frames of what the weights to go on from know already, learned beside the new ones
         by a head of their own, so that it is not forgotten; for ``mace``.
@@ -44,7 +45,7 @@ class TrainOptions:
     threads
         OMP_NUM_THREADS of the trainer.
     fused
-        Train NequIP and MACE with mofmd's fused convolution: the same numbers in less time.
+        Train with mofmd's fused convolution, which Allegro has not: the same numbers in less time.
     """
 
     family: Family
@@ -69,8 +70,13 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"{name}: {value}, expected 1 or more")
-        if self.start is not None and not self.start.is_file():
+        named = self.start is not None and find_universal(self.start) is not None
+        if self.start is not None and not self.start.is_file() and not named:
             raise MissingFileError(f"start: {self.start}: no such checkpoint or model")
+        if named and self.family != "sevennet":
+            raise InputError(
+                f"start: {self.start} is a SevenNet, which --family sevennet goes on from"
+            )
         if self.replay is not None and (self.family != "mace" or self.start is None):
             raise InputError(
                 "replay: is for the family mace, and goes on from weights: give --start; other "

@@ -35,13 +35,15 @@ from mofmd.learning.data.split import trajectory_of
 from mofmd.learning.data.validation import Expectation, check_frames
 from mofmd.learning.train import mace as train_mace
 from mofmd.learning.train import nequip as train_nequip
+from mofmd.learning.train import sevennet as train_sevennet
 from mofmd.learning.train.config import chosen_size, read_template
 from mofmd.learning.train.fused import fused_environment
 from mofmd.learning.train.options import Epoch, Family, TrainOptions
+from mofmd.learning.train.start import FRAMEWORK, check_family
 from mofmd.models.deploy.audience import Audience
 from mofmd.models.deploy.deploy import deploy
 from mofmd.models.deploy.options import Options
-from mofmd.models.environments import Framework, create_environment
+from mofmd.models.environments import create_environment
 from mofmd.models.files.deployed import DeployedModel, read_deployed
 from mofmd.structures.molecules import is_molecule
 
@@ -56,11 +58,11 @@ KEEP_FREED_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": f"{32 << 20}",
     "MALLOC_TRIM_THRESHOLD_": f"{1 << 36}",
 }
-_FRAMEWORK: dict[Family, Framework] = {"allegro": "nequip", "nequip": "nequip", "mace": "mace"}
 _TRAINER: dict[Family, ModuleType] = {
     "allegro": train_nequip,
     "nequip": train_nequip,
     "mace": train_mace,
+    "sevennet": train_sevennet,
 }
 
 
@@ -102,13 +104,19 @@ def prepare_training(
     trainer = _TRAINER[options.family]
     template = read_template(options.family, options.config)
     chosen_size(template, options.size)
-    config = trainer.make_config(folder, template, options, train)
+    start = None
+    if options.start is not None:
+        if options.start.is_file():  # and no name
+            check_family(options.start, options.family)
+        start = trainer.read_start(options, train)
+    config = trainer.make_config(folder, template, options, train, start)
     # written beside it and renamed: a training is there as a whole or not at all
     with folder_beside(folder) as work:
         if replay:
             trainer.write_data(work, train, val, replay)
         else:
             trainer.write_data(work, train, val)
+        written = None if start is None else trainer.write_start(work, start)
         write_atomic(work / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         record = {
             "schema": SCHEMA,
@@ -117,12 +125,14 @@ def prepare_training(
             },
             "frames": {"train": len(train), "val": len(val), "replay": len(replay)},
             "species": species,
+            **({} if start is None else {"energy_offsets_eV": start.offsets_eV}),
             "fused": options.has_fused_convolution,
             "files": {
                 name: file_sha256(work / name)
                 for name in (
                     *("train.extxyz", "val.extxyz", "config.yaml"),
                     *(("replay.extxyz", "replay_val.extxyz") if replay else ()),
+                    *((written,) if written else ()),
                 )
             },
             "mofmd_version": mofmd.__version__,
@@ -155,13 +165,13 @@ def _run_training(folder: Path, report: Callable[[str], None]) -> list[Epoch]:
     family: Family = record["options"]["family"]
     trainer = _TRAINER[family]
     if record["state"] == "prepared":
-        python = create_environment(_FRAMEWORK[family], report)
+        python = create_environment(FRAMEWORK[family], report)
         report(f"training {family} on {record['frames']['train']} frames")
         threads = str(record["options"]["threads"])
         fused = record.get("fused", False)  # of trainings begun before there was one
         env = {**KEEP_FREED_MEMORY, **os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": threads}
         if fused:
-            env |= fused_environment(_FRAMEWORK[family], python)
+            env |= fused_environment(FRAMEWORK[family], python)
         env["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # e3nn 0.4.4 reads its own constants
         last: list[str] = []
         with (
