@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import csv
-import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,14 +11,12 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-import mofmd
 from mofmd.errors import InputError
 from mofmd.learning.data.dataset import labels_of, write_frames
 from mofmd.learning.data.element_energies import energy_shifts
 from mofmd.learning.train.config import change
 from mofmd.learning.train.options import Epoch, TrainOptions
 from mofmd.learning.train.start import Start, ask_start, check_elements, energy_offsets
-from mofmd.models.environments import create_environment, last_words, run_in_environment
 
 RUN = "run"
 CHECKPOINT = f"{RUN}/last.ckpt"
@@ -55,9 +51,8 @@ def read_start(options: TrainOptions, train: Sequence[Atoms]) -> Start:
     """
     assert options.start is not None
     path = options.start.resolve()
-    facts = _describe(options.start)
+    facts = ask_start(path, "nequip", train)
     check_elements(options.start, facts["type_names"], train)
-    facts |= ask_start(path, "nequip", train)
     return Start(path, facts, energy_offsets(train, facts["energies_eV"]))
 
 
@@ -109,19 +104,6 @@ def make_config(
     if "batch_size" in config:  # a configuration of the user's own may count its steps itself
         config["steps_per_epoch"] = -(-len(train) // int(config["batch_size"]))
     return config
-
-
-def _describe(start: Path) -> dict[str, Any]:
-    """Types and cutoffs of a checkpoint or package, read in nequip's environment."""
-    python = create_environment("nequip", lambda _: None)
-    script = Path(mofmd.__file__).parent / "models" / "export" / "describe.py"
-    with tempfile.TemporaryDirectory(prefix="mofmd-describe-") as folder:
-        answer = Path(folder) / "facts.json"
-        done = run_in_environment(python, script, start.resolve(), answer, directory=Path(folder))
-        if done.status != 0:
-            raise InputError(f"start: {start}: nequip cannot load it:\n{last_words(done)}")
-        facts: dict[str, Any] = json.loads(answer.read_text())
-    return facts
 
 
 def _take_over(config: dict[str, Any], start: Start) -> None:

@@ -23,7 +23,7 @@ from nequip.utils.global_state import set_global_state
 
 
 def describe(start: Path, frames: Path) -> dict[str, Any]:
-    """Return the types, and energies of types and frames [eV]."""
+    """Return types, cutoffs by centre and neighbour [Å], energies of types and frames [eV]."""
     set_workflow_state("compile")
     set_global_state(allow_tf32=False)
     model = load_saved_model(start, _EAGER_MODEL_KEY, "sole_model")
@@ -33,7 +33,8 @@ def describe(start: Path, frames: Path) -> dict[str, Any]:
     cutoffs = {a: dict.fromkeys(names, r_max) for a in names}
     if metadata.get("per_edge_type_cutoff"):
         cutoffs = cutoff_str_to_fulldict(metadata["per_edge_type_cutoff"], names)
-    facts = {"type_names": names, "shifts": _shifts(model, names), "energies_eV": []}
+    facts: dict[str, Any] = {"type_names": names, "r_max": r_max, "cutoffs": cutoffs}
+    facts |= {"shifts": _shifts(model, names), "energies_eV": []}
     atoms = read(frames, ":")
     if not {str(s) for each in atoms for s in each.symbols} <= set(names):
         return facts
