@@ -329,7 +329,7 @@ def test_files(tmp_path):
         (Rdf("Zn", "N", 10.0), r"r_max_A: 10 exceeds 7\.702 Å, half the cell's smallest height"),
         (BondAngles("N", "Zn", "N", 0.5), r"no two bonds below 0\.5 Å at any Zn at step 0"),
         (CoordinationNumber("Zn", "N", 15.0), "fewer than 33 expected: give a smaller cutoff_A"),
-        (Vacf(), "no velocities; dump vx vy vz too"),
+        (Vacf(), "no velocities; make the deck with --set frame_data=velocities"),
         (Msd(), "msd: needs at least two frames, found 1"),
         (Density(interval_ps=1.0), "interval_ps is set but the frames have no times"),
     ],

@@ -192,7 +192,7 @@ def test_older_results_are_gone_when_a_run_begins_anew(tmp_path, commands, unbro
     deck = tmp_path / "deck"
     shutil.copytree(unbroken(1), deck)
     mend = make_endless(deck)
-    driver = commands.start("run", str(deck), "--allow-edited")
+    driver = commands.start("run", str(deck), "--anew", "--allow-edited")
     assert wait_until(lambda: run_state(deck) == "running")
     assert wait_until(lambda: "stage minimise" in (deck / "output.txt").read_text())
     driver.kill()

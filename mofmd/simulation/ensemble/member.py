@@ -102,7 +102,7 @@ def _launch(task: Task, slot: Slot | None, *, resume: bool) -> int:
     directory = Path(task.directory)
     command = [str(find_program("mofmd")), "run", task.directory]
     command += ["--ranks", str(task.resources.ranks), "--threads", str(task.resources.threads)]
-    command += ["--resume"] if resume else []
+    command += ["--resume"] if resume else ["--anew"]
     command += ["--allow-edited"] if task.allow_edited else []
     # the driver, or the worker in a SLURM job: the member ends with it
     env = {**os.environ, WATCHED_PID: str(os.getpid())}
