@@ -88,8 +88,12 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
             raise InputError(f"dtype: {dtype!r}, expected float32 or float64")
         if threads is not None and threads < 1:
             raise InputError(f"threads: {threads}, expected 1 or more")
-        if not skin_A >= 0.0:
+        if not 0.0 <= skin_A < np.inf:
             raise InputError(f"skin_A: {skin_A}, expected a distance in Å")
+        if not 0.0 < dispersion_cutoff_A < np.inf:
+            raise InputError(
+                f"dispersion_cutoff_A: {dispersion_cutoff_A}, expected a distance in Å"
+            )
         self.path = _model_path(model)
         self.threads = threads
         choice: DispersionChoice = (
@@ -108,13 +112,28 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         self._bytes_per_edge = 0.0
         if self.device == "cpu":  # on a GPU torch says itself when memory is out
             self._bytes_per_edge = memory_per_edge(self.path, self.dtype)
-        self._fitting_atoms = 0
+        self._fitting = 0, 0.0  # most atoms that were found to fit, and their density [1/Å³]
         self.parameters.update(
             model=str(model),
             dispersion="none" if self.dispersion is None else str(self.dispersion),
             device=self.device,
             dtype=self.dtype,
         )
+
+    def set(self, **options: Any) -> dict[str, Any]:
+        """Refuse options: they are chosen when the calculator is made.
+
+        Raises
+        ------
+        InputError
+            If there are any.
+        """
+        if options:
+            raise InputError(
+                f"{', '.join(options)}: chosen when the calculator is made; make another "
+                "DeployedModel with it"
+            )
+        return {}
 
     def calculate(
         self,
@@ -142,7 +161,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         self._check_memory(atoms)
         try:
             sums = self._model.evaluate(atoms.positions, cell, pbc, kinds)
-            if self.dispersion is not None:
+            if self.dispersion is not None and len(atoms):
                 sums = _added(sums, self._dispersion_of(atoms))
         except RuntimeError as error:
             raise RunError(f"{self.path.name}: {_plain(error)}") from error
@@ -237,12 +256,15 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
             )
 
     def _check_memory(self, atoms: Atoms) -> None:
-        """Refuse more atoms than fit into memory, before more are evaluated than ever before."""
-        if len(atoms) <= self._fitting_atoms or not self._bytes_per_edge:
+        """Refuse what does not fit into memory, where more or denser atoms come than before."""
+        room = atoms.get_volume() if all(atoms.pbc) else np.inf
+        known = self._fitting
+        is_known = len(atoms) <= known[0] and len(atoms) / room <= 1.1 * known[1]
+        if is_known or not self._bytes_per_edge:
             return
         edges = self._model.count_edges(atoms.positions, atoms.cell.array, np.array(atoms.pbc))
         refuse_too_large(self.path.name, self._bytes_per_edge, edges, len(atoms), available_bytes())
-        self._fitting_atoms = len(atoms)
+        self._fitting = max(len(atoms), known[0]), max(len(atoms) / room, known[1])
 
     def _check_sums(self, atoms: Atoms, sums: Sums) -> None:
         finite = np.isfinite(sums.energies) & np.isfinite(sums.forces).all(axis=1)

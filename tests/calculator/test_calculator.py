@@ -199,6 +199,14 @@ def test_auto_dispersion_is_what_the_file_says() -> None:
 def test_no_atoms() -> None:
     calculator = DeployedModel("zif4-allegro-s")
     assert calculator.get_potential_energy(Atoms(cell=[9, 9, 9], pbc=True)) == 0.0
+    with_d3 = DeployedModel("zif4-allegro-s", dispersion="d3bj:pbe")
+    assert with_d3.get_potential_energy(Atoms(cell=[9, 9, 9], pbc=True)) == 0.0
+
+
+def test_options_are_not_changed_later() -> None:
+    calculator = DeployedModel("zif4-allegro-s")
+    with pytest.raises(InputError, match="dtype: chosen when the calculator is made"):
+        calculator.set(dtype="float64")
 
 
 def refused(change: str) -> Atoms:
@@ -241,6 +249,9 @@ def test_atoms_at_one_place() -> None:
     [
         ({"dtype": "float16"}, "dtype: 'float16'"),
         ({"threads": 0}, "threads: 0"),
+        ({"dispersion_cutoff_A": -5.0}, "dispersion_cutoff_A: -5.0"),
+        ({"dispersion_cutoff_A": np.nan}, "dispersion_cutoff_A: nan"),
+        ({"skin_A": np.inf}, "skin_A: inf"),
         ({"dispersion": "d4:pbe"}, "dispersion: 'd4:pbe' is not known"),
         ({"device": "cuda:7"}, "a GPU is asked for|but torch sees"),
     ],

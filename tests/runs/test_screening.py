@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import write
+from typer.testing import CliRunner
 
 from mofmd.calculator import DeployedModel
+from mofmd.cli.main import app
 from mofmd.disk.stop_request import ask_to_stop
 from mofmd.errors import InputError, RunError, StoppedError
 from mofmd.relaxation.conduct import relax
@@ -230,6 +232,23 @@ def test_equation_of_state_stopped_and_continued(equation: Path, tmp_path: Path)
     parabola = np.polyfit(volumes, energies, 2)
     stiffness = 2 * parabola[0] * volumes[2] * 160.21766
     assert found["bulk_modulus_GPa"] == pytest.approx(stiffness, rel=0.1)
+
+
+def test_a_stopped_task_is_not_begun_anew_unasked(equation: Path) -> None:
+    """Its steps are what a screening's hours are in; an old result does not outlive a new run."""
+
+    def stop(_: str) -> None:
+        ask_to_stop(equation)
+
+    (equation / "results.json").write_text("{}")
+    with pytest.raises(StoppedError):
+        run_static(equation, tell=stop)
+    assert not (equation / "results.json").exists()
+    kept = {path: path.read_bytes() for path in equation.rglob("*") if path.is_file()}
+    done = CliRunner().invoke(app, ["run", str(equation)])
+    assert done.exit_code == 1
+    assert "holds a run (stopped)" in str(done.output) + str(done.exception)
+    assert {path: path.read_bytes() for path in equation.rglob("*") if path.is_file()} == kept
 
 
 def test_model_that_has_changed(equation: Path) -> None:

@@ -51,7 +51,7 @@ def run(
     if anew and (resume or from_stop):
         raise InputError("--anew begins again, --resume and --from-stop go on: give one of them")
     if not (anew or resume or from_stop):
-        refuse_to_replace(deck)
+        refuse_to_replace(deck, keeps_each_step=is_static(deck))
     if is_static(deck):
         _run_static(deck, Resources(ranks, threads, gpus), resume=resume or from_stop)
         return

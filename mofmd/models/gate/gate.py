@@ -58,7 +58,7 @@ class Precision:
 
 
 PRECISIONS = {
-    "float64": Precision(2e-3, 5e-4, 1e-8, 1e-6, 1e-5, 1e-10, 1e-8, 1.0),
+    "float64": Precision(1e-3, 1e-4, 1e-8, 1e-6, 1e-5, 1e-10, 1e-8, 1.0),
     "float32": Precision(3e-2, 5e-3, 1e-5, 4e-4, 2e-3, 1e-6, 2e-5, 1.0),
 }
 

@@ -48,8 +48,15 @@ def has_restart(directory: Path) -> bool:
     return any((directory / name).is_file() for name in (LATEST, PREVIOUS))
 
 
-def refuse_to_replace(directory: Path) -> None:
+def refuse_to_replace(directory: Path, *, keeps_each_step: bool) -> None:
     """Refuse to begin anew where an earlier run of a deck or task left something to go on from.
+
+    Parameters
+    ----------
+    directory
+        The deck or task.
+    keeps_each_step
+        A static task goes on from its last step, without restart files.
 
     Raises
     ------
@@ -57,7 +64,8 @@ def refuse_to_replace(directory: Path) -> None:
         Naming the state of the run, and both ways to go on.
     """
     state = run_state(directory)
-    is_kept = state == "finished" or has_restart(directory)
+    begun = keeps_each_step and state != "waiting"
+    is_kept = state == "finished" or begun or has_restart(directory)
     if is_kept and state not in GOING_ON and not must_begin_anew(directory):
         command = f"mofmd run {in_command(directory)}"
         raise InputError(

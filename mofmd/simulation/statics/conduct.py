@@ -77,8 +77,9 @@ def run_static(
     with lock_run(directory, LOCK_PATIENCE_S):
         take_back_request(directory)
         write_status(directory, state="running", threads=threads, started_utc=now_utc())
-        conduct = _Conduct(task, threads, tell, anew=not resume)
+        (directory / RESULTS).unlink(missing_ok=True)  # of an earlier run, which this one replaces
         try:
+            conduct = _Conduct(task, threads, tell, anew=not resume)
             with SignalHandlers(lambda _: ask_to_stop(directory)):
                 results = conduct.run()
         except BaseException as error:
