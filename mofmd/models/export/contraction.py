@@ -52,10 +52,11 @@ class Contraction(torch.nn.Module):
         numbers = {product: k for k, product in enumerate(products)}
         found.sort(key=lambda term: (numbers[term[0]], term[1]))
         self.width = sum(self.components)
-        self.orders = [
+        counts = [
             sum(len(product) == order for product in products)
             for order in range(2, len(products[-1]) + 1)
         ]
+        self.orders = counts or [0]  # TorchScript knows no type of an empty list
         made = [(numbers[product[:-1]], product[-1]) for product in products[size:]]
         self.register_buffer("products", torch.tensor(made, dtype=torch.long).reshape(-1, 2))
         self.register_buffer(
