@@ -4,17 +4,12 @@ Usage: python -m tests.engine.contract_worker CASES.json; writes the largest dif
 case, or what each implementation says against it, to CASES.answers.
 """
 
-import json
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
-from lammps import lammps
-from mpi4py import MPI
 
-from tests.engine.convolve_worker import COMPOSED
+from tests.engine.convolve_worker import COMPOSED, answer, told_by
 
 
 def definition(x: torch.Tensor, weights: torch.Tensor, case: dict[str, Any]) -> torch.Tensor:
@@ -78,39 +73,21 @@ def compare(case: dict[str, Any]) -> dict[str, float]:
     generator = torch.Generator().manual_seed(2)
     upstream = torch.randn(out.shape, generator=generator, dtype=torch.float64)
     wanted = out, torch.autograd.grad([out], [exact], [upstream])[0]
-    answer = {}
+    found_of = {}
     for name, call in calls_of(case, inputs).items():
         expected = wanted["backward" in name].detach()
         found = call().detach()
         assert found.shape == expected.shape
         if found.numel():
-            answer[name] = float((found.double() - expected).abs().max() / expected.abs().max())
-    return {**answer, "threads": torch.get_num_threads()}
+            found_of[name] = float((found.double() - expected).abs().max() / expected.abs().max())
+    return {**found_of, "threads": torch.get_num_threads()}
 
 
 def refusals(case: dict[str, Any]) -> dict[str, str]:
     """Return what each implementation says of a damaged case; "" where it goes on."""
     inputs = inputs_of(case, getattr(torch, case["dtype"]))
-    told = {}
-    for name, call in calls_of(case, inputs).items():
-        try:
-            call()
-            told[name] = ""
-        except (RuntimeError, IndexError) as error:
-            told[name] = str(error)
-    return told
-
-
-def main() -> None:
-    """Load the plugin as LAMMPS loads it, and run the cases."""
-    lammps(comm=MPI.COMM_WORLD, cmdargs=["-log", "none", "-screen", "none"])
-    path = Path(sys.argv[1])
-    answers = [
-        refusals(case) if case.get("damaged") else compare(case)
-        for case in json.loads(path.read_text())
-    ]
-    path.with_suffix(".answers").write_text(json.dumps(answers))
+    return told_by(calls_of(case, inputs))
 
 
 if __name__ == "__main__":
-    main()
+    answer(compare, refusals)

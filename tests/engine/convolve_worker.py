@@ -7,7 +7,7 @@ case, or what each implementation says against it, to CASES.answers.
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,11 @@ def refusals(case: dict[str, Any]) -> dict[str, str]:
         ),
         "definition": lambda: operators._convolve(*tables, *constant, width),
     }
+    return told_by(calls)
+
+
+def told_by(calls: Mapping[str, Callable[[], object]]) -> dict[str, str]:
+    """Return what each call says against its input; "" where it goes on."""
     told = {}
     for name, call in calls.items():
         try:
@@ -143,8 +148,10 @@ def refusals(case: dict[str, Any]) -> dict[str, str]:
     return told
 
 
-def main() -> None:
-    """Load the plugin as LAMMPS loads it, and run the cases."""
+def answer(
+    compare: Callable[[dict[str, Any]], object], refusals: Callable[[dict[str, Any]], object]
+) -> None:
+    """Load the plugin as LAMMPS loads it, and run the cases of the file that is named."""
     lammps(comm=MPI.COMM_WORLD, cmdargs=["-log", "none", "-screen", "none"])
     path = Path(sys.argv[1])
     answers = [
@@ -155,4 +162,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer(compare, refusals)
