@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from mofmd.phonons.calculation.displacements import (
 )
 from mofmd.phonons.calculation.evaluators import Evaluator
 from mofmd.phonons.calculation.force_constants import ForceConstants, make_force_constants
+from mofmd.phonons.calculation.mirror import mirror_share
 from mofmd.phonons.calculation.store import ForceStore, Identity, structure_digest
 from mofmd.phonons.cells import (
     SYMMETRY_TOLERANCE_A,
@@ -189,7 +190,9 @@ def forces_in_folder(  # noqa: PLR0913 - two options
             force_limit_eV_per_A=chosen.force_limit_eV_per_A,
             on_progress=on_progress,
         )
+        share = mirror_share(phonopy, displacements, evaluator, store, model.precision)
         found = make_force_constants(phonopy, displacements, forces, sum_rule=chosen.sum_rule)
+        found = replace(found, mirror_share=share)
         write_phonopy(phonopy, folder)
         write_force_constants(phonopy, folder)
     return phonopy, found

@@ -20,6 +20,8 @@ from mofmd.units import EV_PER_A3_TO_GPA
 MAX_STRAIN = 0.03  # of a step
 MOVED_A = 0.5  # by which an atom moves before the preconditioner is made anew
 ROUNDING = 4e-15  # of an energy, relative
+FLOAT32_NOISE_EV_PER_A = 1e-3
+"""Forces of float32 that are to be equal by symmetry differ by less."""
 ROW = (
     "calls",
     "energy_eV",
@@ -73,6 +75,8 @@ class State:
         Vector that the preconditioner was made at.
     rows
         Of the table of steps, see ``ROW``.
+    proper
+        Whether the symmetry that is kept is without reflections, since the model has none.
     """
 
     here: Evaluated
@@ -80,6 +84,7 @@ class State:
     memory: Memory
     anchor: np.ndarray
     rows: list[tuple[float, ...]] = field(default_factory=list)
+    proper: bool = False
 
 
 class Relaxation:
@@ -119,15 +124,11 @@ class Relaxation:
             if not np.all(atoms.pbc):
                 raise InputError("keep_symmetry: the structure is no crystal (it is not periodic)")
             atoms = symmetrised(atoms, options.symmetry_tolerance_A)
-            self.symmetry = Symmetry(atoms)
-        self.variables = Variables(
-            atoms, options.cell, mask, options.pressure_eV_per_A3, self.symmetry
-        )
+            self.symmetry = Symmetry(atoms, proper=state is not None and state.proper)
         self._calls = 0
+        self.variables = self._new_variables(atoms, mask)
         if state is None:
-            here = self._evaluate(self.variables.first)
-            state = State(here, self._calls, Memory(), here.x.copy())
-            state.rows.append(_row(self._calls, here))
+            state = self._begin(atoms, mask)
         self._calls = state.calls
         self.state = state
         self._model = self._model_hessian()
@@ -145,6 +146,13 @@ class Relaxation:
     def ended(self) -> bool:
         """Whether there is nothing left to do."""
         return self.converged or self.state.calls >= self.options.calls_max
+
+    @property
+    def unsymmetric_eV_per_A(self) -> float:
+        """Largest force that the symmetry which is kept takes from those of the model [eV/Å]."""
+        if self.symmetry is None:
+            return 0.0
+        return self.symmetry.left_out(self.state.here.forces, self.structure().cell.array)
 
     def structure(self) -> Atoms:
         """Give the present structure."""
@@ -167,6 +175,26 @@ class Relaxation:
         state.here = there
         state.calls = self._calls
         state.rows.append(_row(self._calls, there))
+
+    def _new_variables(self, atoms: Atoms, mask: np.ndarray) -> Variables:
+        options = self.options
+        return Variables(atoms, options.cell, mask, options.pressure_eV_per_A3, self.symmetry)
+
+    def _begin(self, atoms: Atoms, mask: np.ndarray) -> State:
+        """Evaluate the structure; keep no reflection that the model does not have."""
+        here = self._evaluate(self.variables.first)
+        proper = False
+        if self.symmetry is not None and self.symmetry.has_mirrors:
+            exact = getattr(self.calculator, "dtype", "float64") == "float64"
+            limit = max(self.options.fmax_eV_per_A, 0.0 if exact else FLOAT32_NOISE_EV_PER_A)
+            if self.symmetry.left_out(here.forces, atoms.cell.array) > limit:
+                proper = True
+                self.symmetry = Symmetry(atoms, proper=True)
+                self.variables = self._new_variables(atoms, mask)
+                here = self._evaluate(self.variables.first)
+        state = State(here, self._calls, Memory(), here.x.copy(), proper=proper)
+        state.rows.append(_row(self._calls, here))
+        return state
 
     def _try(self, memory: Memory) -> Evaluated:
         here = self.state.here

@@ -13,6 +13,8 @@ from mofmd.arrays import freeze
 from mofmd.relaxation.relaxation import Relaxation
 from mofmd.units import EV_PER_A3_TO_GPA
 
+UNSYMMETRIC_EV_PER_A = 1e-3
+
 
 @dataclass(frozen=True)
 class Relaxed:
@@ -45,6 +47,12 @@ class Relaxed:
         Steps taken.
     space_group
         Symbol and number of the space group that was kept; None where none was.
+    without_mirrors
+        Whether inversions and reflections of the structure were not kept, since the model gives
+        other forces to a mirror image.
+    unsymmetric_eV_per_A
+        Largest force that the symmetry takes from those of the model: it is no part of
+        ``force_max_eV_per_A``.
     """
 
     atoms: Atoms
@@ -59,6 +67,8 @@ class Relaxed:
     calls: int
     steps: int
     space_group: str | None
+    without_mirrors: bool = False
+    unsymmetric_eV_per_A: float = 0.0
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
@@ -78,6 +88,8 @@ class Relaxed:
             "calls": self.calls,
             "steps": self.steps,
             "space_group": self.space_group,
+            "without_mirrors": self.without_mirrors,
+            "unsymmetric_eV_per_A": self.unsymmetric_eV_per_A,
             "mofmd_version": mofmd.__version__,
         }
 
@@ -85,11 +97,22 @@ class Relaxed:
         """Say it in a line."""
         verdict = "relaxed" if self.converged else "NOT relaxed"
         volume = "" if self.volume_A3 is None else f", volume {self.volume_A3:.3f} Å³"
-        return (
+        text = (
             f"{verdict} in {self.calls} force calls: energy {self.energy_eV:.6f} eV, largest force "
             f"{self.force_max_eV_per_A:.2e} eV/Å, largest stress {self.stress_max_GPa:.2e} GPa"
             f"{volume}"
         )
+        if self.without_mirrors:
+            text += (
+                f"; {self.space_group} was kept, without inversions and reflections: to a mirror "
+                "image the model gives other forces"
+            )
+        if self.unsymmetric_eV_per_A > self.force_max_eV_per_A + UNSYMMETRIC_EV_PER_A:
+            text += (
+                f"; forces of up to {self.unsymmetric_eV_per_A:.1e} eV/Å are not of the symmetry "
+                "that was kept, and not relaxed"
+            )
+        return text
 
 
 def result_of(relaxation: Relaxation) -> Relaxed:
@@ -108,5 +131,7 @@ def result_of(relaxation: Relaxation) -> Relaxed:
         stress_GPa=None if here.stress is None else EV_PER_A3_TO_GPA * here.stress,
         calls=relaxation.state.calls,
         steps=len(relaxation.state.rows) - 1,
-        space_group=None if symmetry is None else f"{symmetry.symbol} ({symmetry.number})",
+        space_group=None if symmetry is None else symmetry.name,
+        without_mirrors=relaxation.state.proper,
+        unsymmetric_eV_per_A=relaxation.unsymmetric_eV_per_A,
     )

@@ -75,6 +75,7 @@ class Store:
             "anchor": state.anchor,
             "rows": np.array(state.rows),
             "calls": np.int64(state.calls),
+            "proper": np.bool_(state.proper),
             "trajectory_bytes": np.int64(size),
             "digest": np.str_(self._digest),
             "schema": np.str_(SCHEMA),
@@ -116,6 +117,7 @@ class Store:
             Memory(list(arrays["steps"]), list(arrays["changes"])),
             arrays["anchor"],
             [tuple(map(float, row)) for row in arrays["rows"]],
+            bool(arrays.get("proper", False)),
         )
 
     def clear(self) -> None:

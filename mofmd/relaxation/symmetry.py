@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import spglib
 from ase import Atoms
 from ase.spacegroup.symmetrize import (
     check_symmetry,
@@ -26,13 +29,27 @@ class Symmetry:
         A structure that has the symmetry, see ``symmetrised``.
     tolerance_A
         Within which atoms coincide [Å].
+    proper
+        Without inversions, reflections and what holds one, of which a model may know nothing
+        (those of SevenNet turn with the atoms, and are not those of the mirror image).
     """
 
-    def __init__(self, atoms: Atoms, tolerance_A: float = TOLERANCE_A) -> None:
-        found = check_symmetry(atoms, tolerance_A)
-        self.symbol = str(found.international)
-        self.number = int(found.number)
-        self._rotations, self._translations, self._maps = prep_symmetry(atoms, tolerance_A)[:3]
+    def __init__(
+        self, atoms: Atoms, tolerance_A: float = TOLERANCE_A, *, proper: bool = False
+    ) -> None:
+        rotations, translations, maps = prep_symmetry(atoms, tolerance_A)[:3]
+        is_proper = np.linalg.det(rotations) > 0.0
+        self.has_mirrors = not (proper or is_proper.all())
+        found: Any = check_symmetry(atoms, tolerance_A)
+        self.name = f"{found.international} ({found.number})"
+        if proper and not is_proper.all():
+            rotations, translations = rotations[is_proper], translations[is_proper]
+            maps = [images for images, kept in zip(maps, is_proper, strict=True) if kept]
+            group: Any = spglib.get_spacegroup_type_from_symmetry(
+                rotations, translations, atoms.cell.array, tolerance_A
+            )
+            self.name = f"{group.international_short} ({group.number})"
+        self._rotations, self._translations, self._maps = rotations, translations, maps
 
     @property
     def order(self) -> int:
@@ -50,6 +67,11 @@ class Symmetry:
     def of_tensor(self, tensor: np.ndarray, cell: np.ndarray) -> np.ndarray:
         """(3, 3) tensor, averaged over the operations."""
         return np.asarray(symmetrize_rank2(cell, np.linalg.inv(cell), tensor, self._rotations))
+
+    def left_out(self, vectors: np.ndarray, cell: np.ndarray) -> float:
+        """Largest norm of what the average takes from vectors of atoms."""
+        rest = vectors - self.of_vectors(vectors, cell)
+        return float(np.linalg.norm(rest, axis=1).max(initial=0.0))
 
     def check_mask(self, mask: np.ndarray) -> None:
         """Refuse a choice of atoms that an operation takes to others.

@@ -95,6 +95,51 @@ class Counting:
             )
 
 
+class Handed(Calculator):  # type: ignore[misc]
+    """Bonds as of argon, and triple products of three of them, which change sign in a mirror."""
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "forces"]
+
+    def __init__(self, strength_eV: float) -> None:
+        super().__init__()
+        self.strength_eV = strength_eV
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Any = ("energy",),
+        system_changes: Any = all_changes,
+    ) -> None:
+        import torch
+        from ase.neighborlist import neighbor_list
+
+        super().calculate(atoms, properties, system_changes)
+        reach = 1.4 * NEAREST_A
+        i, j, shifts = neighbor_list("ijS", self.atoms, reach)
+        where = torch.tensor(self.atoms.positions, requires_grad=True)
+        bonds = where[j] - where[i] + torch.tensor(shifts @ self.atoms.cell.array)
+        r = bonds.norm(dim=1)
+        x = r / NEAREST_A
+        end = (1.0 - (r / reach) ** 2) ** 3
+        total = 0.5 * (EPSILON_EV * (x**-12 - 2.0 * x**-6) * end).sum()
+        vectors = [  # (atoms, 3), each with another weight of near and far neighbours
+            torch.zeros_like(where).index_add(0, torch.tensor(i), bonds * (end * x**n)[:, None])
+            for n in (0, -3, -8)
+        ]
+        a, b, c = vectors
+        total = total + self.strength_eV / NEAREST_A**3 * (torch.linalg.cross(a, b) * c).sum()
+        (gradient,) = torch.autograd.grad(total, where)
+        self.results = {"energy": float(total.detach()), "forces": -gradient.numpy()}
+
+
+def pairs() -> Atoms:
+    """Six atoms of which an inversion is the only symmetry."""
+    half = np.array([[0.25, 0.2, 0.3], [0.3, 0.72, 0.25], [0.2, 0.3, 0.75]])
+    half += np.random.default_rng(3).uniform(-0.2, 0.2, (3, 3))
+    cell = 1.9 * NEAREST_A * np.array([[1.0, 0.0, 0.0], [0.07, 1.02, 0.0], [0.04, -0.06, 0.97]])
+    return Atoms("Ar6", cell=cell, scaled_positions=np.vstack([half, -half]), pbc=True)
+
+
 class DoubleWell(Calculator):  # type: ignore[misc]
     """Pairs of atoms, −a x² + b x⁴ along x and harmonic across, in the cell they began in."""
 

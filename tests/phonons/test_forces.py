@@ -17,8 +17,9 @@ from mofmd.phonons.calculation.displacements import DisplacementOptions
 from mofmd.phonons.cells import model_reach_A, sufficient_supercell
 from mofmd.phonons.extra import need_packages
 from mofmd.phonons.run import ForceOptions, Model, choose_supercell, forces_in_folder
+from mofmd.relaxation import RelaxOptions, relax
 from mofmd.structures.read import read_structure
-from tests.phonons.crystals import EXACT, Counting, argon, chain, fcc, phonons
+from tests.phonons.crystals import EXACT, Counting, Handed, argon, chain, fcc, pairs, phonons
 
 SUPERCELL = (3, 3, 3)
 
@@ -42,7 +43,7 @@ def test_interrupted_forces_go_on(tmp_path: Path) -> None:
     kept = {path: path.read_bytes() for path in (tmp_path / "parts/forces").glob("*.npz")}
     assert len(kept) == 2
     found = made(tmp_path / "parts", second)
-    assert second.count == 5 - 2  # four displacements and the undisplaced one
+    assert second.count == 6 - 2  # four displacements, the undisplaced one, a mirror image
     np.testing.assert_array_equal(found, whole)
     assert all(path.read_bytes() == content for path, content in kept.items())
 
@@ -145,6 +146,7 @@ def test_supercell_and_the_reach_of_the_model() -> None:
         choose_supercell(zif, Model("m", reach_A=40.0), ForceOptions())
 
 
+@pytest.mark.filterwarnings("ignore:model. gives other forces to a mirror image")
 def test_noise_of_forces_is_measured(tmp_path: Path) -> None:
     """Asymmetry and drift are zero without noise, and grow with it; several distances lower it."""
     noise = 1e-5
@@ -170,6 +172,22 @@ def test_noise_of_forces_is_measured(tmp_path: Path) -> None:
     assert 0.05 * expected < noisy[0].asymmetry_eV_per_A2 < 2 * expected
     assert noisy[0].drift_eV_per_A2 > 0.1 * expected
     assert fitted[0].asymmetry_eV_per_A2 < 0.5 * noisy[0].asymmetry_eV_per_A2
+
+
+def test_a_model_without_mirror_images_is_told(tmp_path: Path) -> None:
+    """Displacements that an inversion spares are not those of such a model."""
+    asked = RelaxOptions(fmax_eV_per_A=1e-6, cell="fixed", keep_symmetry=True)
+    atoms = relax(pairs(), Handed(0.0), asked).atoms
+    once = (1, 1, 1)
+    _, mirrored = phonons(atoms, Handed(0.0), tmp_path / "mirrored", once)
+    assert mirrored.mirror_share is not None
+    assert mirrored.mirror_share < 1e-6
+    with pytest.warns(InputWarning, match="other forces to a mirror image"):
+        _, handed = phonons(
+            atoms, Handed(0.05), tmp_path / "handed", once, force_limit_eV_per_A=1.0
+        )
+    assert handed.mirror_share is not None
+    assert handed.mirror_share > 1e-2
 
 
 def test_packages_that_lack_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

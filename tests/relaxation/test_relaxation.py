@@ -23,6 +23,7 @@ from mofmd.relaxation.store import STATE, TRAJECTORY
 from mofmd.relaxation.variables import CellFreedom, Variables
 from mofmd.structures.read import read_structure
 from mofmd.units import EV_PER_A3_TO_GPA
+from tests.phonons.crystals import Handed, pairs
 
 COPPER_A = 3.5899  # lattice constant of EMT's copper
 
@@ -214,6 +215,21 @@ def test_symmetry_is_kept() -> None:
     assert check_symmetry(kept.atoms, 1e-7).number == 221
     left = relax(atoms, EMT(), RelaxOptions(fmax_eV_per_A=1e-5))
     assert left.energy_eV < kept.energy_eV - 0.1
+
+
+def test_reflections_that_the_model_has_not_are_not_kept() -> None:
+    """Averages over mirror images are not the model's forces: no minimum would be found."""
+    asked = RelaxOptions(fmax_eV_per_A=1e-5, cell="fixed", keep_symmetry=True)
+    mirrored = relax(pairs(), Handed(0.0), asked)
+    assert mirrored.space_group == "P-1 (2)"
+    assert not mirrored.without_mirrors
+    handed = relax(pairs(), Handed(0.05), asked)
+    assert handed.converged
+    assert handed.space_group == "P1 (1)"
+    assert handed.without_mirrors
+    assert "without inversions and reflections" in str(handed)
+    for found in (mirrored, handed):
+        assert np.linalg.norm(found.forces_eV_per_A, axis=1).max() < 1e-5
 
 
 def test_fixed_atoms_that_break_the_symmetry_are_refused() -> None:

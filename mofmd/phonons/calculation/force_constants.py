@@ -35,6 +35,10 @@ class ForceConstants:
     distances_A, differences_eV_per_A2
         Where displacements have several distances: these, and the root mean square difference of
         the force constants of each alone to those of all.
+    mirror_share
+        What forces of a displaced supercell and of its mirror image differ by, of what the
+        displacement changes; None where the crystal has neither inversion nor reflection, so that
+        it does not matter.
     """
 
     values_eV_per_A2: np.ndarray
@@ -44,6 +48,7 @@ class ForceConstants:
     sum_rule: bool
     distances_A: tuple[float, ...] = ()
     differences_eV_per_A2: tuple[float, ...] = ()
+    mirror_share: float | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
@@ -55,6 +60,7 @@ class ForceConstants:
             "drift_eV_per_A2": self.drift_eV_per_A2,
             "asymmetry_rms_eV_per_A2": self.asymmetry_eV_per_A2,
             "asymmetry_max_eV_per_A2": self.asymmetry_max_eV_per_A2,
+            "mirror_share": self.mirror_share,
             "sum_rule": self.sum_rule,
             "by_distance": [
                 {"displacement_A": h, "difference_rms_eV_per_A2": d}

@@ -21,6 +21,9 @@ from mofmd.engine.evaluate import Evaluation
 from mofmd.errors import InputError
 
 SCHEMA = "mofmd-forces-1"
+UNDISPLACED = -1
+MIRRORED = -2
+"""Number of the mirror image of the first displaced structure."""
 PLAN = "plan.json"
 WHAT = {
     "structure": "another structure",
@@ -107,8 +110,9 @@ class ForceStore:
             write_atomic(plan, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
     def path(self, number: int) -> Path:
-        """File of a displacement; −1 is the undisplaced structure."""
-        return self.folder / ("undisplaced.npz" if number < 0 else f"{number:05d}.npz")
+        """File of a displacement, of the undisplaced structure, or of the mirror image."""
+        names = {UNDISPLACED: "undisplaced.npz", MIRRORED: "mirrored.npz"}
+        return self.folder / names.get(number, f"{number:05d}.npz")
 
     def keep(self, number: int, found: Evaluation) -> None:
         """Keep the result of a displacement."""

@@ -45,6 +45,11 @@ def quality(spectrum: Spectrum, facts: dict[str, Any], ladder: tuple[Rung, ...])
         ("drift of the force constants before the sum rule", f"{values.drift_eV_per_A2:.2e} eV/Å²"),
         ("asymmetry, root mean square", f"{values.asymmetry_eV_per_A2:.2e} eV/Å²"),
         ("asymmetry, largest", f"{values.asymmetry_max_eV_per_A2:.2e} eV/Å²"),
+        *(
+            []
+            if values.mirror_share is None
+            else [("difference of mirror images", f"{100.0 * values.mirror_share:.2g} %")]
+        ),
         ("sum rule put in", "yes" if values.sum_rule else "no"),
         (
             "states counted by the density of states",
