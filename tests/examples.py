@@ -232,7 +232,7 @@ PHONONS: dict[str, Shown | Elsewhere] = {
     "mofmd phonons imaginary my.cif --model model.pth --way rattle -o stable": (
         Elsewhere(PHONONS_RUN)
     ),
-    "mofmd phonons qha zif-4 --model zif4-mace-m --supercell 1x1x1 --volumes 9 -o expansion": (
+    "mofmd phonons qha zif-4 --model zif4-mace-m --supercell 1x1x1 --symmetry -o expansion": (
         Elsewhere(PHONONS_RUN)
     ),
     "mofmd phonons elastic zif-4 --model zif4-mace-m -o elastic --beside phonons": (

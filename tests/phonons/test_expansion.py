@@ -1,5 +1,6 @@
 """Thermal expansion: equations of state, a solid known in closed form, what is refused."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from mofmd.phonons.calculation.evaluators import InProcess
 from mofmd.phonons.run import ForceOptions, Model
 from mofmd.phonons.spectrum.thermal import constants, oscillators
 from mofmd.phonons.temperature.equations import birch_murnaghan, fit_equation, vinet
-from mofmd.phonons.temperature.expansion import ExpansionOptions, expand
+from mofmd.phonons.temperature.expansion import ExpansionOptions, expand, other_choices
 from mofmd.phonons.temperature.output import write_expansion
 from mofmd.phonons.temperature.qha import quasi_harmonic
 from mofmd.units import EV_PER_A3_TO_GPA
@@ -107,11 +108,12 @@ def test_volumes_that_say_nothing() -> None:
 def test_expansion_of_argon(tmp_path: Path) -> None:
     """The whole way; bonds soften when stretched, so that the crystal expands."""
     options = ExpansionOptions(
-        points=6,
+        points=8,
         strain=(-0.04, 0.08),
         mesh=(4, 4, 4),
         temperatures_K=(0.0, 10.0, 20.0, 30.0, 40.0),
         fmax_eV_per_A=1e-6,
+        keep_symmetry=True,
     )
     found = expand(
         fcc(),
@@ -122,7 +124,13 @@ def test_expansion_of_argon(tmp_path: Path) -> None:
         options,
         ForceOptions(supercell=(3, 3, 3)),
     )
+    record = json.loads((tmp_path / "volume-00/relax/relaxed.json").read_text())
+    assert record["space_group"] == "Fm-3m (225)"
     qha = found.birch_murnaghan
+    choices = other_choices(found)
+    assert set(choices) == {"without the outermost two", "without the smallest two"}
+    for other in choices.values():
+        np.testing.assert_allclose(other.volumes_A3[0], qha.volumes_A3[0], rtol=1e-3)
     assert (np.diff(qha.volumes_A3) > 0).all()
     np.testing.assert_allclose(qha.lengths_A[:, 0] ** 3 / 2**0.5, qha.volumes_A3, rtol=1e-4)
     np.testing.assert_allclose(qha.volumes_A3, found.vinet.volumes_A3, rtol=1e-3)

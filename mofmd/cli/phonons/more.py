@@ -110,6 +110,9 @@ def qha(
     temperatures: o.TemperaturesOption = "0:600:20",
     tolerance: o.ToleranceOption = 0.01,
     fmax: Annotated[float, typer.Option(help="Limit of the relaxations [eV/Å].")] = 1e-5,
+    symmetry: Annotated[
+        bool, typer.Option("--symmetry", help="Keep the space group: fewer displacements.")
+    ] = False,
     beside: Annotated[
         list[Path] | None,
         typer.Option(
@@ -125,7 +128,7 @@ def qha(
 
     Examples
     --------
-    mofmd phonons qha zif-4 --model zif4-mace-m --supercell 1x1x1 --volumes 7 -o expansion
+    mofmd phonons qha zif-4 --model zif4-mace-m --supercell 1x1x1 --symmetry -o expansion
     mofmd phonons qha zif-4 --model zif4-mace-m --beside npt-100 --beside npt-300 -o expansion
     """
     from mofmd.disk.output import check_output
@@ -151,6 +154,7 @@ def qha(
         temperatures_K=o.temperatures_of(temperatures),
         tolerance_THz=tolerance,
         fmax_eV_per_A=fmax,
+        keep_symmetry=symmetry,
     )
     crystal = read_structure(structure)
     measured = read_measured(beside or (), len(crystal))

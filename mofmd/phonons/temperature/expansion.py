@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,9 @@ class ExpansionOptions:
         Frequencies below minus this are imaginary, and there is no free energy.
     fmax_eV_per_A
         Limit of the relaxations.
+    keep_symmetry
+        Keep the space group, which spares displacements; a crystal that would leave it for a lower
+        one at some volume does not.
     """
 
     points: int = 9
@@ -53,6 +57,7 @@ class ExpansionOptions:
     temperatures_K: tuple[float, ...] = tuple(float(t) for t in range(0, 601, 20))
     tolerance_THz: float = TOLERANCE_THZ
     fmax_eV_per_A: float = 1e-5
+    keep_symmetry: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -150,7 +155,7 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
     if "stress" not in calculator.implemented_properties:
         raise InputError("qha: the model gives no stress, which cells at given volumes need")
     make_folder(folder)
-    ground = _relaxed(atoms, calculator, chosen.fmax_eV_per_A, "tri", folder / "relax")
+    ground = _relaxed(atoms, calculator, chosen, "tri", folder / "relax")
     matrix = choose_supercell(ground[0], model, forces)
     told = replace(model, reach_A=0.0)  # that the supercell is too small is not told once more
     volumes = ground[0].get_volume() * np.linspace(
@@ -164,9 +169,7 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
         start = ground[0].copy()
         start.set_cell(start.cell.array * np.cbrt(volume / start.get_volume()), scale_atoms=True)
         freedom = "volume" if chosen.shape == "free" else "fixed"
-        relaxed, energy = _relaxed(
-            start, calculator, chosen.fmax_eV_per_A, freedom, place / "relax"
-        )
+        relaxed, energy = _relaxed(start, calculator, chosen, freedom, place / "relax")
         on_volume(k, chosen.points, f"volume {volume:.2f} Å³: forces")
         phonopy, _ = forces_in_folder(
             relaxed,
@@ -213,12 +216,51 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
     )
 
 
+def other_choices(expansion: Expansion) -> dict[str, Qha]:
+    """Expansion from fewer of the volumes (Birch-Murnaghan): how much their choice decides.
+
+    Parameters
+    ----------
+    expansion
+        From all of them.
+
+    Returns
+    -------
+    dict of str to Qha
+        By what was left out: the outermost volumes, the two smallest, the two largest; without
+        those that leave too few volumes, or volumes on one side.
+    """
+    n = len(expansion.volumes_A3)
+    choices = {
+        "without the outermost two": slice(1, n - 1),
+        "without the smallest two": slice(2, n),
+        "without the largest two": slice(0, n - 2),
+    }
+    lengths = np.linalg.norm(expansion.cells_A, axis=2)
+    temperatures = expansion.birch_murnaghan.temperatures_K
+    found = {}
+    for name, kept in choices.items():
+        with suppress(InputError):
+            found[name] = quasi_harmonic(
+                expansion.volumes_A3[kept],
+                expansion.energies_eV[kept],
+                expansion.free_energies_eV[kept, : len(temperatures)],
+                temperatures,
+                lengths[kept],
+            )
+    return found
+
+
 def _relaxed(
-    atoms: Atoms, calculator: Any, fmax: float, freedom: Any, folder: Path
+    atoms: Atoms, calculator: Any, chosen: ExpansionOptions, freedom: Any, folder: Path
 ) -> tuple[Atoms, float]:
-    done = relax_in_folder(
-        atoms, calculator, RelaxOptions(fmax_eV_per_A=fmax, cell=freedom, calls_max=2000), folder
+    options = RelaxOptions(
+        fmax_eV_per_A=chosen.fmax_eV_per_A,
+        cell=freedom,
+        keep_symmetry=chosen.keep_symmetry,
+        calls_max=2000,
     )
+    done = relax_in_folder(atoms, calculator, options, folder)
     if not done.converged:
         raise RunError(f"{folder}: the limits were not kept: {done}; run again to go on")
     return done.atoms, done.energy_eV

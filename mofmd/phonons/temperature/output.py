@@ -15,7 +15,7 @@ from mofmd.disk.atomic import write_atomic
 from mofmd.figure_style import save_figure
 from mofmd.phonons.output import write_table
 from mofmd.phonons.page.tables import table
-from mofmd.phonons.temperature.expansion import Expansion
+from mofmd.phonons.temperature.expansion import Expansion, other_choices
 from mofmd.phonons.temperature.figures import EDGES, expansion_figure, free_energy_figure
 from mofmd.phonons.temperature.measured import Measured, mean_alpha_per_K
 from mofmd.phonons.temperature.qha import Qha
@@ -107,6 +107,9 @@ def write_expansion(
         "at_300_K": {
             "birch-murnaghan": at_temperature(expansion.birch_murnaghan, 300.0),
             "vinet": at_temperature(expansion.vinet, 300.0),
+        },
+        "at_300_K_by_choice_of_volumes": {
+            name: at_temperature(qha, 300.0) for name, qha in other_choices(expansion).items()
         },
     }
     alpha = mean_alpha_per_K(beside)
@@ -213,12 +216,26 @@ def write_page(
         f"quasi-harmonic, shape of the cell {escape(str(facts.get('shape', '')))} · mofmd "
         f"{mofmd.__version__}</p></header>",
         f"<h2>At 300 K</h2>{table(heads, rows)}" if rows else "",
+        _choices_table(expansion) if rows else "",
         _beside_table(expansion, beside),
         f'<h2>Figures</h2><div class="figures">{figures}</div>',
     ]
     page = folder / "report.html"
     write_atomic(page, html_page(f"mofmd: {title}", parts))
     return page
+
+
+def _choices_table(expansion: Expansion) -> str:
+    """Lay out what fewer volumes give: whether their choice decides the expansion."""
+    everything = {f"all {len(expansion.volumes_A3)}": expansion.birch_murnaghan}
+    rows = []
+    for name, qha in (everything | other_choices(expansion)).items():
+        at = at_temperature(qha, 300.0)
+        if at is not None:
+            modulus = f"{at['bulk_modulus_GPa']:.3f}"
+            rows.append((name, volume_text(at), alpha_text(at), modulus))
+    heads = ("volumes", "V (Å³)", "α_V (10⁻⁶/K)", "K (GPa)")
+    return f"<h3>By choice of volumes (Birch-Murnaghan)</h3>{table(heads, rows)}"
 
 
 def _beside_table(expansion: Expansion, beside: tuple[Measured, ...]) -> str:
