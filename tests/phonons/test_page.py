@@ -1,13 +1,31 @@
 """The page in Chromium: a click on a band, and its mode moves."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from mofmd.cli.main import app
+from mofmd.phonons.page.page import write_page
+from mofmd.phonons.spectrum.spectrum import SpectrumOptions, make_spectrum
+from mofmd.phonons.spectrum.velocities import SoundSpeeds
 from tests.phonons.crystals import argon, chain, phonons
+
+
+def test_imaginary_sound_is_no_stable_crystal(tmp_path: Path) -> None:
+    """Wave vectors of the mesh may all lie beyond long waves that are imaginary."""
+    phonopy, constants = phonons(chain(), argon(), tmp_path / "chain", (4, 1, 1))
+    found = make_spectrum(phonopy, constants, SpectrumOptions(mesh=(4, 1, 1)))
+    page = write_page(phonopy, found, tmp_path / "stable", {})
+    assert "Stable: yes" in page.read_text()
+    speeds = found.speeds.speeds_km_per_s.copy()
+    speeds[2, 0] = -1.5
+    bent = replace(found, speeds=SoundSpeeds(found.speeds.directions, speeds))
+    text = write_page(phonopy, bent, tmp_path / "bent", {}).read_text()
+    assert "Stable: not known" in text
+    assert "(0, 0, 1) are imaginary (-1.50 km/s)" in text
 
 
 @pytest.mark.long

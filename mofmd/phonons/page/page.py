@@ -41,6 +41,8 @@ STYLE = (
     ".mode-handles{display:flex;gap:.6rem;align-items:center;flex-wrap:wrap;font-size:.85rem}"
     "</style>"
 )
+UNSTABLE_KM_PER_S = 0.05
+"""Slopes below minus this are imaginary, and no rounding."""
 
 
 def write_page(  # noqa: PLR0913 - one argument per part
@@ -156,6 +158,16 @@ def _verdicts(spectrum: Spectrum) -> str:
             f"lowest {-worst.frequency_THz:.3f}i THz at q = {_vector(worst.q)}; thermal functions "
             "are given as bounds",
         )
+    elif (slowest := float(spectrum.speeds.speeds_km_per_s.min())) < -UNSTABLE_KM_PER_S:
+        along = spectrum.speeds.directions[spectrum.speeds.speeds_km_per_s.min(axis=1).argmin()]
+        stable = (
+            "unknown",
+            "?",
+            "Stable: not known",
+            f"no frequency of the mesh below −{thermal.tolerance_THz:g} THz, but long waves along "
+            f"{_vector(along)} are imaginary ({slowest:.2f} km/s): between the wave vectors that "
+            "fit into the supercell a larger one is needed",
+        )
     else:
         stable = (
             "yes",
@@ -180,7 +192,10 @@ def _numbers(spectrum: Spectrum) -> str:
     rows = [
         ("Heat capacity at 300 K", f"{thermal.heat_capacity_J_per_K_g(300.0):.4f} J/K/g"),
         ("Zero-point energy", f"{thermal.zero_point_kJ_per_mol:.2f} kJ/mol"),
-        ("Slowest and fastest sound", f"{slow:.2f} and {fast:.2f} km/s"),
+        (
+            "Slowest and fastest sound",
+            f"{slow:.2f} and {fast:.2f} km/s" if slow > 0.0 else f"imaginary, and {fast:.2f} km/s",
+        ),
     ]
     if spectrum.lowest_optical_THz is not None:
         rows.insert(0, ("Lowest optical frequency at Γ", f"{spectrum.lowest_optical_THz:.3f} THz"))
