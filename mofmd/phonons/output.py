@@ -157,6 +157,10 @@ def record(
         "acoustic_gamma_THz": gamma.frequencies_THz[gamma.acoustic].tolist(),
         "imaginary": {
             "tolerance_THz": thermal.tolerance_THz,
+            "at_wave_vectors_of_the_supercell": [
+                {"q": m.q.tolist(), "frequency_THz": m.frequency_THz}
+                for m in spectrum.soft[:SHOWN_IMAGINARY]
+            ],
             "share_of_modes": thermal.imaginary_share,
             "lowest": [
                 {"q": list(m.q), "mode": m.mode, "frequency_THz": m.frequency_THz}

@@ -8,11 +8,12 @@ import pytest
 
 from mofmd.errors import InputError
 from mofmd.phonons.calculation.evaluators import InProcess
-from mofmd.phonons.imaginary.moves import Host, RemovalOptions, Soft, Way
+from mofmd.phonons.imaginary.moves import Host, RemovalOptions, Way
 from mofmd.phonons.imaginary.removal import Removal, remove_imaginary
 from mofmd.phonons.run import ForceOptions, Model
 from mofmd.phonons.spectrum.groups import find_groups
 from mofmd.phonons.spectrum.mesh import make_mesh
+from mofmd.phonons.spectrum.soft import Soft
 from mofmd.phonons.spectrum.spectrum import find_imaginary
 from mofmd.phonons.spectrum.thermal import oscillators, thermal_functions
 from tests.phonons.crystals import Counting, DoubleWell, argon, chain, pair, phonons

@@ -152,11 +152,18 @@ def tell_results(found: Spectrum, output: Path) -> None:
         f"heat capacity at 300 K {found.thermal.heat_capacity_J_per_K_g(300.0):.4f} J/K/g; drift "
         f"{constants.drift_eV_per_A2:.1e}, asymmetry {constants.asymmetry_eV_per_A2:.1e} eV/Å²"
     )
-    if found.imaginary:
+    if found.soft:
         typer.echo(
-            f"NOT stable: {len(found.imaginary)} imaginary modes on the mesh, the lowest "
-            f"{-found.imaginary[0].frequency_THz:.3f}i THz; thermal functions are bounds. "
-            "mofmd phonons imaginary removes them",
+            f"NOT stable: {len(found.soft)} imaginary modes at wave vectors that fit into the "
+            f"supercell, the lowest {-found.soft[0].frequency_THz:.3f}i THz; thermal functions "
+            "are bounds. mofmd phonons imaginary removes them",
+            err=True,
+        )
+    elif found.imaginary:
+        typer.echo(
+            f"stable where nothing is interpolated, but {len(found.imaginary)} imaginary modes "
+            f"elsewhere on the mesh, the lowest {-found.imaginary[0].frequency_THz:.3f}i THz: "
+            "thermal functions are bounds; a larger --supercell decides",
             err=True,
         )
     typer.echo(f"{output / 'report.html'}")

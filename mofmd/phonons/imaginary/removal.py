@@ -21,16 +21,15 @@ from mofmd.phonons.calculation.evaluators import Evaluator
 from mofmd.phonons.imaginary.moves import (
     Mapped,
     RemovalOptions,
-    Soft,
     cold_dynamics,
     host_of,
     map_mode,
     mode_rattle,
     rattle,
-    soft_modes,
     taking_part,
 )
 from mofmd.phonons.run import ForceOptions, Model, choose_supercell, forces_in_folder
+from mofmd.phonons.spectrum.soft import Soft, soft_modes
 from mofmd.relaxation import RelaxOptions, relax_in_folder
 
 HISTORY = "history.json"

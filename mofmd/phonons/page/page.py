@@ -148,15 +148,27 @@ def _lead(spectrum: Spectrum, facts: dict[str, Any]) -> str:
 
 def _verdicts(spectrum: Spectrum) -> str:
     thermal, n = spectrum.thermal, len(spectrum.imaginary)
-    if n:
-        worst = spectrum.imaginary[0]
+    if spectrum.soft:
+        worst = spectrum.soft[0]
         stable = (
             "no",
             "✗",
             "Stable: no",
+            f"{len(spectrum.soft)} imaginary modes at wave vectors that fit into the supercell, "
+            f"the lowest {-worst.frequency_THz:.3f}i THz at q = {_vector(worst.q)}; {n} on the "
+            f"mesh ({100 * thermal.imaginary_share:.2g} % of all), for which thermal functions are "
+            "given as bounds",
+        )
+    elif n:
+        lowest = spectrum.imaginary[0]
+        stable = (
+            "unknown",
+            "?",
+            "Stable: not known",
             f"{n} imaginary modes on the mesh ({100 * thermal.imaginary_share:.2g} % of all), the "
-            f"lowest {-worst.frequency_THz:.3f}i THz at q = {_vector(worst.q)}; thermal functions "
-            "are given as bounds",
+            f"lowest {-lowest.frequency_THz:.3f}i THz at q = {_vector(lowest.q)}, but none at a "
+            "wave vector that fits into the supercell, where nothing is interpolated: a larger "
+            "supercell decides; thermal functions are given as bounds",
         )
     elif (slowest := float(spectrum.speeds.speeds_km_per_s.min())) < -UNSTABLE_KM_PER_S:
         along = spectrum.speeds.directions[spectrum.speeds.speeds_km_per_s.min(axis=1).argmin()]
@@ -256,5 +268,5 @@ def _frame(figure: Figure) -> dict[str, Any]:
     }
 
 
-def _vector(q: tuple[float, float, float]) -> str:
+def _vector(q: tuple[float, float, float] | np.ndarray) -> str:
     return f"({', '.join(f'{v:.3g}' for v in q)})"
