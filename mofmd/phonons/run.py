@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,7 @@ AUTO_ATOMS = 4000
 
 @dataclass(frozen=True)
 class Model:
-    """What a phonon calculation must know of the model.
+    """What a phonon calculation must know of the model or reference method.
 
     Parameters
     ----------
@@ -52,6 +52,8 @@ class Model:
         Of its forces.
     reach_A
         Distance to which a displaced atom changes forces; 0 where nobody knows.
+    displacement_A
+        How far atoms move where it is not said; None: by the precision.
     facts
         For the record.
     """
@@ -59,6 +61,7 @@ class Model:
     identity: str
     precision: Precision = "float64"
     reach_A: float = 0.0
+    displacement_A: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -87,19 +90,36 @@ class ForceOptions:
     sum_rule: bool = True
 
 
+def check_supercell(model: Model, options: ForceOptions | None) -> None:
+    """Refuse to choose a supercell where nobody knows what suffices.
+
+    Raises
+    ------
+    InputError
+        If none is given, and the reach of the model is not known.
+    """
+    if model.reach_A == 0.0 and (options is None or options.supercell is None):
+        raise InputError(
+            f"supercell: how far the forces of {model.facts.get('model', 'the model')} reach is "
+            "not known, so that none can be chosen: set --supercell, such as 1x1x1 for the modes "
+            "at Γ of the cell itself"
+        )
+
+
 def choose_supercell(atoms: Atoms, model: Model, options: ForceOptions) -> np.ndarray:
     """(3, 3) matrix of the supercell.
 
     Raises
     ------
     InputError
-        If none is given, and what suffices is larger than ``AUTO_ATOMS``.
+        If none is given, and what suffices is not known, or larger than ``AUTO_ATOMS``.
 
     Warns
     -----
     InputWarning
         If what is given is smaller than twice the reach of the model.
     """
+    check_supercell(model, options)
     enough = sufficient_supercell(atoms.cell.array, model.reach_A)
     text = "x".join(map(str, enough))
     if options.supercell is None:
@@ -166,7 +186,10 @@ def forces_in_folder(  # noqa: PLR0913 - two options
     chosen = options or ForceOptions()
     matrix = choose_supercell(atoms, model, chosen)
     phonopy = new_phonopy(to_phonopy(atoms), matrix, chosen.symmetry_tolerance_A)
-    displacements = choose_displacements(phonopy, chosen.displacements, model.precision)
+    asked = chosen.displacements
+    if model.displacement_A is not None and not asked.distances_A:
+        asked = replace(asked, distances_A=(model.displacement_A,))
+    displacements = choose_displacements(phonopy, asked, model.precision)
     make_folder(folder)
     facts = {
         "supercell": matrix.tolist(),
