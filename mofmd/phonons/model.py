@@ -15,13 +15,9 @@ from mofmd.calculator.reference import Reference
 from mofmd.calculator.separate import SeparateCalculator
 from mofmd.disk.digest import file_sha256
 from mofmd.errors import InputError
-from mofmd.models.words import XTB
 from mofmd.phonons.calculation.evaluators import Evaluator, InProcess
 from mofmd.phonons.cells import model_reach_A
 from mofmd.phonons.run import Model
-
-DISPLACEMENT_A = {XTB: 0.005}
-"""How far atoms move where a reference method needs another distance than models do [Å]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +68,6 @@ def _describe_reference(reference: Reference) -> Model:
     facts = reference.facts
     return Model(
         identity=facts["identity"],
-        displacement_A=DISPLACEMENT_A.get(reference.word),
         facts={"model": reference.word, **facts, "precision": "float64", "reach_known": False},
     )
 

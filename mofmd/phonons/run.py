@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +52,6 @@ class Model:
         Of its forces.
     reach_A
         Distance to which a displaced atom changes forces; 0 where nobody knows.
-    displacement_A
-        How far atoms move where it is not said; None: by the precision.
     facts
         For the record.
     """
@@ -61,7 +59,6 @@ class Model:
     identity: str
     precision: Precision = "float64"
     reach_A: float = 0.0
-    displacement_A: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -186,10 +183,7 @@ def forces_in_folder(  # noqa: PLR0913 - two options
     chosen = options or ForceOptions()
     matrix = choose_supercell(atoms, model, chosen)
     phonopy = new_phonopy(to_phonopy(atoms), matrix, chosen.symmetry_tolerance_A)
-    asked = chosen.displacements
-    if model.displacement_A is not None and not asked.distances_A:
-        asked = replace(asked, distances_A=(model.displacement_A,))
-    displacements = choose_displacements(phonopy, asked, model.precision)
+    displacements = choose_displacements(phonopy, chosen.displacements, model.precision)
     make_folder(folder)
     facts = {
         "supercell": matrix.tolist(),

@@ -30,7 +30,7 @@ DisplacementOption = Annotated[
     str | None,
     typer.Option(
         help="How far atoms move [Å]; several (0.005,0.01): the limit of small ones. Default: "
-        "0.001 in float64, 0.005 in float32 and of gfn1-xtb."
+        "0.001 in float64, 0.005 in float32."
     ),
 ]
 MethodOption = Annotated[
