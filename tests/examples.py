@@ -228,6 +228,9 @@ PHONONS: dict[str, Shown | Elsewhere] = {
     "mofmd phonons run zif-4 --model zif4-mace-m --supercell 1x1x1 --symmetry -o phonons": (
         Elsewhere(PHONONS_RUN)
     ),
+    "mofmd phonons bands phonons -o finer --mesh 8x8x8": Elsewhere(PHONONS_RUN),
+    "mofmd phonons compare phonons phonons-of-another-model --mesh 3x3x3": Elsewhere(PHONONS_RUN),
+    "mofmd phonons converge phonons-1x1x1 phonons-2x2x2 -o convergence": Elsewhere(PHONONS_RUN),
     "mofmd phonons run my.cif --model my_module:my_calculator --supercell 1x1x1 -o reference": (
         Elsewhere(REFERENCES)
     ),
@@ -235,9 +238,6 @@ PHONONS: dict[str, Shown | Elsewhere] = {
         Elsewhere(REFERENCES)
     ),
     "mofmd phonons compare phonons gfn1": Elsewhere(REFERENCES),
-    "mofmd phonons bands phonons -o finer --mesh 8x8x8": Elsewhere(PHONONS_RUN),
-    "mofmd phonons compare phonons phonons-of-another-model --mesh 3x3x3": Elsewhere(PHONONS_RUN),
-    "mofmd phonons converge phonons-1x1x1 phonons-2x2x2 -o convergence": Elsewhere(PHONONS_RUN),
     "mofmd phonons imaginary my.cif --model model.pth --way rattle -o stable": (
         Elsewhere(PHONONS_RUN)
     ),
