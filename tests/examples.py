@@ -20,6 +20,7 @@ SHORT = (
 INSTALL = "tests/fresh_install.py does it, with what the environment of the tests has"
 FROM_CIF = "docs/from_cif.md shows it too, and its commands are run"
 VARIANTS = "takes hours; tests/report/test_mechanics.py runs them on argon"
+REFERENCES = "tests/phonons/test_reference_methods.py runs these on small crystals"
 LEARNING = "tests/learning runs these on small sets"
 
 
@@ -219,6 +220,7 @@ RELAX: dict[str, Shown | Elsewhere] = {
     "mofmd relax my.cif --model model.pth -o relaxed --cell iso --pressure 0.5 --symmetry": (
         Shown((("my.cif", "my-zif.cif"), ("model.pth", "my-model.mofmd.pth")), " --fmax 0.05")
     ),
+    "mofmd relax my.cif --model gfn1-xtb -o gfn1 --cell fixed": Elsewhere(REFERENCES),
 }
 PHONONS_RUN = "minutes on 272 atoms; tests/phonons runs it on small crystals and, long, on ZIF-4"
 PHONONS: dict[str, Shown | Elsewhere] = {
@@ -229,6 +231,13 @@ PHONONS: dict[str, Shown | Elsewhere] = {
     "mofmd phonons bands phonons -o finer --mesh 8x8x8": Elsewhere(PHONONS_RUN),
     "mofmd phonons compare phonons phonons-of-another-model --mesh 3x3x3": Elsewhere(PHONONS_RUN),
     "mofmd phonons converge phonons-1x1x1 phonons-2x2x2 -o convergence": Elsewhere(PHONONS_RUN),
+    "mofmd phonons run my.cif --model my_module:my_calculator --supercell 1x1x1 -o reference": (
+        Elsewhere(REFERENCES)
+    ),
+    "mofmd phonons run my.cif --model gfn1-xtb --supercell 1x1x1 --cell fixed -o gfn1": (
+        Elsewhere(REFERENCES)
+    ),
+    "mofmd phonons compare phonons gfn1": Elsewhere(REFERENCES),
     "mofmd phonons imaginary my.cif --model model.pth --way rattle -o stable": (
         Elsewhere(PHONONS_RUN)
     ),

@@ -1,4 +1,4 @@
-"""Many structures with one model: processes that stay, each with the model in memory.
+"""Many structures with one model or reference method: processes that stay, each with it loaded.
 
 Examples
 --------
@@ -23,12 +23,13 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from ase import Atoms
 
 from mofmd.calculator.process import CalculatorProcess
+from mofmd.calculator.reference import Reference
 from mofmd.engine.evaluate import LIMIT_S, Evaluation, Patience
 from mofmd.errors import InputError, MofmdError
 from mofmd.models.dispersion.dispersion import Dispersion, choose_dispersion, parse_dispersion
@@ -80,7 +81,8 @@ class Lanes:
     Parameters
     ----------
     model
-        A file, or the name of a model.
+        A file, or the name of a model; or a reference method, to which neither dispersion nor dtype
+        applies.
     lanes, threads, dispersion, dtype, time_limit_s
         See ``LaneOptions``.
 
@@ -92,7 +94,7 @@ class Lanes:
 
     def __init__(  # noqa: PLR0913 - one argument per option
         self,
-        model: str | Path,
+        model: str | Path | Reference,
         *,
         lanes: int = 1,
         threads: int = 1,
@@ -101,11 +103,9 @@ class Lanes:
         time_limit_s: float | None = LIMIT_S,
     ) -> None:
         self.options = LaneOptions(lanes, threads, dispersion, dtype, time_limit_s)
-        self.path = find_model(model).resolve()
-        choice = parse_dispersion(dispersion) if isinstance(dispersion, str) else dispersion
-        self.dispersion = choose_dispersion(choice, self.path)
+        task = _task(model, self.options)
         self._free: queue.SimpleQueue[_Lane] = queue.SimpleQueue()
-        self._lanes = [_Lane(self) for _ in range(lanes)]
+        self._lanes = [_Lane(task) for _ in range(lanes)]
         self._signals = SignalHandlers()
         self._pool: ThreadPoolExecutor | None = None
 
@@ -184,25 +184,46 @@ class Lanes:
             self._free.put(lane)
 
 
+@dataclass(frozen=True)
+class _Task:
+    """Arguments of ``CalculatorProcess``."""
+
+    factory: str
+    options: dict[str, Any]
+    threads: int
+    name: str
+
+
+def _task(model: str | Path | Reference, options: LaneOptions) -> _Task:
+    if isinstance(model, Reference):
+        if options.dtype is not None or options.dispersion != "none":
+            raise InputError(f"lanes: dispersion and dtype are for models, not for {model.word}")
+        return _Task(model.factory, {}, options.threads, model.word)
+    path = find_model(model).resolve()
+    given = options.dispersion
+    choice = parse_dispersion(given) if isinstance(given, str) else given
+    dispersion = choose_dispersion(choice, path)
+    arguments = {
+        "model": str(path),
+        "dispersion": "none" if dispersion is None else str(dispersion),
+        "dtype": options.dtype,
+        "threads": options.threads,
+        "skin_A": 0.0,  # no memory of the structure before
+    }
+    return _Task(FACTORY, arguments, options.threads, path.name)
+
+
 class _Lane:
     """A process, made when it is needed, and again when it has died."""
 
-    def __init__(self, lanes: Lanes) -> None:
-        dispersion = lanes.dispersion
-        self._options = {
-            "model": str(lanes.path),
-            "dispersion": "none" if dispersion is None else str(dispersion),
-            "dtype": lanes.options.dtype,
-            "threads": lanes.options.threads,
-            "skin_A": 0.0,  # no memory of the structure before
-        }
-        self._threads = lanes.options.threads
-        self._name = lanes.path.name
+    def __init__(self, task: _Task) -> None:
+        self._task = task
         self._process: CalculatorProcess | None = None
 
     def evaluate(self, atoms: Atoms, patience: Patience) -> Evaluation:
         if self._process is None:
-            process = CalculatorProcess(FACTORY, self._options, self._threads, self._name)
+            task = self._task
+            process = CalculatorProcess(task.factory, task.options, task.threads, task.name)
             self._process = process.__enter__()
         try:
             return _evaluation(self._process.evaluate(atoms, patience))
@@ -218,7 +239,10 @@ class _Lane:
 
 
 def _evaluation(found: dict[str, np.ndarray]) -> Evaluation:
-    nothing = np.full((3, 3), np.nan)
+    forces = found["forces"]
     return Evaluation(
-        float(found["energy"]), found["energies"], found["forces"], found.get("stress", nothing)
+        float(found["energy"]),
+        found.get("energies", np.full(len(forces), np.nan)),
+        forces,
+        found.get("stress", np.full((3, 3), np.nan)),
     )

@@ -11,16 +11,15 @@ from ase import Atoms
 
 from mofmd.disk.output import check_output, make_folder
 from mofmd.errors import RunError
-from mofmd.models.dispersion.dispersion import dispersion_hints, parse_dispersion
 from mofmd.phonons.calculation.collect import Progress
 from mofmd.phonons.calculation.force_constants import ForceConstants
 from mofmd.phonons.calculation.store import PLAN
 from mofmd.phonons.cells import to_atoms
 from mofmd.phonons.extra import need_packages
 from mofmd.phonons.ladder import symmetry_ladder
-from mofmd.phonons.model import ModelOptions, describe, evaluator
+from mofmd.phonons.model import ModelOptions, opened
 from mofmd.phonons.output import write_force_constants, write_phonopy, write_spectrum
-from mofmd.phonons.run import FORCES, ForceOptions, forces_in_folder
+from mofmd.phonons.run import FORCES, ForceOptions, check_supercell, forces_in_folder
 from mofmd.phonons.spectrum.spectrum import Spectrum, SpectrumOptions, make_spectrum
 from mofmd.relaxation import RelaxOptions, relax_in_folder
 
@@ -106,24 +105,23 @@ def force_constants_of(  # noqa: PLR0913 - one argument per stage
     """
     need_packages()
     check_output(folder)
-    calculator = model.calculator(atoms)
-    for hint in dispersion_hints(
-        parse_dispersion(model.dispersion), calculator.dispersion, calculator.path
-    ):
-        tell(hint)
     facts: dict[str, Any] = {}
-    if relax is not None:
-        done = relax_in_folder(atoms, calculator, relax, folder / RELAXATION, overwrite=overwrite)
-        tell(str(done))
-        if not done.converged:
-            raise RunError(
-                f"{folder / RELAXATION}: the limits were not kept; look at convergence.png, run "
-                "again to go on, or set a larger limit (--fmax)"
+    with opened(model, atoms) as (calculator, described, evaluates):
+        for hint in model.hints(calculator):
+            tell(hint)
+        check_supercell(described, forces)
+        if relax is not None:
+            done = relax_in_folder(
+                atoms, calculator, relax, folder / RELAXATION, overwrite=overwrite
             )
-        atoms = done.atoms
-        facts["relaxation"] = done.as_dict()
-    described = describe(model, calculator)
-    with evaluator(model, calculator) as evaluates:
+            tell(str(done))
+            if not done.converged:
+                raise RunError(
+                    f"{folder / RELAXATION}: the limits were not kept; look at convergence.png, "
+                    "run again to go on, or set a larger limit (--fmax)"
+                )
+            atoms = done.atoms
+            facts["relaxation"] = done.as_dict()
         phonopy, constants = forces_in_folder(
             atoms,
             evaluates,

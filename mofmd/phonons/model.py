@@ -1,84 +1,50 @@
-"""A deployed model for phonons: what it is, and what evaluates many structures with it."""
+"""A model or a reference method for phonons: what it is, and what evaluates many structures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 from ase import Atoms
 
 from mofmd.calculator import DeployedModel
 from mofmd.calculator.lanes import Lanes
+from mofmd.calculator.options import CalculatorOptions
+from mofmd.calculator.reference import Reference
+from mofmd.calculator.separate import SeparateCalculator
 from mofmd.disk.digest import file_sha256
 from mofmd.errors import InputError
-from mofmd.models.files.validity import check_suits
-from mofmd.models.names import find_model
 from mofmd.phonons.calculation.evaluators import Evaluator, InProcess
 from mofmd.phonons.cells import model_reach_A
 from mofmd.phonons.run import Model
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOptions:
-    """A model file and how it is run.
+class ModelOptions(CalculatorOptions):
+    """A model or a reference method, and how it is run; see ``CalculatorOptions``.
 
     Parameters
     ----------
-    model
-        A file, or the name of an embedded model.
-    dispersion
-        ``none``, ``d3bj:FUNCTIONAL`` and the like, or ``auto``: what the file says is missing.
-    dtype
-        ``float64`` to run the network in float64 though it was deployed in float32; ``file``: as it
-        was deployed.
-    device
-        ``cpu``, ``cuda``, ``cuda:N`` or ``auto``.
     lanes
         Processes that evaluate structures at the same time.
-    threads
-        Of each.
     """
 
-    model: Path
-    dispersion: str = "auto"
-    dtype: Literal["float64", "file"] = "float64"
-    device: str = "cpu"
     lanes: int = 1
-    threads: int = 1
 
     def __post_init__(self) -> None:
         """Refuse lanes that cannot be, before anything is computed."""
+        super().__post_init__()
         if self.lanes < 1:
             raise InputError(f"lanes: {self.lanes}, expected a whole number of at least 1")
         if self.lanes > 1 and self.device != "cpu":
             raise InputError("lanes: several are for the device cpu; a GPU takes one")
 
-    def calculator(self, atoms: Atoms) -> DeployedModel:
-        """Open it in this process; no result depends on what was evaluated before it.
 
-        Parameters
-        ----------
-        atoms
-            Of the elements that it is to know.
-        """
-        check_suits(find_model(self.model), atoms)
-        calculator = DeployedModel(
-            self.model,
-            dispersion=self.dispersion,
-            device=self.device,
-            threads=self.threads,
-            dtype="float64" if self.dtype == "float64" else None,
-            skin_A=0.0,
-        )
-        calculator.check(atoms)
-        return calculator
-
-
-def describe(options: ModelOptions, calculator: DeployedModel) -> Model:
-    """Say what tells the forces of a model from others'."""
+def describe(options: CalculatorOptions, calculator: DeployedModel | SeparateCalculator) -> Model:
+    """Say what tells the forces of a model or a reference method from others'."""
+    if isinstance(calculator, SeparateCalculator):
+        return _describe_reference(calculator.reference)
     reach, known = model_reach_A(calculator.path)
     sha256 = file_sha256(calculator.path)
     dispersion = "none" if calculator.dispersion is None else str(calculator.dispersion)
@@ -98,9 +64,19 @@ def describe(options: ModelOptions, calculator: DeployedModel) -> Model:
     )
 
 
+def _describe_reference(reference: Reference) -> Model:
+    facts = reference.facts
+    return Model(
+        identity=facts["identity"],
+        facts={"model": reference.word, **facts, "precision": "float64", "reach_known": False},
+    )
+
+
 @contextmanager
-def opened(options: ModelOptions, atoms: Atoms) -> Iterator[tuple[DeployedModel, Model, Evaluator]]:
-    """Open a model: its calculator, what tells it from others, and what evaluates many structures.
+def opened(
+    options: ModelOptions, atoms: Atoms
+) -> Iterator[tuple[DeployedModel | SeparateCalculator, Model, Evaluator]]:
+    """Open it: its calculator, what tells it from others, and what evaluates many structures.
 
     Parameters
     ----------
@@ -109,25 +85,32 @@ def opened(options: ModelOptions, atoms: Atoms) -> Iterator[tuple[DeployedModel,
     atoms
         Of the elements that it is to know.
     """
-    calculator = options.calculator(atoms)
-    with evaluator(options, calculator) as evaluates:
+    with options.opened(atoms) as calculator, evaluator(options, calculator) as evaluates:
         yield calculator, describe(options, calculator), evaluates
 
 
 @contextmanager
-def evaluator(options: ModelOptions, calculator: DeployedModel) -> Iterator[Evaluator]:
+def evaluator(
+    options: ModelOptions, calculator: DeployedModel | SeparateCalculator
+) -> Iterator[Evaluator]:
     """Evaluate many structures, in as many processes as were asked for.
 
-    One lane on a CPU, and any GPU, is this process itself, which has the model in memory already.
+    One lane on a CPU, and any GPU, is the calculator itself, which is in memory already.
     """
     if options.lanes == 1:
         yield InProcess(calculator)
         return
-    with Lanes(
-        options.model,
-        lanes=options.lanes,
-        threads=options.threads,
-        dispersion=options.dispersion,
-        dtype="float64" if options.dtype == "float64" else None,
-    ) as lanes:
+    if options.reference is not None:
+        lanes = Lanes(
+            options.reference, lanes=options.lanes, threads=options.threads, time_limit_s=None
+        )
+    else:
+        lanes = Lanes(
+            options.model,
+            lanes=options.lanes,
+            threads=options.threads,
+            dispersion=options.dispersion,
+            dtype="float64" if options.dtype == "float64" else None,
+        )
+    with lanes:
         yield lanes

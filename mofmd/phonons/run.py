@@ -43,7 +43,7 @@ AUTO_ATOMS = 4000
 
 @dataclass(frozen=True)
 class Model:
-    """What a phonon calculation must know of the model.
+    """What a phonon calculation must know of the model or reference method.
 
     Parameters
     ----------
@@ -88,19 +88,36 @@ class ForceOptions:
     sum_rule: bool = True
 
 
+def check_supercell(model: Model, options: ForceOptions | None) -> None:
+    """Refuse to choose a supercell where nobody knows what suffices.
+
+    Raises
+    ------
+    InputError
+        If none is given, and the reach of the model is not known.
+    """
+    if model.reach_A == 0.0 and (options is None or options.supercell is None):
+        raise InputError(
+            f"supercell: how far the forces of {model.facts.get('model', 'the model')} reach is "
+            "not known, so that none can be chosen: set --supercell, such as 1x1x1 for the modes "
+            "at Γ of the cell itself"
+        )
+
+
 def choose_supercell(atoms: Atoms, model: Model, options: ForceOptions) -> np.ndarray:
     """(3, 3) matrix of the supercell.
 
     Raises
     ------
     InputError
-        If none is given, and what suffices is larger than ``AUTO_ATOMS``.
+        If none is given, and what suffices is not known, or larger than ``AUTO_ATOMS``.
 
     Warns
     -----
     InputWarning
         If what is given is smaller than twice the reach of the model.
     """
+    check_supercell(model, options)
     enough = sufficient_supercell(atoms.cell.array, model.reach_A)
     text = "x".join(map(str, enough))
     if options.supercell is None:

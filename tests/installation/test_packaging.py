@@ -32,7 +32,7 @@ OPTIONAL = {
     "phonopy": "phonons/",
     "seekpath": "phonons/",
     "symfc": "phonons/",
-    "tblite": "learning/label/labellers.py",
+    "tblite": "calculator/xtb.py",
 }
 # what the pinned nequip, mace-torch and sevenn bring along
 BROUGHT = {

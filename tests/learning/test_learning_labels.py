@@ -16,7 +16,6 @@ from ase import Atoms
 from mofmd.engine.evaluate import evaluate
 from mofmd.errors import InputError, InputWarning, MissingFileError, RunError
 from mofmd.learning.data.dataset import Labels, labelled, labels_of, read_frames, write_frames
-from mofmd.learning.label import labellers
 from mofmd.learning.label.labeller_check import DerivativeCheck, compare_labels_with, explain
 from mofmd.learning.label.labellers import find_labeller
 from mofmd.learning.label.labelling import LabelCache, LabelOptions, label_frames, structure_hash
@@ -316,12 +315,6 @@ def test_words_that_name_nothing() -> None:
         find_labeller("teacher.pth")
     with pytest.raises(InputError, match="workers: 0"):
         LabelOptions(workers=0)
-
-
-def test_tblite_absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(labellers.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match=r"needs the package tblite, .* pip install tblite"):
-        find_labeller("gfn1-xtb")
 
 
 def test_gfn1_xtb() -> None:

@@ -54,23 +54,23 @@ def elastic(
     check_output(output)
     waves = None if beside is None else sound_speeds(load_phonopy(beside)[0])
     crystal = read_structure(structure)
-    calculator = models.calculator(crystal)
-    done = relax_in_folder(
-        crystal,
-        calculator,
-        RelaxOptions(fmax_eV_per_A=fmax, calls_max=2000),
-        output / "relax",
-    )
-    if not done.converged:
-        raise RunError(f"{output / 'relax'}: the limits were not kept; run again to go on")
-    found = elastic_constants(
-        done.atoms,
-        calculator,
-        output,
-        strain=strain,
-        fmax_eV_per_A=fmax,
-        on_strain=lambda k, n: typer.echo(f"strains {k}/{n}"),
-    )
+    with models.opened(crystal) as calculator:
+        done = relax_in_folder(
+            crystal,
+            calculator,
+            RelaxOptions(fmax_eV_per_A=fmax, calls_max=2000),
+            output / "relax",
+        )
+        if not done.converged:
+            raise RunError(f"{output / 'relax'}: the limits were not kept; run again to go on")
+        found = elastic_constants(
+            done.atoms,
+            calculator,
+            output,
+            strain=strain,
+            fmax_eV_per_A=fmax,
+            on_strain=lambda k, n: typer.echo(f"strains {k}/{n}"),
+        )
     tensor = ElasticTensor(found.stiffness_GPa)
     units = sound_directions()
     density = density_of(done.atoms, to_phonopy(done.atoms).masses)

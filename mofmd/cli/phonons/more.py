@@ -40,6 +40,7 @@ def imaginary(
     fix: Annotated[
         str | None, typer.Option(help="Atoms, from zero, that rattle and nve leave: 0,5,12-20.")
     ] = None,
+    cell: o.CellOption = "tri",
     fmax: Annotated[float, typer.Option(help="Limit of the relaxations [eV/Å].")] = 1e-5,
     seed: Annotated[int, typer.Option(help="Of what is random.")] = 1,
 ) -> None:
@@ -71,6 +72,7 @@ def imaginary(
         steps=steps,
         fixed=o.atoms_of(fix),
         fmax_eV_per_A=fmax,
+        cell=cell,
         seed=seed,
     )
     crystal = read_structure(structure)

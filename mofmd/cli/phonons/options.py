@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mofmd.models.dispersion.dispersion import HELP as DISPERSION_HELP
+from mofmd.models.words import REFERENCE_WORDS
 
 if TYPE_CHECKING:
     from mofmd.phonons.calculation.collect import Progress
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from mofmd.phonons.spectrum.spectrum import SpectrumOptions
 
 StructureArgument = Annotated[str, typer.Argument(help="A file, or zif-4, zif-8, ...")]
-ModelOption = Annotated[Path, typer.Option(help="A model file, or the name of an embedded model.")]
+ModelOption = Annotated[
+    Path, typer.Option(help=f"A model file, the name of a model, {REFERENCE_WORDS}.")
+]
 FolderOption = Annotated[Path, typer.Option("--output", "-o", help="A folder.")]
 SupercellOption = Annotated[
-    str, typer.Option(help="2x2x2, nine numbers, or auto: twice the reach of the model.")
+    str, typer.Option(help="2x2x2, nine numbers, or auto: twice the reach of a model.")
 ]
 DisplacementOption = Annotated[
     str | None,
@@ -35,6 +38,12 @@ MethodOption = Annotated[
     typer.Option(help="One atom at a time, all at once with a fit, or what takes fewer."),
 ]
 SymmetryOption = Annotated[float, typer.Option(help="Within which symmetry is found [Å].")]
+CellOption = Annotated[
+    Literal["tri", "aniso", "iso", "volume", "fixed"],
+    typer.Option(
+        help="What relaxes of the cell: all, lengths, size, shape at its volume, nothing."
+    ),
+]
 ForceLimitOption = Annotated[
     float, typer.Option(help="A structure with a larger force is not relaxed [eV/Å].")
 ]

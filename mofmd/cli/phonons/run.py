@@ -31,8 +31,9 @@ def run(
     displaced: ForceOptions,
     spectrum: SpectrumOptions,
     relax: Annotated[
-        bool, typer.Option("--relax/--no-relax", help="Relax atoms and cell first.")
+        bool, typer.Option("--relax/--no-relax", help="Relax atoms and cell (--cell) first.")
     ] = True,
+    cell: o.CellOption = "tri",
     fmax: Annotated[float, typer.Option(help="Limit of the forces of that [eV/Å].")] = 1e-5,
     symmetry: Annotated[
         bool, typer.Option("--symmetry", help="Keep the space group while relaxing.")
@@ -47,6 +48,7 @@ def run(
     --------
     mofmd phonons run zif-4 --model zif4-mace-m --supercell 1x1x1 -o phonons
     mofmd phonons run my.cif --model model.pth -o phonons --symmetry --mesh 11x11x11 --lanes 2
+    mofmd phonons run my.cif --model gfn1-xtb --supercell 1x1x1 --cell fixed -o reference
     """
     from mofmd.phonons.calculate import calculate
     from mofmd.relaxation import RelaxOptions
@@ -54,6 +56,7 @@ def run(
 
     limits = RelaxOptions(
         fmax_eV_per_A=fmax,
+        cell=cell,
         keep_symmetry=symmetry,
         symmetry_tolerance_A=max(displaced.symmetry_tolerance_A, RELAXED_SYMMETRY_A),
         calls_max=RELAXATION_CALLS,

@@ -9,11 +9,14 @@ import typer
 
 from mofmd.errors import InputError
 from mofmd.models.dispersion.dispersion import HELP as DISPERSION_HELP
+from mofmd.models.words import REFERENCE_WORDS
 
 
 def relax(
     structure: Annotated[str, typer.Argument(help="A file, or zif-4, zif-8, ...")],
-    model: Annotated[Path, typer.Option(help="A model file, or a name (mofmd models list).")],
+    model: Annotated[
+        Path, typer.Option(help=f"A model file, the name of a model, {REFERENCE_WORDS}.")
+    ],
     output: Annotated[
         Path,
         typer.Option(
@@ -61,13 +64,12 @@ def relax(
     --------
     mofmd relax zif-4 --model zif4-mace-m -o zif4.cif --fmax 1e-5
     mofmd relax my.cif --model model.pth -o relaxed --cell iso --pressure 0.5 --symmetry
+    mofmd relax my.cif --model gfn1-xtb -o gfn1 --cell fixed
     """
+    from mofmd.calculator.options import CalculatorOptions
     from mofmd.cli.base.verbosity import quiet
     from mofmd.engine.structure_file import write_structure
     from mofmd.errors import NOT_REACHED_STATUS
-    from mofmd.models.dispersion.dispersion import dispersion_hints, parse_dispersion
-    from mofmd.models.files.validity import check_suits
-    from mofmd.models.names import find_model
     from mofmd.relaxation.conduct import output_paths, relax_in_folder
     from mofmd.relaxation.options import RelaxOptions
     from mofmd.structures.read import read_structure
@@ -86,21 +88,9 @@ def relax(
         symmetry_tolerance_A=symmetry_tolerance,
         calls_max=calls,
     )
-    check_suits(find_model(model), atoms)  # before torch is loaded
-    from mofmd.calculator import DeployedModel
-
-    calculator = DeployedModel(
-        model,
-        dispersion=dispersion,
-        device=device,
-        threads=threads,
-        dtype="float64" if dtype == "float64" else None,
-        skin_A=0.0,  # nothing of a result depends on what came before
+    models = CalculatorOptions(
+        model=model, dispersion=dispersion, dtype=dtype, device=device, threads=threads
     )
-    for hint in dispersion_hints(
-        parse_dispersion(dispersion), calculator.dispersion, calculator.path
-    ):
-        typer.echo(hint)
 
     def show(relaxation: object) -> None:
         from mofmd.relaxation.relaxation import Relaxation
@@ -114,7 +104,12 @@ def relax(
             f"force {row[4]:.2e} eV/Å  stress {row[5]:.2e} GPa"
         )
 
-    done = relax_in_folder(atoms, calculator, options, folder, overwrite=overwrite, on_step=show)
+    with models.opened(atoms) as calculator:
+        for hint in models.hints(calculator):
+            typer.echo(hint)
+        done = relax_in_folder(
+            atoms, calculator, options, folder, overwrite=overwrite, on_step=show
+        )
     if file is not None:
         write_structure(file, done.atoms)
     group = "" if done.space_group is None else f", space group {done.space_group}"

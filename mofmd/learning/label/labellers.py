@@ -1,37 +1,31 @@
-"""Reference methods that label frames: an ASE calculator, a model in LAMMPS, GFN1-xTB.
+"""What labels frames: a reference method, or a model that stands for one.
 
-A labeller is named by a word: ``package.module:factory`` (a function without arguments that returns
-an ASE calculator), the path or name of a model, the same with dispersion (``model.pth+d3bj:pbe``;
-``model.pth+auto`` for what its file says is missing), or ``gfn1-xtb``.
+A labeller is named by a word: that of a reference method (``mofmd.calculator.reference``), the path
+or name of a model, or the same with dispersion (``model.pth+d3bj:pbe``; ``model.pth+auto`` for what
+its file says is missing).
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
-import inspect
-import json
 import re
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from ase import Atoms
 
 from mofmd.calculator.process import CalculatorProcess, load_factory
+from mofmd.calculator.reference import Reference, find_reference
 from mofmd.engine.evaluate import Patience
-from mofmd.errors import InputError, MissingFileError, absent, choices
+from mofmd.errors import MissingFileError, absent, choices
 from mofmd.learning.data.dataset import Labels
 from mofmd.models.dispersion.dispersion import Dispersion, choose_dispersion, parse_dispersion
 from mofmd.models.names import find_model, model_names
+from mofmd.models.words import REFERENCE_WORDS, XTB
 
-XTB = "gfn1-xtb"
-XTB_FACTORY = "mofmd.learning.label.labellers:gfn1_xtb"
 MODEL_FACTORY = "mofmd.calculator:DeployedModel"
 
 Label = Callable[[Sequence[Atoms]], list[Labels]]
@@ -60,11 +54,8 @@ def find_labeller(word: str, threads: int = 1) -> Labeller:
     InputError, MissingFileError
         If there is none, or a package that it needs is not installed.
     """
-    if word == XTB:
-        _require_tblite()
-        return CalculatorLabeller(word, XTB_FACTORY, threads)
-    if re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", word):
-        return CalculatorLabeller(word, word, threads)
+    if reference := find_reference(word):
+        return CalculatorLabeller(reference, threads)
     name, choice = word, parse_dispersion("none")
     if (match := re.fullmatch(r"(.+)\+(d3[^+/]*|auto)", word)) and not Path(word).is_file():
         name, choice = match[1], parse_dispersion(match[2])
@@ -74,25 +65,9 @@ def find_labeller(word: str, threads: int = 1) -> Labeller:
         raise MissingFileError(
             f"labeller: {name!r}: {absent(Path(name), 'model file')}"
             f"{choices(name, [*model_names(), XTB])}. A labeller is a model file or name, one with "
-            "dispersion (model.pth+d3bj:pbe, model.pth+auto), an ASE calculator as "
-            f"package.module:factory, or {XTB}"
+            f"dispersion (model.pth+d3bj:pbe, model.pth+auto), {REFERENCE_WORDS}"
         ) from error
     return ModelLabeller(path, threads, choose_dispersion(choice, path))
-
-
-def gfn1_xtb() -> Any:
-    """Make the ASE calculator of GFN1-xTB (tblite)."""
-    _require_tblite()
-    tblite = importlib.import_module("tblite.ase")
-    return tblite.TBLite(method="GFN1-xTB", verbosity=0)
-
-
-def _require_tblite() -> None:
-    if importlib.util.find_spec("tblite") is None:
-        raise InputError(
-            "labeller: gfn1-xtb needs the package tblite, which is not installed: pip install "
-            "tblite (LGPL-3.0-or-later)"
-        )
 
 
 @dataclass(frozen=True)
@@ -140,54 +115,35 @@ class ModelLabeller:
 
 @dataclass(frozen=True)
 class CalculatorLabeller:
-    """An ASE calculator, in a process of its own.
+    """A reference method, in a process of its own.
 
     Parameters
     ----------
-    word
-        How the user named it.
-    factory
-        ``package.module:factory``; the current folder is searched too.
+    reference
+        Which.
     threads
         OMP_NUM_THREADS of the process.
     """
 
-    word: str
-    factory: str
+    reference: Reference
     threads: int = 1
 
     @property
+    def word(self) -> str:
+        """How the user named it."""
+        return self.reference.word
+
+    @property
     def identity(self) -> str:
-        """Hash of the factory's module, with the versions of its package and of ASE."""
-        module = load_factory(self.factory).__module__
-        package = module.partition(".")[0]
-        versions = {name: _version(name) for name in ("ase", package, "tblite")}
-        if self.factory == XTB_FACTORY:
-            text = json.dumps([self.factory, versions["ase"], versions["tblite"]])
-        else:
-            try:
-                source = inspect.getsource(sys.modules[module])
-            except (OSError, TypeError) as error:
-                raise InputError(
-                    f"labeller: {self.factory}: the source of {module} cannot be read, so that its "
-                    "labels could not be told from another version's: put a function that returns "
-                    "the calculator into a module of your own"
-                ) from error
-            text = json.dumps([self.factory, versions["ase"], versions[package], source])
-        return f"calculator-{hashlib.sha256(text.encode()).hexdigest()[:24]}"
+        """That of the reference method."""
+        return self.reference.identity
 
     def session(self, patience: Patience | None = None) -> AbstractContextManager[Label]:
         """Start a process that holds the calculator."""
-        load_factory(self.factory)  # what is wrong with the name is told before a process starts
-        name = f"labeller {self.factory}"
-        return _Session(CalculatorProcess(self.factory, {}, self.threads, name), patience)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+        factory = self.reference.factory
+        load_factory(factory)  # what is wrong with the name is told before a process starts
+        name = f"labeller {self.word}"
+        return _Session(CalculatorProcess(factory, {}, self.threads, name), patience)
 
 
 class _Session:

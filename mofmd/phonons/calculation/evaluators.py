@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Protocol
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.calculator import PropertyNotImplementedError
 
 from mofmd.engine.evaluate import Evaluation
 
@@ -23,7 +25,7 @@ class Evaluator(Protocol):
 
 
 class InProcess:
-    """Any ASE calculator, in this process.
+    """Any ASE calculator, one structure after another.
 
     Parameters
     ----------
@@ -37,14 +39,14 @@ class InProcess:
 
     def map(self, structures: Iterable[Atoms]) -> Iterator[Evaluation]:
         """Evaluate structures; the stress is NaN where the calculator gives none."""
-        has_stress = "stress" in self.calculator.implemented_properties
         for structure in structures:
             atoms = structure.copy()
             atoms.calc = self.calculator
             forces = np.array(atoms.get_forces())
             stress = np.full((3, 3), np.nan)
-            if has_stress and np.all(atoms.pbc):
-                stress = np.array(atoms.get_stress(voigt=False))
+            if np.all(atoms.pbc):
+                with suppress(PropertyNotImplementedError):
+                    stress = np.array(atoms.get_stress(voigt=False))
             yield Evaluation(
                 float(atoms.get_potential_energy()), np.full(len(atoms), np.nan), forces, stress
             )

@@ -15,7 +15,13 @@ from mofmd.arrays import freeze
 from mofmd.disk.output import make_folder
 from mofmd.errors import InputError, RunError
 from mofmd.phonons.calculation.evaluators import Evaluator
-from mofmd.phonons.run import ForceOptions, Model, choose_supercell, forces_in_folder
+from mofmd.phonons.run import (
+    ForceOptions,
+    Model,
+    check_supercell,
+    choose_supercell,
+    forces_in_folder,
+)
 from mofmd.phonons.spectrum.mesh import make_mesh
 from mofmd.phonons.spectrum.spectrum import find_imaginary
 from mofmd.phonons.spectrum.thermal import TOLERANCE_THZ, constants, thermal_functions
@@ -154,6 +160,7 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
     chosen, forces = options or ExpansionOptions(), forces or ForceOptions()
     if "stress" not in calculator.implemented_properties:
         raise InputError("qha: the model gives no stress, which cells at given volumes need")
+    check_supercell(model, forces)
     make_folder(folder)
     ground = _relaxed(atoms, calculator, chosen, "tri", folder / "relax")
     matrix = choose_supercell(ground[0], model, forces)

@@ -1,0 +1,206 @@
+"""Reference methods by word: the numbers of their calculators, identities, what is refused."""
+
+import importlib
+import importlib.util
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from typer.testing import CliRunner
+
+from mofmd.calculator import reference, xtb
+from mofmd.calculator.lanes import Lanes
+from mofmd.calculator.options import CalculatorOptions
+from mofmd.calculator.reference import Reference, find_reference
+from mofmd.calculator.separate import SeparateCalculator
+from mofmd.calculator.xtb import refuse_odd_electrons
+from mofmd.cli.main import app
+from mofmd.errors import InputError, MissingFileError, RunError
+from mofmd.learning.label.labellers import find_labeller
+from mofmd.phonons.calculation.evaluators import InProcess
+from mofmd.relaxation import RelaxOptions, relax
+from mofmd.structures.read import read_structure
+
+COPPER = "ase.calculators.emt:EMT"
+SPRING = "own_calculators:make"
+LENGTH_A, STIFFNESS = 1.5, 4.0  # of the spring [eV/Å²]
+SOURCE = f"""
+from ase.calculators.calculator import Calculator, all_changes
+import numpy as np
+
+class Spring(Calculator):
+    implemented_properties = ["energy", "forces"]
+
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        print("a word of its own")
+        with open("calls", "a") as file:
+            file.write(".")
+        bond = self.atoms.positions[1] - self.atoms.positions[0]
+        x = np.linalg.norm(bond) - {LENGTH_A}
+        force = {STIFFNESS} * x * bond / np.linalg.norm(bond)
+        self.results = dict(energy={STIFFNESS} * x**2 / 2, forces=np.array([force, -force]))
+        if x < -1.0:
+            raise ValueError("too short")
+
+def make():
+    return Spring()
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A current folder with a module of a calculator without stress."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "own_calculators.py").write_text(SOURCE)
+    yield tmp_path
+    sys.modules.pop("own_calculators", None)
+
+
+def pair(distance_A: float) -> Atoms:
+    return Atoms("CO", positions=[[1, 1, 1], [1 + distance_A, 1, 1]], cell=[5, 6, 7], pbc=True)
+
+
+def find(word: str) -> Reference:
+    found = find_reference(word)
+    assert found is not None
+    return found
+
+
+def test_relaxed_by_word_as_by_calculator(folder: Path) -> None:
+    """The cell with a calculator that has a stress."""
+    atoms = bulk("Cu")
+    atoms.set_cell(atoms.cell.array @ np.diag([1.03, 1.0, 0.99]), scale_atoms=True)
+    atoms.write("cu.extxyz")
+    words = ["relax", "cu.extxyz", "--model", COPPER, "-o", "relaxed"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, f"{done.output}{done.exception!r}"
+    expected = relax(read_structure("cu.extxyz"), EMT(), RelaxOptions())
+    record = json.loads((folder / "relaxed/relaxed.json").read_text())
+    assert record["energy_eV"] == expected.energy_eV
+    assert record["volume_A3"] == expected.volume_A3
+    assert record["calculator"]["identity"] == find(COPPER).identity
+
+
+def test_calculators_without_stress() -> None:
+    """Positions relax; the cell is refused; no evaluation is made for what the method lacks."""
+    with SeparateCalculator(find(SPRING)) as calculator:
+        found = relax(pair(1.7), calculator, RelaxOptions(cell="fixed"))
+        assert found.atoms.get_distance(0, 1) == pytest.approx(LENGTH_A, abs=1e-4)
+        assert found.stress_GPa is None
+        with pytest.raises(InputError, match=r"gives no stress.*--cell fixed"):
+            relax(pair(1.7), calculator)
+        (evaluation,) = InProcess(calculator).map([pair(1.6)])
+        assert evaluation.energy_eV == pytest.approx(0.5 * STIFFNESS * 0.1**2)
+        assert np.isnan(evaluation.stress_eV_per_A3).all()
+        assert len(Path("calls").read_text()) == found.calls + 2
+        with pytest.raises(RunError, match="own_calculators:make: ValueError: too short"):
+            calculator.get_potential_energy(pair(0.3))
+    with pytest.raises(InputError, match="dispersion and dtype are for models"):
+        Lanes(find(SPRING), dtype="float64")
+
+
+@pytest.mark.long
+def test_lanes() -> None:
+    """Several processes; a structure that fails costs itself alone, atoms have no energies."""
+    lengths = np.linspace(1.2, 1.8, 7)
+    with Lanes(find(SPRING), lanes=2) as lanes:
+        found = list(lanes.map(pair(x) for x in lengths))
+    energies = [each.energy_eV for each in found]
+    assert energies == pytest.approx(0.5 * STIFFNESS * (lengths - LENGTH_A) ** 2, abs=1e-12)
+    assert np.isnan(found[0].stress_eV_per_A3).all()
+    assert np.isnan(found[0].atomic_energies_eV).all()
+
+
+def test_identity_changes_with_the_source(folder: Path) -> None:
+    found = []
+    for source in (SOURCE, SOURCE.replace(str(STIFFNESS), "5.0")):
+        (folder / "own_calculators.py").write_text(source)
+        sys.modules.pop("own_calculators", None)
+        importlib.invalidate_caches()
+        sys.path_importer_cache.clear()
+        found.append(find(SPRING).identity)
+        assert find_labeller(SPRING).identity == found[-1]
+        shutil.rmtree(folder / "__pycache__", ignore_errors=True)  # of the same second
+    assert found[0] != found[1]
+
+
+def test_identity_of_gfn1_xtb_holds_its_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tblite")
+    before = find("gfn1-xtb")
+    assert before.facts["accuracy"] == xtb.ACCURACY
+    identity = before.identity
+    monkeypatch.setattr(reference, "ACCURACY", 1.0)
+    assert before.identity != identity
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("dispersion", "d3bj:pbe"), ("dtype", "file"), ("device", "cuda")]
+)
+def test_options_of_models_are_refused(option: str, value: str) -> None:
+    with pytest.raises(InputError, match=f"{option}: {value} is for models; {COPPER} is a ref"):
+        CalculatorOptions(model=Path(COPPER), **{option: value})  # type: ignore[arg-type]
+
+
+def test_words_that_name_nothing() -> None:
+    options = CalculatorOptions(model=Path("gfn2-xtb"))
+    message = "no such model file.* a reference method is .*package.module:factory, or gfn1-xtb"
+    with pytest.raises(MissingFileError, match=message), options.opened(bulk("Cu")):
+        pass
+    with pytest.raises(InputError, match="has no function 'absent'"):
+        SeparateCalculator(find("own_calculators:absent"))
+
+
+def test_gfn1_xtb_needs_tblite(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"needs the package tblite, .* pip install tblite"):
+        CalculatorOptions(model=Path("gfn1-xtb"))
+
+
+def test_odd_electrons_are_refused() -> None:
+    refuse_odd_electrons(Atoms("OH2"))
+    refuse_odd_electrons(Atoms("CeH3"))  # GFN1-xTB gives lanthanides three electrons each
+    for odd in (Atoms("OH"), Atoms("CeO2")):
+        with pytest.raises(InputError, match=f"gfn1-xtb: {odd.get_chemical_formula()} has an odd"):
+            refuse_odd_electrons(odd)
+
+
+@pytest.mark.long
+def test_gfn1_xtb_in_a_strained_crystal() -> None:
+    """Stress of ice-like water is the slope of its energy; nothing depends on what came before."""
+    pytest.importorskip("tblite.ase")
+    water = Atoms(
+        "OH2",
+        positions=[[2, 2, 2], [2.9, 2.1, 2.1], [1.8, 2.9, 2.0]],
+        cell=[3.9, 4.2, 4.4],
+        pbc=True,
+    )
+    with SeparateCalculator(find("gfn1-xtb")) as calculator:
+
+        def energy(strain: np.ndarray) -> float:
+            atoms = water.copy()
+            atoms.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+            atoms.calc = calculator
+            return float(atoms.get_potential_energy())
+
+        first = water.copy()
+        first.calc = calculator
+        stress, forces = first.get_stress(voigt=False), first.get_forces()
+        for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)):
+            strain = np.zeros((3, 3))
+            strain[i, j] = strain[j, i] = 2e-4
+            slope = (energy(strain) - energy(-strain)) / (4e-4 if i == j else 8e-4)
+            assert slope / water.get_volume() == pytest.approx(stress[i, j], abs=1e-6)
+        again = water.copy()
+        again.calc = calculator
+        np.testing.assert_array_equal(again.get_forces(), forces)
+        with pytest.raises(InputError, match="gfn1-xtb: HO has an odd number of electrons"):
+            calculator.get_potential_energy(water[:2])

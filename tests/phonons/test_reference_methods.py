@@ -1,0 +1,108 @@
+"""Phonons by reference methods: numbers of the calculator itself, what is refused, GFN1-xTB."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+from phonopy import load
+from typer.testing import CliRunner
+
+from mofmd.calculator.reference import find_reference
+from mofmd.calculator.xtb import ACCURACY
+from mofmd.cli.main import app
+from mofmd.errors import InputError
+from mofmd.phonons.calculation.evaluators import InProcess
+from mofmd.phonons.run import ForceOptions, Model, forces_in_folder
+from mofmd.structures.read import read_structure
+
+COPPER = ("--model", "ase.calculators.emt:EMT")
+COPPER_A = 3.5899  # lattice constant of EMT's copper
+EV_A2_G_MOL_TO_THZ = 15.633302
+
+pytestmark = pytest.mark.usefixtures("place")
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def command(*words: str, status: int = 0) -> str:
+    done = CliRunner().invoke(app, ["phonons", *words])
+    assert done.exit_code == status, f"{done.output}{done.exception!r}"
+    return done.output
+
+
+def test_forces_are_those_of_the_calculator(place: Path) -> None:
+    bulk("Cu", a=COPPER_A).write("cu.extxyz")
+    with pytest.raises(InputError, match=r"reach is not known.*set --supercell"):
+        CliRunner().invoke(
+            app, ["phonons", "forces", "cu.extxyz", *COPPER, "-o", "x"], catch_exceptions=False
+        )
+    command("forces", "cu.extxyz", *COPPER, "--supercell", "2x2x2", "-o", "by-word")
+    expected, _ = forces_in_folder(
+        read_structure("cu.extxyz"),
+        InProcess(EMT()),
+        Model("test"),
+        place / "by-hand",
+        ForceOptions(supercell=(2, 2, 2)),
+    )
+    found = load(place / "by-word/phonopy.yaml")
+    np.testing.assert_allclose(found.force_constants, expected.force_constants, atol=1e-9)
+    plan = json.loads((place / "by-word/forces/plan.json").read_text())
+    reference = find_reference(COPPER[1])
+    assert reference is not None
+    assert plan["model"] == reference.identity
+    assert plan["model_facts"]["model"] == COPPER[1]
+
+
+@pytest.mark.long
+def test_run_in_lanes_and_compare() -> None:
+    """The whole way, the cell kept, in two processes; the softened copy of it beside."""
+    bulk("Cu", a=1.01 * COPPER_A).write("cu.extxyz")
+    common = ("--supercell", "3x3x3", "--mesh", "4x4x4", "--points", "3")
+    command("run", "cu.extxyz", *COPPER, *common, "--cell", "fixed", "--lanes", "2", "-o", "wide")
+    command("run", "cu.extxyz", *COPPER, *common, "-o", "relaxed")
+    wide, relaxed = (load(Path(name) / "phonopy.yaml") for name in ("wide", "relaxed"))
+    assert np.linalg.norm(wide.unitcell.cell[0]) == pytest.approx(1.01 * COPPER_A / 2**0.5)
+    assert np.linalg.norm(relaxed.unitcell.cell[0]) == pytest.approx(COPPER_A / 2**0.5, rel=1e-4)
+    assert "space groups" in command("compare", "wide", "relaxed", "--mesh", "2x2x2")
+    assert "EMT" in Path("wide/report.html").read_text()
+
+
+@pytest.mark.long
+def test_gfn1_xtb() -> None:
+    """Carbon dioxide in a box: frequencies of its own force constants, which have little noise."""
+    tblite = pytest.importorskip("tblite.ase")
+    Atoms("CO2", positions=[[4, 4, 4], [5.15, 4, 4], [2.85, 4, 4]], cell=[8, 8, 8], pbc=True).write(
+        "co2.extxyz"
+    )
+    told = command(
+        *("run", "co2.extxyz", "--model", "gfn1-xtb", "--supercell", "1x1x1", "--cell", "fixed"),
+        *("--symmetry", "--mesh", "1x1x1", "--points", "2", "-o", "gfn1"),
+    )
+    assert "asymmetry" in told
+    record = json.loads(Path("gfn1/phonons.json").read_text())
+    assert record["accuracy"] == ACCURACY
+    assert record["force_constants"]["asymmetry_max_eV_per_A2"] < 1e-4
+    cell = load("gfn1/phonopy.yaml").unitcell
+    atoms = Atoms(cell.symbols, positions=cell.positions, cell=cell.cell, pbc=True)
+    hessian = np.empty((9, 9))
+    for k in range(9):
+        forces = []
+        for step in (0.002, -0.002):
+            moved = atoms.copy()
+            moved.positions[k // 3, k % 3] += step
+            moved.calc = tblite.TBLite(method="GFN1-xTB", accuracy=ACCURACY, verbosity=0)
+            forces.append(moved.get_forces().ravel())
+        hessian[k] = (forces[1] - forces[0]) / 0.004
+    root = np.sqrt(np.repeat(cell.masses, 3))
+    squares = np.linalg.eigvalsh(0.5 * (hessian + hessian.T) / np.outer(root, root))
+    expected = np.sign(squares) * np.sqrt(np.abs(squares)) * EV_A2_G_MOL_TO_THZ
+    gamma = np.genfromtxt("gfn1/gamma.csv", delimiter=",", names=True, dtype=None)
+    np.testing.assert_allclose(np.sort(gamma["frequency_THz"])[-4:], expected[-4:], atol=0.01)
