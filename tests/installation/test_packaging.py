@@ -23,7 +23,6 @@ NOT_IMPORTED = {
     "cmake": ("engine/build.py", '"cmake"'),
     "mpich": ("engine/build.py", '"mpich"'),
     "ninja": ("engine/build.py", '"ninja"'),
-    "spglib": ("relaxation/symmetry.py", "found by spglib"),  # through ASE
 }
 # nothing of these is needed unless phonons, a labeller or SLURM jobs are asked for, which say so;
 # by the file that imports them, or the folder
