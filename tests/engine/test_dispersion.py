@@ -170,7 +170,7 @@ def test_forces_and_stress_are_derivatives(damping: Damping, tmp_path: Path) -> 
     np.testing.assert_allclose(slopes, expected, rtol=0, atol=1e-7)
 
 
-@pytest.mark.parametrize("newton", ["on", "off"])
+@pytest.mark.parametrize("newton", [pytest.param("on", marks=pytest.mark.long), "off"])
 def test_ranks_and_grids(newton: str, tmp_path: Path) -> None:
     """One to four ranks, empty ranks among them, in bricks and tiles: the same to 1e-10."""
     structures = [with_vacuum(), tilted()]

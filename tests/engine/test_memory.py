@@ -132,8 +132,8 @@ def test_bad_chunk(options: str, message: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "size", "ranks"),
     [
-        ("nequip-f64", 100, 1),
         ("mace-f64", 100, 2),
+        pytest.param("nequip-f64", 100, 1, marks=pytest.mark.long),
         pytest.param("nequip-f64", 31, 4, marks=pytest.mark.long),
         pytest.param("nequip-l2-f64", 3, 1, marks=pytest.mark.long),
         pytest.param("mace-r8", 60, 4, marks=pytest.mark.long),
@@ -154,7 +154,7 @@ def test_layers_in_chunks(
 
 @frees_memory
 @pytest.mark.frameworks
-@pytest.mark.parametrize("name", ["nequip-f64", "mace-f64"])
+@pytest.mark.parametrize("name", [pytest.param("nequip-f64", marks=pytest.mark.long), "mace-f64"])
 def test_chunks_bound_the_memory_of_layers(
     name: str, deployed: DeployedModels, tmp_path: Path
 ) -> None:

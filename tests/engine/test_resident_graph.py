@@ -163,7 +163,8 @@ UPSTREAM = [
 @pytest.mark.parametrize(
     ("file", "source"),
     [
-        *((file, "device") for file in UPSTREAM),
+        (UPSTREAM[0], "device"),
+        *(pytest.param(file, "device", marks=pytest.mark.long) for file in UPSTREAM[1:]),
         *(pytest.param(file, "list", marks=pytest.mark.long) for file in UPSTREAM),
     ],
 )
@@ -186,10 +187,10 @@ def test_mace_of_upstream(mace_models: Path, tmp_path: Path, on_the_host: OnTheH
     ("name", "options"),
     [
         ("nequip-f64", "device"),
-        ("nequip-f64", "fixed"),
-        ("allegro-f64", "device chunk 7"),
         ("allegro-f64", "fixed"),
         ("mace-f64", "fixed"),
+        pytest.param("nequip-f64", "fixed", marks=pytest.mark.long),
+        pytest.param("allegro-f64", "device chunk 7", marks=pytest.mark.long),
         pytest.param("nequip-f64", "device chunk 7", marks=pytest.mark.long),
         pytest.param("allegro-f64", "device", marks=pytest.mark.long),
         pytest.param("mace-f64", "device", marks=pytest.mark.long),
@@ -217,8 +218,8 @@ def test_fixed_shapes_of_compiled_models(
 @pytest.mark.parametrize(
     ("name", "newton"),
     [
-        ("nequip-f64", "off"),
         ("mace-f64", "on"),
+        pytest.param("nequip-f64", "off", marks=pytest.mark.long),
         pytest.param("nequip-l2-f64", "on", marks=pytest.mark.long),
         pytest.param("mace-f64", "off", marks=pytest.mark.long),
     ],

@@ -33,11 +33,11 @@ PERIODIC = ["tilted", "very_tilted", "thin", "one_atom", "far_apart"]
 OPEN = ["slab", "cluster"]
 VARIANTS = [
     ("sevennet-universal", {"dtype": "float64"}),
-    ("sevennet-l3", {"dtype": "float32"}),
-    ("sevennet-modal", {"dtype": "float64", "modality": "PBE"}),
     *(
         pytest.param(name, options, marks=pytest.mark.long)
         for name, options in (
+            ("sevennet-l3", {"dtype": "float32"}),
+            ("sevennet-modal", {"dtype": "float64", "modality": "PBE"}),
             ("sevennet-universal", {"dtype": "float32"}),
             ("sevennet-universal", {"dtype": "float64", "accelerate": "none"}),
             ("sevennet-l3", {"dtype": "float64"}),
