@@ -60,7 +60,7 @@ DISTRIBUTIONS = [
     (4, "processors 1 1 4", "off"),
     (4, "processors 2 2 1", "on"),
 ]
-QUICK = [("nequip-f64", *DISTRIBUTIONS[1]), ("mace-f64", *DISTRIBUTIONS[0])]
+QUICK = [("mace-f64", *DISTRIBUTIONS[0])]
 CASES = [(name, *each) for name in MODELS for each in DISTRIBUTIONS]
 
 

@@ -234,6 +234,7 @@ def test_virials_of_atoms_and_units(tmp_path: Path) -> None:
     assert energies["real"] / energies["metal"] == pytest.approx(23.060549, rel=1e-6)
 
 
+@pytest.mark.long
 def test_beside_a_model(tmp_path: Path) -> None:
     """hybrid/overlay is the sum, and the model's neighbour list is no longer than alone."""
     names = " ".join(SPECIES)

@@ -72,11 +72,8 @@ ONE_LAYER = ["nequip-l1-f64", "mace-l1-f64", "sevennet-one-layer"]
 @pytest.mark.parametrize(
     ("name", "grids"),
     [
-        (ONE_LAYER[0], [GRIDS[4]]),
-        *(
-            pytest.param(name, [GRIDS[0], GRIDS[4], GRIDS[5]], marks=pytest.mark.long)
-            for name in ONE_LAYER
-        ),
+        pytest.param(name, [GRIDS[0], GRIDS[4], GRIDS[5]], marks=pytest.mark.long)
+        for name in ONE_LAYER
     ],
 )
 def test_one_layer_is_strictly_local(

@@ -63,8 +63,8 @@ def check_grids(
 @pytest.mark.parametrize(
     ("file", "newton"),
     [
-        ("allegro-cut.nequip.pth", "off"),
         ("allegro-f64.nequip.pt2", "on"),
+        pytest.param("allegro-cut.nequip.pth", "off", marks=pytest.mark.long),
         pytest.param("allegro-cut.nequip.pth", "on", marks=pytest.mark.long),
         pytest.param("allegro-f64.nequip.pt2", "off", marks=pytest.mark.long),
     ],

@@ -14,6 +14,8 @@ import mofmd
 HERE = Path(__file__).parents[1] / "cpp"
 PLUGIN = Path(mofmd.__file__).parent / "plugin"
 PROGRAMS = sorted(HERE.glob("test_*.cpp"))
+# what takes the compiler half a minute; without the sanitizer the suite of the engine runs them
+SLOW = {("test_convolution_kernel", "address,undefined"), ("test_dispersion", "address,undefined")}
 
 
 def told(program: Path, what: str) -> list[str]:
@@ -66,7 +68,14 @@ def make_locale_with_a_comma(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("program", "sanitizer", "name"),
-    [pytest.param(*case, id=f"{case[0].stem}-{case[2]}-{case[1]}") for case in cases()],
+    [
+        pytest.param(
+            *case,
+            id=f"{case[0].stem}-{case[2]}-{case[1]}",
+            marks=[pytest.mark.long] if (case[0].stem, case[1]) in SLOW else [],
+        )
+        for case in cases()
+    ],
 )
 def test_part(program: Path, sanitizer: str, name: str, folder: Path) -> None:
     if name == "the_locale_has_no_part":

@@ -245,6 +245,7 @@ def test_runs_of_other_conditions_are_not_taken_for_these(tmp_path: Path) -> Non
         sample([first], embedded_model("zif4-allegro-s"), runs, SampleOptions(), str)
 
 
+@pytest.mark.long
 def test_what_a_run_has_behind_it_is_kept_when_going_on_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ def test_strained_crystal_becomes_cubic(tmp_path: Path) -> None:
     assert late["Temp"].mean() == pytest.approx(COLD_K, rel=0.05)
 
 
+@pytest.mark.long
 def test_fluctuations_of_the_shape_are_those_of_the_elastic_constants(tmp_path: Path) -> None:
     """The ensemble is right: ⟨γ²⟩ = kT/(V C44), of ln(lx/ly)/√2 it is kT/(V (C11 − C12))."""
     protocol = VolumeGrid(volume_ratios=(1.0,), equilibration_ps=10, sampling_ps=300, **MD)
