@@ -404,6 +404,9 @@ for words in (
 
 # runs
 case("run nothing", ("run", "deck"), "manifest.json: no such file, so deck is not a deck")
+case("run an ensemble", ("run", "many"),
+     "many is not a deck, but an ensemble: mofmd ensemble run many",
+     lambda: (Path("many").mkdir(), Path("many/ensemble.json").write_text("{}")))  # fmt: skip
 case("run garbage", ("run", "deck"), "manifest.json: is not JSON .* write the deck again",
      lambda: (Path("deck").mkdir(), Path("deck/manifest.json").write_text("{")))  # fmt: skip
 case("run an old deck", ("run", "deck"), "schema 'mofmd-deck-1', expected 'mofmd-deck-2'; write the deck",

@@ -140,8 +140,8 @@ def parse_d3(word: str) -> Dispersion:
     if match is None or match[1] not in get_args(Damping):
         dampings = ", ".join(f"d3{each}:FUNCTIONAL" for each in get_args(Damping))
         raise InputError(
-            f"dispersion: {word!r} is not known: it can be {dampings} (such as d3bj:pbe), none, or "
-            "auto"
+            f"dispersion: {word!r} is not known: it can be {dampings} (such as d3bj:pbe); "
+            "models also take none, or auto"
         )
     return Dispersion(cast(Damping, match[1]), match[2])
 
