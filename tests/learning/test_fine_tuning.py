@@ -1,7 +1,7 @@
 """Fine-tuning with frames to replay: switches, heads, the table of what is forgotten."""
 
 import csv
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,6 @@ def test_switches_are_set_and_recorded(tmp_path: Path) -> None:
     path.write_bytes(b"")
     write_frames(replay, old(range(12)))
     chosen = TrainOptions("mace", size="xs", start=path, replay=replay, pseudo=True)
-    assert not chosen.has_fused_convolution
     start = Start(path, {"type_names": ["Ar", "Kr"], "r_max": 4.0, "num_interactions": 2})
     template, folder = read_template("mace"), tmp_path / "a"
     config = train_mace.make_config(folder, template, chosen, new(range(3)), start)
@@ -182,15 +181,22 @@ def test_another_reference_does_not_begin_with_its_energies(family: Family, tmp_
 
 @pytest.mark.long
 def test_two_heads_are_trained_and_the_new_one_deployed(tmp_path: Path) -> None:
-    """At the rate that is asked for; the curve is the new head's, and so is the deployed model."""
+    """At the rate that is asked for; the curve is the new head's, and so is the deployed model.
+
+    With the framework's own convolution and with the fused one.
+    """
     replayed = tmp_path / "replay.extxyz"
     write_frames(replayed, old(range(6)))
     prepare_training(tmp_path / "base", old(range(4)), old(range(20, 22)), options(epochs=3))
     run_training(tmp_path / "base", lambda _: None)
     start = tmp_path / "base/run/model.model"
     chosen = options(epochs=2, start=start, replay=replayed)
-    prepare_training(tmp_path / "tuned", new(range(4)), new(range(20, 22)), chosen)
+    for name, each in (("plain", chosen), ("tuned", replace(chosen, fused=True))):
+        prepare_training(tmp_path / name, new(range(4)), new(range(20, 22)), each)
+    own = run_training(tmp_path / "plain", lambda _: None)
     epochs = run_training(tmp_path / "tuned", lambda _: None)
+    assert read_record(tmp_path / "tuned")["fused"] is True
+    np.testing.assert_allclose(*(list(map(astuple, curve)) for curve in (epochs, own)), rtol=1e-4)
     log = (tmp_path / "tuned/train.log").read_text()
     assert "Using heads: ['Default', 'pt_head']" in log
     assert "Param group 0: lr = 0.01" in log
