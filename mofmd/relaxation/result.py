@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from ase import Atoms
 
 import mofmd
 from mofmd.arrays import freeze
+from mofmd.errors import InputWarning
 from mofmd.relaxation.relaxation import Relaxation
 from mofmd.units import EV_PER_A3_TO_GPA
 
@@ -45,6 +47,9 @@ class Relaxed:
         Steps taken.
     space_group
         Symbol and number of the space group that was kept; None where none was.
+    asymmetric_force_eV_per_A
+        Largest part of a force that this space group forbids and that was left out; the model
+        lacks the symmetry where it is more than noise. None where no group was kept.
     """
 
     atoms: Atoms
@@ -59,6 +64,7 @@ class Relaxed:
     calls: int
     steps: int
     space_group: str | None
+    asymmetric_force_eV_per_A: float | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
@@ -78,6 +84,7 @@ class Relaxed:
             "calls": self.calls,
             "steps": self.steps,
             "space_group": self.space_group,
+            "asymmetric_force_eV_per_A": self.asymmetric_force_eV_per_A,
             "mofmd_version": mofmd.__version__,
         }
 
@@ -96,8 +103,21 @@ def result_of(relaxation: Relaxation) -> Relaxed:
     """Take the result of a relaxation as it is now."""
     here = relaxation.state.here
     symmetry = relaxation.symmetry
+    atoms = relaxation.structure()
+    asymmetric = None
+    if symmetry is not None:
+        left = here.forces - symmetry.of_vectors(here.forces, atoms.cell.array)
+        asymmetric = float(np.sqrt((left**2).sum(axis=1).max()))
+        if asymmetric > relaxation.options.fmax_eV_per_A:
+            warnings.warn(
+                f"symmetry: the model lacks {symmetry.symbol}: {asymmetric:.2g} eV/Å of a force "
+                "were left out to keep it, and the structure is no minimum of the model (SevenNet "
+                "knows rotations, but no reflections); without --symmetry it becomes one",
+                InputWarning,
+                stacklevel=2,
+            )
     return Relaxed(
-        atoms=relaxation.structure(),
+        atoms=atoms,
         converged=relaxation.converged,
         energy_eV=here.energy_eV,
         enthalpy_eV=here.value,
@@ -109,4 +129,5 @@ def result_of(relaxation: Relaxation) -> Relaxed:
         calls=relaxation.state.calls,
         steps=len(relaxation.state.rows) - 1,
         space_group=None if symmetry is None else f"{symmetry.symbol} ({symmetry.number})",
+        asymmetric_force_eV_per_A=asymmetric,
     )

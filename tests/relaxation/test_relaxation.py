@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from ase.calculators.lj import LennardJones
 from ase.spacegroup.symmetrize import check_symmetry
 
 from mofmd.calculator import DeployedModel
-from mofmd.errors import NOT_REACHED_STATUS, InputError, RunError
+from mofmd.errors import NOT_REACHED_STATUS, InputError, InputWarning, RunError
 from mofmd.relaxation import RelaxOptions, relax, relax_in_folder
 from mofmd.relaxation.internal import Rows, find_angles, find_torsions, near_pairs
 from mofmd.relaxation.preconditioner import ModelHessian, Stiffness, internal_coordinates
@@ -212,8 +213,25 @@ def test_symmetry_is_kept() -> None:
     assert kept.converged
     assert kept.space_group == "Pm-3m (221)"
     assert check_symmetry(kept.atoms, 1e-7).number == 221
+    assert kept.asymmetric_force_eV_per_A is not None
+    assert kept.asymmetric_force_eV_per_A < 1e-10
     left = relax(atoms, EMT(), RelaxOptions(fmax_eV_per_A=1e-5))
     assert left.energy_eV < kept.energy_eV - 0.1
+
+
+class Chiral(EMT):
+    """Pulls one atom aside: no reflection or rotation leaves that as it is."""
+
+    def calculate(self, *args: Any, **kwargs: Any) -> None:
+        super().calculate(*args, **kwargs)
+        self.results["forces"][0] += [0.0, 0.1, 0.0]
+
+
+def test_a_model_without_the_symmetry_is_told() -> None:
+    atoms = bulk("Cu", cubic=True)
+    with pytest.warns(InputWarning, match=r"the model lacks Fm-3m: 0\.1 eV/Å of a force"):
+        found = relax(atoms, Chiral(), RelaxOptions(fmax_eV_per_A=1e-3, keep_symmetry=True))
+    assert found.asymmetric_force_eV_per_A == pytest.approx(0.1, rel=1e-6)
 
 
 def test_fixed_atoms_that_break_the_symmetry_are_refused() -> None:
