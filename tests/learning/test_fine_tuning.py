@@ -1,18 +1,21 @@
 """Fine-tuning with frames to replay: switches, heads, the table of what is forgotten."""
 
 import csv
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.lj import LennardJones
+from ase.io import read
 from typer.testing import CliRunner
 
+from mofmd.calculator import DeployedModel
 from mofmd.cli.main import app
 from mofmd.errors import InputError
-from mofmd.learning.data.dataset import Labels, labelled, labels_of, write_frames
+from mofmd.learning.data.dataset import Labels, bare, labelled, labels_of, write_frames
 from mofmd.learning.evaluate.evaluation import evaluate_model
 from mofmd.learning.train import mace as train_mace
 from mofmd.learning.train import training
@@ -26,6 +29,7 @@ from mofmd.learning.train.training import (
     read_record,
     run_training,
 )
+from mofmd.models.deploy.deploy import deploy
 from mofmd.models.deploy.options import Options
 from tests.learning.test_learning_training import argon_set
 from tests.learning_sets import argon
@@ -72,7 +76,6 @@ def test_switches_are_set_and_recorded(tmp_path: Path) -> None:
     path.write_bytes(b"")
     write_frames(replay, old(range(12)))
     chosen = TrainOptions("mace", size="xs", start=path, replay=replay, pseudo=True)
-    assert not chosen.has_fused_convolution
     start = Start(path, {"type_names": ["Ar", "Kr"], "r_max": 4.0, "num_interactions": 2})
     template, folder = read_template("mace"), tmp_path / "a"
     config = train_mace.make_config(folder, template, chosen, new(range(3)), start)
@@ -83,7 +86,7 @@ def test_switches_are_set_and_recorded(tmp_path: Path) -> None:
         10.0,
         100.0,
     )
-    assert config["pseudolabel_replay"] is True
+    assert config["pseudolabel_replay"] is False  # labelled before the trainer begins
     assert config["foundation_model"] == str(path)
     assert config["r_max"] == 4.0  # of the start, as is all of its layers
     assert "num_channels" not in config
@@ -178,15 +181,22 @@ def test_another_reference_does_not_begin_with_its_energies(family: Family, tmp_
 
 @pytest.mark.long
 def test_two_heads_are_trained_and_the_new_one_deployed(tmp_path: Path) -> None:
-    """At the rate that is asked for; the curve is the new head's, and so is the deployed model."""
+    """At the rate that is asked for; the curve is the new head's, and so is the deployed model.
+
+    With the framework's own convolution and with the fused one.
+    """
     replayed = tmp_path / "replay.extxyz"
     write_frames(replayed, old(range(6)))
     prepare_training(tmp_path / "base", old(range(4)), old(range(20, 22)), options(epochs=3))
     run_training(tmp_path / "base", lambda _: None)
     start = tmp_path / "base/run/model.model"
     chosen = options(epochs=2, start=start, replay=replayed)
-    prepare_training(tmp_path / "tuned", new(range(4)), new(range(20, 22)), chosen)
+    for name, each in (("plain", chosen), ("tuned", replace(chosen, fused=True))):
+        prepare_training(tmp_path / name, new(range(4)), new(range(20, 22)), each)
+    own = run_training(tmp_path / "plain", lambda _: None)
     epochs = run_training(tmp_path / "tuned", lambda _: None)
+    assert read_record(tmp_path / "tuned")["fused"] is True
+    np.testing.assert_allclose(*(list(map(astuple, curve)) for curve in (epochs, own)), rtol=1e-4)
     log = (tmp_path / "tuned/train.log").read_text()
     assert "Using heads: ['Default', 'pt_head']" in log
     assert "Param group 0: lr = 0.01" in log
@@ -194,12 +204,57 @@ def test_two_heads_are_trained_and_the_new_one_deployed(tmp_path: Path) -> None:
     assert model.manifest["head"] == "Default"
     val = tmp_path / "val.extxyz"
     write_frames(val, new(range(20, 22)))
-    line = ["learn", "forgetting", str(model.path), str(model.path), "--frames", str(val)]
+    old_head = tmp_path / "old_head.mofmd.pth"
+    weights = tmp_path / "tuned/run/model.model"
+    deploy(weights, old_head, Options(head=train_mace.OLD_HEAD, structures=(mixed(),)))
+    known = tmp_path / "known/val.extxyz"  # two domains whose files have one name
+    write_frames(known, old(range(20, 22)))
+    line = ["learn", "forgetting", str(old_head), str(old_head), str(model.path)]
+    line += ["--frames", str(val), "--frames", str(known)]
     done = CliRunner().invoke(app, [*line, "-o", str(tmp_path / "forgetting")])
     assert done.exit_code == 0, done.output
     with (tmp_path / "forgetting/forgetting.csv").open(encoding="utf-8") as file:
-        (row,) = csv.DictReader(file)
-    assert row["before: force_mae (meV/Å)"] == row["after: force_mae (meV/Å)"]
+        rows = list(csv.DictReader(file))
+    assert [row["model"] for row in rows] == ["old_head", "tuned"] * 2
+    assert len({row["domain"] for row in rows}) == 2
+    same, other, _, known_row = rows
+    assert same["before: force_mae (meV/Å)"] == same["after: force_mae (meV/Å)"]
     chosen_epoch = min(epochs, key=lambda each: each.force_rmse)
-    found = float(row["after: force_mae (meV/Å)"])
+    found = float(other["after: force_mae (meV/Å)"])
     assert found == pytest.approx(chosen_epoch.force_mae, rel=0.02)
+    by_old, by_new = "before: energy_mae (meV/atom)", "after: energy_mae (meV/atom)"
+    assert float(other[by_new]) < 0.5 * float(other[by_old])  # each head has its own energies
+    assert float(known_row[by_old]) < 0.5 * float(known_row[by_new])
+
+
+@pytest.mark.long
+def test_pseudo_labels_are_those_of_the_start(tmp_path: Path) -> None:
+    """In float64, of frames with other labels or with none; what the start lacks is refused."""
+    prepare_training(tmp_path / "base", old(range(4)), old(range(20, 22)), options(epochs=1))
+    run_training(tmp_path / "base", lambda _: None)
+    model = deploy_training(tmp_path / "base", Options(), lambda _: None)
+    replayed = tmp_path / "replay.extxyz"
+    frames = [*new(range(2)), *map(bare, old(range(2, 4)))]
+    write_frames(replayed, frames)
+    start = tmp_path / "base/run/model.model"
+    chosen = options(start=start, replay=replayed, pseudo=True)
+    prepare_training(tmp_path / "tuned", new(range(4)), new(range(20, 22)), chosen)
+    written = [
+        frame
+        for part in ("replay", "replay_val")
+        for frame in read(tmp_path / f"tuned/{part}.extxyz", ":")
+    ]
+    assert len(written) == len(frames)
+    assert read_record(tmp_path / "tuned")["options"]["pseudo"] is True
+    calculator = DeployedModel(model.path, dtype="float64")
+    for frame in written:
+        found = frame.copy()
+        found.calc = calculator
+        assert frame.info["REF_energy"] == pytest.approx(found.get_potential_energy(), abs=1e-6)
+        assert frame.arrays["REF_forces"] == pytest.approx(found.get_forces(), abs=1e-6)
+        stress = np.reshape(frame.info["REF_stress"], (3, 3))
+        assert stress == pytest.approx(found.get_stress(voigt=False), abs=1e-8)
+    frames[0].symbols[0] = "Xe"
+    write_frames(replayed, frames)
+    with pytest.raises(InputError, match=r"knows Ar Kr, the frames hold Xe"):
+        prepare_training(tmp_path / "xenon", new(range(4)), new(range(20, 22)), chosen)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -230,6 +231,21 @@ def test_reflections_that_the_model_has_not_are_not_kept() -> None:
     assert "without inversions and reflections" in str(handed)
     for found in (mirrored, handed):
         assert np.linalg.norm(found.forces_eV_per_A, axis=1).max() < 1e-5
+
+
+class Pulls(EMT):
+    """Pulls one atom aside: no operation leaves that as it is."""
+
+    def calculate(self, *args: Any, **kwargs: Any) -> None:
+        super().calculate(*args, **kwargs)
+        self.results["forces"][0] += [0.0, 0.1, 0.0]
+
+
+def test_a_model_without_the_symmetry_is_told() -> None:
+    atoms = bulk("Cu", cubic=True)
+    found = relax(atoms, Pulls(), RelaxOptions(fmax_eV_per_A=1e-3, keep_symmetry=True))
+    assert found.unsymmetric_eV_per_A == pytest.approx(0.1, rel=1e-6)
+    assert "are not of the symmetry that was kept" in str(found)
 
 
 def test_fixed_atoms_that_break_the_symmetry_are_refused() -> None:

@@ -190,7 +190,9 @@ def evaluate(
 @app.command()
 def forgetting(
     before: Annotated[Path, typer.Argument(help="The model that was gone on from, deployed.")],
-    after: Annotated[Path, typer.Argument(help="The fine-tuned one.")],
+    after: Annotated[
+        list[Path], typer.Argument(help="What was made of it: fine-tuned models, each head's file.")
+    ],
     frames: Annotated[
         list[Path],
         typer.Option(help="Labelled frames of one domain, the old and the new one; repeatable."),
@@ -205,14 +207,20 @@ def forgetting(
     --------
     mofmd learn forgetting old.mofmd.pth tuned/model.mofmd.pth --frames old.extxyz -o forgetting
     """
+    from mofmd.errors import InputError
     from mofmd.learning.data.validation import Expectation, check_frames
-    from mofmd.learning.evaluate.evaluation import markdown
+    from mofmd.learning.evaluate.evaluation import distinct, markdown
     from mofmd.learning.evaluate.forgetting import compare_domains, domain_rows, write_domains
 
-    sets = {path.stem: read_all([path]) for path in frames}
+    names = distinct([path.stem for path in frames], [path.resolve().parent for path in frames])
+    if twice := sorted({str(path) for path in frames if frames.count(path) > 1}):
+        raise InputError(f"frames: {twice[0]} is given twice")
+    sets = {name: read_all([path]) for name, path in zip(names, frames, strict=True)}
     for found in sets.values():
         check_frames(found, Expectation(needs_stress=stress))
-    domains = compare_domains(find_model(before), find_model(after), sets, threads)
+    domains = compare_domains(
+        find_model(before), [find_model(path) for path in after], sets, threads
+    )
     write_domains(domains, output)
     typer.echo(markdown(domain_rows(domains)) + f"written: {output}")
 

@@ -21,6 +21,7 @@ from mofmd.learning.train.start import (
     ask_start,
     check_elements,
     energy_offsets,
+    start_labels,
     write_shifted,
 )
 
@@ -120,6 +121,17 @@ def read_start(options: TrainOptions, train: Sequence[Atoms]) -> Start:
     return Start(path, facts, energy_offsets(train, facts["energies_eV"]))
 
 
+def pseudo_labels(options: TrainOptions, frames: Sequence[Atoms]) -> list[Atoms]:
+    """Label frames to replay by the model to go on from.
+
+    mace_run_train could do it, but gives frames without labels no weight, and goes on with the
+    labels that are there where the model fails.
+    """
+    assert options.start is not None
+    head = _head_asked(options)
+    return start_labels(options.start.resolve(), "mace", frames, *filter(None, [head]))
+
+
 def _head_asked(options: TrainOptions) -> str | None:
     asked: dict[str, Any] = {}
     change(asked, [f"+{word.lstrip('+')}" for word in options.settings])
@@ -181,8 +193,7 @@ def make_config(
         config |= {
             "pt_train_file": str((folder / "replay.extxyz").resolve()),
             "pt_valid_file": str((folder / "replay_val.extxyz").resolve()),
-            "pseudolabel_replay": options.pseudo,
-            "pseudolabel_replay_compute_stress": options.pseudo and options.stress,
+            "pseudolabel_replay": False,  # the frames have them already
         }
     if not options.stress:  # energies and forces alone
         config |= {"loss": "weighted", "compute_stress": False, "error_table": "PerAtomRMSE"}

@@ -87,8 +87,8 @@ class TrainOptions:
 
     @property
     def has_fused_convolution(self) -> bool:
-        """Whether the convolution is mofmd's; an Allegro has none, and one of two heads neither."""
-        return self.fused and self.family != "allegro" and self.replay is None
+        """Whether the convolution is mofmd's; an Allegro has none."""
+        return self.fused and self.family != "allegro"
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from mofmd.learning.data.element_energies import energy_shifts
 from mofmd.learning.train.fused import EXTENSION
 from mofmd.learning.train.options import Family
 from mofmd.models.environments import Framework, create_environment, last_words
+from mofmd.structures.molecules import is_molecule
 
 FRAMEWORK: dict[Family, Framework] = {
     "allegro": "nequip",
@@ -109,6 +110,32 @@ def ask_start(
         _run(framework, words, work)
         facts: dict[str, Any] = json.loads((work / "facts.json").read_text())
     return facts
+
+
+def start_labels(
+    path: Path, framework: Framework, frames: Sequence[Atoms], *more: str
+) -> list[Atoms]:
+    """Label frames by weights, in float64; labels that they have are left out.
+
+    Raises
+    ------
+    InputError
+        If the framework cannot load the weights.
+    """
+    with tempfile.TemporaryDirectory(prefix="mofmd-start-") as folder:
+        work = Path(folder)
+        write_frames(work / "frames.extxyz", [bare(frame) for frame in frames])
+        answer = work / "labels.npz"
+        _run(framework, ("labels", path, work / "frames.extxyz", answer, *more), work)
+        with np.load(answer) as found:
+            energies, forces, stresses = (found[name] for name in ("energy", "forces", "stress"))
+    ends = np.cumsum([len(frame) for frame in frames])
+    return [
+        labelled(bare(frame), Labels(float(energy), part, None if is_molecule(frame) else stress))
+        for frame, energy, part, stress in zip(
+            frames, energies, np.split(forces, ends[:-1]), stresses, strict=True
+        )
+    ]
 
 
 def check_elements(path: Path, known: Sequence[str], frames: Sequence[Atoms]) -> None:

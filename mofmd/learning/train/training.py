@@ -39,7 +39,7 @@ from mofmd.learning.train import sevennet as train_sevennet
 from mofmd.learning.train.config import chosen_size, read_template
 from mofmd.learning.train.fused import fused_environment
 from mofmd.learning.train.options import Epoch, Family, TrainOptions
-from mofmd.learning.train.start import FRAMEWORK, check_family
+from mofmd.learning.train.start import FRAMEWORK, check_elements, check_family
 from mofmd.models.deploy.audience import Audience
 from mofmd.models.deploy.deploy import deploy
 from mofmd.models.deploy.options import Options
@@ -82,18 +82,9 @@ def prepare_training(
     check_frames(train, Expectation(needs_stress=options.stress))
     species = tuple(sorted({str(s) for frame in train for s in frame.symbols}))
     check_frames(val, Expectation(species, options.stress))
-    replay = [] if options.replay is None else read_frames(options.replay)
-    if options.replay is not None:
-        check_frames(replay, Expectation(needs_stress=options.stress))
-        if len(replay) < LEAST_REPLAYED:
-            raise InputError(
-                f"{options.replay}: {len(replay)} frames are too few to replay; give "
-                f"{LEAST_REPLAYED} or more"
-            )
+    replay = _read_replay(options)
     if not options.stress:  # frames that have one would be of another kind than the others
-        train, val, replay = (
-            [without_stress(frame) for frame in part] for part in (train, val, replay)
-        )
+        train, val = ([without_stress(frame) for frame in part] for part in (train, val))
     shared = {trajectory_of(f) for f in train} & {trajectory_of(f) for f in val}
     if shared:
         raise InputError(
@@ -109,6 +100,13 @@ def prepare_training(
         if options.start.is_file():  # and no name
             check_family(options.start, options.family)
         start = trainer.read_start(options, train)
+        check_elements(options.start, start.facts["type_names"], replay)
+    if options.pseudo:
+        replay = train_mace.pseudo_labels(options, replay)
+    if options.replay is not None:
+        check_frames(replay, Expectation(needs_stress=options.stress))
+    if not options.stress:
+        replay = [without_stress(frame) for frame in replay]
     config = trainer.make_config(folder, template, options, train, start)
     # written beside it and renamed: a training is there as a whole or not at all
     with folder_beside(folder) as work:
@@ -140,6 +138,19 @@ def prepare_training(
         }
         _write_record(work, record)
         work.replace(folder)
+
+
+def _read_replay(options: TrainOptions) -> list[Atoms]:
+    """Read the frames to replay; none where none are asked for."""
+    if options.replay is None:
+        return []
+    replay = read_frames(options.replay)
+    if len(replay) < LEAST_REPLAYED:
+        raise InputError(
+            f"{options.replay}: {len(replay)} frames are too few to replay; give "
+            f"{LEAST_REPLAYED} or more"
+        )
+    return replay
 
 
 def run_training(folder: Path, report: Callable[[str], None] = print) -> list[Epoch]:

@@ -63,9 +63,14 @@ def main() -> None:
         return fuse_model(model), output
 
     run_train.configure_model = configure_model
-    # the trainer copies a model before it saves or converts it
-    run_train.deepcopy = lambda model: restore_model(copy.deepcopy(model))
+    run_train.deepcopy = _copy
     run_train.main()
+
+
+def _copy(thing: Any) -> Any:
+    """Copy deeply; a model is restored: the trainer copies one before it saves or converts it."""
+    copied = copy.deepcopy(thing)
+    return restore_model(copied) if isinstance(copied, torch.nn.Module) else copied
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A model of MACE that a training goes on from: what it says, and its copy for new labels.
 
 python -m mofmd_training.mace_start facts START FRAMES.extxyz ANSWER.json [HEAD]
+python -m mofmd_training.mace_start labels START FRAMES.extxyz ANSWER.npz [HEAD]
 python -m mofmd_training.mace_start shift START OFFSETS.json COPY
 """
 
@@ -11,7 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from ase import Atoms
 from ase.data import chemical_symbols
 from ase.io import read
 from mace import data
@@ -22,7 +25,7 @@ from mace.tools.utils import AtomicNumberTable
 def describe(model: torch.nn.Module, frames: Path, head: str | None) -> dict[str, Any]:
     """Return elements, heads, cutoff, and energies of the frames by a head [eV]."""
     numbers = [int(z) for z in model.atomic_numbers]
-    heads = list(getattr(model, "heads", None) or ["Default"])
+    heads = _heads(model)
     facts = {
         "type_names": [chemical_symbols[z] for z in numbers],
         "heads": heads,
@@ -34,19 +37,43 @@ def describe(model: torch.nn.Module, frames: Path, head: str | None) -> dict[str
     atoms = read(frames, ":")
     if chosen not in heads or not {int(z) for a in atoms for z in a.numbers} <= set(numbers):
         return facts
-    table = AtomicNumberTable(numbers)
     model = model.double().eval()
     torch.set_default_dtype(torch.float64)
     for each in atoms:
-        found = data.config_from_atoms(each, head_name=chosen)
-        graph = data.AtomicData.from_config(
-            found, z_table=table, cutoff=float(model.r_max), heads=heads
-        )
-        batch = Batch.from_data_list([graph]).to_dict()
         with torch.no_grad():
-            out = model(batch, training=False, compute_force=False)
+            out = model(_graph(model, each, chosen), training=False, compute_force=False)
         facts["energies_eV"].append(float(out["energy"]))
     return facts
+
+
+def label(model: torch.nn.Module, frames: Path, head: str | None) -> dict[str, np.ndarray]:
+    """Label frames: energies (n,) [eV], forces (all atoms, 3) [eV/Å], stresses (n, 3, 3) [eV/Å³].
+
+    By a head; tension is positive.
+    """
+    model = model.double().eval()
+    torch.set_default_dtype(torch.float64)
+    chosen = head or _heads(model)[0]
+    found: dict[str, list[np.ndarray]] = {"energy": [], "forces": [], "stress": []}
+    for each in read(frames, ":"):
+        out = model(_graph(model, each, chosen), training=False, compute_stress=True)
+        for name, rows in found.items():
+            rows.append(out[name].detach().numpy())
+    return {name: np.concatenate(rows) for name, rows in found.items()}
+
+
+def _heads(model: torch.nn.Module) -> list[str]:
+    return list(getattr(model, "heads", None) or ["Default"])
+
+
+def _graph(model: torch.nn.Module, atoms: Atoms, head: str) -> dict[str, torch.Tensor]:
+    table = AtomicNumberTable([int(z) for z in model.atomic_numbers])
+    found = data.config_from_atoms(atoms, head_name=head)
+    graph = data.AtomicData.from_config(
+        found, z_table=table, cutoff=float(model.r_max), heads=_heads(model)
+    )
+    batch: dict[str, torch.Tensor] = Batch.from_data_list([graph]).to_dict()
+    return batch
 
 
 def shift(model: torch.nn.Module, offsets: dict[str, float]) -> None:
@@ -64,6 +91,8 @@ def main() -> None:
     if task == "facts":
         facts = describe(model, Path(second), head[0] if head else None)
         Path(answer).write_text(json.dumps(facts))
+    elif task == "labels":
+        np.savez(answer, **label(model, Path(second), head[0] if head else None))
     else:
         shift(model, json.loads(Path(second).read_text()))
         torch.save(model, answer)
