@@ -61,6 +61,11 @@ def load_phonopy(
     from phonopy.interface.phonopy_yaml import read_phonopy_yaml
 
     path = find_phonopy_file(source)
+    if path.suffix == ".npz":
+        raise InputError(
+            f"{path}: holds no forces: an npz of bands or of states can be the second of `mofmd "
+            "phonons compare`, beside a calculation"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

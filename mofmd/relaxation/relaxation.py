@@ -22,6 +22,7 @@ MOVED_A = 0.5  # by which an atom moves before the preconditioner is made anew
 ROUNDING = 4e-15  # of an energy, relative
 FLOAT32_NOISE_EV_PER_A = 1e-3
 """Forces of float32 that are to be equal by symmetry differ by less."""
+NOISE_SHARE, MORE_THAN_NOISE = 2e-4, 5.0
 ROW = (
     "calls",
     "energy_eV",
@@ -185,16 +186,30 @@ class Relaxation:
         here = self._evaluate(self.variables.first)
         proper = False
         if self.symmetry is not None and self.symmetry.has_mirrors:
-            exact = getattr(self.calculator, "dtype", "float64") == "float64"
-            limit = max(self.options.fmax_eV_per_A, 0.0 if exact else FLOAT32_NOISE_EV_PER_A)
-            if self.symmetry.left_out(here.forces, atoms.cell.array) > limit:
+            rotations = Symmetry(atoms, proper=True)
+            if self._lacks_mirrors(here.forces, atoms.cell.array, self.symmetry, rotations):
                 proper = True
-                self.symmetry = Symmetry(atoms, proper=True)
+                self.symmetry = rotations
                 self.variables = self._new_variables(atoms, mask)
                 here = self._evaluate(self.variables.first)
         state = State(here, self._calls, Memory(), here.x.copy(), proper=proper)
         state.rows.append(_row(self._calls, here))
         return state
+
+    def _lacks_mirrors(
+        self, forces: np.ndarray, cell: np.ndarray, whole: Symmetry, rotations: Symmetry
+    ) -> bool:
+        """Whether forces are of the rotations of a group, and not of its reflections.
+
+        What rotations leave out as well is noise: of float32, or of a self-consistent field.
+        """
+        exact = getattr(self.calculator, "dtype", "float64") == "float64"
+        noise = max(
+            NOISE_SHARE * float(np.linalg.norm(forces, axis=1).max(initial=0.0)),
+            MORE_THAN_NOISE * rotations.left_out(forces, cell),
+            0.0 if exact else FLOAT32_NOISE_EV_PER_A,
+        )
+        return whole.left_out(forces, cell) > max(self.options.fmax_eV_per_A, noise)
 
     def _try(self, memory: Memory) -> Evaluated:
         here = self.state.here

@@ -233,6 +233,23 @@ def test_reflections_that_the_model_has_not_are_not_kept() -> None:
         assert np.linalg.norm(found.forces_eV_per_A, axis=1).max() < 1e-5
 
 
+class Noisy(EMT):
+    """Forces of a self-consistent field that ends a little early."""
+
+    def calculate(self, *args: Any, **kwargs: Any) -> None:
+        super().calculate(*args, **kwargs)
+        rng = np.random.default_rng(0)
+        self.results["forces"] += 1e-4 * rng.normal(size=self.results["forces"].shape)
+
+
+def test_noise_of_forces_is_no_lack_of_reflections() -> None:
+    atoms = bulk("Cu", cubic=True)
+    asked = RelaxOptions(fmax_eV_per_A=1e-5, keep_symmetry=True, calls_max=3)
+    found = relax(atoms, Noisy(), asked)
+    assert found.space_group == "Fm-3m (225)"
+    assert not found.without_mirrors
+
+
 class Pulls(EMT):
     """Pulls one atom aside: no operation leaves that as it is."""
 
