@@ -23,6 +23,7 @@ from mofmd.phonons.run import (
     forces_in_folder,
 )
 from mofmd.phonons.spectrum.mesh import make_mesh
+from mofmd.phonons.spectrum.soft import soft_modes
 from mofmd.phonons.spectrum.spectrum import find_imaginary
 from mofmd.phonons.spectrum.thermal import TOLERANCE_THZ, constants, thermal_functions
 from mofmd.phonons.temperature.qha import LEAST_VOLUMES, Qha, quasi_harmonic
@@ -194,11 +195,17 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
         mesh = make_mesh(phonopy, chosen.mesh)
         imaginary = find_imaginary(mesh, chosen.tolerance_THz)
         if imaginary:
+            repeats = "x".join(map(str, np.abs(np.diag(matrix))))
+            mend = (
+                "take smaller strains, or remove the modes first (mofmd phonons imaginary)"
+                if soft_modes(phonopy, chosen.tolerance_THz)
+                else "none is at a wave vector that fits into the supercell, where nothing is "
+                f"interpolated: take a larger supercell, or a mesh that fits (--mesh {repeats})"
+            )
             raise InputError(
                 f"{place}: {len(imaginary)} imaginary modes at {volume:.2f} Å³, the lowest "
                 f"{-imaginary[0].frequency_THz:.3f}i THz at q = "
-                f"{tuple(round(v, 3) for v in imaginary[0].q)}: there is no free energy; take "
-                "smaller strains, or remove the modes first (mofmd phonons imaginary)"
+                f"{tuple(round(v, 3) for v in imaginary[0].q)}: there is no free energy; {mend}"
             )
         found = thermal_functions(
             mesh, temperatures, float(phonopy.primitive.masses.sum()), chosen.tolerance_THz
