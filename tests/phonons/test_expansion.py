@@ -7,12 +7,17 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from mofmd.errors import InputError
+from mofmd.errors import InputError, InputWarning
 from mofmd.phonons.calculation.evaluators import InProcess
 from mofmd.phonons.run import ForceOptions, Model
 from mofmd.phonons.spectrum.thermal import constants, oscillators
 from mofmd.phonons.temperature.equations import birch_murnaghan, fit_equation, vinet
-from mofmd.phonons.temperature.expansion import ExpansionOptions, expand, other_choices
+from mofmd.phonons.temperature.expansion import (
+    ExpansionOptions,
+    check_one_minimum,
+    expand,
+    other_choices,
+)
 from mofmd.phonons.temperature.output import write_expansion
 from mofmd.phonons.temperature.qha import quasi_harmonic
 from mofmd.units import EV_PER_A3_TO_GPA
@@ -89,6 +94,22 @@ def test_equations_return_what_they_were_made_of(form: object) -> None:
     assert found.volume_A3 == pytest.approx(203.0, rel=1e-7)
     assert found.bulk_modulus_GPa == pytest.approx(MODULUS * EV_PER_A3_TO_GPA, rel=1e-5)
     assert found.derivative == pytest.approx(6.0, rel=1e-4)
+
+
+# ZIF-4 by a model with two phases: energies that no iteration from a parabola fits
+TWO_PHASES_EV = np.array([6.533, 0.0, 5.519, 19.674, 39.656, 58.259, 63.475, 59.445, 51.943]) * 1e-3
+TWO_PHASES_A3 = np.linspace(4140.6, 4475.2, 9)
+
+
+def test_energies_of_two_phases_are_fitted_and_told() -> None:
+    found = fit_equation(TWO_PHASES_A3, TWO_PHASES_EV)
+    x = TWO_PHASES_A3 ** (-2.0 / 3.0)
+    columns = np.stack([(x / x.mean()) ** n for n in range(4)], axis=1)
+    (_, squares, _, _) = np.linalg.lstsq(columns, TWO_PHASES_EV, rcond=None)
+    # the least that the form allows
+    assert found.residual_eV == pytest.approx(np.sqrt(squares[0] / 9), rel=1e-4)
+    with pytest.warns(InputWarning, match=r"more than once .* turn at 4182\.4, 4391\.6"):
+        check_one_minimum(TWO_PHASES_A3, TWO_PHASES_EV)
 
 
 def test_volumes_that_say_nothing() -> None:

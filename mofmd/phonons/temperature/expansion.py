@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from ase import Atoms
 
 from mofmd.arrays import freeze
 from mofmd.disk.output import make_folder
-from mofmd.errors import InputError, RunError
+from mofmd.errors import InputError, InputWarning, RunError
 from mofmd.phonons.calculation.evaluators import Evaluator
 from mofmd.phonons.run import (
     ForceOptions,
@@ -217,6 +218,7 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
         cells.append(relaxed.cell.array)
         energies.append(energy)
         on_volume(k + 1, chosen.points, f"volume {volume:.2f} Å³: done")
+    check_one_minimum(volumes, np.array(energies))
     lengths = np.array([np.linalg.norm(cell, axis=1) for cell in cells])
     arguments = (volumes, np.array(energies), np.array(free), temperatures, lengths)
     return Expansion(
@@ -263,6 +265,20 @@ def other_choices(expansion: Expansion) -> dict[str, Qha]:
                 lengths[kept],
             )
     return found
+
+
+def check_one_minimum(volumes: np.ndarray, energies: np.ndarray) -> None:
+    """Warn of a second minimum: an equation of state has one."""
+    turns = 1 + np.flatnonzero(np.diff(np.sign(np.diff(energies))))
+    if len(turns) > 1:
+        where = ", ".join(f"{volume:.1f}" for volume in volumes[turns])
+        warnings.warn(
+            f"energies: fall and rise more than once over the volumes (they turn at {where} Å³), "
+            "as where a framework has two phases; an equation of state has one minimum: take "
+            "--strain so that one lies within",
+            InputWarning,
+            stacklevel=3,
+        )
 
 
 def _relaxed(
