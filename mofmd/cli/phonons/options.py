@@ -216,16 +216,38 @@ def spectrum_options(
     )
 
 
+LINES_EVERY_S = 15.0
+
+
 @contextmanager
 def shown_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Show on a terminal what is made, how much is done, and of how much."""
+    """Show what is made, how much is done, and of how much: a bar, or lines off a terminal."""
     from rich.console import Console
 
     from mofmd.cli.base.progress import StepBar
     from mofmd.cli.base.verbosity import quiet
 
-    with StepBar(None if quiet() else Console(stderr=True)) as bar:
+    console = Console(stderr=True)
+    if not quiet() and not console.is_terminal:
+        yield _lines_now_and_then()
+        return
+    with StepBar(None if quiet() else console) as bar:
         yield bar.show
+
+
+def _lines_now_and_then() -> Callable[[str, int, int], None]:
+    import time
+
+    told: dict[str, float] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if what in told and now - told[what] < LINES_EVERY_S:
+            return
+        told[what] = now
+        typer.echo(f"{what} {done}/{total}", err=True)
+
+    return show
 
 
 def tell_forces(progress: Progress) -> None:

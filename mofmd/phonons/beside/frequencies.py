@@ -219,8 +219,8 @@ def _key(whole: np.ndarray, numbers: tuple[int, int, int]) -> np.ndarray:
 def _same_size(first: int, second: int) -> None:
     if first != second:
         raise InputError(
-            f"compare: primitive cells of {first} and {second} atoms or modes are not of one "
-            "structure"
+            f"compare: primitive cells with {first} and {second} atoms (or modes, for an npz) "
+            "are of two structures; phonons are compared of one"
         )
 
 

@@ -115,7 +115,7 @@ def write_page(  # noqa: PLR0913 - one argument per part
     parts = [
         STYLE,
         f"<header><h1>{escape(title)}</h1>"
-        f'<p class="lead">{escape(_lead(spectrum, facts))}</p></header>',
+        f'<p class="lead">{escape(_lead(phonopy, spectrum, facts))}</p></header>',
         '<div class="first"><div>',
         view(Frame.from_ase(spectrum.atoms), what="Primitive cell"),
         '<div class="mode-handles"><button type="button" id="mode-stop">stop</button>'
@@ -135,15 +135,26 @@ def write_page(  # noqa: PLR0913 - one argument per part
     return page
 
 
-def _lead(spectrum: Spectrum, facts: dict[str, Any]) -> str:
+def _lead(phonopy: Phonopy, spectrum: Spectrum, facts: dict[str, Any]) -> str:
     words = [
         str(facts.get("model", "")),
-        f"{len(spectrum.atoms)} atoms",
+        f"{len(spectrum.atoms)} atom{'s' if len(spectrum.atoms) > 1 else ''} in the primitive cell",
+        _supercell(phonopy, facts),
         f"mesh {'×'.join(map(str, spectrum.mesh.numbers))}",
         "no non-analytical correction",
         f"mofmd {mofmd.__version__}",
     ]
     return " · ".join(word for word in words if word)
+
+
+def _supercell(phonopy: Phonopy, facts: dict[str, Any]) -> str:
+    """Name the supercell, and say where nobody knows how large it must be."""
+    rows = np.asarray(phonopy.supercell_matrix)
+    diagonal = (rows == np.diag(np.diag(rows))).all()
+    size = "×".join(map(str, np.diag(rows))) if diagonal else str(rows.tolist())
+    return f"supercell {size}" + (
+        "" if facts.get("reach_known", True) else " (the reach of the model is not known)"
+    )
 
 
 def _verdicts(spectrum: Spectrum) -> str:
@@ -203,7 +214,10 @@ def _numbers(spectrum: Spectrum) -> str:
     )
     rows = [
         ("Heat capacity at 300 K", f"{thermal.heat_capacity_J_per_K_g(300.0):.4f} J/K/g"),
-        ("Zero-point energy", f"{thermal.zero_point_kJ_per_mol:.2f} kJ/mol"),
+        (
+            "Zero-point energy, per mole of primitive cells",
+            f"{thermal.zero_point_kJ_per_mol:.2f} kJ/mol",
+        ),
         (
             "Slowest and fastest sound",
             f"{slow:.2f} and {fast:.2f} km/s" if slow > 0.0 else f"imaginary, and {fast:.2f} km/s",

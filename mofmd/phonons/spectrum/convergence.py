@@ -53,7 +53,9 @@ def mesh_convergence(
         See ``thermal_functions``.
     """
     coarser = [tuple(max(1, round(share * number)) for number in mesh.numbers) for share in SHARES]
-    chosen = [each for each in dict.fromkeys(coarser) if each != mesh.numbers]
+    alone = (1, 1, 1)  # of one atom Γ has nothing but translations
+    useless = {mesh.numbers} | ({alone} if len(phonopy.primitive) == 1 else set())
+    chosen = [each for each in dict.fromkeys(coarser) if each not in useless]
     meshes = [*(make_mesh(phonopy, (a, b, c)) for a, b, c in chosen), mesh]
     return tuple(_step(phonopy, each, tolerance_THz) for each in meshes)
 
