@@ -258,6 +258,20 @@ PHONONS: dict[str, Shown | Elsewhere] = {
     "mofmd phonons compare MOF-5_mof0_phonopy.yaml.xz published.npz --no-sum-rule": (
         Elsewhere("needs the authors' file; tests/phonons/test_exact.py runs it where it is there")
     ),
+    "mofmd phonons run zif-4 --model zif4-nequip-s --supercell 1x1x1 --symmetry "
+    "--lanes 2 --mesh 3x3x3 -o zif4-1x1x1": (Elsewhere(PHONONS_RUN)),
+    "mofmd phonons run zif-4 --model zif4-nequip-s --supercell 2x2x2 --symmetry "
+    "--lanes 2 --mesh 3x3x3 -o zif4-2x2x2": (Elsewhere(PHONONS_RUN)),
+    "mofmd phonons run MOF-5_dft_primitive.extxyz --model sevennet-l3i5 --supercell "
+    "1x1x1 --symmetry --mesh 11x11x11 -o mof-5-l3i5": (Elsewhere(PHONONS_RUN)),
+    "mofmd phonons run MOF-5_dft_primitive.extxyz --model gfn1-xtb --cell fixed "
+    "--supercell 1x1x1 --symmetry --mesh 1x1x1 -o mof-5-gfn1": (Elsewhere(PHONONS_RUN)),
+    "mofmd phonons compare mof-5-l3i5 MOF-5_dft_total_dos.npz --top 6": (Elsewhere(PHONONS_RUN)),
+    "mofmd phonons compare mof-5-l3i5 MOF-5_mof0.npz --top 6": (Elsewhere(PHONONS_RUN)),
+    "mofmd phonons imaginary NOTT-300.cif --model sevennet-l3i5 --way rattle "
+    "--supercell 1x1x1 -o nott-300": (Elsewhere(PHONONS_RUN)),
+    "mofmd phonons qha zif-4 --model zif4-nequip-s --supercell 1x1x1 --symmetry "
+    "--beside npt-300 --beside measured.csv -o expansion": (Elsewhere(PHONONS_RUN)),
 }
 STRUCTURES: dict[str, Shown | Elsewhere] = {
     "mofmd generate nvt --structure two.cif#second --model zif4-nequip-s -o deck": AS_IT_IS,

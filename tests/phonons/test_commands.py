@@ -59,7 +59,7 @@ def test_bulk_modulus_of_strains_and_of_volumes(place: Path) -> None:
     assert elastic["stable"]
     # zero-point motion makes the crystal larger
     assert qha["at_300_K"]["vinet"]["volume_A3"] > qha["static"]["volume_A3"]
-    assert qha["beside"]["alpha_V_per_K"] == pytest.approx(np.log(11.06 / 11.05) / 200)
+    assert qha["beside"]["points"]["alpha_V_per_K"] == pytest.approx(np.log(11.06 / 11.05) / 200)
     assert "Beside dynamics and measurements" in (place / "qha/report.html").read_text()
 
 

@@ -10,7 +10,12 @@ from typer.testing import CliRunner
 from mofmd.cli.main import app
 from mofmd.errors import InputError
 from mofmd.phonons.calculation.force_constants import compact
-from mofmd.phonons.temperature.measured import Measured, mean_alpha_per_K, read_measured
+from mofmd.phonons.temperature.measured import (
+    Measured,
+    by_source,
+    mean_alpha_per_K,
+    read_measured,
+)
 from mofmd.simulation.protocols import NPT
 from mofmd.simulation.run.run import run_deck
 from tests.phonons.crystals import STIFFNESS, argon, fcc, phonons
@@ -110,3 +115,8 @@ def test_expansion_of_points() -> None:
     assert found[0] == pytest.approx(2e-5)
     assert 0.0 < found[1] < 1e-6
     assert mean_alpha_per_K(points[:1]) is None
+    # a measurement is of another origin than runs: no expansion is between the two
+    measured = Measured("measured", 258.0, 4342.3, np.nan, of_run=False)
+    run = Measured("npt-300", 299.0, 4850.0, 57.0, of_run=True)
+    groups = by_source((measured, run))
+    assert groups == {"measured": (measured,), "dynamics": (run,)}

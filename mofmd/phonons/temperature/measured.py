@@ -83,6 +83,14 @@ def mean_alpha_per_K(measured: Sequence[Measured]) -> tuple[float, float] | None
     return slope, (1.0 / math.sqrt(scale) if known else math.nan)
 
 
+def by_source(measured: Sequence[Measured]) -> dict[str, tuple[Measured, ...]]:
+    """Volumes of one origin together: all runs, and each table; one expansion is of one origin."""
+    groups: dict[str, list[Measured]] = {}
+    for each in measured:
+        groups.setdefault("dynamics" if each.of_run else each.name, []).append(each)
+    return {name: tuple(found) for name, found in groups.items()}
+
+
 def _of_run(run: Run, atoms: int) -> Measured:
     if run.unfinished:
         raise InputError(f"{run.directory}: {run.unfinished}; its mean volume is not one yet")

@@ -17,7 +17,7 @@ from mofmd.phonons.output import write_table
 from mofmd.phonons.page.tables import table
 from mofmd.phonons.temperature.expansion import Expansion, other_choices
 from mofmd.phonons.temperature.figures import EDGES, expansion_figure, free_energy_figure
-from mofmd.phonons.temperature.measured import Measured, mean_alpha_per_K
+from mofmd.phonons.temperature.measured import Measured, by_source, mean_alpha_per_K
 from mofmd.phonons.temperature.qha import Qha
 from mofmd.report.page import html_page
 from mofmd.report.svg import figure_svg
@@ -112,14 +112,18 @@ def write_expansion(
             name: at_temperature(qha, 300.0) for name, qha in other_choices(expansion).items()
         },
     }
-    alpha = mean_alpha_per_K(beside)
-    if alpha is not None:
-        record["beside"] = {
+    alphas = {
+        name: {
             "alpha_V_per_K": alpha[0],
             "alpha_V_error_per_K": alpha[1],
-            "from_K": beside[0].temperature_K,
-            "to_K": beside[-1].temperature_K,
+            "from_K": group[0].temperature_K,
+            "to_K": group[-1].temperature_K,
         }
+        for name, group in by_source(beside).items()
+        if (alpha := mean_alpha_per_K(group)) is not None
+    }
+    if alphas:
+        record["beside"] = alphas
     write_page(expansion, folder, facts, beside)
     write_atomic(folder / "qha.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
@@ -255,12 +259,12 @@ def _beside_table(expansion: Expansion, beside: tuple[Measured, ...]) -> str:
             )
         )
         rows.append((each.name, f"{each.temperature_K:.1f}", volume, *other))
-    alpha = mean_alpha_per_K(beside)
-    told = ""
-    if alpha is not None:
-        told = (
-            f"<p>α_V of these, {beside[0].temperature_K:.0f} to {beside[-1].temperature_K:.0f} K: "
-            f"{Estimate(1e6 * alpha[0], 1e6 * alpha[1], np.inf)} · 10⁻⁶/K</p>"
-        )
+    told = "".join(
+        f"<p>α_V of {escape(name)}, {group[0].temperature_K:.0f} to "
+        f"{group[-1].temperature_K:.0f} K: "
+        f"{Estimate(1e6 * alpha[0], 1e6 * alpha[1], np.inf)} · 10⁻⁶/K</p>"
+        for name, group in by_source(beside).items()
+        if (alpha := mean_alpha_per_K(group)) is not None
+    )
     heads = ("dynamics or measurement", "T (K)", "V (Å³)", "V quasi-harmonic (Å³)", "apart (%)")
     return f"<h2>Beside dynamics and measurements</h2>{table(heads, rows)}{told}"
