@@ -125,8 +125,8 @@ class Spoilt:
 @pytest.mark.parametrize(
     ("number", "changes", "said"),
     [
-        (0, {"energy_eV": np.nan}, "toy: the undisplaced structure: energy .* not a finite"),
-        (2, {"forces_eV_per_A": np.full((27, 3), np.nan)}, "toy: displacement 1: forces .* not a"),
+        (0, {"energy_eV": np.nan}, "toy: the undisplaced structure: energy .* not finite"),
+        (2, {"forces_eV_per_A": np.full((27, 3), np.nan)}, "toy: displacement 1: forces .* not f"),
         (1, {"forces_eV_per_A": np.zeros((26, 3))}, r"displacement 0: forces of shape \(26, 3\)"),
         (5, {"forces_eV_per_A": np.full((27, 3), np.inf)}, "toy: the mirror image: forces"),
     ],
@@ -156,8 +156,11 @@ def test_damaged_results_are_named(name: str, tmp_path: Path) -> None:
         np.savez(file, **{key: value for key, value in changed.items() if value is not None})
         with pytest.raises(InputError, match=rf"{name}: .*forces.*; remove it, and it is made an"):
             made(tmp_path, Counting(argon()))
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(InputError, match=rf"{name}: .*damaged.*; remove it, and it is made anew"):
+        made(tmp_path, Counting(argon()))
     np.savez(file, **{**whole, "energy_eV": np.float64(np.nan)})
-    with pytest.raises(InputError, match=rf"{name}: energy that is not a finite"):
+    with pytest.raises(InputError, match=rf"{name}: energy with values that are not finite"):
         made(tmp_path, Counting(argon()))
 
 

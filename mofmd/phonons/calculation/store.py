@@ -174,7 +174,10 @@ class ForceStore:
 
     def _arrays(self, number: int) -> dict[str, np.ndarray]:
         path = self.path(number)
-        arrays = read_arrays(path)
+        try:
+            arrays = read_arrays(path)
+        except InputError as error:
+            raise InputError(f"{error}; remove it, and it is made anew") from error
         if str(arrays.get("of", "")) != self._mark:
             raise InputError(
                 f"{path}: holds forces of another structure, model or displacement; remove it, and "
@@ -197,5 +200,5 @@ class ForceStore:
             if values.shape != shape:
                 return f"{what} of shape {values.shape}, expected {shape}"
             if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
-                return f"{what} that is not a finite number"
+                return f"{what} with values that are not finite"
         return ""
