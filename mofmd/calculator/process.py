@@ -24,6 +24,7 @@ from mofmd.engine.launch import Conversation, Resources, environment, how_it_end
 from mofmd.errors import InputError, RunError
 
 ANSWER = "mofmd calculator "  # begins the lines in which the worker answers
+DESCRIBE = "describe"  # in the place of a structure: what the calculator is
 ERROR = "error "
 REFUSED = "refused "  # an error that is the input's
 SAID_LINES = 200
@@ -139,16 +140,31 @@ class CalculatorProcess:
             cell=atoms.cell.array,
             pbc=atoms.pbc,
         )
+        self._ask(str(folder / "structure.npz"), folder / "results.npz", patience)
+        with np.load(folder / "results.npz") as file:
+            return dict(file)
+
+    def describe(self) -> dict[str, Any]:
+        """Class and parameters of the calculator, as the factory made it.
+
+        Raises
+        ------
+        InputError, RunError
+            As ``evaluate``.
+        """
+        found = Path(self._folder.name) / "described.json"
+        self._ask(DESCRIBE, found, Patience(START_LIMIT_S))
+        return json.loads(found.read_text())  # type: ignore[no-any-return]
+
+    def _ask(self, source: str, target: Path, patience: Patience) -> None:
         if not self._ready:
             self._expect("ready", START_LIMIT_S, patience)
             self._ready = True
         self._said.clear()
         self.answers = False
         with suppress(BrokenPipeError):  # it has ended: what it said last is told below
-            self._launch.tell(f"{folder / 'structure.npz'}\t{folder / 'results.npz'}")
+            self._launch.tell(f"{source}\t{target}")
         self._expect("done", patience.limit_s, patience)
-        with np.load(folder / "results.npz") as file:
-            return dict(file)
 
     def _expect(self, word: str, limit_s: float | None, patience: Patience) -> None:
         """Wait for this answer; what else happens is an error."""

@@ -4,7 +4,8 @@ Usage: python -m mofmd.calculator.worker PACKAGE.MODULE:FACTORY OPTIONS
 
 OPTIONS is a JSON object with the arguments of the factory. Says ``mofmd calculator ready``, reads
 lines ``STRUCTURE.npz<tab>RESULTS.npz``, answers each with ``mofmd calculator done``, ``…error
-REASON`` or ``…refused REASON``; other lines are what the calculator prints, and tracebacks.
+REASON`` or ``…refused REASON``; other lines are what the calculator prints, and tracebacks. Of
+``describe<tab>RESULTS.json`` the results are class and parameters of the calculator.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ import json
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 
-from mofmd.calculator.process import ANSWER, ERROR, REFUSED, load_factory
+from mofmd.calculator.process import ANSWER, DESCRIBE, ERROR, REFUSED, load_factory
+from mofmd.disk.atomic import write_atomic
+from mofmd.disk.sources import plain
 from mofmd.engine.mpi_guard import describe
 from mofmd.errors import BuildError, InputError, MissingFileError
 from mofmd.structures.molecules import is_molecule
@@ -37,7 +41,10 @@ def main() -> int:
     for line in sys.stdin:
         source, _, target = line.rstrip("\n").partition("\t")
         try:
-            _evaluate(calculator, source, target)
+            if source == DESCRIBE:
+                write_atomic(Path(target), json.dumps(described(calculator)))
+            else:
+                _evaluate(calculator, source, target)
         except InputError as error:
             answer(f"{REFUSED}{_one_line(error)}")
         except Exception as error:
@@ -53,6 +60,15 @@ def answer(text: str) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os.write(1, f"\n{ANSWER}{text}\n".encode())
+
+
+def described(calculator: Any) -> dict[str, Any]:
+    """Class and parameters of a calculator, the same in every process."""
+    kind = type(calculator)
+    return {
+        "class": f"{kind.__module__}.{kind.__qualname__}",
+        "parameters": plain(getattr(calculator, "parameters", None)),
+    }
 
 
 def _one_line(error: Exception) -> str:

@@ -40,6 +40,18 @@ class Elastic:
         freeze(self, "stiffness_GPa")
 
 
+def check_strain(strain: float) -> None:
+    """Refuse a strain that is none, or too large for elastic constants.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    if not 0.0 < strain < 0.1:
+        raise InputError(f"strain: {strain}, expected between 0 and 0.1")
+
+
 def elastic_constants(  # noqa: PLR0913 - one argument per part
     atoms: Atoms,
     calculator: Any,
@@ -75,8 +87,7 @@ def elastic_constants(  # noqa: PLR0913 - one argument per part
     """
     if "stress" not in calculator.implemented_properties:
         raise InputError("elastic: the model gives no stress")
-    if not 0.0 < strain < 0.1:
-        raise InputError(f"strain: {strain}, expected between 0 and 0.1")
+    check_strain(strain)
     columns = []
     for k, (i, j) in enumerate(VOIGT):
         both = []

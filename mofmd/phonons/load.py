@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,9 +12,17 @@ from mofmd.errors import InputError, MissingFileError
 from mofmd.phonons.calculation.force_constants import ForceConstants, finish_force_constants
 from mofmd.phonons.cells import SYMMETRY_TOLERANCE_A
 from mofmd.phonons.extra import need_packages
+from mofmd.phonons.foreign import (
+    check_content,
+    check_dataset,
+    check_force_constants,
+    convert,
+    units_of,
+)
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
+    from phonopy.interface.phonopy_yaml import PhonopyYamlData
 
 PHONOPY_FILE = "phonopy.yaml"
 HEAD_LINES = 40
@@ -42,6 +50,8 @@ def load_phonopy(
 ) -> tuple[Phonopy, ForceConstants]:
     """Read cells, displacements and forces (or force constants), and make force constants.
 
+    Units of the calculator that the file names are converted to eV and Å by phonopy's tables.
+
     Parameters
     ----------
     source
@@ -54,10 +64,14 @@ def load_phonopy(
     Raises
     ------
     InputError
-        If the file is none of phonopy's, or holds no forces.
+        If the file is none of phonopy's, holds no forces, or what it holds cannot be used.
+
+    Warns
+    -----
+    InputWarning
+        If it holds Born charges, which are not used.
     """
     need_packages()
-    from phonopy import Phonopy
     from phonopy.interface.phonopy_yaml import read_phonopy_yaml
 
     path = find_phonopy_file(source)
@@ -74,37 +88,63 @@ def load_phonopy(
         raise InputError(
             f"{path}: cannot be read as a file of phonopy: {type(error).__name__}: {error}"
         ) from error
-    if content.unitcell is None or content.supercell_matrix is None:
-        raise InputError(f"{path}: has no unit cell and supercell matrix of phonopy")
-    matrix = content.primitive_matrix
-    phonopy = Phonopy(
-        content.unitcell,
-        content.supercell_matrix,
-        np.eye(3) if matrix is None else matrix,
-        symprec=symmetry_tolerance_A or _recorded_tolerance(path),
+    check_content(content, path)
+    units = units_of(content, path)
+    convert(content, units)
+    phonopy = _new_phonopy(
+        content, path, symmetry_tolerance_A or _recorded_tolerance(path) * units.distance_to_A
     )
     if content.force_constants is not None:
+        check_force_constants(content.force_constants, phonopy, path)
         phonopy.force_constants = content.force_constants
     elif has_forces(content.dataset):
-        phonopy.dataset = content.dataset
-        random = "displacements" in content.dataset
-        phonopy.produce_force_constants(
-            calculate_full_force_constants=False,
-            fc_calculator="symfc" if random else "traditional",
-            show_drift=False,
-        )
+        check_dataset(content.dataset, len(phonopy.supercell), path)
+        _use_forces(phonopy, content.dataset, path)
     else:
         raise InputError(f"{path}: holds neither forces nor force constants")
     return phonopy, finish_force_constants(phonopy, sum_rule=sum_rule)
 
 
 def has_forces(dataset: object) -> bool:
-    """Whether a data set of phonopy holds forces of all displacements."""
+    """Whether a data set of phonopy holds forces, be it of some displacements alone."""
     if not isinstance(dataset, dict):
         return False
     if "first_atoms" in dataset:
-        return all("forces" in each for each in dataset["first_atoms"])
+        return any("forces" in each for each in dataset["first_atoms"])
     return "forces" in dataset
+
+
+def _new_phonopy(content: PhonopyYamlData, path: Path, tolerance_A: float) -> Phonopy:
+    from phonopy import Phonopy
+
+    matrix = content.primitive_matrix
+    try:
+        return Phonopy(
+            content.unitcell,
+            content.supercell_matrix,
+            np.eye(3) if matrix is None else matrix,
+            symprec=tolerance_A,
+        )
+    except Exception as error:
+        raise InputError(
+            f"{path}: phonopy cannot make the cells: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _use_forces(phonopy: Phonopy, dataset: Any, path: Path) -> None:
+    random = "displacements" in dataset
+    try:
+        phonopy.dataset = dataset
+        phonopy.produce_force_constants(
+            calculate_full_force_constants=False,
+            fc_calculator="symfc" if random else "traditional",
+            show_drift=False,
+        )
+    except (ValueError, RuntimeError, np.linalg.LinAlgError) as error:
+        raise InputError(
+            f"{path}: the displacements do not give all force constants, some of them may lack: "
+            f"{error}"
+        ) from error
 
 
 def _recorded_tolerance(path: Path) -> float:

@@ -197,6 +197,7 @@ def forces_in_folder(  # noqa: PLR0913 - two options
         store = ForceStore(
             folder / FORCES,
             Identity(structure_digest(atoms), model.identity, displacements.digest),
+            len(phonopy.supercell),
             facts,
             overwrite=overwrite,
         )

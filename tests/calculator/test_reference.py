@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from mofmd.calculator.reference import Reference, find_reference
 from mofmd.calculator.separate import SeparateCalculator
 from mofmd.calculator.xtb import refuse_odd_electrons
 from mofmd.cli.main import app
+from mofmd.disk.sources import plain
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning.label.labellers import find_labeller
 from mofmd.phonons.calculation.evaluators import InProcess
@@ -131,6 +133,64 @@ def test_identity_changes_with_the_source(folder: Path) -> None:
         assert find_labeller(SPRING).identity == found[-1]
         shutil.rmtree(folder / "__pycache__", ignore_errors=True)  # of the same second
     assert found[0] != found[1]
+
+
+ARGON = "from ase.calculators.lj import LennardJones as Argon\nfrom functools import partial\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "file", "before", "after"),
+    [
+        ("", "own_calculators.py", *(f"{ARGON}make = partial(Argon, sigma={x})" for x in (3, 9))),
+        (
+            "def make():\n import own_values\n return own_values.made()",
+            "own_values.py",
+            *(f"{ARGON}def made():\n {x}\n return Argon()" for x in (1, 2)),
+        ),
+        (
+            f"{ARGON}import json\ndef make(): return Argon(**json.load(open('own.json')))",
+            "own.json",
+            *(f'{{"sigma": {x}}}' for x in (3, 9)),
+        ),
+    ],
+    ids=["bound arguments", "imported code", "parameter from a file"],
+)
+def test_identity_changes_with_what_the_factory_uses(
+    module: str,
+    file: str,
+    before: str,
+    after: str,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # two sources of the same second
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (folder / "own_calculators.py").write_text(module)
+    found = []
+    for content in (before, after):
+        (folder / file).write_text(content)
+        sys.modules.pop("own_calculators", None)
+        importlib.invalidate_caches()
+        reference._described.cache_clear()  # as in another process
+        found.append(find(SPRING).identity)
+    assert found[0] != found[1]
+
+
+def test_identity_is_the_same_in_another_process() -> None:
+    program = (
+        f"from mofmd.calculator.reference import Reference as R; print(R('', '{SPRING}').identity)"
+    )
+    line = [sys.executable, "-c", program]
+    told = subprocess.run(line, check=True, capture_output=True, text=True).stdout
+    assert told.strip() == find(SPRING).identity
+
+
+def test_values_told_plainly() -> None:
+    assert plain({"b": np.arange(2), 1: {3.0}, "o": (object(), None)}) == {
+        "1": ["3.0"],
+        "b": [0, 1],
+        "o": ["<object object>", None],
+    }
 
 
 def test_identity_of_gfn1_xtb_holds_its_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:

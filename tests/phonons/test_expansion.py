@@ -2,11 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.optimize import brentq
+from typer.testing import CliRunner
 
+from mofmd.cli.main import app
+from mofmd.cli.phonons.options import temperatures_of
 from mofmd.errors import InputError, InputWarning
 from mofmd.phonons.calculation.evaluators import InProcess
 from mofmd.phonons.run import ForceOptions, Model
@@ -166,6 +170,33 @@ def test_expansion_of_argon(tmp_path: Path) -> None:
     exact = 4 * STIFFNESS / (3 * EDGE_A) * EV_PER_A3_TO_GPA
     assert qha.static.bulk_modulus_GPa == pytest.approx(exact, rel=0.03)
     assert constants().boltzmann_eV_per_K == pytest.approx(8.617333e-5, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"points": 4}, "volumes: 4 are too few"),
+        ({"temperatures_K": (0.0, 300.0)}, "temperatures: 2 given, expected 3 or more"),
+        ({"temperatures_K": (0.0, 300.0, float("nan"))}, "temperatures"),
+        ({"strain": (float("nan"), 0.03)}, "strain"),
+    ],
+)
+def test_what_is_refused_before_anything_is_computed(options: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        ExpansionOptions(**options)
+
+
+@pytest.mark.parametrize("text", ["0:inf:10", "0:nan:10", "nan:1:1", "0:100:inf", "0:1000:1e-9"])
+def test_temperatures_that_are_none(text: str) -> None:
+    with pytest.raises(InputError, match=f"temperatures: '{text}'"):
+        temperatures_of(text)
+
+
+def test_strain_is_refused_before_the_structure_is_read(tmp_path: Path) -> None:
+    words = ["phonons", "elastic", "lacks.cif", "--model", "lacks", "--strain", "nan"]
+    done = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out")])
+    assert "strain: nan, expected between" in str(done.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_models_and_crystals_without_free_energy(tmp_path: Path) -> None:

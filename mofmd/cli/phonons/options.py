@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from mofmd.phonons.model import ModelOptions
     from mofmd.phonons.run import ForceOptions
     from mofmd.phonons.spectrum.spectrum import SpectrumOptions
+
+MOST_TEMPERATURES = 100_000
 
 StructureArgument = Annotated[str, typer.Argument(help="A file, or zif-4, zif-8, ...")]
 ModelOption = Annotated[
@@ -110,13 +113,19 @@ def temperatures_of(text: str) -> tuple[float, ...]:
 
     try:
         first, last, step = (float(word) for word in text.split(":"))
-        if not (0.0 <= first <= last and step > 0.0):
+        if not (0.0 <= first <= last < math.inf and 0.0 < step < math.inf):
             raise ValueError
     except ValueError as error:
         raise InputError(
             f"temperatures: {text!r}, expected first:last:step such as 0:1000:10 [K]"
         ) from error
-    return tuple(first + step * k for k in range(int((last - first) / step + 1e-9) + 1))
+    count = (last - first) / step + 1e-9
+    if count >= MOST_TEMPERATURES:
+        raise InputError(
+            f"temperatures: {text!r} are {count:.3g}, expected at most {MOST_TEMPERATURES}; take a "
+            "larger step"
+        )
+    return tuple(first + step * k for k in range(int(count) + 1))
 
 
 def mesh_of(text: str) -> tuple[int, int, int] | None:

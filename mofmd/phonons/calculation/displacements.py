@@ -22,6 +22,7 @@ Method = Literal["differences", "random", "fewest"]
 Precision = Literal["float32", "float64"]
 DISPLACEMENT_A: dict[str, float] = {"float64": 0.001, "float32": 0.005}
 RANDOM_DISPLACEMENT_A: dict[str, float] = {"float64": 0.001, "float32": 0.01}
+LARGEST_A = 0.2
 LEAST_A: dict[str, float] = {"float64": 1e-5, "float32": 1e-3}
 """Below it the rounding of forces is more than a percent of what a displacement changes."""
 SEED = 1
@@ -55,8 +56,11 @@ class DisplacementOptions:
                 f"method: {self.method!r}, expected one of {', '.join(get_args(Method))}"
             )
         for distance in self.distances_A:
-            if not (math.isfinite(distance) and 0.0 < distance < 0.5):
-                raise InputError(f"displacement: {distance} Å, expected between 0 and 0.5 Å")
+            if not (math.isfinite(distance) and 0.0 < distance <= LARGEST_A):
+                raise InputError(
+                    f"displacement: {distance} Å, expected more than 0 and at most {LARGEST_A} Å: "
+                    "of larger ones the forces are not linear"
+                )
         if len(set(self.distances_A)) < len(self.distances_A):
             raise InputError("displacement: a distance is given twice")
         if len(self.distances_A) > 1 and self.method != "differences":

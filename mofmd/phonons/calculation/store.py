@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from mofmd.disk.npz import read_arrays
 from mofmd.disk.output import check_output, make_folder
 from mofmd.disk.record import read_record
 from mofmd.engine.evaluate import Evaluation
-from mofmd.errors import InputError
+from mofmd.errors import InputError, RunError
 
 SCHEMA = "mofmd-forces-1"
 UNDISPLACED = -1
 MIRRORED = -2
 """Number of the mirror image of the first displaced structure."""
+NAMED = {UNDISPLACED: "the undisplaced structure", MIRRORED: "the mirror image"}
 PLAN = "plan.json"
 WHAT = {
     "structure": "another structure",
@@ -69,6 +71,8 @@ class ForceStore:
         Is made if it lacks.
     identity
         What the forces are of.
+    n_atoms
+        Of the supercell: results of another number of atoms are never kept.
     facts
         More of it, for people.
     overwrite
@@ -84,12 +88,15 @@ class ForceStore:
         self,
         folder: Path,
         identity: Identity,
+        n_atoms: int,
         facts: dict[str, Any] | None = None,
         *,
         overwrite: bool = False,
     ) -> None:
         check_output(folder)
         self.folder = folder
+        self._shapes = {"forces_eV_per_A": (n_atoms, 3), "energy_eV": ()}
+        self._model = ((facts or {}).get("model_facts") or {}).get("model", "the calculator")
         self._mark = hashlib.sha256("".join(identity.as_dict().values()).encode()).hexdigest()
         if overwrite and folder.is_dir():
             shutil.rmtree(folder)
@@ -115,7 +122,20 @@ class ForceStore:
         return self.folder / names.get(number, f"{number:05d}.npz")
 
     def keep(self, number: int, found: Evaluation) -> None:
-        """Keep the result of a displacement."""
+        """Keep the result of a displacement.
+
+        Raises
+        ------
+        RunError
+            If the calculator gave no numbers, or forces of another number of atoms.
+        """
+        results = {"forces_eV_per_A": found.forces_eV_per_A, "energy_eV": found.energy_eV}
+        if wrong := self._wrong(results):
+            what = NAMED.get(number, f"displacement {number}")
+            raise RunError(
+                f"{self._model}: {what}: {wrong}: it is not kept; mend the calculator and run "
+                "again to go on"
+            )
         buffer = io.BytesIO()
         np.savez(
             buffer,
@@ -138,7 +158,7 @@ class ForceStore:
         InputError
             If the file is damaged, or of something else.
         """
-        return np.asarray(self._arrays(number)["forces_eV_per_A"])
+        return self._arrays(number)["forces_eV_per_A"]
 
     def energy(self, number: int) -> float:
         """Energy of a displaced supercell [eV]."""
@@ -147,14 +167,38 @@ class ForceStore:
     def undisplaced(self) -> tuple[float, np.ndarray, np.ndarray]:
         """Energy [eV], forces [eV/Å] and stress [eV/Å³] of the undisplaced supercell."""
         arrays = self._arrays(-1)
-        return float(arrays["energy_eV"]), arrays["forces_eV_per_A"], arrays["stress_eV_per_A3"]
+        stress = arrays.get("stress_eV_per_A3", np.empty(0))
+        if stress.shape != (3, 3):
+            raise self._damaged(UNDISPLACED, "has no stress")
+        return float(arrays["energy_eV"]), arrays["forces_eV_per_A"], stress
 
     def _arrays(self, number: int) -> dict[str, np.ndarray]:
         path = self.path(number)
-        arrays = read_arrays(path)
+        try:
+            arrays = read_arrays(path)
+        except InputError as error:
+            raise InputError(f"{error}; remove it, and it is made anew") from error
         if str(arrays.get("of", "")) != self._mark:
             raise InputError(
                 f"{path}: holds forces of another structure, model or displacement; remove it, and "
                 "it is made anew"
             )
+        if wrong := self._wrong(arrays):
+            raise self._damaged(number, wrong)
         return arrays
+
+    def _damaged(self, number: int, wrong: str) -> InputError:
+        return InputError(f"{self.path(number)}: {wrong}; remove it, and it is made anew")
+
+    def _wrong(self, results: Mapping[str, Any]) -> str:
+        """Say what is wrong with forces and energy; nothing where nothing is."""
+        for name, shape in self._shapes.items():
+            what = name.partition("_")[0]
+            if name not in results:
+                return f"has no {what}"
+            values = np.asarray(results[name])
+            if values.shape != shape:
+                return f"{what} of shape {values.shape}, expected {shape}"
+            if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+                return f"{what} with values that are not finite"
+        return ""

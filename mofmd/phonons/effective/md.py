@@ -130,6 +130,7 @@ def fit_frames(  # noqa: PLR0913 - one argument per part
         store = ForceStore(
             folder / FORCES,
             Identity(structure_digest(atoms), model.identity, displaced.digest),
+            len(atoms),
             {"frames": len(u), "model_facts": model.facts},
             overwrite=overwrite,
         )

@@ -243,6 +243,7 @@ class _Work:
         store = ForceStore(
             place / FORCES,
             Identity(structure_digest(atoms), self.model.identity, displaced.digest),
+            len(atoms),
             {"temperature_K": self.options.temperature_K, "model_facts": self.model.facts},
         )
         forces = collect_forces(

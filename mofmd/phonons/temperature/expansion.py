@@ -27,7 +27,7 @@ from mofmd.phonons.spectrum.mesh import make_mesh
 from mofmd.phonons.spectrum.soft import soft_modes
 from mofmd.phonons.spectrum.spectrum import find_imaginary
 from mofmd.phonons.spectrum.thermal import TOLERANCE_THZ, constants, thermal_functions
-from mofmd.phonons.temperature.qha import LEAST_VOLUMES, Qha, quasi_harmonic
+from mofmd.phonons.temperature.qha import LEAST_VOLUMES, Qha, check_temperatures, quasi_harmonic
 from mofmd.relaxation import RelaxOptions, relax_in_folder
 
 
@@ -71,8 +71,8 @@ class ExpansionOptions:
         """Refuse what makes no sense."""
         if self.points < LEAST_VOLUMES + 1:
             raise InputError(
-                f"points: {self.points} volumes are too few for an equation of state and its "
-                f"error; take {LEAST_VOLUMES + 1} or more"
+                f"volumes: {self.points} are too few for an equation of state and its error; take "
+                f"{LEAST_VOLUMES + 1} or more"
             )
         low, high = self.strain
         if not -0.5 < low < high < 1.0:
@@ -82,6 +82,7 @@ class ExpansionOptions:
                 f"strain: {low} to {high} is one-sided: the equilibrium must lie between the "
                 "volumes; take one below and one above zero, such as -0.03:0.03"
             )
+        check_temperatures(np.asarray(self.temperatures_K, dtype=float))
         if self.shape not in ("free", "scaled"):
             raise InputError(f"shape: {self.shape!r}, expected free or scaled")
 

@@ -11,6 +11,8 @@ from mofmd.errors import InputError
 from mofmd.phonons.temperature.equations import PARAMETERS, Equation, Fit, fit_equation
 
 LEAST_VOLUMES = PARAMETERS + 1
+LEAST_TEMPERATURES = 3
+"""Slopes are taken from neighbours on both sides."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,25 @@ class Qha:
         return np.asarray(self.alpha_V_per_K / 3.0)
 
 
+def check_temperatures(temperatures_K: np.ndarray) -> None:
+    """Refuse temperatures of which no expansion can be made.
+
+    Raises
+    ------
+    InputError
+        If they are fewer than three, not finite, below zero or not ascending.
+    """
+    if (
+        len(temperatures_K) < LEAST_TEMPERATURES
+        or not (np.isfinite(temperatures_K) & (temperatures_K >= 0.0)).all()
+        or (np.diff(temperatures_K) <= 0).any()
+    ):
+        raise InputError(
+            f"temperatures: {len(temperatures_K)} given, expected {LEAST_TEMPERATURES} or more, "
+            "ascending [K]"
+        )
+
+
 def quasi_harmonic(  # noqa: PLR0913, PLR0917 - one argument per quantity
     volumes_A3: np.ndarray,
     static_eV: np.ndarray,
@@ -113,8 +134,7 @@ def quasi_harmonic(  # noqa: PLR0913, PLR0917 - one argument per quantity
             f"{LEAST_VOLUMES + 1} or more"
         )
     temperatures = np.asarray(temperatures_K, dtype=float)
-    if len(temperatures) < 3 or (np.diff(temperatures) <= 0).any():
-        raise InputError("temperatures: expected three or more, ascending [K]")
+    check_temperatures(temperatures)
     total = np.asarray(static_eV)[:, None] + vibrational_eV
     fits: list[Fit] = []
     for k in range(len(temperatures)):
