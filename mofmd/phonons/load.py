@@ -12,6 +12,7 @@ from mofmd.errors import InputError, MissingFileError
 from mofmd.phonons.calculation.force_constants import ForceConstants, finish_force_constants
 from mofmd.phonons.cells import SYMMETRY_TOLERANCE_A
 from mofmd.phonons.extra import need_packages
+from mofmd.structures.symmetry import check_tolerance
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -57,6 +58,8 @@ def load_phonopy(
         If the file is none of phonopy's, or holds no forces.
     """
     need_packages()
+    if symmetry_tolerance_A is not None:
+        check_tolerance(symmetry_tolerance_A)
     from phonopy import Phonopy
     from phonopy.interface.phonopy_yaml import read_phonopy_yaml
 
@@ -114,5 +117,7 @@ def _recorded_tolerance(path: Path) -> float:
     with get_io_module_to_decompress(path).open(path, "rt") as file:
         for _, line in zip(range(HEAD_LINES), file, strict=False):
             if line.strip().startswith("symmetry_tolerance:"):
-                return float(line.split(":")[1])
+                tolerance_A = float(line.split(":")[1])
+                check_tolerance(tolerance_A, f"{path}: symmetry_tolerance")
+                return tolerance_A
     return SYMMETRY_TOLERANCE_A
