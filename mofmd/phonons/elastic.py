@@ -40,6 +40,21 @@ class Elastic:
         freeze(self, "stiffness_GPa")
 
 
+def check_stress(calculator: Any) -> None:
+    """Refuse a method without stress, before anything is made.
+
+    Raises
+    ------
+    InputError
+        If it says that it has none.
+    """
+    if "stress" not in calculator.implemented_properties:
+        raise InputError(
+            "elastic: the model gives no stress, of which elastic constants are made: take a model "
+            "or a method with stress"
+        )
+
+
 def elastic_constants(  # noqa: PLR0913 - one argument per part
     atoms: Atoms,
     calculator: Any,
@@ -73,8 +88,7 @@ def elastic_constants(  # noqa: PLR0913 - one argument per part
     RunError
         If a relaxation does not keep its limits.
     """
-    if "stress" not in calculator.implemented_properties:
-        raise InputError("elastic: the model gives no stress")
+    check_stress(calculator)
     if not 0.0 < strain < 0.1:
         raise InputError(f"strain: {strain}, expected between 0 and 0.1")
     columns = []

@@ -44,7 +44,12 @@ def elastic(
     from mofmd.disk.output import check_output
     from mofmd.errors import RunError
     from mofmd.phonons.cells import to_phonopy
-    from mofmd.phonons.elastic import christoffel_speeds, density_of, elastic_constants
+    from mofmd.phonons.elastic import (
+        check_stress,
+        christoffel_speeds,
+        density_of,
+        elastic_constants,
+    )
     from mofmd.phonons.load import load_phonopy
     from mofmd.phonons.output import write_table
     from mofmd.phonons.spectrum.velocities import sound_directions, sound_speeds
@@ -55,6 +60,7 @@ def elastic(
     waves = None if beside is None else sound_speeds(load_phonopy(beside)[0])
     crystal = read_structure(structure)
     with models.opened(crystal) as calculator:
+        check_stress(calculator)
         done = relax_in_folder(
             crystal,
             calculator,
