@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError, RunError
-from mofmd.relaxation.lbfgs import Memory, Point, next_point
+from mofmd.relaxation.lbfgs import Memory, NoStepError, Point, next_point
 from mofmd.relaxation.options import RelaxOptions
 from mofmd.relaxation.preconditioner import ModelHessian
 from mofmd.relaxation.symmetry import Symmetry, symmetrised
@@ -231,7 +231,7 @@ class Relaxation:
             direction = self._direction(memory)
         try:
             return self._next(direction, noise)
-        except RunError:
+        except NoStepError:
             if not memory.steps:
                 raise
             memory.clear()
@@ -241,10 +241,10 @@ class Relaxation:
         self._no_number = ""
         try:
             found = next_point(self.state.here, direction, self._evaluate, noise_eV)
-        except RunError as error:
+        except NoStepError as error:
             if not self._no_number:
                 raise
-            raise RunError(
+            raise NoStepError(
                 f"{self._no_number}, and shorter steps were no better; {_NO_NUMBER_MEND}"
             ) from error
         assert isinstance(found, Evaluated)

@@ -410,6 +410,19 @@ def test_model_without_numbers(first: int, what: str, told: str) -> None:
         relax(copper(), NoNumber(first, what), RelaxOptions())
 
 
+def test_a_model_that_fails_once_is_told() -> None:
+    """Its error ends the relaxation, at whatever step: it is no step that is too long."""
+
+    class Fails(NoNumber):
+        def calculate(self, *arguments: Any, **options: Any) -> None:
+            super().calculate(*arguments, **options)
+            if self.calls == 5:
+                raise RunError("out of memory")
+
+    with pytest.raises(RunError, match="out of memory"):
+        relax(copper(), Fails(1000, "energy"), RelaxOptions())
+
+
 def test_one_call_without_numbers() -> None:
     """A shorter step is taken; a stress that nobody needs is left out."""
     assert relax(copper(), NoNumber(3, "forces", last=3), RelaxOptions()).converged
