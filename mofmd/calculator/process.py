@@ -10,6 +10,7 @@ import importlib
 import json
 import sys
 import tempfile
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,7 +28,10 @@ ANSWER = "mofmd calculator "  # begins the lines in which the worker answers
 DESCRIBE = "describe"  # in the place of a structure: what the calculator is
 ERROR = "error "
 REFUSED = "refused "  # an error that is the input's
+READY, READY_WITH_STRESS = "ready", "ready, with stress"
+TRACEBACK = "mofmd traceback "  # begins the lines of a traceback of the calculator
 SAID_LINES = 200
+_HERE = Path(__file__).parent
 START_LIMIT_S = 600.0  # imports on a slow disk; a calculator that reads large files
 
 
@@ -37,7 +41,7 @@ def load_factory(word: str) -> Callable[..., Any]:
     Raises
     ------
     InputError
-        If the module cannot be imported or has no such function.
+        If the module cannot be imported, is wrong, or has no such function.
     """
     module_name, _, name = word.partition(":")
     if str(Path.cwd()) not in sys.path:
@@ -49,10 +53,36 @@ def load_factory(word: str) -> Callable[..., Any]:
             f"calculator: {word}: cannot import {module_name} ({error}); install it, or run from "
             "the folder that holds it"
         ) from error
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"calculator: {word}: {module_name} is wrong: {said_by(error)}; mend the module"
+        ) from error
     factory = getattr(module, name, None)
     if not callable(factory):
         raise InputError(f"calculator: {word}: {module_name} has no function {name!r}")
     return factory  # type: ignore[no-any-return]
+
+
+def said_by(error: BaseException) -> str:
+    """Put an exception of the user's code into a line: ``ValueError: too short (own.py, line 3)``.
+
+    Parameters
+    ----------
+    error
+        What was raised.
+    """
+    if isinstance(error, SyntaxError):
+        file, line, what = error.filename, error.lineno, error.msg
+    else:
+        frames = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if not frame.filename.startswith("<") and Path(frame.filename).parent != _HERE
+        ]
+        file, line = (frames[-1].filename, frames[-1].lineno) if frames else (None, None)
+        what = " ".join(str(error).split())
+    place = f" ({Path(file).name}, line {line})" if file and line else ""
+    return f"{type(error).__name__}: {what}{place}" if what else f"{type(error).__name__}{place}"
 
 
 class CalculatorProcess:
@@ -78,9 +108,12 @@ class CalculatorProcess:
         name: str = "",
     ) -> None:
         self._name = name or f"calculator {factory}"
+        self.has_stress: bool | None = None
+        """Whether the calculator says that it gives stress; None until it is ready."""
         self.answers = False  # whether the last thing of the process was an answer
         self._ready = False
         self._said: deque[str] = deque(maxlen=SAID_LINES)
+        self._traceback: list[str] = []
         worker = [sys.executable, "-m", "mofmd.calculator.worker", factory]
         self._launch = Conversation(
             [*worker, json.dumps(dict(options or {}))],
@@ -104,6 +137,29 @@ class CalculatorProcess:
             self._launch.__exit__()
         finally:
             self._folder.cleanup()
+
+    def wait(self, patience: Patience) -> None:
+        """Wait until the calculator is there.
+
+        Parameters
+        ----------
+        patience
+            Its event gives the start up; its time limit is of evaluations.
+
+        Raises
+        ------
+        InputError
+            If there is no such calculator, or its factory cannot be called or returns none.
+        RunError
+            If the factory raises, the process ends, or takes too long.
+        StoppedError
+            If ``patience.stop`` was set.
+        """
+        if self._ready:
+            return
+        answer = self._expect((READY, READY_WITH_STRESS), START_LIMIT_S, patience)
+        self.has_stress = answer == READY_WITH_STRESS
+        self._ready = True
 
     def evaluate(self, atoms: Atoms, patience: Patience) -> dict[str, np.ndarray]:
         """Evaluate a structure.
@@ -157,43 +213,45 @@ class CalculatorProcess:
         return json.loads(found.read_text())  # type: ignore[no-any-return]
 
     def _ask(self, source: str, target: Path, patience: Patience) -> None:
-        if not self._ready:
-            self._expect("ready", START_LIMIT_S, patience)
-            self._ready = True
+        self.wait(patience)
         self._said.clear()
+        self._traceback.clear()
         self.answers = False
         with suppress(BrokenPipeError):  # it has ended: what it said last is told below
             self._launch.tell(f"{source}\t{target}")
-        self._expect("done", patience.limit_s, patience)
+        self._expect(("done",), patience.limit_s, patience)
 
-    def _expect(self, word: str, limit_s: float | None, patience: Patience) -> None:
-        """Wait for this answer; what else happens is an error."""
+    def _expect(self, words: tuple[str, ...], limit_s: float | None, patience: Patience) -> str:
+        """Wait for one of these answers; what else happens is an error."""
         self._launch.limit(limit_s, patience.stop)
         try:
             answer = self._answer()
         except TimeoutError as error:
-            raise self._failure(f"not {word} within the time limit of {limit_s:g} s") from error
+            raise self._failure(f"not {words[0]} within the time limit of {limit_s:g} s") from error
         if answer is None:
             raise self._failure(how_it_ended(self._launch.wait()))
         self.answers = self._ready
         if answer.startswith(REFUSED):
             raise InputError(f"{self._name}: {answer.removeprefix(REFUSED)}")
-        if answer != word:
+        if answer not in words:
             raise self._failure(answer.removeprefix(ERROR))
+        return answer
 
     def _answer(self) -> str | None:
         """Next answer of the worker; None where it ended without one."""
         while (line := self._launch.next_line()) is not None:
             if line.startswith(ANSWER):
                 return line.removeprefix(ANSWER)
-            if line.strip():
+            if line.startswith(TRACEBACK):
+                self._traceback.append(line.removeprefix(TRACEBACK))
+            elif line.strip():
                 self._said.append(line)
         return None
 
     def _failure(self, reason: str) -> RunError:
         """Make the error; what the worker printed, its traceback included, is a note of it."""
         error = RunError(f"{self._name}: {reason}{self._last_words()}")
-        error.add_note("\n".join(self._said))
+        error.add_note("\n".join([*self._said, *self._traceback]))
         return error
 
     def _last_words(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
@@ -29,25 +29,33 @@ class SeparateCalculator(Calculator):  # type: ignore[misc] # ASE has no types
         OMP_NUM_THREADS of the process.
     """
 
-    implemented_properties: ClassVar[list[str]] = [
-        "energy",
-        "free_energy",
-        "energies",
-        "forces",
-        "stress",
-    ]
-
     def __init__(self, reference: Reference, threads: int = 1) -> None:
         super().__init__()
         self.results: dict[str, Any] = {}
+        self.implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]
         self.reference = reference
         # they tell one relaxation from another
         self.parameters.update(calculator=reference.word, **reference.facts)
         self._process = CalculatorProcess(reference.factory, {}, threads, reference.word)
 
     def __enter__(self) -> SeparateCalculator:
-        """Start the process; it loads while this one goes on."""
+        """Start the process, and ask whether the method has stress.
+
+        Raises
+        ------
+        InputError
+            If the factory cannot be called, or returns no calculator.
+        RunError
+            If it raises, or the process ends.
+        """
         self._process.__enter__()
+        try:
+            self._process.wait(Patience(limit_s=None))
+        except BaseException:
+            self._process.__exit__()
+            raise
+        if not self._process.has_stress:
+            self.implemented_properties.remove("stress")
         return self
 
     def __exit__(self, *_: object) -> None:

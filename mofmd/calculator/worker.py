@@ -2,15 +2,17 @@
 
 Usage: python -m mofmd.calculator.worker PACKAGE.MODULE:FACTORY OPTIONS
 
-OPTIONS is a JSON object with the arguments of the factory. Says ``mofmd calculator ready``, reads
-lines ``STRUCTURE.npz<tab>RESULTS.npz``, answers each with ``mofmd calculator done``, ``…error
-REASON`` or ``…refused REASON``; other lines are what the calculator prints, and tracebacks. Of
+OPTIONS is a JSON object with the arguments of the factory. Says ``mofmd calculator ready``, or
+``…ready, with stress`` where the calculator has it, reads lines
+``STRUCTURE.npz<tab>RESULTS.npz``, answers each with ``mofmd calculator done``, ``…error REASON`` or
+``…refused REASON``; tracebacks are in lines that say so, others are what the calculator prints. Of
 ``describe<tab>RESULTS.json`` the results are class and parameters of the calculator.
 """
 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import os
 import sys
@@ -22,22 +24,38 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 
-from mofmd.calculator.process import ANSWER, DESCRIBE, ERROR, REFUSED, load_factory
+from mofmd.calculator.process import (
+    ANSWER,
+    DESCRIBE,
+    ERROR,
+    READY,
+    READY_WITH_STRESS,
+    REFUSED,
+    TRACEBACK,
+    load_factory,
+    said_by,
+)
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.sources import plain
-from mofmd.engine.mpi_guard import describe
-from mofmd.errors import BuildError, InputError, MissingFileError
+from mofmd.errors import BuildError, InputError, MissingFileError, MofmdError, RunError
 from mofmd.structures.molecules import is_molecule
+
+NEEDED = ("get_potential_energy", "get_forces")
 
 
 def main() -> int:
     """Evaluate until the input ends."""
     try:
-        calculator = load_factory(sys.argv[1])(**json.loads(sys.argv[2]))
+        calculator = make_calculator(sys.argv[1], json.loads(sys.argv[2]))
     except (BuildError, InputError, MissingFileError) as error:
         answer(f"{REFUSED}{_one_line(error)}")
         return 1
-    answer("ready")
+    except MofmdError as error:
+        answer(f"{ERROR}{_one_line(error)}")
+        return 1
+    # what does not say what it has is asked for it
+    has_stress = "stress" in getattr(calculator, "implemented_properties", ["stress"])
+    answer(READY_WITH_STRESS if has_stress else READY)
     for line in sys.stdin:
         source, _, target = line.rstrip("\n").partition("\t")
         try:
@@ -47,12 +65,58 @@ def main() -> int:
                 _evaluate(calculator, source, target)
         except InputError as error:
             answer(f"{REFUSED}{_one_line(error)}")
+        except MofmdError as error:
+            answer(f"{ERROR}{_one_line(error)}")
         except Exception as error:
-            traceback.print_exc()
-            answer(f"{ERROR}{describe(error)}")
+            _print_traceback()
+            answer(f"{ERROR}raised {said_by(error)}")
         else:
             answer("done")
     return 0
+
+
+def make_calculator(word: str, options: dict[str, Any]) -> Any:
+    """Call a factory.
+
+    Raises
+    ------
+    InputError
+        If it needs arguments, or returns something else than an ASE calculator.
+    RunError
+        If it raises.
+    """
+    factory = load_factory(word)
+    try:
+        with contextlib.suppress(ValueError):  # of what is not written in Python
+            inspect.signature(factory).bind(**options)
+    except TypeError as error:
+        given = f"with {', '.join(options)}" if options else "without arguments"
+        raise InputError(
+            f"is called {given}, which it does not allow ({error}): give a function that makes the "
+            "calculator so"
+        ) from error
+    try:
+        calculator = factory(**options)
+    except MofmdError:
+        raise
+    except (Exception, SystemExit) as error:
+        _print_traceback()
+        raise RunError(f"raised {said_by(error)}") from error
+    if isinstance(calculator, type):
+        raise InputError(
+            f"returned the class {calculator.__name__}, expected an ASE calculator: one of that "
+            "class"
+        )
+    if not all(callable(getattr(calculator, name, None)) for name in NEEDED):
+        kind = "None" if calculator is None else f"a {type(calculator).__name__}"
+        raise InputError(f"returned {kind}, expected an ASE calculator")
+    return calculator
+
+
+def _print_traceback() -> None:
+    for line in traceback.format_exc().splitlines():
+        print(f"\n{TRACEBACK}{line}", end="")
+    print()
 
 
 def answer(text: str) -> None:
@@ -85,6 +149,9 @@ def _evaluate(calculator: Any, source: str, target: str) -> None:
         "energy": atoms.get_potential_energy(),
         "forces": atoms.get_forces(),
     }
+    shape = np.shape(results["forces"])
+    if shape != (len(atoms), 3):
+        raise RunError(f"gave forces of the shape {shape}, expected {(len(atoms), 3)}")
     energies = getattr(calculator, "results", {}).get("energies")
     if energies is not None:  # asked for, they might be computed anew
         results["energies"] = energies

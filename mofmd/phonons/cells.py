@@ -12,6 +12,7 @@ from ase import Atoms
 from mofmd.errors import InputError
 from mofmd.models.files.deployed import find_manifest
 from mofmd.models.files.model_file import read_model_file
+from mofmd.structures.symmetry import symmetry_search
 from mofmd.trajectory.frame import Species
 
 if TYPE_CHECKING:
@@ -63,14 +64,19 @@ def new_phonopy(
         (3, 3) whole numbers.
     symmetry_tolerance_A
         Within which symmetry is found.
+
+    Raises
+    ------
+    InputError
+        If the tolerance makes no sense, or atoms are at one place.
     """
     from phonopy import Phonopy
     from phonopy.structure.cells import guess_primitive_matrix
 
-    matrix = np.asarray(guess_primitive_matrix(cell, symprec=symmetry_tolerance_A))
-    if abs(np.linalg.det(matrix)) > IS_PRIMITIVE:
-        matrix = np.eye(3)
-    with warnings.catch_warnings():
+    with symmetry_search(to_atoms(cell), symmetry_tolerance_A), warnings.catch_warnings():
+        matrix = np.asarray(guess_primitive_matrix(cell, symprec=symmetry_tolerance_A))
+        if abs(np.linalg.det(matrix)) > IS_PRIMITIVE:
+            matrix = np.eye(3)
         # of a supercell whose shape has less symmetry than the crystal, as 2x2x1 of a cube has
         warnings.filterwarnings("ignore", "Warning: Point group symmetries", UserWarning)
         return Phonopy(cell, supercell, matrix, symprec=symmetry_tolerance_A)

@@ -52,6 +52,25 @@ def check_strain(strain: float) -> None:
         raise InputError(f"strain: {strain}, expected between 0 and 0.1")
 
 
+def check_stress(calculator: Any) -> None:
+    """Refuse a method without stress, before anything is made.
+
+    Raises
+    ------
+    InputError
+
+    Raises
+    ------
+    InputError
+        If it says that it has none.
+    """
+    if "stress" not in calculator.implemented_properties:
+        raise InputError(
+            "elastic: the model gives no stress, of which elastic constants are made: take a model "
+            "or a method with stress"
+        )
+
+
 def elastic_constants(  # noqa: PLR0913 - one argument per part
     atoms: Atoms,
     calculator: Any,
@@ -85,8 +104,7 @@ def elastic_constants(  # noqa: PLR0913 - one argument per part
     RunError
         If a relaxation does not keep its limits.
     """
-    if "stress" not in calculator.implemented_properties:
-        raise InputError("elastic: the model gives no stress")
+    check_stress(calculator)
     check_strain(strain)
     columns = []
     for k, (i, j) in enumerate(VOIGT):

@@ -49,6 +49,8 @@ def symmetry_ladder(
     tolerances_A
         Of the search.
     """
+    from spglib.error import SpglibError
+
     cell = to_phonopy(atoms)
     rungs = []
     for tolerance in tolerances_A:
@@ -64,6 +66,6 @@ def symmetry_ladder(
                     len(phonopy.displacements),
                 )
             )
-        except (RuntimeError, TypeError, ValueError, AttributeError):
+        except (RuntimeError, TypeError, ValueError, AttributeError, SpglibError):
             rungs.append(Rung(tolerance, "none found", 0, 0))
     return tuple(rungs)

@@ -19,6 +19,7 @@ from mofmd.phonons.foreign import (
     convert,
     units_of,
 )
+from mofmd.structures.symmetry import check_tolerance
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -72,6 +73,8 @@ def load_phonopy(
         If it holds Born charges, which are not used.
     """
     need_packages()
+    if symmetry_tolerance_A is not None:
+        check_tolerance(symmetry_tolerance_A)
     from phonopy.interface.phonopy_yaml import read_phonopy_yaml
 
     path = find_phonopy_file(source)
@@ -154,5 +157,7 @@ def _recorded_tolerance(path: Path) -> float:
     with get_io_module_to_decompress(path).open(path, "rt") as file:
         for _, line in zip(range(HEAD_LINES), file, strict=False):
             if line.strip().startswith("symmetry_tolerance:"):
-                return float(line.split(":")[1])
+                tolerance_A = float(line.split(":")[1])
+                check_tolerance(tolerance_A, f"{path}: symmetry_tolerance")
+                return tolerance_A
     return SYMMETRY_TOLERANCE_A

@@ -32,6 +32,7 @@ from mofmd.phonons.cells import (
 )
 from mofmd.phonons.extra import need_packages
 from mofmd.phonons.output import write_force_constants, write_phonopy
+from mofmd.structures.symmetry import check_tolerance
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -86,6 +87,10 @@ class ForceOptions:
     symmetry_tolerance_A: float = SYMMETRY_TOLERANCE_A
     force_limit_eV_per_A: float = FORCE_LIMIT_EV_PER_A
     sum_rule: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a tolerance that makes no sense."""
+        check_tolerance(self.symmetry_tolerance_A)
 
 
 def check_supercell(model: Model, options: ForceOptions | None) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
+from mofmd.disk.lock import lock_folder
+from mofmd.disk.output import make_folder
 from mofmd.engine.structure_file import write_structure
 from mofmd.errors import InputError
 from mofmd.relaxation.options import RelaxOptions
@@ -84,7 +87,7 @@ def relax_in_folder(  # noqa: PLR0913 - two options
     InputError
         As ``relax``; or if the folder is of another task.
     RunError
-        As ``relax``; what was reached is kept.
+        As ``relax``; what was reached is kept. Or if another relaxation goes on in the folder.
     """
     task = {name: value for name, value in options.as_dict().items() if name not in LIMITS}
     task["calculator"] = [type(calculator).__name__, dict(calculator.parameters)]
@@ -94,23 +97,29 @@ def relax_in_folder(  # noqa: PLR0913 - two options
 
         task["model_sha256"] = file_sha256(path)
     store = Store(folder, task_digest(atoms, task))
-    if overwrite:
-        store.clear()
-    if store.has_state:
-        relaxation = Relaxation(atoms, calculator, options, store.load())
-    else:
-        store.clear()
-        relaxation = Relaxation(atoms, calculator, options)
-        store.save(relaxation)
-    on_step(relaxation)
 
     def keep(now: Relaxation) -> None:
         store.save(now)
         on_step(now)
 
-    run(relaxation, keep)
-    result = result_of(relaxation)
-    _write_result(store, relaxation, result, task)
+    with ExitStack() as held:
+        first = None
+        if not folder.is_dir():
+            first = Relaxation(atoms, calculator, options)  # what has no first point leaves none
+            make_folder(folder)
+        held.enter_context(lock_folder(folder, "relaxation"))
+        if overwrite:
+            store.clear()
+        if store.has_state:
+            relaxation = Relaxation(atoms, calculator, options, store.load(len(atoms)))
+        else:
+            store.clear()
+            relaxation = first or Relaxation(atoms, calculator, options)
+            store.save(relaxation)
+        on_step(relaxation)
+        run(relaxation, keep)
+        result = result_of(relaxation)
+        _write_result(store, relaxation, result, task)
     return result
 
 

@@ -73,6 +73,10 @@ class Memory:
         return -q
 
 
+class NoStepError(RunError):
+    """No step along a direction is better; what else fails, such as the model, is none of these."""
+
+
 def next_point(
     here: Point,
     direction: np.ndarray,
@@ -98,7 +102,7 @@ def next_point(
 
     Raises
     ------
-    RunError
+    NoStepError
         If no step is better, however short.
     """
     slope = float(here.gradient @ direction)
@@ -112,7 +116,7 @@ def next_point(
         if rise <= noise_eV and abs(slope_there) <= 0.9 * abs(slope):
             return there
         length *= _shorter(length, rise, slope, slope_there)
-    raise RunError(
+    raise NoStepError(
         "no step along the search direction lowers the energy, however short: forces and energy of "
         "the model do not belong together (float32 has noise of about 1e-4 eV/Å: take --dtype "
         "float64), or the limits are below what rounding allows"

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from mofmd.errors import InputError
 from mofmd.relaxation.variables import CellFreedom
+from mofmd.structures.symmetry import check_tolerance
 from mofmd.units import EV_PER_A3_TO_GPA
 
 STRESS_PER_FORCE_GPA = 10.0
@@ -64,11 +65,12 @@ class RelaxOptions:
             raise InputError(
                 f"cell: {self.cell!r}, expected one of {', '.join(get_args(CellFreedom))}"
             )
-        positive = ("fmax_eV_per_A", "stress_limit_GPa", "symmetry_tolerance_A", "max_move_A")
+        positive = ("fmax_eV_per_A", "stress_limit_GPa", "max_move_A")
         for name in positive:
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0.0):
                 raise InputError(f"{name}: {value}, expected a number of more than zero")
+        check_tolerance(self.symmetry_tolerance_A)
         if not math.isfinite(self.pressure_GPa):
             raise InputError(f"pressure_GPa: {self.pressure_GPa}, expected a number")
         if self.pressure_GPa and self.cell in ("fixed", "volume"):

@@ -10,7 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError, RunError
-from mofmd.relaxation.lbfgs import Memory, Point, next_point
+from mofmd.relaxation.lbfgs import Memory, NoStepError, Point, next_point
 from mofmd.relaxation.options import RelaxOptions
 from mofmd.relaxation.preconditioner import ModelHessian
 from mofmd.relaxation.symmetry import Symmetry, symmetrised
@@ -23,6 +23,10 @@ ROUNDING = 4e-15  # of an energy, relative
 FLOAT32_NOISE_EV_PER_A = 1e-3
 """Forces of float32 that are to be equal by symmetry differ by less."""
 NOISE_SHARE, MORE_THAN_NOISE = 2e-4, 5.0
+_NO_NUMBER_MEND = (
+    "look at the structure there (atoms at one place? elements that the model does not know?), or "
+    "take another model"
+)
 ROW = (
     "calls",
     "energy_eV",
@@ -127,6 +131,7 @@ class Relaxation:
             atoms = symmetrised(atoms, options.symmetry_tolerance_A)
             self.symmetry = Symmetry(atoms, proper=state is not None and state.proper)
         self._calls = 0
+        self._no_number = ""  # what the model said last in place of numbers
         self.variables = self._new_variables(atoms, mask)
         if state is None:
             state = self._begin(atoms, mask)
@@ -183,7 +188,7 @@ class Relaxation:
 
     def _begin(self, atoms: Atoms, mask: np.ndarray) -> State:
         """Evaluate the structure; keep no reflection that the model does not have."""
-        here = self._evaluate(self.variables.first)
+        here = self._first()
         proper = False
         if self.symmetry is not None and self.symmetry.has_mirrors:
             rotations = Symmetry(atoms, proper=True)
@@ -191,10 +196,16 @@ class Relaxation:
                 proper = True
                 self.symmetry = rotations
                 self.variables = self._new_variables(atoms, mask)
-                here = self._evaluate(self.variables.first)
+                here = self._first()
         state = State(here, self._calls, Memory(), here.x.copy(), proper=proper)
         state.rows.append(_row(self._calls, here))
         return state
+
+    def _first(self) -> Evaluated:
+        here = self._evaluate(self.variables.first)
+        if self._no_number:
+            raise RunError(f"{self._no_number}; {_NO_NUMBER_MEND}")
+        return here
 
     def _lacks_mirrors(
         self, forces: np.ndarray, cell: np.ndarray, whole: Symmetry, rotations: Symmetry
@@ -220,14 +231,22 @@ class Relaxation:
             direction = self._direction(memory)
         try:
             return self._next(direction, noise)
-        except RunError:
+        except NoStepError:
             if not memory.steps:
                 raise
             memory.clear()
             return self._next(self._direction(memory), noise)
 
     def _next(self, direction: np.ndarray, noise_eV: float) -> Evaluated:
-        found = next_point(self.state.here, direction, self._evaluate, noise_eV)
+        self._no_number = ""
+        try:
+            found = next_point(self.state.here, direction, self._evaluate, noise_eV)
+        except NoStepError as error:
+            if not self._no_number:
+                raise
+            raise NoStepError(
+                f"{self._no_number}, and shorter steps were no better; {_NO_NUMBER_MEND}"
+            ) from error
         assert isinstance(found, Evaluated)
         return found
 
@@ -260,11 +279,18 @@ class Relaxation:
         stress = None
         if periodic and (moves_cell or "stress" in self.calculator.implemented_properties):
             stress = _stress(atoms, needed=moves_cell)
+            if stress is not None and not (moves_cell or np.isfinite(stress).all()):
+                stress = None  # it is not needed
         gradient = self.variables.gradient(x, forces, stress, volume)
         pressure = self.variables.pressure_eV_per_A3
+        value = energy + (pressure * volume if pressure else 0.0)
+        lacking = _not_numbers(energy, forces, stress)
+        if lacking:
+            self._no_number = f"force call {self._calls}: the model gave no number for {lacking}"
+            value = float("inf")  # a shorter step may be within what the model can evaluate
         return Evaluated(
             x=x,
-            value=energy + (pressure * volume if pressure else 0.0),
+            value=value,
             gradient=gradient.vector,
             energy_eV=energy,
             volume_A3=volume,
@@ -273,6 +299,18 @@ class Relaxation:
             forces=forces,
             stress=stress,
         )
+
+
+def _not_numbers(energy_eV: float, forces: np.ndarray, stress: np.ndarray | None) -> str:
+    """Name what of a model's answer is not a number; empty where all is."""
+    wrong = [] if np.isfinite(energy_eV) else ["the energy"]
+    atoms = np.flatnonzero(~np.isfinite(forces).all(axis=1))
+    if len(atoms):
+        more = f" and {len(atoms) - 1} more" if len(atoms) > 1 else ""
+        wrong.append(f"the forces of atom {atoms[0]}{more} (counted from zero)")
+    if stress is not None and not np.isfinite(stress).all():
+        wrong.append("the stress")
+    return ", ".join(wrong)
 
 
 def _stress(atoms: Atoms, needed: bool) -> np.ndarray | None:

@@ -13,6 +13,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from mofmd.disk.atomic import write_atomic, writing
+from mofmd.disk.npz import read_arrays
 from mofmd.disk.output import check_output, make_folder
 from mofmd.errors import InputError
 from mofmd.relaxation.lbfgs import Memory
@@ -25,6 +26,9 @@ RESULT = "relaxed.json"
 SCHEMA = "mofmd-relaxation-1"
 _POINT = ("value", "energy_eV", "volume_A3", "force_max_eV_per_A", "stress_max_GPa")
 _ARRAYS = ("x", "gradient", "forces")
+_OPTIONAL = ("stress", "proper")
+_MAY_BE_NAN = ("rows", "volume_A3", "stress_max_GPa")  # of molecules
+CELL_VARIABLES = 6  # at most
 
 
 def task_digest(atoms: Atoms, task: dict[str, Any]) -> str:
@@ -84,8 +88,13 @@ class Store:
         np.savez(buffer, **arrays)
         write_atomic(self.folder / STATE, buffer.getvalue())
 
-    def load(self) -> State:
+    def load(self, n_atoms: int) -> State:
         """Read the state back, and cut off what was written after it.
+
+        Parameters
+        ----------
+        n_atoms
+            Of the structure that is relaxed.
 
         Raises
         ------
@@ -94,31 +103,51 @@ class Store:
         """
         path = self.folder / STATE
         try:
-            with np.load(path) as file:
-                arrays = {name: file[name] for name in file.files}
+            arrays = read_arrays(path)
             schema, digest = str(arrays["schema"]), str(arrays["digest"])
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise InputError(f"{path}: is damaged ({error}); remove {self.folder}") from error
+        except InputError as error:
+            raise InputError(f"{error}; {self._mend}") from error
+        except KeyError as error:
+            raise InputError(f"{path}: has no {error}, it is damaged; {self._mend}") from error
         if schema != SCHEMA:
-            raise InputError(f"{path}: is of another version of mofmd; remove {self.folder}")
+            raise InputError(f"{path}: is of another version of mofmd; {self._mend}")
         if digest != self._digest:
             raise InputError(
                 f"{self.folder}: holds a relaxation of another structure, model, dispersion or "
                 "freedom: choose another folder, or --overwrite"
             )
-        point: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
-        point |= {name: float(arrays[name]) for name in _POINT}
-        here = Evaluated(**point, stress=arrays.get("stress"))
-        with (self.folder / TRAJECTORY).open("r+b") as trajectory:
-            trajectory.truncate(int(arrays["trajectory_bytes"]))
-        return State(
-            here,
-            int(arrays["calls"]),
-            Memory(list(arrays["steps"]), list(arrays["changes"])),
-            arrays["anchor"],
-            [tuple(map(float, row)) for row in arrays["rows"]],
-            bool(arrays.get("proper", False)),
-        )
+        try:
+            _check(arrays, n_atoms)
+            state = _state(arrays)
+            size = int(arrays["trajectory_bytes"])
+        except KeyError as error:
+            raise InputError(f"{path}: has no {error}, it is damaged; {self._mend}") from error
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}: is damaged: {error}; {self._mend}") from error
+        self._cut_trajectory(size)
+        return state
+
+    @property
+    def _mend(self) -> str:
+        return f"remove {self.folder}, or begin anew with --overwrite"
+
+    def _cut_trajectory(self, size: int) -> None:
+        """Cut off what was written after the state."""
+        path = self.folder / TRAJECTORY
+        try:
+            with path.open("r+b") as file:
+                there = file.seek(0, io.SEEK_END)
+                if there >= size:
+                    file.truncate(size)
+        except OSError as error:
+            raise InputError(
+                f"{path}: cannot be gone on with ({error.strerror}); {self._mend}"
+            ) from error
+        if there < size:
+            raise InputError(
+                f"{path}: has {there} bytes, fewer than the {size} of the steps that {STATE} "
+                f"holds: it was changed or cut; {self._mend}"
+            )
 
     def clear(self) -> None:
         """Remove what an earlier relaxation has left."""
@@ -139,6 +168,45 @@ class Store:
             file.write(frame_text(relaxation).encode())
             file.flush()
             return file.tell()
+
+
+def _check(arrays: dict[str, np.ndarray], n_atoms: int) -> None:
+    """Refuse arrays of a state whose shapes do not go together, or that are not numbers."""
+    length = arrays["x"].size
+    if not 3 * n_atoms <= length <= 3 * n_atoms + CELL_VARIABLES:
+        raise ValueError(f"x has {length} values, which are not those of {n_atoms} atoms")
+    memory = arrays["steps"].shape[:1] or (0,)
+    shapes: dict[str, tuple[int, ...]] = {
+        "x": (length,),
+        "gradient": (length,),
+        "anchor": (length,),
+        "forces": (n_atoms, 3),
+        "stress": (3, 3),
+        "steps": (*memory, length),
+        "changes": (*memory, length),
+        "rows": (max(1, len(np.atleast_1d(arrays["rows"]))), len(ROW)),
+        **dict.fromkeys((*_POINT, "calls", "trajectory_bytes", "proper"), ()),
+    }
+    for name, shape in shapes.items():
+        if name in _OPTIONAL and name not in arrays:
+            continue
+        if arrays[name].shape != shape:
+            raise ValueError(f"{name} has the shape {arrays[name].shape}, expected {shape}")
+        if name not in _MAY_BE_NAN and not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name} holds what is not a number")
+
+
+def _state(arrays: dict[str, np.ndarray]) -> State:
+    point: dict[str, Any] = {name: arrays[name] for name in _ARRAYS}
+    point |= {name: float(arrays[name]) for name in _POINT}
+    return State(
+        Evaluated(**point, stress=arrays.get("stress")),
+        int(arrays["calls"]),
+        Memory(list(arrays["steps"]), list(arrays["changes"])),
+        arrays["anchor"],
+        [tuple(map(float, row)) for row in arrays["rows"]],
+        bool(arrays.get("proper", False)),
+    )
 
 
 def frame_text(relaxation: Relaxation) -> str:

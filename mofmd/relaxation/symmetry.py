@@ -16,6 +16,7 @@ from ase.spacegroup.symmetrize import (
 )
 
 from mofmd.errors import InputError
+from mofmd.structures.symmetry import symmetry_search
 
 TOLERANCE_A = 1e-3
 
@@ -37,10 +38,11 @@ class Symmetry:
     def __init__(
         self, atoms: Atoms, tolerance_A: float = TOLERANCE_A, *, proper: bool = False
     ) -> None:
-        rotations, translations, maps = prep_symmetry(atoms, tolerance_A)[:3]
+        with symmetry_search(atoms, tolerance_A):
+            rotations, translations, maps = prep_symmetry(atoms, tolerance_A)[:3]
+            found: Any = check_symmetry(atoms, tolerance_A)
         is_proper = np.linalg.det(rotations) > 0.0
         self.has_mirrors = not (proper or is_proper.all())
-        found: Any = check_symmetry(atoms, tolerance_A)
         self.name = f"{found.international} ({found.number})"
         if proper and not is_proper.all():
             rotations, translations = rotations[is_proper], translations[is_proper]
@@ -92,8 +94,15 @@ class Symmetry:
 
 
 def symmetrised(atoms: Atoms, tolerance_A: float) -> Atoms:
-    """Move atoms and cell to where the space group within the tolerance has them exactly."""
+    """Move atoms and cell to where the space group within the tolerance has them exactly.
+
+    Raises
+    ------
+    InputError
+        If atoms are at one place, or spglib finds nothing within the tolerance.
+    """
     exact = atoms.copy()
     exact.calc = None
-    refine_symmetry(exact, tolerance_A)
+    with symmetry_search(atoms, tolerance_A):
+        refine_symmetry(exact, tolerance_A)
     return exact

@@ -21,6 +21,7 @@ from mofmd.calculator.lanes import Lanes
 from mofmd.calculator.options import CalculatorOptions
 from mofmd.calculator.reference import Reference, find_reference
 from mofmd.calculator.separate import SeparateCalculator
+from mofmd.calculator.worker import make_calculator
 from mofmd.calculator.xtb import refuse_odd_electrons
 from mofmd.cli.main import app
 from mofmd.disk.sources import plain
@@ -104,10 +105,83 @@ def test_calculators_without_stress() -> None:
         assert evaluation.energy_eV == pytest.approx(0.5 * STIFFNESS * 0.1**2)
         assert np.isnan(evaluation.stress_eV_per_A3).all()
         assert len(Path("calls").read_text()) == found.calls + 2
-        with pytest.raises(RunError, match="own_calculators:make: ValueError: too short"):
+        assert "stress" not in calculator.implemented_properties
+        message = (
+            r"make: raised ValueError: too short \(own_calculators.py, line 18\); its last words"
+        )
+        with pytest.raises(RunError, match=message) as failed:
             calculator.get_potential_energy(pair(0.3))
+        assert "Traceback" not in str(failed.value)
+        assert "Traceback" in failed.value.__notes__[0]
     with pytest.raises(InputError, match="dispersion and dtype are for models"):
         Lanes(find(SPRING), dtype="float64")
+
+
+FACTORIES = """
+def nothing(): return None
+def text(): return "EMT"
+def kind():
+    from ase.calculators.emt import EMT
+    return EMT
+def needs(x): return x
+def fails(): raise RuntimeError("no licence")
+def shape():
+    from ase.calculators.emt import EMT
+    class Short(EMT):
+        def calculate(self, *a, **k):
+            super().calculate(*a, **k)
+            self.results["forces"] = self.results["forces"][:1]
+    return Short()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing", "returned None, expected an ASE calculator$"),
+        ("text", "returned a str, expected an ASE calculator$"),
+        ("kind", "returned the class EMT, expected an ASE calculator"),
+        ("needs", r"is called without arguments, .*missing a required argument: 'x'"),
+        ("fails", r"raised RuntimeError: no licence \(own_calculators.py, line 8\)$"),
+    ],
+)
+def test_factories_that_make_no_calculator(folder: Path, name: str, message: str) -> None:
+    (folder / "own_calculators.py").write_text(FACTORIES)
+    with pytest.raises((InputError, RunError), match=f"^{message}"):
+        make_calculator(f"own_calculators:{name}", {})
+
+
+def test_failures_are_told_by_the_process(folder: Path) -> None:
+    """A factory's before anything is evaluated; forces of another shape."""
+    (folder / "own_calculators.py").write_text(FACTORIES)
+    with (
+        pytest.raises(RunError, match=r"^own_calculators:fails: raised RuntimeError: no licence"),
+        SeparateCalculator(find("own_calculators:fails")),
+    ):
+        pass
+    message = r"gave forces of the shape \(1, 3\), expected \(4, 3\)"
+    with SeparateCalculator(find("own_calculators:shape")) as calculator:
+        assert "stress" in calculator.implemented_properties
+        with pytest.raises(RunError, match=message):
+            calculator.get_potential_energy(bulk("Cu", cubic=True))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("x = = 1", r"is wrong: SyntaxError: invalid syntax \(own_calculators.py, line 1\)"),
+        (
+            "\n1 / 0",
+            r"is wrong: ZeroDivisionError: division by zero \(own_calculators.py, line 2\)",
+        ),
+        ("raise SystemExit", r"is wrong: SystemExit \(own_calculators.py, line 1\)"),
+        ("import absent_package", "cannot import own_calculators .*absent_package"),
+    ],
+)
+def test_modules_that_are_wrong(folder: Path, source: str, message: str) -> None:
+    (folder / "own_calculators.py").write_text(source)
+    with pytest.raises(InputError, match=f"^calculator: {SPRING}: (own_calculators )?{message}"):
+        SeparateCalculator(find(SPRING))
 
 
 @pytest.mark.long

@@ -1,6 +1,7 @@
 """Phonons by reference methods: numbers of the calculator itself, what is refused, GFN1-xTB."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,15 @@ from typer.testing import CliRunner
 from mofmd.calculator.reference import find_reference
 from mofmd.calculator.xtb import ACCURACY
 from mofmd.cli.main import app
+from mofmd.engine.evaluate import Evaluation
 from mofmd.errors import InputError
 from mofmd.phonons.calculation.evaluators import InProcess
+from mofmd.phonons.calculation.store import ForceStore, Identity
+from mofmd.phonons.cells import new_phonopy, to_phonopy
+from mofmd.phonons.ladder import symmetry_ladder
+from mofmd.phonons.load import load_phonopy
 from mofmd.phonons.run import ForceOptions, Model, forces_in_folder
+from mofmd.phonons.temperature.expansion import expand
 from mofmd.structures.read import read_structure
 
 COPPER = ("--model", "ase.calculators.emt:EMT")
@@ -59,6 +66,59 @@ def test_forces_are_those_of_the_calculator(place: Path) -> None:
     assert reference is not None
     assert plan["model"] == reference.identity
     assert plan["model_facts"]["model"] == COPPER[1]
+
+
+class Flat(EMT):  # type: ignore[misc] # ASE has no types
+    """Copper without stress."""
+
+    implemented_properties = ("energy", "forces")
+
+
+def test_methods_without_stress(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said before anything is made, without options that the commands lack."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (place / "flat_copper.py").write_text(
+        "from ase.calculators.emt import EMT\n"
+        "class Flat(EMT):\n    implemented_properties = ['energy', 'forces']\n"
+    )
+    crystal = bulk("Cu", a=COPPER_A)
+    crystal.write("cu.extxyz")
+    words = ["phonons", "elastic", "cu.extxyz", "--model", "flat_copper:Flat", "-o", "x"]
+    with pytest.raises(InputError, match="elastic: the model gives no stress") as found:
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    assert "--cell" not in str(found.value)
+    assert not Path("x").exists()
+    flat = Flat()
+    with pytest.raises(InputError, match="qha: the model gives no stress"):
+        expand(crystal, flat, InProcess(flat), Model("flat"), place / "y")
+    assert not Path("y").exists()
+
+
+def test_a_method_is_mended_before_any_forces(place: Path) -> None:
+    """A folder without forces is no other method's; with forces it is."""
+    first, second = Identity("s", "fails", "d"), Identity("s", "mended", "d")
+    ForceStore(place / "x", first)
+    store = ForceStore(place / "x", second)
+    store.keep(0, Evaluation(0.0, np.zeros(1), np.zeros((1, 3)), np.zeros((3, 3))))
+    with pytest.raises(InputError, match="holds forces of another model"):
+        ForceStore(place / "x", first)
+
+
+def test_symmetry_tolerances_that_cannot_be(place: Path) -> None:
+    """Refused before spglib, which crashes on them or does not end."""
+    crystal = bulk("Cu", a=COPPER_A)
+    for tolerance in (0.0, -1.0, float("nan"), 5.0):
+        message = f"symmetry_tolerance_A: {tolerance:g} Å, expected more than zero"
+        with pytest.raises(InputError, match=message):
+            ForceOptions(symmetry_tolerance_A=tolerance)
+        with pytest.raises(InputError, match=message):
+            new_phonopy(to_phonopy(crystal), np.eye(3, dtype=int), tolerance)
+        with pytest.raises(InputError, match=message):
+            load_phonopy(place, symmetry_tolerance_A=tolerance)
+    two = crystal + crystal
+    with pytest.raises(InputError, match=r"Cu 1 and Cu 2 are 0\.00 Å apart"):
+        new_phonopy(to_phonopy(two), np.eye(3, dtype=int))
+    assert {rung.space_group for rung in symmetry_ladder(two)} == {"none found"}
 
 
 @pytest.mark.long

@@ -233,7 +233,7 @@ def test_reflections_that_the_model_has_not_are_not_kept() -> None:
         assert np.linalg.norm(found.forces_eV_per_A, axis=1).max() < 1e-5
 
 
-class Noisy(EMT):
+class Noisy(EMT):  # type: ignore[misc] # ASE has no types
     """Forces of a self-consistent field that ends a little early."""
 
     def calculate(self, *args: Any, **kwargs: Any) -> None:
@@ -250,7 +250,7 @@ def test_noise_of_forces_is_no_lack_of_reflections() -> None:
     assert not found.without_mirrors
 
 
-class Pulls(EMT):
+class Pulls(EMT):  # type: ignore[misc] # ASE has no types
     """Pulls one atom aside: no operation leaves that as it is."""
 
     def calculate(self, *args: Any, **kwargs: Any) -> None:
@@ -319,6 +319,129 @@ def test_restart_is_no_restart(tmp_path: Path) -> None:
     assert fresh.converged
 
 
+def test_another_relaxation_in_the_folder(tmp_path: Path) -> None:
+    """Refused while the folder is held, were it made after the start; what fails makes none."""
+    few = RelaxOptions(fmax_eV_per_A=1e-6, calls_max=2)
+    place = tmp_path / "held"
+
+    def again(_: object) -> None:
+        with pytest.raises(RunError, match="held: another relaxation is going on"):
+            relax_in_folder(copper(), EMT(), few, place, overwrite=True)
+
+    begun = relax_in_folder(copper(), EMT(), few, place, on_step=again)
+    assert begun.calls >= 2
+
+    class Late(EMT):  # type: ignore[misc] # ASE has no types
+        def calculate(self, *arguments: Any, **options: Any) -> None:
+            super().calculate(*arguments, **options)
+            if not (tmp_path / "late").exists():  # another one was faster
+                relax_in_folder(copper(), EMT(), few, tmp_path / "late")
+
+    with pytest.raises(InputError, match="late: holds a relaxation of another"):
+        relax_in_folder(copper(), Late(), few, tmp_path / "late")
+    with pytest.raises(RunError):
+        relax_in_folder(copper(), NoNumber(1, "energy"), few, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_damaged_state(tmp_path: Path) -> None:
+    """Whatever is wrong with the files: which of them, and what to do."""
+    options = RelaxOptions(fmax_eV_per_A=1e-6, calls_max=5)
+    relax_in_folder(copper(), EMT(), options, tmp_path)
+    state, trajectory = tmp_path / STATE, tmp_path / TRAJECTORY
+    whole, frames = state.read_bytes(), trajectory.read_bytes()
+
+    def refused(match: str) -> None:
+        with pytest.raises(InputError, match=match) as found:
+            relax_in_folder(copper(), EMT(), options, tmp_path)
+        assert f"remove {tmp_path}, or begin anew with --overwrite" in str(found.value)
+
+    for size in (0, 10, len(whole) // 2, len(whole) - 5):
+        state.write_bytes(whole[:size])
+        refused("state.npz: is no npz file of arrays, or is damaged")
+    state.write_bytes(whole[:300] + bytes(40) + whole[340:])
+    refused("state.npz: is")
+    state.write_bytes(whole)
+    with np.load(state) as file:
+        arrays = dict(file)
+    changes: dict[str, Any] = {
+        "x": np.full_like(arrays["x"], np.nan),
+        "forces": np.zeros((2, 3)),
+        "anchor": arrays["anchor"][:-1],
+        "steps": arrays["steps"][:-1],
+        "rows": np.zeros(6),
+        "calls": np.array("many"),
+        "value": np.float64("inf"),
+    }
+    for name, value in changes.items():
+        np.savez(state, **{**arrays, name: value})
+        refused("state.npz: is damaged: ")
+        np.savez(state, **{key: kept for key, kept in arrays.items() if key != name})
+        refused(f"state.npz: has no '{name}'")
+    state.write_bytes(whole)
+    trajectory.write_bytes(frames[:-1])
+    refused(f"trajectory.extxyz: has {len(frames) - 1} bytes, fewer than the {len(frames)}")
+    trajectory.unlink()
+    refused("trajectory.extxyz: cannot be gone on with .No such file")
+    assert relax_in_folder(copper(), EMT(), options, tmp_path, overwrite=True).calls >= 5
+
+
+class NoNumber(EMT):  # type: ignore[misc] # ASE has no types
+    """Copper whose energy, forces or stress are not numbers from some call on."""
+
+    def __init__(self, first: int, what: str, last: int = 1000) -> None:
+        super().__init__()
+        self.calls, self.first, self.last, self.what = 0, first, last, what
+
+    def calculate(self, *arguments: Any, **options: Any) -> None:
+        super().calculate(*arguments, **options)
+        self.calls += 1
+        if self.first <= self.calls <= self.last:
+            self.results[self.what] = self.results[self.what] * np.nan
+
+
+@pytest.mark.parametrize("first", [1, 3])
+@pytest.mark.parametrize(
+    ("what", "told"), [("energy", "the energy"), ("forces", "the forces of atom 0"), ("stress", "")]
+)
+def test_model_without_numbers(first: int, what: str, told: str) -> None:
+    message = rf"force call \d+: the model gave no number for {told or 'the stress'}"
+    with pytest.raises(RunError, match=message):
+        relax(copper(), NoNumber(first, what), RelaxOptions())
+
+
+def test_a_model_that_fails_once_is_told() -> None:
+    """Its error ends the relaxation, at whatever step: it is no step that is too long."""
+
+    class Fails(NoNumber):
+        def calculate(self, *arguments: Any, **options: Any) -> None:
+            super().calculate(*arguments, **options)
+            if self.calls == 5:
+                raise RunError("out of memory")
+
+    with pytest.raises(RunError, match="out of memory"):
+        relax(copper(), Fails(1000, "energy"), RelaxOptions())
+
+
+def test_one_call_without_numbers() -> None:
+    """A shorter step is taken; a stress that nobody needs is left out."""
+    assert relax(copper(), NoNumber(3, "forces", last=3), RelaxOptions()).converged
+    found = relax(copper(), NoNumber(1, "stress"), RelaxOptions(cell="fixed"))
+    assert found.stress_GPa is None
+
+
+def test_symmetry_of_atoms_at_one_place() -> None:
+    atoms = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 1e-7]], cell=[4, 4, 4], pbc=True)
+    with pytest.raises(InputError, match=r"Cu 1 and Cu 2 are 0\.00 Å apart"):
+        relax(atoms, EMT(), RelaxOptions(keep_symmetry=True))
+    with pytest.raises(InputError, match=r"0\.9 Å, but atoms are 0\.65 Å apart"):
+        relax(
+            bulk("H", "sc", a=0.65),
+            EMT(),
+            RelaxOptions(keep_symmetry=True, symmetry_tolerance_A=0.9),
+        )
+
+
 def command(output: Path, *more: str) -> list[str]:
     words = ["relax", "zif-4", "--model", "zif4-allegro-s", "-o", str(output), *more]
     return [sys.executable, "-m", "mofmd", *words]
@@ -377,6 +500,10 @@ def test_zif4_tightly() -> None:
         ({"pressure_GPa": float("nan")}, "pressure_GPa"),
         ({"pressure_GPa": 1.0, "cell": "volume"}, "has no meaning"),
         ({"calls_max": 0}, "calls_max: 0"),
+        *(
+            ({"symmetry_tolerance_A": value}, f"symmetry_tolerance_A: {value:g} Å")
+            for value in (0.0, -1.0, float("nan"), 5.0)
+        ),
         ({"stress_GPa": -1.0}, "stress_limit_GPa: -1.0"),
     ],
 )

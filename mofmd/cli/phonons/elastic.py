@@ -46,6 +46,7 @@ def elastic(
     from mofmd.phonons.cells import to_phonopy
     from mofmd.phonons.elastic import (
         check_strain,
+        check_stress,
         christoffel_speeds,
         density_of,
         elastic_constants,
@@ -61,6 +62,7 @@ def elastic(
     waves = None if beside is None else sound_speeds(load_phonopy(beside)[0])
     crystal = read_structure(structure)
     with models.opened(crystal) as calculator:
+        check_stress(calculator)
         done = relax_in_folder(
             crystal,
             calculator,

@@ -12,6 +12,7 @@ from mofmd.errors import InputError
 from mofmd.learning.select.descriptor import Descriptor
 from mofmd.learning.select.features import ModelFeatures
 from mofmd.learning.select.picking import Features, pick_farthest, standardised
+from mofmd.structures.symmetry import symmetry_search
 
 _ONE = "structure"  # in the place of an element: a structure is a point
 # space groups of the crystal systems, up to and with
@@ -106,7 +107,8 @@ def crystal_system(atoms: Atoms, tolerance_A: float = 0.01) -> str:
     """
     from ase.spacegroup.symmetrize import check_symmetry
 
-    found = check_symmetry(atoms, tolerance_A)
+    with symmetry_search(atoms, tolerance_A):
+        found = check_symmetry(atoms, tolerance_A)
     if found is None:
         raise InputError(f"no space group found within {tolerance_A:g} Å")
     return next(name for name, last in CRYSTAL_SYSTEMS.items() if found.number <= last)

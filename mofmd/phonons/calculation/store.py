@@ -102,7 +102,7 @@ class ForceStore:
             shutil.rmtree(folder)
         make_folder(folder)
         plan = folder / PLAN
-        if plan.exists():
+        if plan.exists() and any(folder.glob("*.npz")):  # else it says nothing of any forces
             found = read_record(
                 plan, SCHEMA, kind="a folder of forces", mend=f"remove {folder}, or --overwrite"
             )

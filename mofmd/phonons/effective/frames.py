@@ -12,6 +12,8 @@ import numpy as np
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.phonons.beside.structures import match_atoms
+from mofmd.phonons.cells import to_atoms
+from mofmd.structures.symmetry import check_tolerance, symmetry_search
 from mofmd.study.sources import find_runs
 from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.trajectory import TrajectoryFile
@@ -75,10 +77,11 @@ def read_snapshots(
     Raises
     ------
     InputError
-        If the cell changes, or the frames are not of this structure.
+        If the cell changes, the frames are not of this structure, or the tolerance makes no sense.
     """
     if not 0.0 <= skip < 1.0:
         raise InputError(f"skip: {skip}, expected a share from 0 to below 1")
+    check_tolerance(symmetry_tolerance_A)
     if frames < 1:
         raise InputError(f"frames: {frames}, expected 1 or more")
     count = sum(1 for _ in _frames(source))
@@ -135,7 +138,8 @@ def _in_cell(
     fractional = unit.scaled_positions
     unit.cell = cell / numbers[:, None]
     unit.scaled_positions = fractional
-    return Phonopy(unit, np.diag(numbers), reference.primitive_matrix, symprec=tolerance_A)
+    with symmetry_search(to_atoms(unit), tolerance_A):
+        return Phonopy(unit, np.diag(numbers), reference.primitive_matrix, symprec=tolerance_A)
 
 
 def _displacements(

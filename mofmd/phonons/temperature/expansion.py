@@ -162,7 +162,10 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
     """
     chosen, forces = options or ExpansionOptions(), forces or ForceOptions()
     if "stress" not in calculator.implemented_properties:
-        raise InputError("qha: the model gives no stress, which cells at given volumes need")
+        raise InputError(
+            "qha: the model gives no stress, which cells at given volumes need: take a model or a "
+            "method with stress"
+        )
     check_supercell(model, forces)
     make_folder(folder)
     ground = _relaxed(atoms, calculator, chosen, "tri", folder / "relax")
