@@ -88,7 +88,7 @@ def phonon_rate(model: Path, repetitions: tuple[int, int, int], lanes: int, coun
         collect_forces(
             kept,
             evaluator,
-            ForceStore(Path(folder) / "forces", Identity("s", "m", "d")),
+            ForceStore(Path(folder) / "forces", Identity("s", "m", "d"), len(kept.supercell)),
             force_limit_eV_per_A=FORCE_LIMIT_EV_PER_A,
             on_progress=note,
         )

@@ -97,11 +97,11 @@ def test_methods_without_stress(place: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_method_is_mended_before_any_forces(place: Path) -> None:
     """A folder without forces is no other method's; with forces it is."""
     first, second = Identity("s", "fails", "d"), Identity("s", "mended", "d")
-    ForceStore(place / "x", first)
-    store = ForceStore(place / "x", second)
+    ForceStore(place / "x", first, 1)
+    store = ForceStore(place / "x", second, 1)
     store.keep(0, Evaluation(0.0, np.zeros(1), np.zeros((1, 3)), np.zeros((3, 3))))
     with pytest.raises(InputError, match="holds forces of another model"):
-        ForceStore(place / "x", first)
+        ForceStore(place / "x", first, 1)
 
 
 def test_symmetry_tolerances_that_cannot_be(place: Path) -> None:
