@@ -58,10 +58,6 @@ def check_stress(calculator: Any) -> None:
     Raises
     ------
     InputError
-
-    Raises
-    ------
-    InputError
         If it says that it has none.
     """
     if "stress" not in calculator.implemented_properties:
