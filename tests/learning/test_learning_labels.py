@@ -208,7 +208,7 @@ def test_frames_that_fail_are_named_and_all_others_kept(workers: int) -> None:
     frames = [marked(seed, mark) for seed, mark in enumerate((0, 1, 0, 2, 0, 3, 0, 4, 0))]
     reasons = (
         r"4 of 9 frames could not be labelled, the others are in the cache: "
-        r"frame 1 \(trajectory t1\): .* the self-consistent field did not converge; "
+        r"frame 1 \(trajectory t1\): .* the self-consistent field did not converge .*; "
         r"frame 3 .*; frame 5 .* energy is not a number; and 1 more\. Mend that"
     )
     with pytest.raises(RunError, match=reasons):
