@@ -91,6 +91,25 @@ def by_source(measured: Sequence[Measured]) -> dict[str, tuple[Measured, ...]]:
     return {name: tuple(found) for name, found in groups.items()}
 
 
+@dataclass(frozen=True)
+class MeanAlpha:
+    """Volumetric expansion over a range of temperatures, units in the names."""
+
+    alpha_V_per_K: float
+    alpha_V_error_per_K: float
+    from_K: float
+    to_K: float
+
+
+def alphas_by_source(measured: Sequence[Measured]) -> dict[str, MeanAlpha]:
+    """Expansion of each origin that has two temperatures or more."""
+    return {
+        name: MeanAlpha(*alpha, group[0].temperature_K, group[-1].temperature_K)
+        for name, group in by_source(measured).items()
+        if (alpha := mean_alpha_per_K(group)) is not None
+    }
+
+
 def _of_run(run: Run, atoms: int) -> Measured:
     if run.unfinished:
         raise InputError(f"{run.directory}: {run.unfinished}; its mean volume is not one yet")

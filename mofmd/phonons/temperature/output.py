@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from mofmd.phonons.output import write_table
 from mofmd.phonons.page.tables import table
 from mofmd.phonons.temperature.expansion import Expansion, other_choices
 from mofmd.phonons.temperature.figures import EDGES, expansion_figure, free_energy_figure
-from mofmd.phonons.temperature.measured import Measured, by_source, mean_alpha_per_K
+from mofmd.phonons.temperature.measured import Measured, alphas_by_source
 from mofmd.phonons.temperature.qha import Qha
 from mofmd.report.page import html_page
 from mofmd.report.svg import figure_svg
@@ -92,6 +93,7 @@ def write_expansion(
         ("free_energies", free_energy_figure(expansion)),
     ):
         save_figure(figure, folder / "figures" / name)
+    choices = other_choices(expansion)
     record = {
         "schema": SCHEMA,
         "mofmd_version": mofmd.__version__,
@@ -109,22 +111,13 @@ def write_expansion(
             "vinet": at_temperature(expansion.vinet, 300.0),
         },
         "at_300_K_by_choice_of_volumes": {
-            name: at_temperature(qha, 300.0) for name, qha in other_choices(expansion).items()
+            name: at_temperature(qha, 300.0) for name, qha in choices.items()
         },
     }
-    alphas = {
-        name: {
-            "alpha_V_per_K": alpha[0],
-            "alpha_V_error_per_K": alpha[1],
-            "from_K": group[0].temperature_K,
-            "to_K": group[-1].temperature_K,
-        }
-        for name, group in by_source(beside).items()
-        if (alpha := mean_alpha_per_K(group)) is not None
-    }
+    alphas = {name: vars(found) for name, found in alphas_by_source(beside).items()}
     if alphas:
         record["beside"] = alphas
-    write_page(expansion, folder, facts, beside)
+    write_page(expansion, folder, facts, beside, choices)
     write_atomic(folder / "qha.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -164,6 +157,7 @@ def write_page(
     folder: Path,
     facts: dict[str, Any],
     beside: tuple[Measured, ...] = (),
+    choices: Mapping[str, Qha] | None = None,
 ) -> Path:
     """Write ``report.html`` with the figures and the numbers at 300 K.
 
@@ -177,6 +171,8 @@ def write_page(
         Of the calculation, for people.
     beside
         See ``write_expansion``.
+    choices
+        See ``other_choices``.
     """
     qhas = (expansion.birch_murnaghan, expansion.vinet)
     found = [(qha, at_temperature(qha, 300.0)) for qha in qhas]
@@ -220,7 +216,7 @@ def write_page(
         f"quasi-harmonic, shape of the cell {escape(str(facts.get('shape', '')))} · mofmd "
         f"{mofmd.__version__}</p></header>",
         f"<h2>At 300 K</h2>{table(heads, rows)}" if rows else "",
-        _choices_table(expansion) if rows else "",
+        _choices_table(expansion, choices or {}) if rows else "",
         _beside_table(expansion, beside),
         f'<h2>Figures</h2><div class="figures">{figures}</div>',
     ]
@@ -229,11 +225,11 @@ def write_page(
     return page
 
 
-def _choices_table(expansion: Expansion) -> str:
+def _choices_table(expansion: Expansion, choices: Mapping[str, Qha]) -> str:
     """Lay out what fewer volumes give: whether their choice decides the expansion."""
     everything = {f"all {len(expansion.volumes_A3)}": expansion.birch_murnaghan}
     rows = []
-    for name, qha in (everything | other_choices(expansion)).items():
+    for name, qha in {**everything, **choices}.items():
         at = at_temperature(qha, 300.0)
         if at is not None:
             modulus = f"{at['bulk_modulus_GPa']:.3f}"
@@ -260,11 +256,10 @@ def _beside_table(expansion: Expansion, beside: tuple[Measured, ...]) -> str:
         )
         rows.append((each.name, f"{each.temperature_K:.1f}", volume, *other))
     told = "".join(
-        f"<p>α_V of {escape(name)}, {group[0].temperature_K:.0f} to "
-        f"{group[-1].temperature_K:.0f} K: "
-        f"{Estimate(1e6 * alpha[0], 1e6 * alpha[1], np.inf)} · 10⁻⁶/K</p>"
-        for name, group in by_source(beside).items()
-        if (alpha := mean_alpha_per_K(group)) is not None
+        f"<p>α_V of {escape(name)}, {found.from_K:.0f} to {found.to_K:.0f} K: "
+        f"{Estimate(1e6 * found.alpha_V_per_K, 1e6 * found.alpha_V_error_per_K, np.inf)} · "
+        "10⁻⁶/K</p>"
+        for name, found in alphas_by_source(beside).items()
     )
     heads = ("dynamics or measurement", "T (K)", "V (Å³)", "V quasi-harmonic (Å³)", "apart (%)")
     return f"<h2>Beside dynamics and measurements</h2>{table(heads, rows)}{told}"
