@@ -88,7 +88,7 @@ def test_order_failures_and_the_end(springs: Path, monkeypatch: pytest.MonkeyPat
 
 def test_numbers_of_the_calculator_whatever_came_before() -> None:
     row = [SYSTEMS[name]() for name in ("crystal", "tilted", "thin", "tilted")]
-    calculator = DeployedModel("zif4-allegro-s", dispersion="d3bj:pbe", skin_A=0.0)
+    calculator = DeployedModel("zif4-allegro-s", dispersion="d3bj:pbe", skin_A=0.0, threads=1)
     with Lanes("zif4-allegro-s", dispersion="d3bj:pbe") as lanes:
         found = list(lanes.map(row))
     for atoms, each in zip(row, found, strict=True):

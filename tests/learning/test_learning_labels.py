@@ -372,12 +372,14 @@ def test_no_time_at_all(value: float) -> None:
         LabelOptions(time_limit_s=value)
 
 
-def labelling(token: Token, frames: list[Atoms], labeller: str) -> subprocess.Popen[bytes]:
-    """Label with two workers, in a process that carries a mark."""
+def labelling(
+    token: Token, frames: list[Atoms], labeller: str, workers: int = 2
+) -> subprocess.Popen[bytes]:
+    """Label with workers, in a process that carries a mark."""
     write_frames(Path("frames.extxyz"), frames)
     words = ["learn", "label", "frames.extxyz", "--labeller", labeller, "-o", "out.extxyz"]
     return subprocess.Popen(
-        [sys.executable, "-m", "mofmd", *words, "--workers", "2"],
+        [sys.executable, "-m", "mofmd", *words, "--workers", str(workers)],
         env=token.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -412,6 +414,23 @@ def test_nothing_is_left_of_a_labelling_that_ends(number: signal.Signals) -> Non
     few = read_frames(Path("frames.extxyz"))[2:5]
     label_frames(few, labeller, Path("labels"), None, told.append)
     assert not told[0].endswith(" 0 labelled already")
+
+
+def test_ctrl_c_has_every_worker_finish() -> None:
+    """The one that is waited for first, too: an interrupted join would take it for ended."""
+    token = Token()
+    frames = [*(marked(seed, 0) for seed in range(3)), marked(3, 5)]
+    process = labelling(token, frames, "argon_calculators:fails_on_some", workers=1)
+    end = time.monotonic() + 60
+    while len(list(Path("labels").glob("*/*/*.npz"))) < 3 and time.monotonic() < end:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    time.sleep(1.0)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGINT
+    token.wait_until_gone()
 
 
 def test_a_worker_killed_from_outside_costs_one_frame() -> None:

@@ -69,18 +69,26 @@ def products(deck: Deck) -> tuple[bytes, ...]:
 
 def start(deck: Deck, ranks: int = 1) -> subprocess.Popen[bytes]:
     command = [str(Path(sys.prefix) / "bin" / "mofmd"), "run", str(deck.directory), "--resume"]
-    return subprocess.Popen([*command, "--ranks", str(ranks)], stdout=subprocess.DEVNULL)
+    with (deck.directory / "told.txt").open("wb") as told:
+        return subprocess.Popen([*command, "--ranks", str(ranks)], stdout=told, stderr=told)
 
 
-def wait_for_step(deck: Deck, step: int) -> None:
-    """Wait until a restart file of at least this step is there, or the run has ended."""
+def wait_for_step(process: subprocess.Popen[bytes], deck: Deck, step: int) -> None:
+    """Wait until a frame of at least this step is there, or the run has ended well."""
     end = time.monotonic() + 120
-    while time.monotonic() < end:
-        dump = deck.directory / "trajectory.dump"
+    dump = deck.directory / "trajectory.dump"
+    while True:
+        status = process.poll()
         if dump.exists() and dump.stat().st_size > 0 and last_frame(dump) >= step:
             return
+        if status is not None or time.monotonic() > end:
+            break
         time.sleep(0.01)
-    raise AssertionError(f"step {step} was not reached")
+    process.kill()
+    process.wait()
+    told = (deck.directory / "told.txt").read_text()
+    state = (deck.directory / "status.json").read_text()
+    raise AssertionError(f"step {step} was not reached (status {status}): {told}\n{state}")
 
 
 def last_frame(dump: Path) -> int:
@@ -105,7 +113,7 @@ def test_killed_and_resumed(tmp_path: Path, name: str) -> None:
     run_deck(whole.directory)
     for step in (protocol.total_steps // 3, protocol.total_steps // 2 + 7):
         process = start(broken)
-        wait_for_step(broken, step)
+        wait_for_step(process, broken, step)
         process.kill()  # SIGKILL to the driver: LAMMPS goes on alone, notices, and stops
         process.wait()
     run = run_deck(broken.directory, resume=True)
@@ -115,13 +123,29 @@ def test_killed_and_resumed(tmp_path: Path, name: str) -> None:
     assert run.steps == protocol.total_steps
 
 
+@pytest.mark.parametrize("name", ["npt_iso", "npt_tri", "nst", "volume_grid"])
+def test_no_number_is_of_memory_that_was_not_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """With memory that LAMMPS asks for full of 1e306, pressures of it would be infinite."""
+    protocol: Protocol = PROTOCOLS[name]
+    if not isinstance(protocol, VolumeGrid):
+        protocol = replace(protocol, time_ps=0.2, restart_interval_ps=0.1)
+    plain = silicon_deck(protocol, tmp_path / "plain")
+    filled = silicon_deck(protocol, tmp_path / "filled")
+    run_deck(plain.directory)
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.perturb=128")
+    run_deck(filled.directory)
+    assert products(filled) == products(plain)
+
+
 def test_two_ranks(tmp_path: Path) -> None:
     protocol = replace(PROTOCOLS["npt_tri"], time_ps=1)
     whole = silicon_deck(protocol, tmp_path / "whole")
     broken = silicon_deck(protocol, tmp_path / "broken")
     run_deck(whole.directory, Resources(2))
     process = start(broken, ranks=2)
-    wait_for_step(broken, 600)
+    wait_for_step(process, broken, 600)
     process.kill()
     process.wait()
     with pytest.raises(RunError, match="was begun on 2 ranks and cannot be the same run on 1"):
@@ -136,7 +160,7 @@ def test_by_hand_from_a_restart_file(tmp_path: Path) -> None:
     broken = silicon_deck(protocol, tmp_path / "broken")
     run_deck(whole.directory)
     process = start(broken)
-    wait_for_step(broken, 600)
+    wait_for_step(process, broken, 600)
     process.kill()
     process.wait()
     lock_run(broken.directory, patience_s=20).close()
@@ -172,7 +196,7 @@ def test_embedded_model(tmp_path: Path, cells: int, ranks: int) -> None:
     )
     run_deck(whole.directory, Resources(ranks))
     process = start(broken, ranks)
-    wait_for_step(broken, 35)
+    wait_for_step(process, broken, 35)
     process.kill()
     process.wait()
     run = run_deck(broken.directory, Resources(ranks), resume=True)
@@ -209,7 +233,7 @@ def test_asked_to_stop(tmp_path: Path) -> None:
     stopped = silicon_deck(protocol, tmp_path / "stopped")
     run_deck(whole.directory)
     process = start(stopped)
-    wait_for_step(stopped, 4000)
+    wait_for_step(process, stopped, 4000)
     process.terminate()
     assert process.wait(timeout=60) == 75
     status = json.loads((stopped.directory / "status.json").read_text())
@@ -231,7 +255,7 @@ def test_ramp_goes_on_at_its_temperature(tmp_path: Path) -> None:
     protocol = PROTOCOLS["ramps"]
     deck = silicon_deck(protocol, tmp_path)
     process = start(deck)
-    wait_for_step(deck, 700)
+    wait_for_step(process, deck, 700)
     process.kill()
     process.wait()
     run = run_deck(deck.directory, resume=True)
@@ -259,7 +283,7 @@ def test_two_runs_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     protocol = replace(PROTOCOLS["nve"], time_ps=20)
     deck = silicon_deck(protocol, tmp_path)
     process = start(deck)
-    wait_for_step(deck, 10)
+    wait_for_step(process, deck, 10)
     with pytest.raises(RunError, match="another run of this deck is going on"):
         run_deck(deck.directory)
     with pytest.raises(InputError, match="is being run; wait for the run or stop it first"):
@@ -272,7 +296,7 @@ def test_two_runs_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_log_of_a_resumed_run_is_kept(tmp_path: Path) -> None:
     deck = silicon_deck(replace(PROTOCOLS["nvt"], time_ps=2), tmp_path)
     process = start(deck)
-    wait_for_step(deck, 700)
+    wait_for_step(process, deck, 700)
     process.kill()
     process.wait()
     run_deck(deck.directory, resume=True)

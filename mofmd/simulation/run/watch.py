@@ -97,6 +97,9 @@ class Watch:
         if self._stops_at_novelty and self.novelty:
             every = math.gcd(every, self.novelty.every)  # so that no look is missed
         self.lmp.command(f"fix {FIX} all external pf/callback {every} {every}")
+        # what it adds to virial and energy is not set yet when the fixes before it are set up:
+        # a barostat, or a variable of the pressure, would take whatever was in the memory
+        self.lmp.command(f"fix_modify {FIX} virial no energy no")
         self.lmp.set_fix_external_callback(FIX, self._called, None)
 
     def remove(self, step: int) -> None:
