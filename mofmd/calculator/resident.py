@@ -8,6 +8,9 @@ import numpy as np
 
 from mofmd.calculator.images import Images, find_images
 
+GRID_A = 0.25
+"""Grid of the positions that neighbours are looked for around without a skin."""
+
 
 class Sums(NamedTuple):
     """What an evaluator gives for N atoms.
@@ -37,14 +40,18 @@ class Resident:
     reach_A
         How far it looks [Å].
     skin_A
-        Neighbours are looked for anew when two atoms may have come closer by this [Å]; 0: at each
-        evaluation, so that a result depends on nothing that came before.
+        Neighbours are looked for anew when two atoms may have come closer by this [Å]. 0: they are
+        those around positions that are rounded to a grid, so that a result depends, to the last
+        bit, on nothing that came before, and structures that differ by the displacement of an atom
+        mostly share them.
     """
 
     def __init__(self, engine: Any, reach_A: float, skin_A: float) -> None:
         self._engine = engine
+        self._has_memory = skin_A > 0.0
+        # either atom of a pair may be half a diagonal of the grid away from where it is rounded to
+        self._skin_A = skin_A if self._has_memory else np.sqrt(3.0) * GRID_A
         self._reach_A = reach_A
-        self._skin_A = skin_A
         self._images: Images | None = None
         self._placed: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None = None
 
@@ -62,18 +69,19 @@ class Resident:
         """
         import torch
 
-        if self._images is None or self._have_changed(positions, cell, pbc, kinds):
-            self._images = find_images(positions, cell, pbc, self._reach_A + self._skin_A)
+        around = positions if self._has_memory else np.round(positions / GRID_A) * GRID_A
+        if self._images is None or self._have_changed(around, cell, pbc, kinds):
+            self._images = find_images(around, cell, pbc, self._reach_A + self._skin_A)
             self._placed = None
             owners = self._images.owners
             self._engine.place(
-                torch.from_numpy(self._images.points(positions, cell)),
+                torch.from_numpy(self._images.points(around, cell)),
                 torch.from_numpy(kinds[owners]),
                 torch.from_numpy(owners),
                 len(positions),
                 self._skin_A,
             )
-            self._placed = (positions.copy(), cell.copy(), np.array(pbc), kinds.copy())
+            self._placed = (around.copy(), cell.copy(), np.array(pbc), kinds.copy())
         points = torch.from_numpy(self._images.points(positions, cell))
         energies, forces, virial = self._engine.evaluate(points)
         return Sums(energies.numpy(), forces.numpy(), virial.numpy() if virial.numel() else None)
@@ -90,11 +98,13 @@ class Resident:
     def _have_changed(
         self, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, kinds: np.ndarray
     ) -> bool:
-        if self._images is None or self._placed is None or self._skin_A == 0.0:
+        if self._images is None or self._placed is None:
             return True
         before, cell_before, pbc_before, kinds_before = self._placed
         if not (np.array_equal(kinds, kinds_before) and np.array_equal(pbc, pbc_before)):
             return True
+        if not self._has_memory:
+            return not (np.array_equal(positions, before) and np.array_equal(cell, cell_before))
         moves = self._images.points(positions - before, cell - cell_before)
         furthest = float(np.linalg.norm(moves, axis=1).max(initial=0.0))
         # images one cell beyond those that were found might come in, too

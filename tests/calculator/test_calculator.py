@@ -87,6 +87,28 @@ def test_moving_atoms_and_cell_reuse_neighbours(tmp_path: Path) -> None:
         assert_same(frame, expected)
 
 
+def test_without_a_skin_nothing_is_remembered(tmp_path: Path) -> None:
+    """Small displacements share their neighbours, others do not: the same to the last bit."""
+    atoms = SYSTEMS["tilted"]()
+    generator = np.random.default_rng(1)
+    row = [atoms.copy() for _ in range(6)]
+    for k, frame in enumerate(row[:4]):
+        frame.positions[3 * k] += 0.01 * generator.normal(size=3)
+    row[4].positions += 0.2 * generator.normal(size=atoms.positions.shape)
+    row[5].set_cell(atoms.cell.array @ np.diag([1.01, 1.0, 0.99]), scale_atoms=True)
+    row[5].positions[7] += row[5].cell[1] - 3 * row[5].cell[0]
+    settings = {"dtype": "float64", "skin_A": 0.0, "threads": 1, "dispersion": "d3bj:pbe"}
+    name = "zif4-allegro-s"
+    calculator = DeployedModel(name, **settings)
+    for k in (0, 1, 2, 3, 4, 1, 5, 0, 4, 5):
+        alone = DeployedModel(name, **settings).get_forces(row[k])
+        np.testing.assert_array_equal(calculator.get_forces(row[k]), alone)
+    dispersion = parse_d3("d3bj:pbe")
+    for frame, expected in zip(row, in_lammps(row, name, tmp_path, dispersion), strict=True):
+        frame.calc = calculator
+        assert_same(frame, expected)
+
+
 @pytest.mark.parametrize("skin", [0.0, 0.5])
 def test_left_handed_cell(skin: float) -> None:
     atoms = SYSTEMS["tilted"]()
