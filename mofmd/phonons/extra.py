@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from mofmd.errors import InputError
 
-PACKAGES = ("phonopy", "seekpath", "symfc")
+PACKAGES = ("phonopy", "seekpath")
 
 
 def need_packages() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mofmd.errors import InputError, MissingFileError
 from mofmd.phonons.calculation.force_constants import ForceConstants, finish_force_constants
+from mofmd.phonons.calculation.least_squares import ForceConstantFit
 from mofmd.phonons.cells import SYMMETRY_TOLERANCE_A
 from mofmd.phonons.extra import need_packages
 from mofmd.phonons.foreign import (
@@ -135,14 +136,14 @@ def _new_phonopy(content: PhonopyYamlData, path: Path, tolerance_A: float) -> Ph
 
 
 def _use_forces(phonopy: Phonopy, dataset: Any, path: Path) -> None:
-    random = "displacements" in dataset
     try:
         phonopy.dataset = dataset
-        phonopy.produce_force_constants(
-            calculate_full_force_constants=False,
-            fc_calculator="symfc" if random else "traditional",
-            show_drift=False,
-        )
+        if "displacements" in dataset:
+            phonopy.force_constants = ForceConstantFit(phonopy)(
+                np.asarray(dataset["displacements"]), np.asarray(dataset["forces"])
+            )
+        else:
+            phonopy.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
     except (ValueError, RuntimeError, np.linalg.LinAlgError) as error:
         raise InputError(
             f"{path}: the displacements do not give all force constants, some of them may lack: "

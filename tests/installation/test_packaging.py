@@ -30,7 +30,6 @@ OPTIONAL = {
     "parsl": "simulation/ensemble/ensemble_run.py",
     "phonopy": "phonons/",
     "seekpath": "phonons/",
-    "symfc": "phonons/",
     "tblite": "calculator/xtb.py",
 }
 # what the pinned nequip, mace-torch and sevenn bring along

@@ -14,8 +14,9 @@ from scipy.optimize import fsolve
 
 from mofmd.errors import InputError
 from mofmd.phonons.calculation.force_constants import compact
+from mofmd.phonons.calculation.least_squares import ForceConstantFit
 from mofmd.phonons.cells import to_atoms
-from mofmd.phonons.effective.fit import ForceConstantFit, symmetrised
+from mofmd.phonons.effective.fit import symmetrised
 from mofmd.phonons.effective.frames import mean_temperature, read_snapshots
 from mofmd.phonons.effective.md import fit_frames
 from mofmd.phonons.effective.output import write_frame_fit

@@ -13,6 +13,7 @@ from ase import Atoms
 
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
+from mofmd.phonons.calculation.least_squares import ForceConstantFit
 from mofmd.phonons.cells import to_atoms
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class DisplacementOptions:
         small distances from a fit, see ``limit_of_small_distances``.
     method
         ``differences``: one atom at a time, both ways, those alone that symmetry does not give;
-        ``random``: all atoms at once, force constants by a fit within the symmetry (symfc);
+        ``random``: all atoms at once, force constants by a fit within the symmetry;
         ``fewest``: of the two what needs fewer evaluations.
     seed
         Of the random ones.
@@ -154,7 +155,7 @@ def choose_displacements(
     method = options.method
     distances = options.distances_A or (DISPLACEMENT_A[precision],)
     if method != "differences":
-        snapshots = _snapshots(phonopy)
+        snapshots = 2 * ForceConstantFit(phonopy).least  # determines them, twice over
         phonopy.generate_displacements(distance=distances[0])
         n_differences = len(phonopy.displacements)
         method = "random" if method == "random" or snapshots < n_differences else "differences"
@@ -183,13 +184,6 @@ def choose_displacements(
         tuple(distances),
         "differences",
     )
-
-
-def _snapshots(phonopy: Phonopy) -> int:
-    """How many random displacements determine the force constants (symfc), twice over."""
-    from phonopy.harmonic.displacement import estimate_number_of_snapshots
-
-    return int(estimate_number_of_snapshots(phonopy.supercell, phonopy.symmetry))
 
 
 def limit_of_small_distances(forces: np.ndarray, distances_A: tuple[float, ...]) -> np.ndarray:

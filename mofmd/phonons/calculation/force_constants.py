@@ -9,6 +9,7 @@ import numpy as np
 
 from mofmd.arrays import freeze
 from mofmd.phonons.calculation.displacements import Displacements, limit_of_small_distances
+from mofmd.phonons.calculation.least_squares import ForceConstantFit
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -92,29 +93,32 @@ def make_force_constants(
     """
     distances = displacements.distances_A
     if len(distances) < 2:
-        calculator = "symfc" if displacements.method == "random" else "traditional"
-        _produce(phonopy, forces_eV_per_A, calculator)
+        if displacements.method == "random":
+            phonopy.forces = forces_eV_per_A
+            phonopy.force_constants = ForceConstantFit(phonopy)(
+                displacements.vectors_A, forces_eV_per_A
+            )
+        else:
+            _produce(phonopy, forces_eV_per_A)
         return finish_force_constants(phonopy, sum_rule=sum_rule)
     parts = forces_eV_per_A.reshape(len(distances), -1, *forces_eV_per_A.shape[1:])
     alone = []
     for h, part in zip(distances, parts, strict=True):
         # phonopy knows the displacements of the first distance
-        _produce(phonopy, part * (distances[0] / h), "traditional")
+        _produce(phonopy, part * (distances[0] / h))
         alone.append(compact(phonopy))
     pairs = parts.reshape(len(distances), -1, 2, *forces_eV_per_A.shape[1:])
     linear = limit_of_small_distances(pairs, distances)
-    _produce(phonopy, linear.reshape(-1, *forces_eV_per_A.shape[1:]), "traditional")
+    _produce(phonopy, linear.reshape(-1, *forces_eV_per_A.shape[1:]))
     limit = compact(phonopy)
     found = finish_force_constants(phonopy, sum_rule=sum_rule)
     differences = tuple(float(np.sqrt(np.mean((each - limit) ** 2))) for each in alone)
     return replace(found, distances_A=distances, differences_eV_per_A2=differences)
 
 
-def _produce(phonopy: Phonopy, forces_eV_per_A: np.ndarray, calculator: str) -> None:
+def _produce(phonopy: Phonopy, forces_eV_per_A: np.ndarray) -> None:
     phonopy.forces = forces_eV_per_A
-    phonopy.produce_force_constants(
-        calculate_full_force_constants=False, fc_calculator=calculator, show_drift=False
-    )
+    phonopy.produce_force_constants(calculate_full_force_constants=False, show_drift=False)
 
 
 def finish_force_constants(phonopy: Phonopy, *, sum_rule: bool = True) -> ForceConstants:

@@ -1,4 +1,4 @@
-"""Force constants that describe the forces of many displaced supercells best."""
+"""What follows of effective force constants: forces, mean positions, what they do not describe."""
 
 from __future__ import annotations
 
@@ -6,87 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mofmd.errors import InputError
-
 if TYPE_CHECKING:
     from phonopy import Phonopy
 
 STEP_MAX_A = 0.1  # of a mean position
-
-
-class ForceConstantFit:
-    """Least squares of forces against displacements, within the symmetry (symfc).
-
-    Seko and Togo, Phys. Rev. B 110, 214302 (2024). The symmetry of the supercell, the sum rule and
-    the symmetry of pairs are in the basis; it is made once for all fits of a supercell.
-
-    Parameters
-    ----------
-    phonopy
-        Of the supercell.
-    """
-
-    def __init__(self, phonopy: Phonopy) -> None:
-        from phonopy.interface.symfc import SymfcFCSolver
-        from symfc import Symfc
-        from symfc.utils.utils import SymfcAtoms
-
-        cell, symmetry = phonopy.supercell, phonopy.symmetry
-        self._phonopy = phonopy
-        self.parameters = int(
-            SymfcFCSolver(cell, symmetry=symmetry).estimate_basis_size(orders=[2])[2]
-        )
-        """Free parameters, counted before the sum rule."""
-        self._symfc = Symfc(
-            SymfcAtoms(
-                cell=cell.cell, scaled_positions=cell.scaled_positions, numbers=cell.numbers
-            ),
-            spacegroup_operations=symmetry.symmetry_operations,
-            symprec=symmetry.tolerance,
-        )
-        self._symfc.compute_basis_set(orders=[2])
-
-    @property
-    def least(self) -> int:
-        """Fewest supercells whose forces are as many as the parameters."""
-        return -(-self.parameters // (3 * len(self._phonopy.supercell)))
-
-    def check(self, count: int, name: str) -> None:
-        """Refuse fewer supercells than twice those that determine the force constants.
-
-        Raises
-        ------
-        InputError
-            If there are fewer.
-        """
-        if count < 2 * self.least:
-            raise InputError(
-                f"{name}: {count} are too few for the {self.parameters} parameters that symmetry "
-                f"leaves; take {2 * self.least} or more"
-            )
-
-    def __call__(self, displacements_A: np.ndarray, forces_eV_per_A: np.ndarray) -> np.ndarray:
-        """Fit Φ of F = −Φ u.
-
-        Parameters
-        ----------
-        displacements_A, forces_eV_per_A
-            (supercells, atoms, 3).
-
-        Returns
-        -------
-        np.ndarray
-            (primitive atoms, supercell atoms, 3, 3) [eV/Å²].
-        """
-        from phonopy.harmonic.force_constants import full_fc_to_compact_fc
-
-        self._symfc.displacements = displacements_A
-        self._symfc.forces = forces_eV_per_A
-        primitive = self._phonopy.primitive
-        same = np.array_equal(self._symfc.p2s_map, primitive.p2s_map)
-        self._symfc.solve(orders=[2], is_compact_fc=same)
-        values = np.asarray(self._symfc.force_constants[2])
-        return values if same else np.asarray(full_fc_to_compact_fc(primitive, values))
 
 
 def harmonic_forces(

@@ -24,10 +24,10 @@ from mofmd.phonons.calculation.collect import Progress, collect_forces
 from mofmd.phonons.calculation.displacements import Displacements
 from mofmd.phonons.calculation.evaluators import Evaluator
 from mofmd.phonons.calculation.force_constants import compact
+from mofmd.phonons.calculation.least_squares import ForceConstantFit
 from mofmd.phonons.calculation.store import ForceStore, Identity, structure_digest
 from mofmd.phonons.cells import to_atoms
 from mofmd.phonons.effective.fit import (
-    ForceConstantFit,
     anharmonicity,
     harmonic_forces,
     newton_step,

@@ -1,0 +1,196 @@
+"""Force constants that describe the forces of many displaced supercells best."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mofmd.errors import InputError
+
+if TYPE_CHECKING:
+    from phonopy import Phonopy
+
+LEAST_SHARE = 1e-12
+"""Of the largest mean square of a displacement, below which there is none."""
+
+
+class ForceConstantFit:
+    """Least squares of forces against displacements, within the symmetry.
+
+    Of all Φ that have the symmetry of the supercell, that of pairs, Φ = Φᵀ, and the sum rule, the
+    one of least Σ|F + Φu|². With the means C of u uᵀ and B of u Fᵀ over supercells and over all
+    operations of the space group, it is the solution of Lyapunov's equation
+
+        C Φ + Φ C = −(B + Bᵀ),
+
+    which the eigenvectors of C make diagonal, at each wave vector of the supercell by itself. A
+    basis of the symmetric force constants, as symfc has it (Seko and Togo, Phys. Rev. B 110, 214302
+    (2024)), gives the same Φ, but its normal equations are dense: 14 GB for the 42,000 parameters
+    of 272 atoms of ZIF-4, where these matrices have 5 MB.
+
+    Parameters
+    ----------
+    phonopy
+        Of the supercell.
+    """
+
+    def __init__(self, phonopy: Phonopy) -> None:
+        symmetry, primitive = phonopy.symmetry, phonopy.primitive
+        supercell = phonopy.supercell
+        self._n = len(supercell)
+        lattice = supercell.cell.T
+        integer = np.asarray(symmetry.symmetry_operations["rotations"])
+        rotations = lattice @ integer @ np.linalg.inv(lattice)
+        moved = np.asarray(symmetry.atomic_permutations)
+        self.parameters = _count_parameters(rotations, moved)
+        """Free parameters."""
+        self._translations = _Translations(phonopy)
+        # one operation of each rotation: with the translations they are the whole group
+        _, first = np.unique(integer.reshape(-1, 9), axis=0, return_index=True)
+        self._operations = list(zip(rotations[first], moved[first], strict=True))
+        self._primitive_atoms = np.asarray(primitive.p2s_map)
+
+    @property
+    def least(self) -> int:
+        """Fewest supercells whose forces are as many as the parameters."""
+        return -(-self.parameters // (3 * self._n))
+
+    def check(self, count: int, name: str) -> None:
+        """Refuse fewer supercells than twice those that determine the force constants.
+
+        Raises
+        ------
+        InputError
+            If there are fewer.
+        """
+        if count < 2 * self.least:
+            raise InputError(
+                f"{name}: {count} are too few for the {self.parameters} parameters that symmetry "
+                f"leaves; take {2 * self.least} or more"
+            )
+
+    def __call__(self, displacements_A: np.ndarray, forces_eV_per_A: np.ndarray) -> np.ndarray:
+        """Fit Φ of F = −Φ u.
+
+        Parameters
+        ----------
+        displacements_A, forces_eV_per_A
+            (supercells, atoms, 3).
+
+        Returns
+        -------
+        np.ndarray
+            (primitive atoms, supercell atoms, 3, 3) [eV/Å²].
+
+        Raises
+        ------
+        InputError
+            If the displacements do not determine all force constants.
+        """
+        at_q = self._translations.waves
+        u, forces = at_q(displacements_A), at_q(forces_eV_per_A)
+        squares = self._average(u.conj().transpose(0, 2, 1) @ u)
+        products = self._average(u.conj().transpose(0, 2, 1) @ forces)
+        # no force along the three translations, whose displacements say nothing
+        squares[0] = _without_translations(squares[0])
+        products[0] = _without_translations(products[0])
+        sizes, vectors = np.linalg.eigh(squares)
+        largest = sizes.max()
+        sizes[0, :3] = largest  # theirs, which are zero
+        if sizes.min() < LEAST_SHARE * largest:
+            raise InputError(
+                f"displacements: {len(displacements_A)} supercells do not determine all "
+                f"{self.parameters} parameters that symmetry leaves; take more, or larger "
+                "displacements of all atoms"
+            )
+        back = vectors.conj().transpose(0, 2, 1)
+        products = back @ products @ vectors
+        products = -(products + products.conj().transpose(0, 2, 1))
+        products /= sizes[:, :, None] + sizes[:, None, :]
+        return self._translations.to_pairs(vectors @ products @ back)
+
+    def _average(self, at_q: np.ndarray) -> np.ndarray:
+        """Mean of a matrix over the operations of the point group."""
+        places = self._translations
+        pairs = places.to_pairs(at_q)
+        total = np.zeros_like(pairs)
+        for rotation, moved in self._operations:
+            back = np.argsort(moved)
+            whence = back[self._primitive_atoms]
+            # pairs of atoms of other cells are those of the primitive cell, moved
+            columns = places.back[places.cell_of[whence]][:, back]
+            image = pairs[places.atom_of[whence][:, None], columns]
+            total += np.einsum("ac,pbcd,ed->pbae", rotation, image, rotation, optimize=True)
+        return places.to_waves(total / len(self._operations))
+
+
+class _Translations:
+    """Pairs of atoms in a supercell as they repeat, and their waves.
+
+    Parameters
+    ----------
+    phonopy
+        Of the supercell.
+    """
+
+    def __init__(self, phonopy: Phonopy) -> None:
+        from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
+
+        primitive, supercell = phonopy.primitive, phonopy.supercell
+        moved = np.asarray(primitive.atomic_permutations)
+        self._atoms = moved[:, np.asarray(primitive.p2s_map)]  # (cells, primitive atoms)
+        self.back = np.argsort(moved, axis=1)
+        """(cells, atoms) where a translation's inverse takes them."""
+        self.cell_of, self.atom_of = np.empty((2, len(supercell)), dtype=int)
+        """(atoms,) the translation that takes an atom of the primitive cell there, and which."""
+        cells, atoms = np.indices(self._atoms.shape)
+        self.cell_of[self._atoms], self.atom_of[self._atoms] = cells, atoms
+        places = supercell.positions[self._atoms[:, 0]]
+        vectors = np.rint((places - places[0]) @ np.linalg.inv(primitive.cell))
+        to_primitive = np.rint(supercell.cell @ np.linalg.inv(primitive.cell)).astype(int).T
+        q = get_commensurate_points(to_primitive)
+        q = q[np.argsort(np.linalg.norm(q - np.rint(q), axis=1), kind="stable")]  # Γ first
+        self._phases = np.exp(-2j * np.pi * q @ vectors.T)
+
+    def waves(self, vectors: np.ndarray) -> np.ndarray:
+        """(wave vectors, supercells, 3 primitive atoms) of (supercells, atoms, 3)."""
+        by_cell = vectors[:, self._atoms].reshape(len(vectors), len(self._atoms), -1)
+        return np.einsum("qt,nta->qna", self._phases, by_cell, optimize=True)
+
+    def to_waves(self, pairs: np.ndarray) -> np.ndarray:
+        """(wave vectors, 3 primitive atoms, 3 primitive atoms) of force constants' form."""
+        n = 3 * len(pairs)
+        by_cell = pairs[:, self._atoms].transpose(1, 0, 3, 2, 4).reshape(len(self._atoms), n * n)
+        return (self._phases @ by_cell).reshape(-1, n, n)
+
+    def to_pairs(self, at_q: np.ndarray) -> np.ndarray:
+        """(primitive atoms, supercell atoms, 3, 3), real, of a matrix at each wave vector."""
+        cells, n = len(self._atoms), at_q.shape[1] // 3
+        by_cell = (self._phases.conj().T @ at_q.reshape(cells, -1)).real / cells
+        found = np.empty((n, self._atoms.size, 3, 3))
+        found[:, self._atoms] = by_cell.reshape(cells, n, 3, n, 3).transpose(1, 0, 3, 2, 4)
+        return found
+
+
+def _count_parameters(rotations: np.ndarray, moved: np.ndarray) -> int:
+    """Count the symmetric matrices that operations leave as they are, translations left out.
+
+    The number of times the unit representation is in the symmetric square of the displacements':
+    the mean of (χ(g)² + χ(g²))/2.
+    """
+    atoms = np.arange(moved.shape[1])
+    traces = np.trace(rotations, axis1=1, axis2=2)
+    traces_of_squares = np.trace(rotations @ rotations, axis1=1, axis2=2)
+    still = (moved == atoms).sum(axis=1)
+    still_twice = (np.take_along_axis(moved, moved, axis=1) == atoms).sum(axis=1)
+    character = (still - 1) * traces
+    return round(float(np.mean(0.5 * (character**2 + (still_twice - 1) * traces_of_squares))))
+
+
+def _without_translations(matrix: np.ndarray) -> np.ndarray:
+    """Project what moves all atoms alike out of a (3 atoms, 3 atoms) matrix, on both sides."""
+    parts = matrix.reshape(-1, 3, matrix.shape[1])
+    rows = parts - parts.mean(axis=0)
+    columns = rows.reshape(len(matrix), -1, 3)
+    return (columns - columns.mean(axis=1, keepdims=True)).reshape(matrix.shape)
