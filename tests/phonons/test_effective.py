@@ -13,6 +13,7 @@ from phonopy import Phonopy
 from scipy.optimize import fsolve
 
 from mofmd.errors import InputError
+from mofmd.phonons.calculation.fit_size import fit_bytes, refuse_large_fit
 from mofmd.phonons.calculation.force_constants import compact
 from mofmd.phonons.cells import to_atoms
 from mofmd.phonons.effective.fit import ForceConstantFit, symmetrised
@@ -73,6 +74,39 @@ def test_harmonic_crystal_gives_its_force_constants(tmp_path: Path) -> None:
     phonopy.force_constants = wrong
     with pytest.raises(InputError, match="another temperature"):
         made(phonopy, calculator, tmp_path / "sscha", **{**options, "temperature_K": 30.0})
+
+
+def test_how_much_is_told_beforehand(tmp_path: Path) -> None:
+    """Evaluations and fit before the first round, the time that is left after each."""
+    phonopy, _ = phonons(fcc(), argon(), tmp_path / "phonons", (2, 2, 2))
+    calculator = Harmonic(phonopy.replicate())
+    calculator.phonopy.force_constants = compact(phonopy).copy()
+    phonopy.force_constants = compact(phonopy) * 1.1
+    evaluates, told = Counting(calculator), list[str]()
+    options = SschaOptions(temperature_K=20.0, supercells=12, mesh=(2, 2, 2), rounds=5)
+
+    def tell(text: str) -> None:
+        told.append(f"{evaluates.count}: {text}")
+
+    def again() -> None:
+        self_consistent(phonopy, evaluates, Model("test"), tmp_path / "sscha", options, tell=tell)
+
+    again()
+    assert told[0].startswith("0: at most 5 rounds of 13 evaluations of 8 atoms, 65 in all, each")
+    assert "force constants" in told[0]
+    assert told[1:] == ["13: at most 4 more rounds, 0 s"]
+    told.clear()
+    again()  # all is there: nothing is known of its time
+    assert len(told) == 1
+
+
+def test_a_fit_that_memory_does_not_hold_is_refused() -> None:
+    """Before its basis is made: ZIF-4 with 8 operations leaves 41616 force constants."""
+    assert fit_bytes(41616) == pytest.approx(25.8 * 2**30, rel=1e-3)
+    refuse_large_fit(41616, 272, 26.0 * 2**30)
+    refuse_large_fit(41616, 272, None)
+    with pytest.raises(InputError, match=r"41616 force .* 272 atoms takes about 25\.8 GiB, 16\.0 "):
+        refuse_large_fit(41616, 272, 16.0 * 2**30)
 
 
 def bond_at(temperature_K: float) -> tuple[float, float, float, float]:

@@ -12,7 +12,9 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.arrays import freeze
+from mofmd.calculator.memory import available_bytes
 from mofmd.errors import InputError
+from mofmd.phonons.calculation.fit_size import free_parameters, refuse_large_fit
 from mofmd.phonons.cells import to_atoms
 
 if TYPE_CHECKING:
@@ -141,7 +143,7 @@ def choose_displacements(
     Raises
     ------
     InputError
-        If a displacement is too small for the precision.
+        If a displacement is too small for the precision, or a fit would not fit into memory.
     """
     for distance in options.distances_A:
         if distance < LEAST_A[precision]:
@@ -159,6 +161,12 @@ def choose_displacements(
         n_differences = len(phonopy.displacements)
         method = "random" if method == "random" or snapshots < n_differences else "differences"
         if method == "random":
+            refuse_large_fit(
+                free_parameters(phonopy),
+                len(phonopy.supercell),
+                available_bytes(),
+                "--method differences, ",
+            )
             distance = (options.distances_A or (RANDOM_DISPLACEMENT_A[precision],))[0]
             phonopy.generate_displacements(
                 distance=distance, number_of_snapshots=snapshots, random_seed=options.seed

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mofmd.calculator.memory import available_bytes
 from mofmd.errors import InputError
+from mofmd.phonons.calculation.fit_size import fit_bytes, free_parameters, refuse_large_fit
+from mofmd.units import GIB
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -24,19 +27,22 @@ class ForceConstantFit:
     ----------
     phonopy
         Of the supercell.
+
+    Raises
+    ------
+    InputError
+        If the fit would not fit into memory.
     """
 
     def __init__(self, phonopy: Phonopy) -> None:
-        from phonopy.interface.symfc import SymfcFCSolver
         from symfc import Symfc
         from symfc.utils.utils import SymfcAtoms
 
         cell, symmetry = phonopy.supercell, phonopy.symmetry
         self._phonopy = phonopy
-        self.parameters = int(
-            SymfcFCSolver(cell, symmetry=symmetry).estimate_basis_size(orders=[2])[2]
-        )
+        self.parameters = free_parameters(phonopy)
         """Free parameters, counted before the sum rule."""
+        refuse_large_fit(self.parameters, len(cell), available_bytes())
         self._symfc = Symfc(
             SymfcAtoms(
                 cell=cell.cell, scaled_positions=cell.scaled_positions, numbers=cell.numbers
@@ -45,6 +51,11 @@ class ForceConstantFit:
             symprec=symmetry.tolerance,
         )
         self._symfc.compute_basis_set(orders=[2])
+
+    @property
+    def size(self) -> str:
+        """What is fitted and the memory that it takes, in words."""
+        return f"{self.parameters} force constants ({fit_bytes(self.parameters) / GIB:.2g} GiB)"
 
     @property
     def least(self) -> int:
