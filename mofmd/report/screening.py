@@ -171,7 +171,7 @@ def _results(rows: Sequence[Row]) -> str:
         for row in rows
     )
     return (
-        '<section><h2 id="results">Results</h2><div class="scroll"><table><thead><tr>'
+        '<section><h2 id="results">Results</h2><div class="scroll wide"><table><thead><tr>'
         f"{head}</tr></thead><tbody>{body}</tbody></table></div></section>"
     )
 
