@@ -130,6 +130,9 @@ def test_what_is_misspelt_or_missing_in_words(words: str, message: str) -> None:
         ("verify zif4-nequip", "did you mean zif4-nequip-s?"),
         ("bench zif4-nequip", "did you mean zif4-nequip-s?"),
         ("models show zif4-nequip", "did you mean zif4-nequip-s?"),
+        ("deploy sevennet-l3i -o x.mofmd.pth", "did you mean sevennet-l3i5? There are"),
+        ("deploy sevennet-mf-0-pbe -o x.mofmd.pth", "sevennet-mf-0 it is deployed with --modality"),
+        ("deploy zif4-nequip-s -o x.mofmd.pth", "in the package is deployed already"),
         ("learn label zif-4 --labeller zif4-nequip -o x.extxyz", "did you mean zif4-nequip-s?"),
     ],
 )
