@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ from numba.core import event
 
 _LOGGER = logging.getLogger("mofmd")
 F = TypeVar("F", bound=Callable[..., object])
+PATIENCE_S = 5.0
+"""Compilation that takes longer is told."""
 
 
 def compiled(function: F) -> F:
@@ -24,23 +27,33 @@ def compiled(function: F) -> F:
     return result
 
 
-class _FirstCompilation(event.Listener):  # type: ignore[misc]
-    """Tells once that loops are compiled, which takes a while and happens once on a machine."""
+class _Compilation(event.Listener):  # type: ignore[misc]
+    """Tells once that loops are compiled, where it takes long enough to wonder about.
+
+    Most commands compile a loop or two in seconds, once on a machine, and say nothing.
+    """
 
     def __init__(self) -> None:
         self._told = False
+        self._spent_s = 0.0
+        self._begun: list[float] = []  # of loops within each other
 
     def on_start(self, event: Any) -> None:  # noqa: ARG002 - as numba calls it
-        """Tell it at the first loop that is not in the cache."""
-        if not self._told:
+        """Tell it at a loop, not in the cache, that comes after others have taken a while."""
+        now = time.monotonic()
+        self._begun.append(now)
+        if not self._told and self._spent_s + now - self._begun[0] > PATIENCE_S:
             self._told = True
-            _LOGGER.info("compiling analysis loops (first time on this machine, about a minute)")
+            _LOGGER.info("compiling loops, once on this machine: a minute or two")
 
-    def on_end(self, event: Any) -> None:
-        """Nothing to tell."""
+    def on_end(self, event: Any) -> None:  # noqa: ARG002 - as numba calls it
+        """Add up what has been waited for."""
+        begun = self._begun.pop()
+        if not self._begun:
+            self._spent_s += time.monotonic() - begun
 
 
-event.register("numba:compile", _FirstCompilation())
+event.register("numba:compile", _Compilation())
 
 
 @compiled

@@ -225,11 +225,18 @@ RELAX: dict[str, Shown | Elsewhere] = {
 PHONONS_RUN = "minutes on 272 atoms; tests/phonons runs it on small crystals and, long, on ZIF-4"
 PHONONS: dict[str, Shown | Elsewhere] = {
     "pip install 'mofmd[phonons]'": Elsewhere(INSTALL),
-    "mofmd phonons run zif-4 --model zif4-mace-m --supercell 1x1x1 --symmetry -o phonons": (
+    "mofmd models list": AS_IT_IS,
+    "mofmd phonons run zif-4 --model zif4-nequip-s --supercell 1x1x1 --symmetry "
+    "--mesh 3x3x3 -o phonons": Elsewhere(PHONONS_RUN),
+    "mofmd phonons run zif-4 --model zif4-nequip-s --supercell 2x2x2 --symmetry "
+    "--mesh 3x3x3 -o phonons-2x2x2": Elsewhere(PHONONS_RUN),
+    "mofmd phonons converge phonons phonons-2x2x2 --mesh 3x3x3 -o convergence": (
         Elsewhere(PHONONS_RUN)
     ),
-    "mofmd phonons bands phonons -o finer --mesh 8x8x8": Elsewhere(PHONONS_RUN),
-    "mofmd phonons compare phonons phonons-of-another-model --mesh 3x3x3": Elsewhere(PHONONS_RUN),
+    "mofmd phonons bands phonons -o finer --mesh 7x7x5 --velocities": Elsewhere(PHONONS_RUN),
+    "mofmd phonons run zif-4 --model zif4-mace-m --supercell 1x1x1 --symmetry "
+    "--mesh 3x3x3 -o phonons-mace": Elsewhere(PHONONS_RUN),
+    "mofmd phonons compare phonons phonons-mace --mesh 3x3x3 -o compared": Elsewhere(PHONONS_RUN),
     "mofmd phonons converge phonons-1x1x1 phonons-2x2x2 -o convergence": Elsewhere(PHONONS_RUN),
     "mofmd phonons run my.cif --model my_module:my_calculator --supercell 1x1x1 -o reference": (
         Elsewhere(REFERENCES)
@@ -241,16 +248,22 @@ PHONONS: dict[str, Shown | Elsewhere] = {
     "mofmd phonons imaginary my.cif --model model.pth --way rattle -o stable": (
         Elsewhere(PHONONS_RUN)
     ),
-    "mofmd phonons qha zif-4 --model zif4-mace-m --supercell 1x1x1 --symmetry -o expansion": (
+    "mofmd phonons qha zif-4 --model zif4-nequip-s --supercell 1x1x1 --symmetry -o expansion": (
         Elsewhere(PHONONS_RUN)
     ),
-    "mofmd phonons elastic zif-4 --model zif4-mace-m -o elastic --beside phonons": (
+    "mofmd phonons elastic zif-4 --model zif4-nequip-s -o elastic --beside phonons": (
         Elsewhere(PHONONS_RUN)
     ),
-    "mofmd phonons sscha phonons --model zif4-mace-m --temperature 300 -o sscha-300": (
+    "mofmd phonons sscha phonons --model my.mofmd.pth --temperature 300 -o sscha-300": (
         Elsewhere(PHONONS_RUN)
     ),
-    "mofmd phonons md phonons nvt-300 --model zif4-mace-m -o md-300": Elsewhere(PHONONS_RUN),
+    "mofmd generate nvt --structure phonons/relax/relaxed.cif --model my.mofmd.pth "
+    "--supercell 1x1x1 -o nvt-300": Elsewhere(PHONONS_RUN),
+    "mofmd run nvt-300": Elsewhere(PHONONS_RUN),
+    "mofmd phonons md phonons nvt-300 --model my.mofmd.pth -o md-300": Elsewhere(PHONONS_RUN),
+    "mofmd generate nve --structure phonons/relax/relaxed.cif --model my.mofmd.pth "
+    "--supercell 1x1x1 --set frame_interval_fs=2.5 -o nve-300": Elsewhere(PHONONS_RUN),
+    "mofmd run nve-300": Elsewhere(PHONONS_RUN),
     "mofmd phonons vdos md-300 nve-300 -o vdos --top 6": Elsewhere(PHONONS_RUN),
     "mofmd phonons bands MOF-5_mof0_phonopy.yaml.xz -o mof-5 --no-sum-rule --mesh 11x11x11": (
         Elsewhere("needs the authors' file; tests/phonons/test_exact.py runs it where it is there")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mofmd.errors import InputError, MissingFileError, absent, choices
 from mofmd.models.files.embedded import embedded_models
-from mofmd.models.universal import MODELS, VARIANTS, universal_for
+from mofmd.models.universal import MODELS, VARIANTS, Variant, universal_for
 
 
 def model_names() -> list[str]:
@@ -48,6 +48,16 @@ def find_model(word: str | Path) -> Path:
         f"model: {word}: {absent(path, 'model file')}, and no model of this name"
         f"{choices(name, model_names())} (mofmd models list)"
     )
+
+
+def not_made(word: str | Path) -> Variant | None:
+    """Return the universal model of this name that was not made on this machine; else None."""
+    variant = None if Path(word).is_file() else VARIANTS.get(str(word))
+    if variant is None:
+        return None
+    from mofmd.models.made import made_file
+
+    return None if made_file(variant).exists() else variant
 
 
 def next_steps(elements: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ase.data import chemical_symbols
 
@@ -154,6 +155,20 @@ class Variant:
     def functional(self) -> str:
         """Density functional of its labels, without dispersion."""
         return self.model.functionals[self.modality or ""]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give what is known of it without a file, as the manifest of a file names it."""
+        return {
+            "name": self.name,
+            "family": self.model.framework,
+            "type_names": list(self.model.elements),
+            "level_of_theory": {"functional": self.functional, "dispersion": "none"},
+            "training_data": self.model.training_data,
+            "licence": self.model.licence,
+            "citations": list(self.model.citations),
+            "remark": self.model.remark,
+            "caution": self.model.caution,
+        }
 
 
 VARIANTS = {

@@ -15,7 +15,8 @@ import mofmd
 from mofmd.disk.atomic import write_atomic
 from mofmd.phonons.ladder import Rung
 from mofmd.phonons.load import PHONOPY_FILE
-from mofmd.phonons.spectrum.convergence import MeshStep
+from mofmd.phonons.spectrum.convergence import TEMPERATURE_K, MeshStep
+from mofmd.phonons.spectrum.path import BandPath
 from mofmd.phonons.spectrum.spectrum import Spectrum
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ ARRAYS = "phonons.npz"
 THZ_TO_PER_CM = 33.35640951981521  # exact: 1e12/c
 TEXT_ATOMS = 3000  # of a supercell: above it FORCE_CONSTANTS would be a file of gigabytes
 SHOWN_IMAGINARY = 50
+PLACE = ("segment", "label", "distance_per_A", "q_a_fractional", "q_b_fractional", "q_c_fractional")
+"""Heads of the columns that say where on a path a row is."""
+DIRECTION = ("direction_x", "direction_y", "direction_z")
+"""Heads of the columns of a unit vector, Cartesian."""
 
 
 def write_table(path: Path, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -83,12 +88,11 @@ def write_spectrum(
         Of the structure's symmetry.
     """
     modes = len(spectrum.gamma.frequencies_THz)
-    write_table(
+    _write_along_path(
         folder / "bands.csv",
-        ["distance_per_A", "q_a", "q_b", "q_c", *(f"mode_{k}_THz" for k in range(1, modes + 1))],
-        np.column_stack(
-            [spectrum.path.distances_per_A, spectrum.path.q, spectrum.bands.frequencies_THz]
-        ).tolist(),
+        spectrum.path,
+        [f"mode_{k}_THz" for k in range(1, modes + 1)],
+        spectrum.bands.frequencies_THz,
     )
     dos = spectrum.dos
     write_table(
@@ -102,7 +106,7 @@ def write_spectrum(
     _write_gamma(spectrum, folder)
     write_table(
         folder / "sound.csv",
-        ["x", "y", "z", "slow_km_per_s", "middle_km_per_s", "fast_km_per_s"],
+        [*DIRECTION, "slow_km_per_s", "middle_km_per_s", "fast_km_per_s"],
         np.hstack([spectrum.speeds.directions, spectrum.speeds.speeds_km_per_s]).tolist(),
     )
     if ladder:
@@ -113,15 +117,16 @@ def write_spectrum(
         )
     write_table(
         folder / "convergence.csv",
-        list(MeshStep.__dataclass_fields__),
-        [list(vars(step).values()) for step in spectrum.convergence],
+        ["temperature_K", *MeshStep.__dataclass_fields__],
+        [[TEMPERATURE_K, *vars(step).values()] for step in spectrum.convergence],
     )
     if spectrum.velocities_km_per_s is not None:
         size = np.linalg.norm(spectrum.velocities_km_per_s, axis=2)
-        write_table(
+        _write_along_path(
             folder / "velocities.csv",
-            ["distance_per_A", *(f"mode_{k}_km_per_s" for k in range(1, modes + 1))],
-            np.column_stack([spectrum.path.distances_per_A, size]).tolist(),
+            spectrum.path,
+            [f"mode_{k}_km_per_s" for k in range(1, modes + 1)],
+            size,
         )
     _write_arrays(spectrum, folder)
     write_atomic(
@@ -173,6 +178,22 @@ def record(
         "symmetry_ladder": [vars(rung) for rung in ladder],
         "note": "per mole of primitive cells; no non-analytical correction (no Born charges)",
     }
+
+
+def _write_along_path(path: Path, along: BandPath, heads: list[str], values: np.ndarray) -> None:
+    """Write a row for each point of a path: which one it is, then (points, …) values."""
+    places = [
+        [segment, label, float(distance), *map(float, q)]
+        for segment, label, distance, q in zip(
+            along.point_segments(),
+            along.point_labels(),
+            along.distances_per_A,
+            along.q,
+            strict=True,
+        )
+    ]
+    rows = [[*place, *row] for place, row in zip(places, values.tolist(), strict=True)]
+    write_table(path, [*PLACE, *heads], rows)
 
 
 def _write_thermal(spectrum: Spectrum, folder: Path) -> None:

@@ -75,7 +75,7 @@ class ForceOptions:
     displacements
         See there.
     symmetry_tolerance_A
-        Within which symmetry is found.
+        Within which symmetry is found; None: ``SYMMETRY_TOLERANCE_A``.
     force_limit_eV_per_A
         A structure with a larger force is not relaxed.
     sum_rule
@@ -84,13 +84,19 @@ class ForceOptions:
 
     supercell: tuple[int, int, int] | np.ndarray | None = None
     displacements: DisplacementOptions = field(default_factory=DisplacementOptions)
-    symmetry_tolerance_A: float = SYMMETRY_TOLERANCE_A
+    symmetry_tolerance_A: float | None = None
     force_limit_eV_per_A: float = FORCE_LIMIT_EV_PER_A
     sum_rule: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a tolerance that makes no sense."""
-        check_tolerance(self.symmetry_tolerance_A)
+        check_tolerance(self.tolerance_A)
+
+    @property
+    def tolerance_A(self) -> float:
+        """Within which the symmetry of a relaxed structure is found [Å]."""
+        given = self.symmetry_tolerance_A
+        return SYMMETRY_TOLERANCE_A if given is None else given
 
 
 def check_supercell(model: Model, options: ForceOptions | None) -> None:
@@ -188,7 +194,7 @@ def forces_in_folder(  # noqa: PLR0913 - two options
     need_packages()
     chosen = options or ForceOptions()
     matrix = choose_supercell(atoms, model, chosen)
-    phonopy = new_phonopy(to_phonopy(atoms), matrix, chosen.symmetry_tolerance_A)
+    phonopy = new_phonopy(to_phonopy(atoms), matrix, chosen.tolerance_A)
     displacements = choose_displacements(phonopy, chosen.displacements, model.precision)
     make_folder(folder)
     facts = {

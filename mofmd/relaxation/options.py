@@ -13,6 +13,8 @@ from mofmd.units import EV_PER_A3_TO_GPA
 
 STRESS_PER_FORCE_GPA = 10.0
 """Limit of the stress [GPa] per limit of the forces [eV/Å], where only the latter is given."""
+SYMMETRY_TOLERANCE_A = 1e-2
+"""Within which the space group that is kept is found: structures of files are rounded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class RelaxOptions:
     pressure_GPa: float = 0.0
     fixed: tuple[int, ...] = ()
     keep_symmetry: bool = False
-    symmetry_tolerance_A: float = 1e-2
+    symmetry_tolerance_A: float = SYMMETRY_TOLERANCE_A
     calls_max: int = 1000
     max_move_A: float = 0.2
 

@@ -7,7 +7,7 @@ from html import escape
 import mofmd
 from mofmd.report.view import view
 from mofmd.study.key_numbers import key_numbers
-from mofmd.study.notes import common_notes, left_out, members_left_out
+from mofmd.study.notes import common_notes, left_out, members_left_out, notes_of_making
 from mofmd.study.study import Analysis
 from mofmd.study.verdict import verdicts
 
@@ -39,7 +39,8 @@ def remarks(analysis: Analysis) -> str:
         f"{name}: the file ends within a frame, which was left out."
         for name in analysis.about["incomplete_frame"]
     ]
-    texts += [*members_left_out(analysis), *left_out(analysis), *common_notes(analysis)]
+    texts += [*notes_of_making(analysis), *members_left_out(analysis)]
+    texts += [*left_out(analysis), *common_notes(analysis)]
     return "".join(f'<p class="note">{escape(text)}</p>' for text in texts)
 
 

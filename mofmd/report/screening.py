@@ -14,6 +14,7 @@ from mofmd.figure_style import new_figure, save_figure
 from mofmd.report.page import html_page
 from mofmd.report.svg import figure_svg
 from mofmd.simulation.deck.deck import read_deck
+from mofmd.simulation.deck.notes import notes_of
 from mofmd.simulation.ensemble.ensemble import STRUCTURE, Ensemble
 from mofmd.simulation.ensemble.table import Row, collect, table_rows
 from mofmd.simulation.statics.task import TASK, is_static
@@ -67,6 +68,7 @@ def write_screening(ensemble: Ensemble, directory: str | Path) -> Path:
     parts = [
         f'<header><h1>{escape(name)}</h1><p class="lead">{lead}</p></header>',
         *(f"<p>{escape(text)}</p>" for text in _computed(ensemble)),
+        _notes(ensemble),
         _warnings(good),
         _figures(good, directory),
         _results(good),
@@ -96,6 +98,23 @@ def _computed(ensemble: Ensemble) -> list[str]:
             + ", ".join(f"{name} {value}" for name, value in settings.items())
         ] = None
     return list(told)
+
+
+def _notes(ensemble: Ensemble) -> str:
+    """Tell what was told when the members were made."""
+    owners: dict[str, list[str]] = {}
+    for member in ensemble.members:
+        for text in notes_of(member.record):
+            owners.setdefault(text, []).append(str(member.values.get(STRUCTURE) or member.name))
+    everyone = len(ensemble.members)
+    return "".join(
+        f'<p class="note">{escape(text if len(names) == everyone else _of(names, text))}</p>'
+        for text, names in owners.items()
+    )
+
+
+def _of(names: Sequence[str], text: str) -> str:
+    return f"{', '.join(dict.fromkeys(names))}: {text}"
 
 
 def _label(row: Row) -> str:
@@ -171,7 +190,7 @@ def _results(rows: Sequence[Row]) -> str:
         for row in rows
     )
     return (
-        '<section><h2 id="results">Results</h2><div class="scroll"><table><thead><tr>'
+        '<section><h2 id="results">Results</h2><div class="scroll wide"><table><thead><tr>'
         f"{head}</tr></thead><tbody>{body}</tbody></table></div></section>"
     )
 

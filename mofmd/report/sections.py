@@ -166,8 +166,9 @@ def protocol(analysis: Analysis, directory: Path) -> str:
     return (
         '<section><h2 id="protocol">Protocol</h2>'
         + _figure_grid(figures, directory)
-        + f"<details><summary>Settings of the protocol</summary><table><tbody>{rows}</tbody>"
-        "</table></details></section>"
+        + f"<details><summary>Settings of the protocol</summary>"
+        f'<div class="scroll"><table class="stack"><tbody>{rows}</tbody></table></div>'
+        "</details></section>"
     )
 
 

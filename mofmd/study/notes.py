@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from mofmd.analysis.base.result import Result
+from mofmd.simulation.deck.notes import notes_of as notes_of_record
 from mofmd.study.study import Analysis
 
 COMMON_MIN = 3  # families that a note is common to
@@ -66,6 +67,19 @@ def members_left_out(analysis: Analysis) -> list[str]:
     ]
     told += [f"{kind}: {why}" for kind, why in about["kinds_left_out"].items()]
     return told
+
+
+def notes_of_making(analysis: Analysis) -> list[str]:
+    """Give what was told when the decks were made; where all members share it, without names."""
+    members = (*analysis.members, *analysis.apart)
+    owners: dict[str, list[str]] = {}
+    for member in members:
+        for text in notes_of_record(member.manifest):
+            owners.setdefault(text, []).append(member.name)
+    return [
+        text if len(names) == len(members) else f"{', '.join(names)}: {text}"
+        for text, names in owners.items()
+    ]
 
 
 def _shared(found: Iterable[tuple[str, str]]) -> list[str]:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from mofmd.calculator import DeployedModel
+from mofmd.cli.main import app
 from mofmd.cli.models.models import element_text
 from mofmd.errors import InputError, MissingFileError
 from mofmd.learning.label.labellers import ModelLabeller, find_labeller
@@ -74,6 +76,22 @@ def test_names_that_are_not_there(cache: Path) -> None:
     with pytest.raises(MissingFileError, match=r"labeller: .*did you mean sevennet-0\?"):
         find_labeller("sevennet0")
     assert not cache.exists()
+
+
+def test_a_universal_model_is_shown_without_being_made(cache: Path) -> None:
+    done = CliRunner().invoke(app, ["models", "show", "sevennet-mf-0-r2scan"])
+    assert done.exit_code == 0
+    for words in ("MPtrj", "89: H to Pu", "functional r2scan", "10.1021/jacs.4c14455"):
+        assert words in done.output
+    assert "mofmd models make sevennet-mf-0-r2scan" in done.output
+    done = CliRunner().invoke(app, ["models", "show", "sevennet-0", "--json"])
+    shown = json.loads(done.output)
+    assert (shown["file"], shown["made_by"]) == (None, "mofmd models make sevennet-0")
+    assert len(shown["type_names"]) == 89
+    assert not cache.exists()
+    put("sevennet-0", embedded_model())  # what was made is shown as any file is
+    done = CliRunner().invoke(app, ["models", "show", "sevennet-0", "--json"])
+    assert json.loads(done.output)["type_names"] == ["C", "H", "N", "Zn"]
 
 
 def test_where_they_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,6 +76,30 @@ def test_harmonic_crystal_gives_its_force_constants(tmp_path: Path) -> None:
         made(phonopy, calculator, tmp_path / "sscha", **{**options, "temperature_K": 30.0})
 
 
+def test_how_much_is_told_beforehand(tmp_path: Path) -> None:
+    """Evaluations and fit before the first round, the time that is left after each."""
+    phonopy, _ = phonons(fcc(), argon(), tmp_path / "phonons", (2, 2, 2))
+    calculator = Harmonic(phonopy.replicate())
+    calculator.phonopy.force_constants = compact(phonopy).copy()
+    phonopy.force_constants = compact(phonopy) * 1.1
+    evaluates, told = Counting(calculator), list[str]()
+    options = SschaOptions(temperature_K=20.0, supercells=12, mesh=(2, 2, 2), rounds=5)
+
+    def tell(text: str) -> None:
+        told.append(f"{evaluates.count}: {text}")
+
+    def again() -> None:
+        self_consistent(phonopy, evaluates, Model("test"), tmp_path / "sscha", options, tell=tell)
+
+    again()
+    assert told[0].startswith("0: at most 5 rounds of 13 evaluations of 8 atoms, 65 in all, each")
+    assert "force constants" in told[0]
+    assert told[1:] == ["13: at most 4 more rounds, 0 s"]
+    told.clear()
+    again()  # all is there: nothing is known of its time
+    assert len(told) == 1
+
+
 def bond_at(temperature_K: float) -> tuple[float, float, float, float]:
     """Mean shift [Å], stiffness [eV/Å²], frequency [THz], anharmonic free energy [eV] of a bond."""
     mass = 12.011 * 15.999 / (12.011 + 15.999)

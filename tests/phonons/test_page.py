@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from mofmd.cli.main import app
+from mofmd.phonons.ladder import symmetry_ladder
 from mofmd.phonons.page.page import write_page
 from mofmd.phonons.spectrum.spectrum import SpectrumOptions, make_spectrum
 from mofmd.phonons.spectrum.velocities import SoundSpeeds
@@ -26,6 +27,51 @@ def test_imaginary_sound_is_no_stable_crystal(tmp_path: Path) -> None:
     text = write_page(phonopy, bent, tmp_path / "bent", {}).read_text()
     assert "Stable: not known" in text
     assert "(0, 0, 1) are imaginary (-1.50 km/s)" in text
+
+
+SCROLLED = """() => [...document.querySelectorAll('.scroll, figure > div')].filter(
+    each => each.scrollWidth > each.clientWidth
+).map(each => each.parentElement.id || each.textContent.slice(0, 20))"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("width", [390, 1200])
+def test_nothing_is_cut_on_a_phone(tmp_path: Path, width: int) -> None:
+    """Wide figures scroll within, with the mark of a mode; quantities stand by their names."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no chromium to open the page with (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    phonopy, constants = phonons(chain(), argon(), tmp_path / "chain", (4, 1, 1))
+    found = make_spectrum(phonopy, constants, SpectrumOptions(mesh=(4, 1, 1)))
+    ladder = symmetry_ladder(chain())
+    file = write_page(phonopy, found, tmp_path, {"model": "argon"}, ladder=ladder)
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": 844})
+        page.goto(f"file://{file}")
+        page.wait_for_function("document.getElementById('view').dataset.drawn")
+        page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        # of tables none but that of the modes, which says so
+        scrolled = page.evaluate(SCROLLED)
+        assert [text for text in scrolled if not text.startswith("mode")] == (
+            ["figure-bands"] if width < 560 else []
+        )
+        value = page.get_by_text("eV/Å²").first.bounding_box()
+        assert value is not None
+        assert value["x"] + value["width"] <= width
+        figure = page.locator("#figure-bands .bands svg")
+        figure.scroll_into_view_if_needed()
+        box = figure.bounding_box()
+        assert box is not None
+        at = box["x"] + 0.4 * box["width"]
+        page.mouse.click(at, box["y"] + 0.12 * box["height"])
+        dot = page.locator("#figure-bands .mode-dot").bounding_box()
+        assert dot is not None
+        assert abs(dot["x"] + 0.5 * dot["width"] - at) < 0.05 * box["width"]
+        browser.close()
 
 
 @pytest.mark.long

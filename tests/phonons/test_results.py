@@ -2,6 +2,7 @@
 
 import csv
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from mofmd.phonons.beside.structures import compare_structures, fractional_rmsd
 from mofmd.phonons.calculation.displacements import DisplacementOptions
 from mofmd.phonons.ladder import symmetry_ladder
 from mofmd.phonons.load import load_phonopy
-from mofmd.phonons.spectrum.groups import find_groups, participation_ratio
+from mofmd.phonons.spectrum.groups import Groups, find_groups, participation_ratio
 from mofmd.phonons.spectrum.mesh import make_dos, make_mesh
 from mofmd.structures.read import read_structure
 from tests.phonons.crystals import EPSILON_EV, argon, fcc, phonons
@@ -45,9 +46,10 @@ def test_bands_command(calculation: Path, tmp_path: Path) -> None:
     assert record["symmetry_ladder"][0]["space_group"] == "Fm-3m (225)"
     for name in ("bands", "dos", "thermal", "gamma", "sound", "symmetry", "velocities"):
         assert (out / f"{name}.csv").read_text().count("\n") > 1, name
-    for name in ("bands", "bands_low", "dos_elements", "thermal"):
-        assert (out / f"figures/{name}.png").exists()
-        assert (out / f"figures/{name}.svg").exists()
+    # one element, and all of it below 6 THz: parts and a closer look would show the same again
+    names = ("bands", "dos", "thermal")
+    figures = {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    assert {file.name for file in (out / "figures").iterdir()} == figures
     page = (out / "report.html").read_text()
     assert "startModes" in page
     assert "Stable: yes" in page
@@ -55,6 +57,31 @@ def test_bands_command(calculation: Path, tmp_path: Path) -> None:
     bands = np.genfromtxt(out / "bands.csv", delimiter=",", names=True)
     with np.load(out / "phonons.npz") as arrays:
         np.testing.assert_allclose(bands["mode_3_THz"], arrays["bands_frequencies_THz"][:, 2])
+    cell = np.array(record["cell_A"])
+    for name in ("bands", "velocities"):
+        with (out / f"{name}.csv").open(encoding="utf-8") as file:
+            check_path(list(csv.DictReader(file)), cell)
+
+
+def check_path(rows: list[dict[str, str]], cell: np.ndarray) -> None:
+    """Each row says where it is: segment, name where it has one, wave vector, length so far."""
+    known = {"Γ": [0, 0, 0], "X": [0.5, 0, 0.5], "L": [0.5, 0.5, 0.5]}
+    q = np.array([[float(row[f"q_{axis}_fractional"]) for axis in "abc"] for row in rows])
+    for k, row in enumerate(rows):
+        if row["label"] in known:
+            # of the same star, whichever axes the cell has
+            expected = sorted(np.abs(known[row["label"]]))
+            np.testing.assert_allclose(sorted(np.abs(q[k])), expected, atol=1e-9)
+        assert row["label"] in {"", *row["segment"].split("-")}
+    assert rows[0]["segment"] == "Γ-X"
+    labels = [row["label"] for row in rows if row["label"]]
+    ends = [end for row in dict.fromkeys(r["segment"] for r in rows) for end in row.split("-")]
+    assert labels == ends
+    distances = np.array([float(row["distance_per_A"]) for row in rows])
+    steps = np.linalg.norm(np.diff(q, axis=0) @ np.linalg.inv(cell).T, axis=1)
+    same = np.array([a["segment"] == b["segment"] for a, b in pairwise(rows)])
+    np.testing.assert_allclose(np.diff(distances)[same], steps[same], atol=1e-9)
+    np.testing.assert_allclose(np.diff(distances)[~same], 0.0, atol=1e-9)
 
 
 def test_comparison_of_two_stiffnesses(calculation: Path, tmp_path: Path) -> None:
@@ -142,6 +169,14 @@ def test_groups_of_a_framework() -> None:
     assert groups.units == ("node Zn", "linker C3H3N2")
     np.testing.assert_array_equal(groups.members[:4].sum(axis=0), 1)
     np.testing.assert_array_equal(groups.members[4:].sum(axis=0), 1)
+    assert groups.dividing(units=False) == (0, 1, 2, 3)
+    assert groups.dividing(units=True) == (4, 5)
+    argon_alone = find_groups(fcc())
+    assert argon_alone.dividing(units=False) == argon_alone.dividing(units=True) == ()
+    # units that are the elements again
+    alike = Groups(("C", "Zn", "node Zn", "linker C"), np.eye(2, dtype=bool)[[0, 1, 1, 0]], 2)
+    assert alike.dividing(units=False) == (0, 1)
+    assert alike.dividing(units=True) == ()
     vectors = np.linalg.qr(np.random.default_rng(0).normal(size=(816, 5)))[0]
     np.testing.assert_allclose(groups.shares(vectors)[:, :4].sum(axis=1), 1.0)
     assert ((participation_ratio(vectors) > 0.2) & (participation_ratio(vectors) <= 1.0)).all()

@@ -205,6 +205,18 @@ def glasses(tmp_path: Path) -> Path:
     return tmp_path / "glasses"
 
 
+def test_what_was_told_on_making_stands_on_the_page(glasses: Path, tmp_path: Path) -> None:
+    """With the names of those that it is of, unless it is of all."""
+    own = {"a": ["no solvent", "only in a"], "b": ["no solvent"], "broken": ["no solvent"]}
+    for name, notes in own.items():
+        file = glasses / name / "deck" / "manifest.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "notes": notes}))
+    found = run_analysis(AnalysisSettings(glasses, ("density",)))
+    page = write_page(found, tmp_path / "page").read_text()
+    assert '<p class="note">no solvent</p>' in page
+    assert '<p class="note">a-deck: only in a</p>' in page
+
+
 def test_members_that_did_not_finish_are_left_out(glasses: Path) -> None:
     """A glass of 1.21 and a melt of 0.86 g/cm³ gave "1.04 ± 0.17"."""
     found = run_analysis(AnalysisSettings(glasses, ("density",)))

@@ -104,6 +104,10 @@ def test_by_hand_it_is_the_same(known: Path, tmp_path: Path) -> None:
     for name in ("novelty.csv", "novelty.dump"):
         text = (other.directory / name).read_text()
         assert text == (one.directory / name).read_text()
+    heads, *lines = (one.directory / "novelty.csv").read_text().splitlines()
+    assert heads == "step,time_ps,novelty_largest,atoms_above_keep"
+    # LAMMPS begins each part with an empty line
+    assert all(line[0].isdigit() for line in lines if line)
     plain = deck(known, tmp_path / "plain", None)
     run_deck(plain.directory)
     assert not (plain.directory / "novelty.csv").exists()
@@ -180,3 +184,8 @@ def test_a_table_is_cut_back(tmp_path: Path) -> None:
     cut_table(path, 5)
     assert path.read_text() == "3,0.1,1,0\n"
     cut_table(tmp_path / "none.csv", 5)
+    path.write_text("step,time_ps\n3,0.1\n6,0.2\n")
+    cut_table(path, 3)
+    assert path.read_text() == "step,time_ps\n3,0.1\n"
+    cut_table(path, -1)  # heads come with the first line
+    assert path.read_text() == ""

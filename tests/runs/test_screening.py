@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ from typer.testing import CliRunner
 from mofmd.calculator import DeployedModel
 from mofmd.cli.main import app
 from mofmd.disk.stop_request import ask_to_stop
-from mofmd.errors import InputError, RunError, StoppedError
+from mofmd.engine.structure_file import write_structure
+from mofmd.errors import InputError, InputWarning, RunError, StoppedError
 from mofmd.relaxation.conduct import relax
 from mofmd.relaxation.options import RelaxOptions
 from mofmd.report.screening import write_screening
+from mofmd.simulation.deck.notes import notes_of
 from mofmd.simulation.deck.request import Request
 from mofmd.simulation.ensemble.ensemble import Ensemble, new_ensemble, read_ensemble
 from mofmd.simulation.ensemble.ensemble_run import Workers, run_ensemble
@@ -266,3 +269,22 @@ def test_limits_that_are_not_reached(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="2 force calls do not reach the limits"):
         run_static(task.directory)
     assert run_state(task.directory) == "failed"
+
+
+def test_what_is_told_on_making_stands_on_the_page(tmp_path: Path) -> None:
+    """A structure without one of its hydrogen atoms is told of twice; the whole one is not."""
+    crystal = zif4()
+    del crystal[[atom.index for atom in crystal if atom.symbol == "H"][:1]]
+    write_structure(tmp_path / "lacks.extxyz", crystal)
+    both = (str(tmp_path / "lacks.extxyz"), "zif-4")
+    request = Request("relax", None, tmp_path / "screen", model="zif4-mace-s")
+    with pytest.warns(InputWarning) as warned:
+        made = new_ensemble(request, (1,), {}, both)
+    told = notes_of(made.members[0].record)
+    assert told == [str(each.message) for each in warned]
+    assert "hydrogen atoms may be missing" in told[0]
+    assert "was made for ZnC6H6N4" in told[1]
+    assert notes_of(made.members[1].record) == []
+    page = write_screening(made, tmp_path / "page").read_text()
+    for text in told:
+        assert f'<p class="note">lacks: {escape(text)}</p>' in page

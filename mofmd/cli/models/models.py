@@ -14,6 +14,8 @@ from mofmd.cli.base.app import App
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mofmd.models.universal import Variant
+
 app = App(no_args_is_help=True, help="Models by name, and what a file is.")
 MANY_ELEMENTS = 12
 
@@ -99,16 +101,23 @@ def show(
 ) -> None:
     """Show the manifest of a model file; nothing in the file is executed.
 
+    Of a universal model that was not made on this machine it shows what is known without a file.
+
     Examples
     --------
     mofmd models show zif4-nequip-s
+    mofmd models show sevennet-l3i5
     mofmd models show my.mofmd.pth --json
     """
     from rich.console import Console
 
     from mofmd.models.files.deployed import read_deployed
-    from mofmd.models.names import find_model
+    from mofmd.models.names import find_model, not_made
 
+    variant = not_made(file)
+    if variant is not None:
+        _show_not_made(variant, as_json=as_json)
+        return
     model = read_deployed(find_model(file))
     if as_json:
         typer.echo(json.dumps(dict(model.manifest), indent=1, ensure_ascii=False))
@@ -138,6 +147,28 @@ def show(
 
         console.print(table([Check(**check) for check in verification["checks"]]))
     _show_card(console, model.path)
+
+
+def _show_not_made(variant: Variant, *, as_json: bool) -> None:
+    """Print what is known of a universal model of which there is no file yet."""
+    from rich.console import Console
+
+    making = f"mofmd models make {variant.name}"
+    facts = {**variant.as_dict(), "file": None, "made_by": making}
+    if as_json:
+        typer.echo(json.dumps(facts, indent=1, ensure_ascii=False))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    for key, value in variant.as_dict().items():
+        console.print(f"[bold]{key}[/]: ", end="")
+        text = element_text(value) if key == "type_names" else _plain(value)
+        console.print(text, markup=False)
+    console.print("[bold]file[/]: ", end="")
+    console.print(
+        f"none on this machine yet: `{making}`, or its first use, makes it in minutes; then it has "
+        "a manifest with cutoffs and the checks of its physics",
+        markup=False,
+    )
 
 
 def pair_cutoffs(names: Sequence[str], cutoffs: Sequence[Sequence[float]]) -> str:

@@ -116,7 +116,7 @@ def converge(
     mofmd phonons converge phonons-1x1x1 phonons-2x2x2 --mesh 3x3x3 -o convergence
     """
     from mofmd.disk.output import check_output, make_folder
-    from mofmd.phonons.beside.settings import Settings, settings_convergence
+    from mofmd.phonons.beside.settings import TEMPERATURE_K, Settings, settings_convergence
     from mofmd.phonons.output import write_table
 
     if output is not None:
@@ -135,6 +135,6 @@ def converge(
         make_folder(output)
         write_table(
             output / "converge.csv",
-            list(Settings.__dataclass_fields__),
-            [list(vars(each).values()) for each in found],
+            ["temperature_K", *Settings.__dataclass_fields__],
+            [[TEMPERATURE_K, *vars(each).values()] for each in found],
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mofmd.cli.phonons import options as o
+from mofmd.cli.phonons import told
 from mofmd.cli.phonons.gathered import gathered
 from mofmd.cli.phonons.run import app, tell_results
 from mofmd.errors import NOT_REACHED_STATUS
@@ -82,8 +83,9 @@ def sscha(
             output,
             chosen,
             overwrite=overwrite,
-            on_round=lambda each: typer.echo(str(each)),
-            on_progress=o.tell_forces,
+            tell=told.tell,
+            on_round=lambda each: told.tell(str(each)),
+            on_progress=told.forces_told(),
         )
     facts = {"phonons": str(phonons), **described.facts}
     tell_results(write_sscha(found, phonopy, output, spectrum, facts), output)
@@ -114,7 +116,7 @@ def md(
     spectrum: SpectrumOptions,
     frames: Annotated[int, typer.Option(help="Evenly spread, so many at most.")] = 200,
     skip: Annotated[float, typer.Option(help="Share of the frames left out at the start.")] = 0.2,
-    symprec: Annotated[
+    symmetry_tolerance: Annotated[
         float, typer.Option(help="Within which symmetry is found in the run's cell [Å].")
     ] = 1e-3,
     overwrite: o.OverwriteOption = False,
@@ -136,7 +138,9 @@ def md(
     from mofmd.phonons.model import opened
 
     reference, _ = load_phonopy(phonons)
-    snapshots = read_snapshots(run, reference, frames, skip=skip, symmetry_tolerance_A=symprec)
+    snapshots = read_snapshots(
+        run, reference, frames, skip=skip, symmetry_tolerance_A=symmetry_tolerance
+    )
     with opened(models, to_atoms(reference.unitcell)) as (_, described, evaluates):
         found = fit_frames(
             snapshots,
@@ -144,7 +148,8 @@ def md(
             described,
             output,
             overwrite=overwrite,
-            on_progress=o.tell_forces,
+            tell=told.tell,
+            on_progress=told.forces_told(),
         )
     facts = {"phonons": str(phonons), "run": str(run), **described.facts}
     tell_results(write_frame_fit(found, snapshots.phonopy, output, spectrum, facts), output)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mofmd.cli.phonons import options as o
+from mofmd.cli.phonons import told
 from mofmd.cli.phonons.gathered import gathered
 from mofmd.cli.phonons.run import app
 
@@ -52,7 +53,7 @@ def elastic(
         elastic_constants,
     )
     from mofmd.phonons.load import load_phonopy
-    from mofmd.phonons.output import write_table
+    from mofmd.phonons.output import DIRECTION, write_table
     from mofmd.phonons.spectrum.velocities import sound_directions, sound_speeds
     from mofmd.relaxation import RelaxOptions, relax_in_folder
     from mofmd.structures.read import read_structure
@@ -61,6 +62,7 @@ def elastic(
     check_strain(strain)
     waves = None if beside is None else sound_speeds(load_phonopy(beside)[0])
     crystal = read_structure(structure)
+    show = told.parts_told()
     with models.opened(crystal) as calculator:
         check_stress(calculator)
         done = relax_in_folder(
@@ -77,13 +79,13 @@ def elastic(
             output,
             strain=strain,
             fmax_eV_per_A=fmax,
-            on_strain=lambda k, n: typer.echo(f"strains {k}/{n}"),
+            on_strain=lambda k, n: show(k, n, "strains"),
         )
     tensor = ElasticTensor(found.stiffness_GPa)
     units = sound_directions()
     density = density_of(done.atoms, to_phonopy(done.atoms).masses)
     speeds = christoffel_speeds(found.stiffness_GPa, density, units)
-    columns, heads = [units, speeds], ["x", "y", "z", *(f"elastic_{k}_km_per_s" for k in "123")]
+    columns, heads = [units, speeds], [*DIRECTION, *(f"elastic_{k}_km_per_s" for k in "123")]
     if waves is not None:
         columns.append(waves.speeds_km_per_s)
         heads += [f"phonons_{k}_km_per_s" for k in "123"]

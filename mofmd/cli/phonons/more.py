@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mofmd.cli.phonons import options as o
+from mofmd.cli.phonons import told
 from mofmd.cli.phonons.gathered import gathered
 from mofmd.cli.phonons.run import app
 
@@ -85,7 +86,8 @@ def imaginary(
             output,
             chosen,
             displaced,
-            on_round=lambda each: typer.echo(str(each)),
+            on_round=lambda each: told.tell(str(each)),
+            on_forces=told.forces_told(),
         )
     if not found.stable:
         typer.echo(f"{output / 'last.cif'}: still has imaginary modes; try another --way", err=True)
@@ -157,6 +159,7 @@ def qha(
         tolerance_THz=tolerance,
         fmax_eV_per_A=fmax,
         keep_symmetry=symmetry,
+        symmetry_tolerance_A=o.kept_within_A(displaced),
     )
     crystal = read_structure(structure)
     measured = read_measured(beside or (), len(crystal))
@@ -169,7 +172,8 @@ def qha(
             output,
             chosen,
             displaced,
-            on_volume=lambda k, n, text: typer.echo(f"{k}/{n} {text}"),
+            on_volume=told.parts_told(),
+            on_forces=told.forces_told(),
         )
     facts = {
         "structure": structure,

@@ -1,10 +1,8 @@
-"""Options that the commands of ``mofmd phonons`` share, and what they show while they work."""
+"""Options that the commands of ``mofmd phonons`` share."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,7 +12,6 @@ from mofmd.models.dispersion.dispersion import HELP as DISPERSION_HELP
 from mofmd.models.words import REFERENCE_WORDS
 
 if TYPE_CHECKING:
-    from mofmd.phonons.calculation.collect import Progress
     from mofmd.phonons.model import ModelOptions
     from mofmd.phonons.run import ForceOptions
     from mofmd.phonons.spectrum.spectrum import SpectrumOptions
@@ -40,7 +37,13 @@ MethodOption = Annotated[
     Literal["differences", "random", "fewest"],
     typer.Option(help="One atom at a time, all at once with a fit, or what takes fewer."),
 ]
-SymmetryOption = Annotated[float, typer.Option(help="Within which symmetry is found [Å].")]
+SymmetryToleranceOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Within which symmetry is found [Å]; default: 1e-5, and 1e-2 where --symmetry of a "
+        "relaxation looks for it."
+    ),
+]
 CellOption = Annotated[
     Literal["tri", "aniso", "iso", "volume", "fixed"],
     typer.Option(
@@ -182,7 +185,7 @@ def force_options(
     supercell: SupercellOption = "auto",
     displacement: DisplacementOption = None,
     method: MethodOption = "differences",
-    symprec: SymmetryOption = 1e-5,
+    symmetry_tolerance: SymmetryToleranceOption = None,
     force_limit: ForceLimitOption = 1e-3,
     sum_rule: SumRuleOption = True,
 ) -> ForceOptions:
@@ -196,10 +199,18 @@ def force_options(
         displacements=DisplacementOptions(
             distances_A=numbers_of(displacement, "displacement"), method=method
         ),
-        symmetry_tolerance_A=symprec,
+        symmetry_tolerance_A=symmetry_tolerance,
         force_limit_eV_per_A=force_limit,
         sum_rule=sum_rule,
     )
+
+
+def kept_within_A(displaced: ForceOptions) -> float:
+    """Tolerance within which a relaxation finds the symmetry that it keeps [Å]."""
+    from mofmd.relaxation.options import SYMMETRY_TOLERANCE_A
+
+    given = displaced.symmetry_tolerance_A
+    return SYMMETRY_TOLERANCE_A if given is None else given
 
 
 def spectrum_options(
@@ -223,46 +234,3 @@ def spectrum_options(
         tolerance_THz=tolerance,
         velocities=velocities,
     )
-
-
-LINES_EVERY_S = 15.0
-
-
-@contextmanager
-def shown_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Show what is made, how much is done, and of how much: a bar, or lines off a terminal."""
-    from rich.console import Console
-
-    from mofmd.cli.base.progress import StepBar
-    from mofmd.cli.base.verbosity import quiet
-
-    console = Console(stderr=True)
-    if not quiet() and not console.is_terminal:
-        yield _lines_now_and_then()
-        return
-    with StepBar(None if quiet() else console) as bar:
-        yield bar.show
-
-
-def _lines_now_and_then() -> Callable[[str, int, int], None]:
-    import time
-
-    told: dict[str, float] = {}
-
-    def show(what: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if what in told and now - told[what] < LINES_EVERY_S:
-            return
-        told[what] = now
-        typer.echo(f"{what} {done}/{total}", err=True)
-
-    return show
-
-
-def tell_forces(progress: Progress) -> None:
-    """Tell of forces in lines, at every tenth of them, where no bar can be shown."""
-    from mofmd.cli.base.verbosity import quiet
-
-    tenth = max(1, progress.total // 10)
-    if not quiet() and (progress.done % tenth == 0 or progress.done == progress.total):
-        typer.echo(str(progress))

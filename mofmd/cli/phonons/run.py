@@ -9,6 +9,7 @@ import typer
 
 from mofmd.cli.base.app import App
 from mofmd.cli.phonons import options as o
+from mofmd.cli.phonons import told
 from mofmd.cli.phonons.gathered import gathered
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from mofmd.phonons.run import ForceOptions
     from mofmd.phonons.spectrum.spectrum import Spectrum, SpectrumOptions
 
-RELAXED_SYMMETRY_A = 1e-2  # within which the group that a relaxation keeps is found, at least
 RELAXATION_CALLS = 2000
 
 app = App(no_args_is_help=True, help="Lattice dynamics: phonons and what follows from them.")
@@ -58,10 +58,10 @@ def run(
         fmax_eV_per_A=fmax,
         cell=cell,
         keep_symmetry=symmetry,
-        symmetry_tolerance_A=max(displaced.symmetry_tolerance_A, RELAXED_SYMMETRY_A),
+        symmetry_tolerance_A=o.kept_within_A(displaced),
         calls_max=RELAXATION_CALLS,
     )
-    with o.shown_progress() as show:
+    with told.shown_progress() as show:
         found = calculate(
             read_structure(structure),
             models,
@@ -71,7 +71,7 @@ def run(
             spectrum=spectrum,
             overwrite=overwrite,
             tell=typer.echo,
-            on_forces=o.tell_forces,
+            on_forces=told.forces_told(),
             on_results=show,
             name=structure,
         )
@@ -105,7 +105,7 @@ def forces(
         forces=displaced,
         overwrite=overwrite,
         tell=typer.echo,
-        on_forces=o.tell_forces,
+        on_forces=told.forces_told(),
     )
     typer.echo(
         f"{output}: {facts['evaluations']} evaluations; drift {constants.drift_eV_per_A2:.1e}, "
@@ -122,7 +122,7 @@ def bands(
     output: o.FolderOption,
     spectrum: SpectrumOptions,
     sum_rule: o.SumRuleOption = True,
-    symprec: Annotated[
+    symmetry_tolerance: Annotated[
         float | None,
         typer.Option(help="Within which symmetry is found [Å]; default: as the file says."),
     ] = None,
@@ -139,9 +139,11 @@ def bands(
     from mofmd.phonons.load import load_phonopy
 
     check_output(output)
-    phonopy, constants = load_phonopy(source, sum_rule=sum_rule, symmetry_tolerance_A=symprec)
+    phonopy, constants = load_phonopy(
+        source, sum_rule=sum_rule, symmetry_tolerance_A=symmetry_tolerance
+    )
     facts = {"forces_of": str(source)}
-    with o.shown_progress() as show:
+    with told.shown_progress() as show:
         found = results_in_folder(phonopy, constants, output, spectrum, facts, None, show)
     tell_results(found, output)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from mofmd.errors import InputError, MissingFileError
-from mofmd.models.universal import find_universal
+from mofmd.errors import InputError, MissingFileError, absent, choices
+from mofmd.models.universal import MODELS, find_universal
 
 Family = Literal["allegro", "nequip", "mace", "sevennet"]  # that can be trained
 
@@ -72,7 +72,10 @@ class TrainOptions:
                 raise InputError(f"{name}: {value}, expected 1 or more")
         named = self.start is not None and find_universal(self.start) is not None
         if self.start is not None and not self.start.is_file() and not named:
-            raise MissingFileError(f"start: {self.start}: no such checkpoint or model")
+            raise MissingFileError(
+                f"start: {self.start}: {absent(self.start, 'checkpoint or model')}, and no "
+                f"universal model of this name{choices(str(self.start), MODELS)}"
+            )
         if named and self.family != "sevennet":
             raise InputError(
                 f"start: {self.start} is a SevenNet, which --family sevennet goes on from"

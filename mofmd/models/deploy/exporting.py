@@ -15,7 +15,7 @@ from ase import Atoms
 from ase.io import write
 
 from mofmd.engine.launch import run_to_end
-from mofmd.errors import EnvironmentSetupError, InputError, MissingFileError
+from mofmd.errors import EnvironmentSetupError, InputError, MissingFileError, absent, choices
 from mofmd.models.deploy.manifest import describe_universal, make_manifest
 from mofmd.models.deploy.options import Options, check_options
 from mofmd.models.deploy.source_kind import ENVIRONMENTS, source_kind
@@ -33,8 +33,9 @@ from mofmd.models.files.deployed import (
     read_deployed,
     write_with_manifest,
 )
+from mofmd.models.files.embedded import embedded_models
 from mofmd.models.gate.gate import Origin, Reference, Subject
-from mofmd.models.universal import MODELS, find_universal
+from mofmd.models.universal import MODELS, VARIANTS, find_universal
 from mofmd.structures.crystals.crystal_data import build_crystal
 
 _ACCELERATORS = {
@@ -70,10 +71,7 @@ def export(
     options = options or Options()
     universal = find_universal(source)
     if universal is None and not source.exists() and not source.suffix:
-        raise MissingFileError(
-            f"{source}: no such file, and no universal model of this name: there are "
-            f"{', '.join(MODELS)}"
-        )
+        raise _no_source(source)
     framework = universal.framework if universal else ENVIRONMENTS[source_kind(source)]
     check_options(options)
     python = environment_python(framework) or create_environment(framework, report)
@@ -90,6 +88,25 @@ def export(
         manifest["payload_sha256"] = payload_sha256(raw)
         write_with_manifest(raw, manifest, output)
     return Exported(read_deployed(output), subject)
+
+
+def _no_source(source: Path) -> MissingFileError:
+    """Say what stands for a source that is neither a file nor the name of a universal model."""
+    name = str(source)
+    if name in VARIANTS:
+        variant = VARIANTS[name]
+        return MissingFileError(
+            f"{name}: no such file; of the universal model {variant.model.name} it is deployed "
+            f"with --modality {variant.modality}"
+        )
+    if name in embedded_models():
+        return MissingFileError(
+            f"{name}: no such file; the model of this name in the package is deployed already: "
+            f"`mofmd models list` says where it is"
+        )
+    return MissingFileError(
+        f"{name}: {absent(source)}, and no universal model of this name{choices(name, MODELS)}"
+    )
 
 
 def _check_accelerator(options: Options, framework: Framework, python: Path) -> None:

@@ -16,6 +16,8 @@ from mofmd.units import EV_PER_A3_TO_GPA
 
 FORCE_LIMIT_EV_PER_A = 1e-3
 """Largest force on an atom of a structure that counts as relaxed."""
+MINUTE_S, HOUR_S = 60.0, 3600.0
+TOLD_S = 0.5  # of time left, from where it is worth a word
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,32 @@ class Progress:
         Evaluations, that of the undisplaced supercell among them.
     left_s
         Wall time that the rest takes as it went so far [s].
+    was_there
+        Evaluations of earlier calls, which are not made again.
     """
 
     done: int
     total: int
     left_s: float
+    was_there: int = 0
 
     def __str__(self) -> str:
         """Say it in a line."""
-        left = self.left_s
-        text = f"{left:.0f} s" if left < 120 else f"{left / 60:.0f} min"
-        return f"forces {self.done}/{self.total}" + (f", {text} left" if left > 0.5 else "")
+        left = f", {wall_time(self.left_s)} left" if self.left_s > TOLD_S else ""
+        return f"forces {self.done}/{self.total}{left}"
+
+
+def wall_time(seconds: float) -> str:
+    """Say how long something takes, in the unit that suits it.
+
+    Examples
+    --------
+    >>> [wall_time(s) for s in (12.3, 600.0, 90000.0)]
+    ['12 s', '10 min', '25 h']
+    """
+    if seconds < 2 * MINUTE_S:
+        return f"{seconds:.0f} s"
+    return f"{seconds / MINUTE_S:.0f} min" if seconds < 2 * HOUR_S else f"{seconds / HOUR_S:.0f} h"
 
 
 def collect_forces(
@@ -62,7 +79,7 @@ def collect_forces(
     force_limit_eV_per_A
         A structure with a larger force is not relaxed.
     on_progress
-        Called after each evaluation.
+        Called before the first evaluation, and after each.
 
     Returns
     -------
@@ -81,14 +98,14 @@ def collect_forces(
     start, n_before = time.monotonic(), total - len(missing)
     if missing[:1] != [-1]:
         _check_relaxed(store, force_limit_eV_per_A)
-    on_progress(Progress(n_before, total, 0.0))
+    on_progress(Progress(n_before, total, 0.0, n_before))
     for k, found in enumerate(evaluator.map(displacements.structures(missing)), start=1):
         number = missing[k - 1]
         store.keep(number, found)
         if number < 0:
             _check_relaxed(store, force_limit_eV_per_A)
         each = (time.monotonic() - start) / k
-        on_progress(Progress(n_before + k, total, each * (len(missing) - k)))
+        on_progress(Progress(n_before + k, total, each * (len(missing) - k), n_before))
     return np.stack([store.forces(number) for number in range(len(displacements))])
 
 

@@ -81,7 +81,7 @@ def mirror_share(
             f"model: gives other forces to a mirror image, by {100.0 * share:.2g} % of what a "
             "displacement changes, while the crystal has inversions or reflections: force "
             "constants are averages over mirror images. Relax with --symmetry or with a smaller "
-            "--symprec to have those of the model itself",
+            "--symmetry-tolerance to have those of the model itself",
             InputWarning,
             stacklevel=2,
         )

@@ -92,6 +92,7 @@ def fit_frames(  # noqa: PLR0913 - one argument per part
     folder: Path,
     *,
     overwrite: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> FrameFit:
     """Evaluate frames and fit force constants; run again, it goes on with what lacks.
@@ -111,6 +112,8 @@ def fit_frames(  # noqa: PLR0913 - one argument per part
         Gets ``forces``.
     overwrite
         Remove forces that are there.
+    tell
+        Called with how much is to be done, before it.
     on_progress
         Called after each evaluation.
 
@@ -123,6 +126,10 @@ def fit_frames(  # noqa: PLR0913 - one argument per part
     phonopy, u = snapshots.phonopy.replicate(), snapshots.displacements_A
     fit = ForceConstantFit(phonopy)
     fit.check(len(u), "frames")
+    tell(
+        f"{len(u) + 1} evaluations of {len(phonopy.supercell)} atoms, and fits of "
+        f"{fit.parameters} force constants"
+    )
     make_folder(folder)
     atoms = to_atoms(phonopy.supercell)
     displaced = Displacements(atoms, u, None, (), "dynamics")

@@ -116,7 +116,7 @@ def write_sscha(
     effective, constants = at_mean_positions(phonopy, found.values_eV_per_A2, found.shifts_A)
     write_table(
         folder / ROUNDS,
-        list(Round.__dataclass_fields__),
+        ["round", *list(Round.__dataclass_fields__)[1:]],
         [["" if v is None else v for v in asdict(each).values()] for each in found.rounds],
     )
     figure = rounds_figure(found)

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from mofmd.disk.npz import read_arrays
 from mofmd.disk.output import check_output, make_folder
 from mofmd.disk.record import read_record
 from mofmd.errors import InputError
-from mofmd.phonons.calculation.collect import Progress, collect_forces
+from mofmd.phonons.calculation.collect import Progress, collect_forces, wall_time
 from mofmd.phonons.calculation.displacements import Displacements
 from mofmd.phonons.calculation.evaluators import Evaluator
 from mofmd.phonons.calculation.force_constants import compact
@@ -58,6 +59,7 @@ def self_consistent(  # noqa: PLR0913 - one argument per part
     options: SschaOptions | None = None,
     *,
     overwrite: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
     on_round: Callable[[Round], None] = lambda _: None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Sscha:
@@ -82,6 +84,9 @@ def self_consistent(  # noqa: PLR0913 - one argument per part
         How.
     overwrite
         Begin anew.
+    tell
+        Called with how much is to be done at most, before it, and with how long that takes after
+        the rounds that were evaluated.
     on_round, on_progress
         Called after each round, and after each evaluation.
 
@@ -101,13 +106,21 @@ def self_consistent(  # noqa: PLR0913 - one argument per part
             shutil.rmtree(each)
         (folder / PLAN).unlink(missing_ok=True)
     make_folder(folder)
+    tell(
+        f"at most {chosen.rounds} rounds of {supercells + 1} evaluations of "
+        f"{len(phonopy.supercell)} atoms, {chosen.rounds * (supercells + 1)} in all, each with a "
+        f"fit of {fit.parameters} force constants; they end where frequencies change by less than {chosen.change_THz:g} "
+        "THz"
+    )
     with lock_folder(folder, "calculation of phonons"):
         _check_plan(folder, phonopy, start, model, supercells, chosen)
         work = _Work(phonopy, fit, evaluator, model, chosen, supercells, on_progress)
         state = _State(start, np.zeros((len(phonopy.supercell), 3)), 1.0, math.inf)
         rounds: list[Round] = []
         while True:
+            begun = time.monotonic()
             found, state, noise = work.round(len(rounds), state, folder)
+            took_s = time.monotonic() - begun
             rounds.append(found)
             on_round(found)
             converged = (
@@ -115,8 +128,11 @@ def self_consistent(  # noqa: PLR0913 - one argument per part
                 and found.imaginary == 0
                 and (found.step_A < STEP_CONVERGED_A or not chosen.positions)
             )
-            if converged or len(rounds) == chosen.rounds:
+            left = chosen.rounds - len(rounds)
+            if converged or not left:
                 break
+            if work.has_evaluated:
+                tell(f"at most {left} more rounds, {wall_time(left * took_s)}")
     return Sscha(
         chosen.temperature_K,
         state.values,
@@ -159,6 +175,7 @@ class _Work:
         self.supercells = supercells
         self.on_progress = on_progress
         self.static_eV = 0.0
+        self.has_evaluated = False  # in the round that was done last; else its forces were there
 
     def round(
         self, number: int, state: _State, folder: Path
@@ -246,6 +263,7 @@ class _Work:
             len(atoms),
             {"temperature_K": self.options.temperature_K, "model_facts": self.model.facts},
         )
+        self.has_evaluated = bool(store.missing(len(u)))
         forces = collect_forces(
             displaced,
             self.evaluator,

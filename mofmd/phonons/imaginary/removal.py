@@ -17,6 +17,7 @@ from mofmd.disk.npz import read_arrays
 from mofmd.disk.output import make_folder
 from mofmd.engine.structure_file import write_structure
 from mofmd.errors import RunError
+from mofmd.phonons.calculation.collect import Progress
 from mofmd.phonons.calculation.evaluators import Evaluator
 from mofmd.phonons.imaginary.moves import (
     Mapped,
@@ -112,6 +113,7 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
     forces: ForceOptions | None = None,
     *,
     on_round: Callable[[Round], None] = lambda _: None,
+    on_forces: Callable[[Progress], None] = lambda _: None,
 ) -> Removal:
     """Remove imaginary modes; run again after any interruption, it goes on as if nothing had been.
 
@@ -131,6 +133,8 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
         How.
     on_round
         Called after each round.
+    on_forces
+        Called before the first evaluation of the phonons of each round, and after each.
     """
     chosen, forces = options or RemovalOptions(), forces or ForceOptions()
     matrix = choose_supercell(atoms, model, forces)
@@ -151,7 +155,12 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
             raise RunError(f"{place / 'relax'}: the limits were not kept: {done}")
         relaxed = done.atoms
         phonopy, _ = forces_in_folder(
-            relaxed, evaluator, told, place, replace(forces, supercell=matrix)
+            relaxed,
+            evaluator,
+            told,
+            place,
+            replace(forces, supercell=matrix),
+            on_progress=on_forces,
         )
         modes = soft_modes(phonopy, chosen.tolerance_THz)
         last = not modes or number == chosen.rounds

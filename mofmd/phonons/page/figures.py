@@ -43,7 +43,8 @@ def band_figure(spectrum: Spectrum, top_THz: float | None = None) -> Figure:
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3.0, 1.0))
     _draw_bands(left, spectrum.path, frequencies, top, COLOURS[0])
     _draw_ticks(left, spectrum.path, (bottom, top))
-    _draw_dos(right, spectrum.dos, spectrum.groups.n_elements, (bottom, top), upright=True)
+    elements = spectrum.groups.dividing(units=False)
+    _draw_dos(right, spectrum.dos, elements, (bottom, top), upright=True)
     right.set_xlabel("States (1/THz)")
     figure.draw_without_rendering()
     return figure
@@ -77,7 +78,7 @@ def overlay_figure(
 
 
 def dos_figure(spectrum: Spectrum, *, units: bool, top_THz: float | None = None) -> Figure:
-    """Draw the density of states with its parts: elements, or building units.
+    """Draw the density of states with its parts: elements, or building units, if it has any.
 
     Parameters
     ----------
@@ -89,12 +90,10 @@ def dos_figure(spectrum: Spectrum, *, units: bool, top_THz: float | None = None)
         Highest frequency drawn; None: all.
     """
     figure, (axes,) = new_figure(SIZE)
-    n = spectrum.groups.n_elements
     dos = spectrum.dos
     top = 1.03 * float(dos.edges_THz[-1]) if top_THz is None else top_THz
     bottom = min(0.0, float(dos.edges_THz[0]))
-    chosen = range(n, len(dos.names)) if units else range(n)
-    _draw_dos(axes, dos, chosen, (bottom, top))
+    _draw_dos(axes, dos, spectrum.groups.dividing(units=units), (bottom, top))
     axes.set(xlim=(bottom, top), xlabel="Frequency (THz)", ylabel="States (1/THz)")
     return figure
 
@@ -199,18 +198,16 @@ def _draw_ticks(axes: Axes, path: BandPath, limits_THz: tuple[float, float]) -> 
 def _draw_dos(
     axes: Axes,
     dos: Dos,
-    parts: int | range,
+    parts: tuple[int, ...],
     range_THz: tuple[float, float],
     *,
     upright: bool = False,
 ) -> None:
     """Draw the total and parts over a range of frequencies, which alone sets the scale."""
     width = SMOOTH_SHARE * (range_THz[1] - range_THz[0])
-    chosen = range(parts) if isinstance(parts, int) else parts
     curves = [("total", dos.total_per_THz, INK)]
     curves += [
-        (dos.names[k], dos.parts_per_THz[k], COLOURS[i % len(COLOURS)])
-        for i, k in enumerate(chosen)
+        (dos.names[k], dos.parts_per_THz[k], COLOURS[i % len(COLOURS)]) for i, k in enumerate(parts)
     ]
     x = dos.centres_THz
     inside = (x > range_THz[0]) & (x < range_THz[1])
@@ -224,4 +221,5 @@ def _draw_dos(
         axes.set_xlim(*limits)
     else:
         axes.set_ylim(*limits)
-    axes.legend(fontsize=6, frameon=False)
+    if parts:
+        axes.legend(fontsize=6, frameon=False)

@@ -35,10 +35,13 @@ if TYPE_CHECKING:
     from phonopy import Phonopy
 
 MODES_LISTED = 60
+BANDS = ("bands_low", "bands")  # figures that can be clicked
 STYLE = (
-    "<style>.bands{position:relative}.mode-dot{position:absolute;width:11px;height:11px;"
+    # the mark of a mode is placed on the figure as a whole, which scrolls where it is wide
+    "<style>.bands{position:relative;min-width:560px}@media print{.bands{min-width:0}}"
+    ".mode-dot{position:absolute;width:11px;height:11px;"
     "margin:-5.5px 0 0 -5.5px;border:2px solid #e6000a;border-radius:50%;pointer-events:none}"
-    ".mode-handles{display:flex;gap:.6rem;align-items:center;flex-wrap:wrap;font-size:.85rem}"
+    ".mode-handles{gap:.6rem}"
     "</style>"
 )
 UNSTABLE_KM_PER_S = 0.05
@@ -72,43 +75,16 @@ def write_page(  # noqa: PLR0913 - one argument per part
         More of the page, HTML, before the quality of the force constants.
     """
     (folder / "figures").mkdir(parents=True, exist_ok=True)
-    low = band_figure(spectrum, LOW_THZ)
-    full = band_figure(spectrum)
-    figures: list[tuple[str, Figure | None, str]] = [
-        ("bands_low", low, f"Bands below {LOW_THZ:g} THz and densities of states. Click a band."),
-        ("bands", full, "All bands and densities of states. Click a band."),
-        ("dos_elements", dos_figure(spectrum, units=False), "Density of states by element."),
-        (
-            "dos_units",
-            dos_figure(spectrum, units=True) if spectrum.groups.units else None,
-            "By building unit.",
-        ),
-        (
-            "dos_units_low",
-            dos_figure(spectrum, units=True, top_THz=LOW_THZ) if spectrum.groups.units else None,
-            f"By building unit, below {LOW_THZ:g} THz.",
-        ),
-        (
-            "participation",
-            participation_figure(spectrum),
-            "Share of the nodes in each mode at Γ, and the share of all atoms that take part.",
-        ),
-        (
-            "thermal",
-            thermal_figure(spectrum),
-            "Thermal functions at constant volume; dashed: 3NR. Shaded: bounds where modes are "
-            "imaginary.",
-        ),
-    ]
+    figures = _figures(spectrum)
     drawn = []
-    for name, figure, caption in figures:
-        if figure is None:
-            continue
+    for name, (figure, caption) in figures.items():
         save_figure(figure, folder / "figures" / name)
-        kind = ' class="bands"' if name.startswith("bands") else ""
-        wide = ' class="wide"' if kind else ""
+        svg = figure_svg(figure)
+        wide = ""
+        if name in BANDS:
+            svg, wide = f'<div class="bands">{svg}</div>', ' class="wide"'
         drawn.append(
-            f'<figure id="figure-{name}"{wide}><div{kind}>{figure_svg(figure)}</div>'
+            f'<figure id="figure-{name}"{wide}><div>{svg}</div>'
             f"<figcaption>{escape(caption)}</figcaption></figure>"
         )
     title = f"Phonons of {spectrum.atoms.get_chemical_formula()}"
@@ -118,7 +94,7 @@ def write_page(  # noqa: PLR0913 - one argument per part
         f'<p class="lead">{escape(_lead(phonopy, spectrum, facts))}</p></header>',
         '<div class="first"><div>',
         view(Frame.from_ase(spectrum.atoms), what="Primitive cell"),
-        '<div class="mode-handles"><button type="button" id="mode-stop">stop</button>'
+        '<div class="handles mode-handles"><button type="button" id="mode-stop">stop</button>'
         '<label>amplitude <input type="range" id="mode-amplitude" min="0.1" max="2" step="0.1" '
         'value="1"></label><span id="mode-told">Click a band: its mode moves here.</span></div>',
         "</div>",
@@ -128,11 +104,49 @@ def write_page(  # noqa: PLR0913 - one argument per part
         *sections,
         quality(spectrum, facts, ladder),
         _modes(spectrum),
-        _script(phonopy, spectrum, {"bands_low": low, "bands": full}),
+        _script(phonopy, spectrum, {name: figures[name][0] for name in BANDS if name in figures}),
     ]
     page = folder / "report.html"
     write_atomic(page, html_page(f"mofmd: {title}", parts))
     return page
+
+
+def _figures(spectrum: Spectrum) -> dict[str, tuple[Figure, str]]:
+    """Figures that tell something of this crystal, and their captions, by the names of files."""
+    groups = spectrum.groups
+    found: dict[str, tuple[Figure, str]] = {}
+    # where nothing is above, the low modes are all of them
+    has_low = float(spectrum.bands.frequencies_THz.max()) > LOW_THZ
+    if has_low:
+        text = f"Bands below {LOW_THZ:g} THz and densities of states. Click a band."
+        found["bands_low"] = (band_figure(spectrum, LOW_THZ), text)
+    found["bands"] = (
+        band_figure(spectrum),
+        "All bands and densities of states. Click a band.",
+    )
+    by_element = bool(groups.dividing(units=False))
+    found["dos_elements" if by_element else "dos"] = (
+        dos_figure(spectrum, units=False),
+        f"Density of states{' by element' if by_element else ''}.",
+    )
+    if groups.dividing(units=True):
+        found["dos_units"] = (dos_figure(spectrum, units=True), "By building unit.")
+        if has_low:
+            found["dos_units_low"] = (
+                dos_figure(spectrum, units=True, top_THz=LOW_THZ),
+                f"By building unit, below {LOW_THZ:g} THz.",
+            )
+    participation = participation_figure(spectrum)
+    if participation is not None:
+        text = "Share of the nodes in each mode at Γ, and the share of all atoms that take part."
+        found["participation"] = (participation, text)
+    is_bounded = spectrum.thermal.imaginary_share > 0.0
+    found["thermal"] = (
+        thermal_figure(spectrum),
+        "Thermal functions at constant volume; dashed: 3NR."
+        + (" Shaded: bounds, since modes are imaginary." if is_bounded else ""),
+    )
+    return found
 
 
 def _lead(phonopy: Phonopy, spectrum: Spectrum, facts: dict[str, Any]) -> str:
@@ -233,8 +247,8 @@ def _numbers(spectrum: Spectrum) -> str:
 
 def _modes(spectrum: Spectrum) -> str:
     gamma = spectrum.gamma
-    names = spectrum.groups.units or spectrum.groups.names
-    columns = [spectrum.groups.names.index(name) for name in names]
+    groups = spectrum.groups
+    columns = groups.dividing(units=True) or groups.dividing(units=False)
     rows = [
         (
             str(k + 1),
@@ -246,7 +260,7 @@ def _modes(spectrum: Spectrum) -> str:
         )
         for k in range(min(MODES_LISTED, len(gamma.frequencies_THz)))
     ]
-    heads = ("mode", "THz", "1/cm", "", "participation", *names)
+    heads = ("mode", "THz", "1/cm", "", "participation", *(groups.names[c] for c in columns))
     return (
         f'<h2 id="modes">The lowest modes at Γ</h2><details><summary>{len(rows)} modes; all are in '
         f"gamma.csv</summary>{table(heads, rows)}</details>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +16,32 @@ from mofmd.report.svg import figure_svg
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+NAME_AND_VALUE = 2  # columns of a table that lists quantities
+FIT_A_PHONE = 6  # columns
+
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table of texts."""
+    """Lay out a table of texts.
+
+    On a phone a table of two columns, a name and its value, has the value below the name; one of
+    many columns scrolls and says so.
+    """
+    is_list = len(heads) == NAME_AND_VALUE
     top = "".join(f"<th>{escape(head)}</th>" for head in heads)
-    body = "".join(
-        "<tr>" + "".join(f'<td class="number">{escape(cell)}</td>' for cell in row) + "</tr>"
-        for row in rows
-    )
+    body = "".join(f"<tr>{''.join(_cells(row, names=is_list))}</tr>" for row in rows)
+    kind = ' class="stack"' if is_list else ""
+    wide = " wide" if len(heads) > FIT_A_PHONE else ""
     return (
-        f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
-        "</div>"
+        f'<div class="scroll{wide}"><table{kind}><thead><tr>{top}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _cells(row: Sequence[str], *, names: bool) -> Iterator[str]:
+    """Cells of a row, the first of which may be a name: it breaks where it is long."""
+    for k, cell in enumerate(row):
+        kind = "" if names and k == 0 else ' class="number"'
+        yield f"<td{kind}>{escape(cell)}</td>"
 
 
 def figure_html(figure: Figure, caption: str) -> str:

@@ -11,6 +11,8 @@ from mofmd.arrays import freeze
 from mofmd.topology.building_units import find_units
 from mofmd.trajectory.frame import Frame
 
+MANY = 2  # groups, at least, that a division has
+
 
 @dataclass(frozen=True)
 class Groups:
@@ -38,6 +40,28 @@ class Groups:
     def units(self) -> tuple[str, ...]:
         """Names of the groups that are building units."""
         return self.names[self.n_elements :]
+
+    def dividing(self, *, units: bool) -> tuple[int, ...]:
+        """Numbers of the elements, or of the building units, where these divide the atoms.
+
+        There are none where all atoms are of one, or where building units divide the atoms as the
+        elements do: they would tell nothing more.
+
+        Parameters
+        ----------
+        units
+            Building units instead of elements.
+        """
+        of_elements = tuple(range(self.n_elements))
+        chosen = tuple(range(self.n_elements, len(self.names))) if units else of_elements
+        if len(chosen) < MANY:
+            return ()
+        if units and self._division(chosen) == self._division(of_elements):
+            return ()
+        return chosen
+
+    def _division(self, chosen: tuple[int, ...]) -> set[bytes]:
+        return {self.members[k].tobytes() for k in chosen}
 
     def shares(self, eigenvectors: np.ndarray) -> np.ndarray:
         """(modes, groups) share of each group in the squared eigenvectors.

@@ -47,6 +47,20 @@ class BandPath:
         """Make the arrays read-only."""
         freeze(self, "q", "distances_per_A")
 
+    def point_labels(self) -> list[str]:
+        """Name of each point; empty for those between points of high symmetry."""
+        found = [""] * len(self.q)
+        for (first, end), (left, right) in zip(self.segments, self.labels, strict=True):
+            found[first], found[end - 1] = left, right
+        return found
+
+    def point_segments(self) -> list[str]:
+        """Segment of each point by the names of its ends, such as ``Γ-X``."""
+        found: list[str] = []
+        for (first, end), ends in zip(self.segments, self.labels, strict=True):
+            found += ["-".join(ends)] * (end - first)
+        return found
+
     def ticks(self) -> list[tuple[float, str]]:
         """Places and names of the points of high symmetry along the path."""
         found: list[tuple[float, str]] = []

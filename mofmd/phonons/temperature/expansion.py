@@ -15,6 +15,7 @@ from ase import Atoms
 from mofmd.arrays import freeze
 from mofmd.disk.output import make_folder
 from mofmd.errors import InputError, InputWarning, RunError
+from mofmd.phonons.calculation.collect import Progress
 from mofmd.phonons.calculation.evaluators import Evaluator
 from mofmd.phonons.run import (
     ForceOptions,
@@ -29,6 +30,8 @@ from mofmd.phonons.spectrum.spectrum import find_imaginary
 from mofmd.phonons.spectrum.thermal import TOLERANCE_THZ, constants, thermal_functions
 from mofmd.phonons.temperature.qha import LEAST_VOLUMES, Qha, check_temperatures, quasi_harmonic
 from mofmd.relaxation import RelaxOptions, relax_in_folder
+from mofmd.relaxation.options import SYMMETRY_TOLERANCE_A
+from mofmd.structures.symmetry import check_tolerance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,8 @@ class ExpansionOptions:
     keep_symmetry
         Keep the space group, which spares displacements; a crystal that would leave it for a lower
         one at some volume does not.
+    symmetry_tolerance_A
+        Within which that is found.
     """
 
     points: int = 9
@@ -66,6 +71,7 @@ class ExpansionOptions:
     tolerance_THz: float = TOLERANCE_THZ
     fmax_eV_per_A: float = 1e-5
     keep_symmetry: bool = False
+    symmetry_tolerance_A: float = SYMMETRY_TOLERANCE_A
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense."""
@@ -82,6 +88,7 @@ class ExpansionOptions:
                 f"strain: {low} to {high} is one-sided: the equilibrium must lie between the "
                 "volumes; take one below and one above zero, such as -0.03:0.03"
             )
+        check_tolerance(self.symmetry_tolerance_A)
         check_temperatures(np.asarray(self.temperatures_K, dtype=float))
         if self.shape not in ("free", "scaled"):
             raise InputError(f"shape: {self.shape!r}, expected free or scaled")
@@ -135,6 +142,7 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
     forces: ForceOptions | None = None,
     *,
     on_volume: Callable[[int, int, str], None] = lambda _k, _n, _text: None,
+    on_forces: Callable[[Progress], None] = lambda _: None,
 ) -> Expansion:
     """Relax, make phonons at several volumes, and fit; run again, it goes on.
 
@@ -153,7 +161,9 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
     options, forces
         How.
     on_volume
-        Called with the volume's number, how many there are, and what is done there.
+        Called with how many volumes are done, how many there are, and what goes on.
+    on_forces
+        Called before the first evaluation of each volume, and after each.
 
     Raises
     ------
@@ -189,13 +199,8 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
             evaluator,
             told,
             place,
-            ForceOptions(
-                supercell=matrix,
-                displacements=forces.displacements,
-                symmetry_tolerance_A=forces.symmetry_tolerance_A,
-                force_limit_eV_per_A=forces.force_limit_eV_per_A,
-                sum_rule=forces.sum_rule,
-            ),
+            replace(forces, supercell=matrix),
+            on_progress=on_forces,
         )
         mesh = make_mesh(phonopy, chosen.mesh)
         imaginary = find_imaginary(mesh, chosen.tolerance_THz)
@@ -292,6 +297,7 @@ def _relaxed(
         fmax_eV_per_A=chosen.fmax_eV_per_A,
         cell=freedom,
         keep_symmetry=chosen.keep_symmetry,
+        symmetry_tolerance_A=chosen.symmetry_tolerance_A,
         calls_max=2000,
     )
     done = relax_in_folder(atoms, calculator, options, folder)

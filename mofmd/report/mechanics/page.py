@@ -133,7 +133,7 @@ def _table(lines: Sequence[Line], published: Sequence[Mapping[str, Any]]) -> str
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     return (
         '<section><h2 id="numbers">Bulk modulus, volume, largest pressure</h2>'
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f'<div class="scroll wide"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div></section>"
     )
 

@@ -25,6 +25,7 @@ from mofmd.errors import InputError, MissingFileError, option
 from mofmd.models.dispersion.dispersion import FILE as D3_FILE
 from mofmd.simulation.deck.atom_types import AtomTypes
 from mofmd.simulation.deck.limits import find_limits, render_limits
+from mofmd.simulation.deck.notes import Notes
 from mofmd.simulation.deck.novelty_watch import NOVELTY_FRAMES, NOVELTY_TABLE, NoveltyWatch
 from mofmd.simulation.deck.potential import (
     POTENTIAL_SCRIPT,
@@ -119,6 +120,7 @@ def write_deck(  # noqa: PLR0913 - what a deck is made of, and two options
     types: AtomTypes | None = None,
     watch: NoveltyWatch | None = None,
     overwrite: bool = False,
+    notes: Notes | None = None,
 ) -> Deck:
     """Write a deck; the same inputs give the same bytes.
 
@@ -139,6 +141,8 @@ def write_deck(  # noqa: PLR0913 - what a deck is made of, and two options
         How often to look how new atoms are to the model, whose file holds a density then.
     overwrite
         Replace a deck that is there, and what a run of it left; never anything else.
+    notes
+        What its readers should know, for the pages of its results.
 
     Raises
     ------
@@ -155,6 +159,7 @@ def write_deck(  # noqa: PLR0913 - what a deck is made of, and two options
     if watch is not None:
         watch.check(potential)
     texts, manifest = _contents(protocol, structure, potential, types, watch)
+    manifest |= {} if notes is None else notes.as_record()
     _check_way(directory, overwrite)
     # written beside it and renamed: a deck is there as a whole or not at all
     target = directory.resolve()

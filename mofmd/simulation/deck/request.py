@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from mofmd.models.files.validity import check_suits
 from mofmd.models.names import find_model, model_names
 from mofmd.simulation.deck.atom_types import framework_and_guest_types
 from mofmd.simulation.deck.deck import Deck, write_deck
+from mofmd.simulation.deck.notes import Notes, kept_notes
 from mofmd.simulation.deck.novelty_watch import NoveltyWatch, parse_watch
 from mofmd.simulation.deck.potential import (
     AnyPotential,
@@ -107,19 +107,20 @@ def generate_deck(request: Request) -> Deck:
         raise InputError("structure: missing; give --structure a file or a built-in crystal")
     if request.output is None:
         raise InputError("output: missing; give --output a new folder")
-    structure = read_structure(request.structure)
-    for hint in check_structure(structure):
-        print(f"mofmd: note: {hint}", file=sys.stderr)
     if request.guest_types and not request.keep_guests:
         raise InputError("guest_types: given although guests are removed; choose one of them")
-    if not request.keep_guests:
-        structure = remove_guests(structure)
-    structure, protocol = _supercell(request, structure, protocol)
-    types = framework_and_guest_types(structure) if request.guest_types else None
-    names = types.names if types else tuple(sorted(set(structure.symbols)))
-    potential = _potential(request, names)
-    if isinstance(potential, Potential):
-        check_suits(potential.model_file, structure)
+    with kept_notes() as notes:
+        structure = read_structure(request.structure)
+        for hint in check_structure(structure):
+            notes.hint(hint)
+        if not request.keep_guests:
+            structure = remove_guests(structure)
+        structure, protocol = _supercell(request, structure, protocol)
+        types = framework_and_guest_types(structure) if request.guest_types else None
+        names = types.names if types else tuple(sorted(set(structure.symbols)))
+        potential = _potential(request, names, notes)
+        if isinstance(potential, Potential):
+            check_suits(potential.model_file, structure)
     return write_deck(
         protocol,
         structure,
@@ -128,6 +129,7 @@ def generate_deck(request: Request) -> Deck:
         types=types,
         watch=_watch(request),
         overwrite=request.overwrite,
+        notes=notes,
     )
 
 
@@ -173,7 +175,7 @@ def _supercell(request: Request, structure: Atoms, protocol: Protocol) -> tuple[
     return matrix_supercell(structure, parsed), replace(protocol, supercell=(1, 1, 1))
 
 
-def _potential(request: Request, elements: tuple[str, ...]) -> AnyPotential:
+def _potential(request: Request, elements: tuple[str, ...], notes: Notes) -> AnyPotential:
     if (request.model is None) == (request.potential_script is None):
         raise InputError(
             "model: give either --model (a file, or one of "
@@ -193,5 +195,5 @@ def _potential(request: Request, elements: tuple[str, ...]) -> AnyPotential:
     file = find_model(request.model)
     potential = model_potential(file, elements, choose_dispersion(choice, file))
     for hint in dispersion_hints(choice, potential.dispersion, file):
-        print(f"mofmd: note: {hint}", file=sys.stderr)
+        notes.hint(hint)
     return potential

@@ -26,7 +26,7 @@ from mofmd.simulation.deck.request import Request, generate_deck
 from mofmd.simulation.ensemble.structures import sort_structures
 from mofmd.simulation.run.status import read_status, run_progress, run_state
 from mofmd.simulation.statics.request import generate_static
-from mofmd.simulation.statics.task import is_static, static_kind
+from mofmd.simulation.statics.task import TASK, is_static, static_kind
 
 SCHEMA = "mofmd-ensemble-1"
 RECORD = "ensemble.json"
@@ -68,6 +68,14 @@ class Member:
     @property
     def _has_deck(self) -> bool:
         return (self.directory / MANIFEST).is_file() or is_static(self.directory)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What its deck or task says of itself; empty where it is missing."""
+        name = TASK if is_static(self.directory) else MANIFEST
+        if not self._has_deck:
+            return {}
+        return dict(json.loads((self.directory / name).read_text(encoding="utf-8")))
 
     @property
     def label(self) -> str:

@@ -27,13 +27,14 @@ def cut_trajectory(path: Path, last_step: int) -> None:
 def cut_table(path: Path, last_step: int) -> None:
     """Remove the lines after a step from a table whose first column is the step.
 
-    A line that was being written when the run was killed goes as well.
+    A line that was being written when the run was killed goes as well; before the first step, of
+    -1, nothing stays: the run writes its heads again.
     """
     if not path.is_file():
         return
     end = 0
     with path.open("r+b") as file:
-        while line := file.readline():
+        while last_step >= 0 and (line := file.readline()):
             step = line.partition(b",")[0]
             if not line.endswith(b"\n") or (step.isdigit() and int(step) > last_step):
                 break

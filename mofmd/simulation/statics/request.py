@@ -18,6 +18,7 @@ from mofmd.models.dispersion.dispersion import (
 from mofmd.models.files.model_file import read_model_file
 from mofmd.models.files.validity import check_suits
 from mofmd.models.names import find_model, model_names
+from mofmd.simulation.deck.notes import kept_notes
 from mofmd.simulation.deck.protocol_file import DISPERSION, parse_settings
 from mofmd.simulation.deck.request import Request
 from mofmd.simulation.statics.task import (
@@ -59,17 +60,19 @@ def generate_static(request: Request) -> StaticTask:
         )
     if request.guest_types:
         raise InputError(f"guest_types: {name} knows no types of atoms; leave it out")
-    atoms = _structure(request)
-    model = find_model(request.model)
-    known = read_model_file(model)
-    check_suits(model, atoms)
-    if known.gives_stress is False:
-        raise InputError(f"model: {model.name} gives no stress, which {name} needs")
-    choice = parse_dispersion(request.dispersion or str(word or "auto"))
-    dispersion = choose_dispersion(choice, model)
-    for hint in dispersion_hints(choice, dispersion, model):
-        warnings.warn(hint, InputWarning, stacklevel=2)  # once, whatever the number of members
-    return write_static(request.output, settings, atoms, model, dispersion)
+    with kept_notes() as notes:
+        atoms = _structure(request)
+        model = find_model(request.model)
+        known = read_model_file(model)
+        check_suits(model, atoms)
+        if known.gives_stress is False:
+            raise InputError(f"model: {model.name} gives no stress, which {name} needs")
+        choice = parse_dispersion(request.dispersion or str(word or "auto"))
+        dispersion = choose_dispersion(choice, model)
+        for hint in dispersion_hints(choice, dispersion, model):
+            # once, whatever the number of members
+            warnings.warn(hint, InputWarning, stacklevel=2)
+    return write_static(request.output, settings, atoms, model, dispersion, notes)
 
 
 def _structure(request: Request) -> Atoms:

@@ -21,6 +21,7 @@ from mofmd.engine.structure_file import write_structure
 from mofmd.errors import InputError, MissingFileError, choices
 from mofmd.models.dispersion.dispersion import Dispersion
 from mofmd.relaxation.variables import CellFreedom
+from mofmd.simulation.deck.notes import Notes
 from mofmd.simulation.protocols.base.fields import (
     check_fields,
     choice,
@@ -209,14 +210,15 @@ class StaticTask:
     record: Mapping[str, Any]
 
 
-def write_static(
+def write_static(  # noqa: PLR0913, PLR0917 - what a task is made of
     directory: Path,
     settings: Relaxing,
     atoms: Atoms,
     model: Path,
     dispersion: Dispersion | None,
+    notes: Notes | None = None,
 ) -> StaticTask:
-    """Write the folder of a task, a new or empty one.
+    """Write the folder of a task, a new or empty one, with notes for the pages of its results.
 
     Raises
     ------
@@ -237,6 +239,7 @@ def write_static(
         "formula": atoms.get_chemical_formula(),
         "n_atoms": len(atoms),
         "volume_A3": float(atoms.get_volume()),
+        **({} if notes is None else notes.as_record()),
     }
     write_atomic(directory / TASK, json.dumps(record, indent=2) + "\n")
     return read_static(directory)
