@@ -209,8 +209,11 @@ class Distillation:
                 name=f"{self.config.name}-r{number}-{k}",
                 licence=self.config.licence,
                 citations=self.config.cite,
+                may_break=True,
             )
-            deploy_training(folder, told, self.report)
+            deployed = deploy_training(folder, told, self.report)
+            for name, why in deployed.manifest["verification"]["not_done"].items():
+                self.report(f"{deployed.manifest['name']}, {name} not done: {why}")
         if self.config.find == "density":
             how = self.config.density.fit(number)
             keep_density(self.models(number)[0], frames, val, how, self.report)
