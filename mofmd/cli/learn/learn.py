@@ -49,7 +49,7 @@ def read_all(files: list[Path], *, leave_out_failed: bool = False) -> list[Atoms
 def check(
     frames: Frames,
     species: Annotated[str | None, typer.Option(help='Elements allowed: "C H N Zn".')] = None,
-    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+    stress: Annotated[bool, typer.Option(help="Each periodic frame must have a stress.")] = True,
     labeller: Annotated[
         str | None,
         typer.Option(help="Label a few frames again with this: finds a wrong sign of the stress."),
@@ -100,7 +100,7 @@ def import_(
     origins: Annotated[
         str | None, typer.Option(help="Names of the starts of an npz file: crystal,glass01,...")
     ] = None,
-    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+    stress: Annotated[bool, typer.Option(help="Each periodic frame must have a stress.")] = True,
 ) -> None:
     """Write labelled frames of any kind as extended XYZ, checked.
 
@@ -134,7 +134,7 @@ def split(
     largest_force: Annotated[
         float, typer.Option(help="Leave out frames with a force component above, eV/Å.")
     ] = 60.0,
-    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+    stress: Annotated[bool, typer.Option(help="Each periodic frame must have a stress.")] = True,
     method: Annotated[
         Literal["random", "fps"],
         typer.Option(

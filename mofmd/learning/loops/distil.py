@@ -52,6 +52,7 @@ from mofmd.learning.train.training import (
     run_training,
 )
 from mofmd.models.deploy.options import Options
+from mofmd.structures.molecules import is_molecule
 
 STATE = "state.json"
 SCHEMA = "mofmd-distil-2"
@@ -78,9 +79,8 @@ class Distillation:
         conditions = read_conditions(config.conditions)
         self.labeller = find_labeller(config.labeller, config.threads)
         identity = self.labeller.identity
-        self.expectation = Expectation(needs_stress=config.stress)
         self.test = [frame for path in config.test_files for frame in read_frames(path)]
-        check_frames(self.test, self.expectation)
+        check_frames(self.test, Expectation(needs_stress=config.stress))
         check_elements(config.train_files, conditions, self.test)
         make_folder(folder)
         path = folder / STATE
@@ -315,13 +315,17 @@ class Distillation:
         frames = label_frames(picked, self.labeller, self.folder / "labels", options, self.report)
         kept = [
             frame
-            for frame in self._fit(frames, lambda frame: check_frames([frame], self.expectation))
+            for frame in self._fit(frames, self._check_labels)
             if np.abs(labels_of(frame).forces_eV_per_A).max() <= self.config.largest_force
         ]
         write_frames(self.round_folder(number) / LABELLED, kept)
         left_out = len(picked) - len(kept)
         self.report(f"{len(kept)} frames labelled, {left_out} left out")
         return {"labelled": len(kept), "left_out": left_out}
+
+    def _check_labels(self, frame: Atoms) -> None:
+        needs_stress = self.config.stress and not is_molecule(frame)
+        check_frames([frame], Expectation(needs_stress=needs_stress))
 
     def _fit(self, frames: Sequence[Atoms], check: Callable[[Atoms], None]) -> list[Atoms]:
         """Keep the frames that pass a check; tell of the others."""
