@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from mofmd.errors import InputError
 from mofmd.learning.data.dataset import Labels, labelled, without_stress, write_frames
 from mofmd.learning.data.validation import check_frames
 from mofmd.learning.evaluate.evaluation import evaluate_model
+from mofmd.learning.label.labeller_check import compare_labels_with
+from mofmd.learning.label.labellers import find_labeller
 from mofmd.learning.train.fused import EXTENSION
 from mofmd.learning.train.options import Family, TrainOptions
 from mofmd.learning.train.start import FRAMEWORK
@@ -26,7 +29,7 @@ from mofmd.learning.train.training import prepare_training, run_training
 from mofmd.models.environments import environment_python
 from mofmd.units import EV_PER_A3_TO_GPA
 from tests.learning.test_learning_training import SETTINGS, argon_set
-from tests.learning_sets import argon
+from tests.learning_sets import argon, argon_labels, write_calculators
 
 SCRIPT = Path(__file__).parents[1] / "frameworks" / "missing_stresses.py"
 RATES: dict[Family, tuple[str, ...]] = {**SETTINGS, "sevennet": ("train.optim_param.lr=0.02",)}
@@ -71,6 +74,30 @@ def test_molecules_among_periodic_frames_need_no_stress() -> None:
         InputError, match=r"frame 0 .*no stress, and so are all others.*--no-stress"
     ):
         check_frames(frames[:2])
+
+
+def test_stored_labels_of_a_mixed_set_against_a_labeller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stresses of the periodic frames, also where the first frames are molecules."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    write_calculators(tmp_path)
+    crystals = []
+    for seed in range(2):
+        atoms = argon(seed, 0.2)
+        atoms.set_cell(atoms.cell.array @ [[0.99, 0.02, 0.0], [0, 1, 0.01], [0, 0, 0.98]], True)
+        atoms.info["trajectory"] = f"t{seed}"
+        crystals.append(labelled(atoms, argon_labels(atoms)))
+    frames = [*droplets(range(4)), *crystals]
+    with find_labeller("argon_calculators:good").session() as label_now:
+        ratios = compare_labels_with(frames[2:], label_now)
+    assert (ratios.force, ratios.stress_shear) == pytest.approx((1.0, 1.0), abs=1e-6)
+    write_frames(tmp_path / "frames.extxyz", frames)
+    words = ["learn", "check", "frames.extxyz", "--labeller", "argon_calculators:good"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert "normal stress 1.0000" in done.output
 
 
 @pytest.mark.parametrize("family", ["allegro", "nequip"])

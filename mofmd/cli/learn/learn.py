@@ -69,13 +69,16 @@ def check(
     from mofmd.learning.data.validation import Expectation, check_frames
     from mofmd.learning.label.labeller_check import compare_labels_with
     from mofmd.learning.label.labellers import find_labeller
+    from mofmd.structures.molecules import is_molecule
 
     found = read_all(frames)
     allowed = tuple(species.split()) if species else None
     check_frames(found, Expectation(allowed, stress))
     names = {trajectory_of(frame) for frame in found}
     if labeller is not None:
-        few = found[:: max(1, len(found) // max(1, again))][:again]
+        # molecules have no stress to compare
+        pool = [frame for frame in found if not (stress and is_molecule(frame))]
+        few = pool[:: max(1, len(pool) // max(1, again))][:again]
         with find_labeller(labeller).session() as label:
             ratios = compare_labels_with(few, label, needs_stress=stress)
         typer.echo(
