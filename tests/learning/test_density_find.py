@@ -15,6 +15,7 @@ from mofmd.learning.loops.density_find import (
     keep_density,
     newest_clusters,
     newest_frames,
+    sound_frames,
 )
 from mofmd.models.files.embedded import embedded_model
 from mofmd.structures.crystals.carboxylate import uio66
@@ -47,7 +48,7 @@ def test_clusters_of_each_kind_of_core_come_first() -> None:
     quiet = moved()
     options = ClusterOptions(per_round=2, allow_images=True)
     runs = [(CRYSTAL, [quiet, brick, spacer])]
-    picked, told = newest_clusters(runs, displaced, options, above=1.0)
+    picked, told = newest_clusters(runs, displaced, options, DensityOptions())
     assert told == {"new_atoms": 3, "cores": 3, "kinds_of_cores": 2}
     assert len({molecule.info["cluster"] for molecule in picked}) == 2
     assert picked[0].symbols.count("Zr") >= 6
@@ -57,10 +58,10 @@ def test_clusters_of_each_kind_of_core_come_first() -> None:
     (flagged,) = np.flatnonzero(picked[0].arrays["flagged"])
     assert picked[0].arrays["frame_atom"][flagged] == zirconium[0]  # the newest one
     more, _ = newest_clusters(
-        runs, displaced, ClusterOptions(per_round=9, allow_images=True), above=1.0
+        runs, displaced, ClusterOptions(per_round=9, allow_images=True), DensityOptions()
     )
     assert len(more) == 3
-    none, told = newest_clusters([(CRYSTAL, [quiet])], displaced, options, above=1.0)
+    none, told = newest_clusters([(CRYSTAL, [quiet])], displaced, options, DensityOptions())
     assert (none, told["new_atoms"]) == ([], 0)
 
 
@@ -76,7 +77,11 @@ def _ring_hydrogen() -> int:
 def test_refusals_are_told() -> None:
     told: list[str] = []
     picked, _ = newest_clusters(
-        [(CRYSTAL, [moved(Zr=0.25)])], displaced, ClusterOptions(largest=100), 1.0, told.append
+        [(CRYSTAL, [moved(Zr=0.25)])],
+        displaced,
+        ClusterOptions(largest=100),
+        DensityOptions(),
+        told.append,
     )
     assert picked == []
     assert "more than the largest allowed (100)" in told[0]
@@ -87,7 +92,9 @@ def test_frames_that_fell_apart_are_told_and_left_out() -> None:
     torn.positions[_ring_hydrogen()] += 5.0  # the newest of all, and nowhere
     told: list[str] = []
     options = ClusterOptions(per_round=5, allow_images=True)
-    picked, _ = newest_clusters([(CRYSTAL, [torn, whole])], displaced, options, 1.0, told.append)
+    picked, _ = newest_clusters(
+        [(CRYSTAL, [torn, whole])], displaced, options, DensityOptions(), told.append
+    )
     assert len(picked) == 1
     assert len(told) == 1
     assert told[0].startswith("left out, a frame of t: ")
@@ -96,9 +103,60 @@ def test_frames_that_fell_apart_are_told_and_left_out() -> None:
 
 def test_frames_with_the_most_new_atoms() -> None:
     frames = [moved(), moved(Zr=0.5), moved(Zr=0.2, C=0.2, O=0.2)]
-    picked, told = newest_frames(frames, displaced, 5, above=1.0)
+    picked, told = newest_frames(frames, displaced, 5, DensityOptions())
     assert [int((frame.arrays["novelty"] > 1.0).sum()) for frame in picked] == [3, 1]
     assert told == {"new_atoms": 4, "frames_with_new_atoms": 2}
+
+
+def test_frames_with_an_atom_that_is_too_new_are_left_out() -> None:
+    """Not those with an atom of an element never seen, which is infinitely new."""
+    torn, new, quiet = moved(Zr=3.0, C=0.2, O=0.2), moved(Zr=0.5), moved()
+    bound = DensityOptions(at_most=20.0)
+    told: list[str] = []
+    picked, counts = newest_frames([torn, new, quiet], displaced, 5, bound, told.append)
+    assert [frame.arrays["novelty"].max() for frame in picked] == [pytest.approx(5.0)]
+    assert counts == {"new_atoms": 4, "frames_with_new_atoms": 2}
+    assert told == ["frames left out, with an atom newer than 20: 1"]
+    assert sound_frames([torn, new, quiet], displaced, bound, told.append) == [new, quiet]
+    assert sound_frames([torn, new], displaced, DensityOptions(), told.append) == [torn, new]
+    first, _ = newest_frames([torn, new], displaced, 1, DensityOptions(), told.append)
+    assert first[0].arrays["novelty"].max() == pytest.approx(30.0)  # without a bound it is first
+    assert len(told) == 2
+
+    def unseen(frame: Atoms) -> np.ndarray:
+        return np.where(frame.symbols == "Zr", np.inf, displaced(frame))
+
+    assert len(newest_frames([new], unseen, 5, bound).picked) == 1
+
+
+def test_clusters_with_an_atom_that_is_too_new_are_left_out() -> None:
+    """Also where it is the mantle's; other places of the same frame are cut out."""
+    zirconium = np.flatnonzero(CRYSTAL.symbols == "Zr")
+    frame = moved(Zr=0.25)  # its brick is a core, the ring is in its mantle
+    ring = _ring_hydrogen()
+    options = ClusterOptions(per_round=50, allow_images=True)
+    told: list[str] = []
+
+    def cut(at_most: float | None) -> list[Atoms]:
+        density = DensityOptions(at_most=at_most)
+        return newest_clusters([(CRYSTAL, [frame])], displaced, options, density, told.append)[0]
+
+    (whole,) = cut(None)
+    assert len(cut(2.6)) == 1
+    assert cut(2.4) == []
+    assert told.pop() == "clusters left out, with an atom newer than 2.4: 1"
+    inside = whole.arrays["frame_atom"]
+    scores = whole.arrays["novelty"]
+    assert scores[inside == zirconium[0]] == pytest.approx(2.5)
+    np.testing.assert_array_equal(np.isnan(scores), whole.arrays["role"] == "cap")
+    (mantle,) = inside[(whole.arrays["role"] == "mantle") & (whole.symbols == "H")][:1]
+    frame.positions[mantle, 2] += 0.6
+    assert len(cut(None)) == 2
+    assert cut(4.0) == []  # the ring by itself, and the brick with the ring around it
+    assert told.pop() == "clusters left out, with an atom newer than 4: 2"
+    frame.positions[mantle, 2] -= 0.6
+    frame.positions[ring, 2] += 0.2
+    assert len(cut(4.0)) == 2
 
 
 def test_a_model_file_gets_its_density_once(tmp_path: Path) -> None:
@@ -130,5 +188,7 @@ def test_elements_with_too_few_atoms_count_as_never_seen(tmp_path: Path) -> None
 def test_options_that_mean_nothing() -> None:
     with pytest.raises(InputError, match="hold_out: 1, expected 0 to below 1"):
         DensityOptions(hold_out=1)
+    with pytest.raises(InputError, match=r"at_most: 0.5, expected more than above \(1.0\)"):
+        DensityOptions(at_most=0.5)
     with pytest.raises(InputError, match="dims: 0, expected 1 or more"):
         DensityOptions(dims=0)

@@ -11,13 +11,17 @@ import yaml
 from mofmd.disk.lock import lock_folder
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning.data.dataset import Labels, labelled, labels_of, read_frames, write_frames
+from mofmd.learning.density.model_density import Scorer
 from mofmd.learning.evaluate.prediction import predict
 from mofmd.learning.loops.config import DistilConfig, make_distil_config, read_distil_config
 from mofmd.learning.loops.distil import Distillation
 from mofmd.learning.loops.known_frames import frames_until
+from mofmd.learning.sample.conditions import read_conditions
+from mofmd.learning.sample.sampling import Sampled
 from mofmd.models.files.deployed import read_deployed
 from mofmd.models.files.embedded import embedded_model
 from mofmd.structures.crystals.zif import zif4
+from tests.known_models import rattled, write_known
 from tests.learning.test_learning_training import needs
 from tests.learning_sets import argon, argon_labels, write_calculators
 
@@ -246,6 +250,42 @@ def test_a_round_that_breaks(here: Path) -> None:
     (expected,) = predict(model, made[:1])
     assert labels_of(made[0]).energy_eV == pytest.approx(expected.energy_eV, abs=1e-3)
     assert len(work.training_frames(1)) == 1 + found["labelled"]
+
+
+def test_frames_about_to_break_are_not_labelled(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither those before breaks nor others; a round in which all are too new is refused."""
+    model = write_known("zif4-allegro-s", here / "known.mofmd.pth")
+    (torn, new), before_break = rattled(2, 50), rattled(1, 60)[0]
+    hydrogen = int(np.flatnonzero(torn.symbols == "H")[0])
+    for frame, distance in ((torn, 1.5), (new, 0.3), (before_break, 1.5)):
+        frame.positions[hydrogen] += distance / np.sqrt(3)
+        frame.info["trajectory"] = "walk"
+    score = Scorer(model).of_atoms
+    high, low = (float(score(frame).max()) for frame in (torn, new))
+    assert high > 1.5 * low > 1.5
+
+    def work(name: str, at_most: float | None) -> Distillation:
+        values = {**argon_files(here), "find": "density", "density": {"at_most": at_most}}
+        config = make_distil_config(values, yaml.safe_dump(values), here)
+        made = Distillation(here / name, config, lambda _: None)
+        made.models(0)[0].parent.mkdir(parents=True)
+        made.models(0)[0].symlink_to(model)
+        (condition, _) = read_conditions(config.conditions)
+        run = Sampled(condition, (torn, new), (before_break,), "broke", 0.1)
+        monkeypatch.setattr(made, "_sampled", lambda _: [run])
+        monkeypatch.setattr(made, "training_frames", lambda _: rattled(1))
+        return made
+
+    loop = work("bound", 1.2 * low)
+    assert loop._find(0)["picked"] == 1
+    (picked,) = read_frames(here / "bound/round0/picked.extxyz")
+    assert np.abs(picked.positions - new.positions).max() < 1e-6
+    assert work("free", None)._find(0)["picked"] == 3
+    with pytest.raises(InputError, match=r"round 0: there are new atoms, but all were left out"):
+        work("strict", 1.0 + 1e-6)._find(0)
+    assert not (here / "strict/round0/picked.extxyz").exists()
 
 
 def test_state_of_a_distillation(here: Path) -> None:

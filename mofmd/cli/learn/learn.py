@@ -49,7 +49,7 @@ def read_all(files: list[Path], *, leave_out_failed: bool = False) -> list[Atoms
 def check(
     frames: Frames,
     species: Annotated[str | None, typer.Option(help='Elements allowed: "C H N Zn".')] = None,
-    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+    stress: Annotated[bool, typer.Option(help="Each periodic frame must have a stress.")] = True,
     labeller: Annotated[
         str | None,
         typer.Option(help="Label a few frames again with this: finds a wrong sign of the stress."),
@@ -69,13 +69,16 @@ def check(
     from mofmd.learning.data.validation import Expectation, check_frames
     from mofmd.learning.label.labeller_check import compare_labels_with
     from mofmd.learning.label.labellers import find_labeller
+    from mofmd.structures.molecules import is_molecule
 
     found = read_all(frames)
     allowed = tuple(species.split()) if species else None
     check_frames(found, Expectation(allowed, stress))
     names = {trajectory_of(frame) for frame in found}
     if labeller is not None:
-        few = found[:: max(1, len(found) // max(1, again))][:again]
+        # molecules have no stress to compare
+        pool = [frame for frame in found if not (stress and is_molecule(frame))]
+        few = pool[:: max(1, len(pool) // max(1, again))][:again]
         with find_labeller(labeller).session() as label:
             ratios = compare_labels_with(few, label, needs_stress=stress)
         typer.echo(
@@ -100,7 +103,7 @@ def import_(
     origins: Annotated[
         str | None, typer.Option(help="Names of the starts of an npz file: crystal,glass01,...")
     ] = None,
-    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+    stress: Annotated[bool, typer.Option(help="Each periodic frame must have a stress.")] = True,
 ) -> None:
     """Write labelled frames of any kind as extended XYZ, checked.
 
@@ -134,7 +137,7 @@ def split(
     largest_force: Annotated[
         float, typer.Option(help="Leave out frames with a force component above, eV/Å.")
     ] = 60.0,
-    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+    stress: Annotated[bool, typer.Option(help="Each periodic frame must have a stress.")] = True,
     method: Annotated[
         Literal["random", "fps"],
         typer.Option(

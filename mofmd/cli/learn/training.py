@@ -136,7 +136,7 @@ def evaluate(
         str | None, typer.Option(help="Measure ms/step on this structure, such as zif-4.")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Of each of three timing runs.")] = 10.0,
-    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+    stress: Annotated[bool, typer.Option(help="Each periodic frame must have a stress.")] = True,
     dispersion: Annotated[
         str, typer.Option(help="Added to the models: d3bj:pbe, auto (what a file lacks), none.")
     ] = "none",
@@ -199,7 +199,7 @@ def forgetting(
     ],
     output: Output,
     threads: Annotated[int, typer.Option(help="Threads.")] = 1,
-    stress: Annotated[bool, typer.Option(help="Each frame must have a stress.")] = True,
+    stress: Annotated[bool, typer.Option(help="Each periodic frame must have a stress.")] = True,
 ) -> None:
     """Table of what a fine-tuned model has learned and what it has forgotten: errors by domain.
 

@@ -63,7 +63,8 @@ class Expectation:
     species
         Elements that may occur; None for any.
     needs_stress
-        Whether each frame must have a stress.
+        Whether each periodic frame must have a stress, and there must be one. Molecules have none,
+        and may be among them.
     """
 
     species: tuple[str, ...] | None = None
@@ -87,6 +88,12 @@ def check_frames(frames: Sequence[Atoms], expectation: Expectation | None = None
             labels.append(_check_frame(frame, expectation))
         except InputError as error:
             raise InputError(f"{frame_name(frames, k)}: {error}") from error
+    stresses = [each.stress_eV_per_A3 for each in labels]
+    if expectation.needs_stress and all(stress is None for stress in stresses):
+        raise InputError(
+            f"{frame_name(frames, 0)}: is a molecule, which has no stress, and so are all others: "
+            "do without (--no-stress)"
+        )
     check_stresses(labels)
     check_energy_spread(frames, labels)
     check_work(frames, labels)
@@ -104,9 +111,7 @@ def _check_frame(frame: Atoms, expectation: Expectation) -> Labels:
     stress = labels.stress_eV_per_A3
     if reason := unusable(frame, labels):
         raise InputError(f"{reason}; label the frame again, or leave it out")
-    if stress is None and expectation.needs_stress:
-        if is_molecule(frame):
-            raise InputError("is a molecule, which has no stress; do without (--no-stress)")
+    if stress is None and expectation.needs_stress and not is_molecule(frame):
         raise InputError(
             "has no stress; label it with a method that gives one, or train without (--no-stress)"
         )

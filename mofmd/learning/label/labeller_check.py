@@ -110,7 +110,7 @@ def compare_labels_with(
     Parameters
     ----------
     frames
-        Frames with stress in all components; a few are enough.
+        Frames with stress in all components, a few are enough; molecules among them have none.
     label
         Labels frames by the method that the stored labels are of.
     needs_stress
@@ -125,15 +125,20 @@ def compare_labels_with(
     found = label([bare(frame) for frame in frames])
     diagonal = np.eye(3, dtype=bool)
     normal = shear = float("nan")
-    if all(each.stress_eV_per_A3 is not None for each in (*stored, *found)):
-        old = np.array([each.stress_eV_per_A3 for each in stored])
-        new = np.array([each.stress_eV_per_A3 for each in found])
+    stresses = [
+        (one.stress_eV_per_A3, other.stress_eV_per_A3)
+        for one, other, frame in zip(stored, found, frames, strict=True)
+        if not is_molecule(frame)
+    ]
+    if stresses and all(each is not None for pair in stresses for each in pair):
+        old, new = np.array(stresses).swapaxes(0, 1)
         normal, shear = (_slope(new[:, part], old[:, part]) for part in (diagonal, ~diagonal))
     force = _slope(
         np.concatenate([each.forces_eV_per_A for each in found]),
         np.concatenate([each.forces_eV_per_A for each in stored]),
     )
-    volume = float(np.mean([_volume(frame) for frame in frames]))
+    periodic = [_volume(frame) for frame in frames if not is_molecule(frame)]
+    volume = float(np.mean(periodic)) if periodic else float("nan")
     check = DerivativeCheck(force, normal, shear, volume)
     findings = explain(check, "labels computed now")
     if needs_stress and np.isnan([normal, shear]).any():

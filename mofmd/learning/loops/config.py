@@ -11,9 +11,16 @@ from typing import Any, Literal, get_args
 
 from mofmd.disk.digest import file_sha256
 from mofmd.disk.yaml_file import parse_mapping, read_mapping
-from mofmd.errors import InputError, MissingFileError, absent, choices
+from mofmd.errors import InputError
 from mofmd.learning.data.distort import Distortion
 from mofmd.learning.loops.density_find import ClusterOptions, DensityOptions
+from mofmd.learning.loops.reading import (
+    check_keys,
+    existing,
+    read_files,
+    read_training,
+    read_words,
+)
 from mofmd.learning.sample.sampling import SampleOptions
 from mofmd.learning.train.options import TrainOptions
 
@@ -163,34 +170,22 @@ def read_distil_config(path: Path) -> DistilConfig:
 def make_distil_config(values: Mapping[str, Any], text: str, folder: Path) -> DistilConfig:
     """Make a configuration of the values of a YAML file."""
     known = [each.name for each in fields(DistilConfig) if each.name != "text"]
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise InputError(f"{unknown[0]}: unknown key{choices(unknown[0], known)}")
-    missing = [name for name in _REQUIRED if name not in values]
-    if missing:
-        raise InputError(f"{missing[0]}: missing")
+    check_keys(values, known, _REQUIRED)
     given = dict(values)
     for name in ("train_files", "val_files", "test_files"):
-        names = given[name] if isinstance(given[name], list) else [given[name]]
-        given[name] = tuple(_existing(folder / str(each)) for each in names)
-    given["conditions"] = _existing(folder / str(given["conditions"]))
+        given[name] = read_files(given[name], folder)
+    given["conditions"] = existing(folder / str(given["conditions"]))
     if (folder / str(given["labeller"])).is_file():
         given["labeller"] = str(folder / str(given["labeller"]))
-    training = dict(given["training"])
-    for name in ("start", "config"):
-        if training.get(name) is not None:
-            training[name] = _existing(folder / str(training[name]))
-    training["settings"] = _words(training.get("settings"))
-    training["stress"] = given.get("stress", True)
-    given["training"] = TrainOptions(**training)
-    given["later_settings"] = _words(given.get("later_settings"))
+    given["training"] = read_training(given, folder)
+    given["later_settings"] = read_words(given.get("later_settings"))
     if "sampling" in given:
         given["sampling"] = SampleOptions(**given["sampling"])
     if given.get("density") is not None:
         given["density"] = DensityOptions(**given["density"])
     if given.get("clusters") is not None:
         given["clusters"] = ClusterOptions(**given["clusters"])
-    given["cite"] = _words(given.get("cite"))
+    given["cite"] = read_words(given.get("cite"))
     if given.get("distortion") is None:
         given.pop("distortion", None)
     else:
@@ -199,18 +194,3 @@ def make_distil_config(values: Mapping[str, Any], text: str, folder: Path) -> Di
         }
         given["distortion"] = Distortion(**ranges)
     return DistilConfig(text=text, **given)
-
-
-def _words(value: Any) -> tuple[str, ...]:
-    """Words of a list; one that stands alone is a list of one."""
-    if isinstance(value, str):
-        return (value,)
-    if value is not None and not isinstance(value, list):
-        raise InputError(f"{value!r}, expected a list of words")
-    return tuple(str(each) for each in value or ())
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise MissingFileError(f"{path}: {absent(path)}")
-    return path

@@ -41,6 +41,10 @@ class DensityOptions:
         Of the atoms of the validation frames, whose novelty is 1.
     above
         Novelty above which an atom is new.
+    at_most
+        Novelty of an atom, at most: frames and clusters with a newer one are about to break, and
+        are not labelled. An element never seen is infinitely new, and does not count here. Null
+        sets no bound: how new sound atoms can be depends on the model and on what is looked for.
     hold_out
         Share of the runs of each round whose labels are not trained on: they join the validation
         frames, so that these hold new kinds of atoms, too.
@@ -50,6 +54,7 @@ class DensityOptions:
     components: int = 16
     quantile: float = 0.999
     above: float = 1.0
+    at_most: float | None = None
     hold_out: float = 0.1
 
     def __post_init__(self) -> None:
@@ -57,10 +62,22 @@ class DensityOptions:
         self.fit(0)
         if not 0.0 <= self.hold_out < 1.0:
             raise InputError(f"hold_out: {self.hold_out}, expected 0 to below 1")
+        if self.at_most is not None and not self.at_most > self.above:
+            raise InputError(f"at_most: {self.at_most}, expected more than above ({self.above})")
 
     def fit(self, seed: int) -> FitOptions:
         """How to fit."""
         return FitOptions(self.dims, self.components, self.quantile, seed=seed)
+
+    def is_beyond(self, scores: np.ndarray) -> bool:
+        """Whether one of some atoms is newer than ``at_most``.
+
+        Parameters
+        ----------
+        scores
+            (atoms,) novelty; infinite for elements never seen, NaN for atoms that have none.
+        """
+        return self.at_most is not None and bool((scores[np.isfinite(scores)] > self.at_most).any())
 
 
 @dataclass(frozen=True)
@@ -133,7 +150,39 @@ def keep_density(
     write_density(model, density, model)
 
 
-def newest_frames(frames: Sequence[Atoms], score: Score, count: int, above: float) -> Found:
+def sound_frames(
+    frames: Sequence[Atoms],
+    score: Score,
+    density: DensityOptions,
+    report: Callable[[str], None] = print,
+) -> list[Atoms]:
+    """Leave out frames with an atom that is newer than ``at_most``, and tell how many.
+
+    Parameters
+    ----------
+    frames
+        To choose from.
+    score
+        Gives the novelty of each atom of a frame (``Scorer.of_atoms``).
+    density
+        What is too new.
+    report
+        Is told of what is left out.
+    """
+    if density.at_most is None:
+        return list(frames)
+    kept = [frame for frame in frames if not density.is_beyond(score(frame))]
+    _tell_left_out(len(frames) - len(kept), "frames", density, report)
+    return kept
+
+
+def newest_frames(
+    frames: Sequence[Atoms],
+    score: Score,
+    count: int,
+    density: DensityOptions,
+    report: Callable[[str], None] = print,
+) -> Found:
     """Pick the frames with the most new atoms.
 
     Parameters
@@ -143,17 +192,28 @@ def newest_frames(frames: Sequence[Atoms], score: Score, count: int, above: floa
     score
         Gives the novelty of each atom of a frame (``Scorer.of_atoms``).
     count
-        How many, at most; frames without a new atom are not picked.
-    above
-        Novelty above which an atom is new.
+        How many, at most; frames without a new atom are not picked, nor are those with an atom
+        that is newer than ``at_most``.
+    density
+        What is new, and what is too new.
+    report
+        Is told of what is left out.
     """
     scores = [score(frame) for frame in frames]
-    new = np.array([int((each > above).sum()) for each in scores], dtype=np.int64)
-    order = [int(k) for k in np.argsort(-new, kind="stable") if new[k] > 0][:count]
-    picked = [_with_novelty(frames[k], scores[k]) for k in order]
-    return Found(
-        picked, {"new_atoms": int(new.sum()), "frames_with_new_atoms": int((new > 0).sum())}
-    )
+    new = np.array([int((each > density.above).sum()) for each in scores], dtype=np.int64)
+    beyond = np.array([density.is_beyond(each) for each in scores], dtype=np.bool_)
+    _tell_left_out(int(beyond.sum()), "frames", density, report)
+    order = [int(k) for k in np.argsort(-new, kind="stable") if new[k] > 0 and not beyond[k]]
+    picked = [_with_novelty(frames[k], scores[k]) for k in order[:count]]
+    told = {"new_atoms": int(new.sum()), "frames_with_new_atoms": int((new > 0).sum())}
+    return Found(picked, told)
+
+
+def _tell_left_out(
+    count: int, what: str, density: DensityOptions, report: Callable[[str], None]
+) -> None:
+    if count:
+        report(f"{what} left out, with an atom newer than {density.at_most:g}: {count}")
 
 
 class Candidate(NamedTuple):
@@ -169,12 +229,13 @@ def newest_clusters(
     runs: Sequence[tuple[Atoms, Sequence[Atoms]]],
     score: Score,
     options: ClusterOptions,
-    above: float,
+    density: DensityOptions,
     report: Callable[[str], None] = print,
 ) -> Found:
     """Cut clusters out around new atoms, of as many kinds of cores as there are.
 
-    Cores are taken in turn from each kind (what block, bonded to what), the newest first.
+    Cores are taken in turn from each kind (what block, bonded to what), the newest first of those
+    whose clusters hold no atom that is newer than ``at_most``.
 
     Parameters
     ----------
@@ -184,31 +245,17 @@ def newest_clusters(
         Gives the novelty of each atom of a frame (``Scorer.of_atoms``).
     options
         What clusters shall be, and how many.
-    above
-        Novelty above which an atom is new.
+    density
+        What is new, and what is too new.
     report
         Is told of cores that cannot be cut out, and of frames whose atoms have left their places.
     """
-    frames: list[Atoms] = []
-    blocks_of: list[Blocks] = []
-    candidates: list[Candidate] = []
-    new_atoms = 0
-    for start, members in runs:
-        reference = find_blocks(start)
-        surroundings = Surroundings.of(reference)
-        for frame in members:
-            scores = score(frame)
-            flagged = np.flatnonzero(scores > above)
-            new_atoms += len(flagged)
-            for core in core_blocks(reference, flagged):
-                kind = signature(reference, surroundings, core)
-                largest = float(scores[reference.members(core)].max())
-                candidates.append(Candidate(len(frames), core, kind, largest))
-            frames.append(_with_novelty(frame, scores))
-            blocks_of.append(reference)
+    frames, blocks_of, candidates = _candidates(runs, score, density.above)
+    new_atoms = sum(int((frame.arrays[NOVELTY] > density.above).sum()) for frame in frames)
     cut = CutOptions(options.largest, options.allow_images, options.charges)
     picked: list[Atoms] = []
     torn: set[int] = set()
+    beyond = 0
     for candidate in _in_turn(candidates):
         if len(picked) == options.per_round:
             break
@@ -216,7 +263,11 @@ def newest_clusters(
             continue
         frame, reference = frames[candidate.frame], blocks_of[candidate.frame]
         block = reference.members(candidate.core)
-        flagged = block[frame.arrays[NOVELTY][block] > above]
+        novelty = frame.arrays[NOVELTY]
+        if density.is_beyond(novelty[block]):
+            beyond += 1
+            continue
+        flagged = block[novelty[block] > density.above]
         cutter = ClusterCutter(reference, cut, Blueprints(options.shells))
         try:
             clusters, refusals = cutter.cut(Frame.from_ase(frame), flagged)
@@ -228,14 +279,42 @@ def newest_clusters(
             report(f"left out, core {refusal.signature}: {refusal.reason}")
         for cluster in clusters:
             molecule = cluster.to_ase()
+            inside = cluster.origins >= 0  # caps are no atoms of the frame
+            scores = np.where(inside, novelty[cluster.origins], np.nan)
+            if density.is_beyond(scores):
+                beyond += 1
+                continue
+            molecule.set_array(NOVELTY, scores)
             for name in ("trajectory", "origin", "phase", "temperature_K"):
                 if name in frame.info:
                     molecule.info[name] = frame.info[name]
             picked.append(molecule)
+    _tell_left_out(beyond, "clusters", density, report)
     kinds = len({candidate.kind for candidate in candidates})
     return Found(
         picked, {"new_atoms": new_atoms, "cores": len(candidates), "kinds_of_cores": kinds}
     )
+
+
+def _candidates(
+    runs: Sequence[tuple[Atoms, Sequence[Atoms]]], score: Score, above: float
+) -> tuple[list[Atoms], list[Blocks], list[Candidate]]:
+    """Score all frames; return them, the blocks of each, and the blocks with new atoms."""
+    frames: list[Atoms] = []
+    blocks_of: list[Blocks] = []
+    candidates: list[Candidate] = []
+    for start, members in runs:
+        reference = find_blocks(start)
+        surroundings = Surroundings.of(reference)
+        for frame in members:
+            scores = score(frame)
+            for core in core_blocks(reference, np.flatnonzero(scores > above)):
+                kind = signature(reference, surroundings, core)
+                largest = float(scores[reference.members(core)].max())
+                candidates.append(Candidate(len(frames), core, kind, largest))
+            frames.append(_with_novelty(frame, scores))
+            blocks_of.append(reference)
+    return frames, blocks_of, candidates
 
 
 def _in_turn(candidates: Sequence[Candidate]) -> list[Candidate]:

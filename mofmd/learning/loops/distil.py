@@ -33,6 +33,7 @@ from mofmd.learning.loops.density_find import (
     keep_density,
     newest_clusters,
     newest_frames,
+    sound_frames,
 )
 from mofmd.learning.loops.known_frames import LABELLED, check_elements, frames_until
 from mofmd.learning.sample.conditions import read_conditions
@@ -52,6 +53,7 @@ from mofmd.learning.train.training import (
     run_training,
 )
 from mofmd.models.deploy.options import Options
+from mofmd.structures.molecules import is_molecule
 
 STATE = "state.json"
 SCHEMA = "mofmd-distil-2"
@@ -78,9 +80,8 @@ class Distillation:
         conditions = read_conditions(config.conditions)
         self.labeller = find_labeller(config.labeller, config.threads)
         identity = self.labeller.identity
-        self.expectation = Expectation(needs_stress=config.stress)
         self.test = [frame for path in config.test_files for frame in read_frames(path)]
-        check_frames(self.test, self.expectation)
+        check_frames(self.test, Expectation(needs_stress=config.stress))
         check_elements(config.train_files, conditions, self.test)
         make_folder(folder)
         path = folder / STATE
@@ -209,8 +210,11 @@ class Distillation:
                 name=f"{self.config.name}-r{number}-{k}",
                 licence=self.config.licence,
                 citations=self.config.cite,
+                may_break=True,
             )
-            deploy_training(folder, told, self.report)
+            deployed = deploy_training(folder, told, self.report)
+            for name, why in deployed.manifest["verification"]["not_done"].items():
+                self.report(f"{deployed.manifest['name']}, {name} not done: {why}")
         if self.config.find == "density":
             how = self.config.density.fit(number)
             keep_density(self.models(number)[0], frames, val, how, self.report)
@@ -248,7 +252,11 @@ class Distillation:
         runs = self._sampled(number)
         if self.config.clusters is not None:
             return self._find_clusters(runs, number)
-        last = [frame for each in runs for frame in each.last_frames]
+        before_breaks = [frame for each in runs for frame in each.last_frames]
+        last = before_breaks
+        if self.config.find == "density" and last:
+            score = Scorer(self.models(number)[0]).of_atoms
+            last = sound_frames(last, score, self.config.density, self.report)
         regular = [frame for each in runs for frame in each.frames]
         known = self.training_frames(number)
         wanted = self.config.frames_per_round
@@ -265,16 +273,20 @@ class Distillation:
             picked += distort_frames(bases, self.config.distortion, seed=number)
         if not picked and self.config.find != "density":
             raise InputError(f"round {number}: the runs left no frames; keep more (every)")
+        if not picked and (scores.get("new_atoms") or len(last) < len(before_breaks)):
+            raise _all_left_out(number)
         write_frames(self.round_folder(number) / "picked.extxyz", picked)
-        return {"candidates": len(last) + len(regular), "picked": len(picked), **scores}
+        return {"candidates": len(before_breaks) + len(regular), "picked": len(picked), **scores}
 
     def _find_clusters(self, runs: Sequence[Sampled], number: int) -> dict[str, Any]:
         """Cut clusters out around new atoms."""
         assert self.config.clusters is not None
         members = [(each.condition.start(), (*each.frames, *each.last_frames)) for each in runs]
-        above = self.config.density.above
         score = Scorer(self.models(number)[0]).of_atoms
-        picked, told = newest_clusters(members, score, self.config.clusters, above, self.report)
+        clusters, density = self.config.clusters, self.config.density
+        picked, told = newest_clusters(members, score, clusters, density, self.report)
+        if not picked and told["new_atoms"]:
+            raise _all_left_out(number)
         write_frames(self.round_folder(number) / "picked.extxyz", picked)
         count = sum(len(frames) for _, frames in members)
         return {"candidates": count, "picked": len(picked), **told}
@@ -290,7 +302,7 @@ class Distillation:
             return [frames[k] for k in order], scores
         if self.config.find == "density":
             score = Scorer(models[0]).of_atoms
-            return newest_frames(frames, score, count, self.config.density.above)
+            return newest_frames(frames, score, count, self.config.density, self.report)
         if self.config.find == "features":
             pool, taken = atom_features(frames, known, models[0])
             distances = Novelty(pool, taken).of_frames()
@@ -312,13 +324,17 @@ class Distillation:
         frames = label_frames(picked, self.labeller, self.folder / "labels", options, self.report)
         kept = [
             frame
-            for frame in self._fit(frames, lambda frame: check_frames([frame], self.expectation))
+            for frame in self._fit(frames, self._check_labels)
             if np.abs(labels_of(frame).forces_eV_per_A).max() <= self.config.largest_force
         ]
         write_frames(self.round_folder(number) / LABELLED, kept)
         left_out = len(picked) - len(kept)
         self.report(f"{len(kept)} frames labelled, {left_out} left out")
         return {"labelled": len(kept), "left_out": left_out}
+
+    def _check_labels(self, frame: Atoms) -> None:
+        needs_stress = self.config.stress and not is_molecule(frame)
+        check_frames([frame], Expectation(needs_stress=needs_stress))
 
     def _fit(self, frames: Sequence[Atoms], check: Callable[[Atoms], None]) -> list[Atoms]:
         """Keep the frames that pass a check; tell of the others."""
@@ -331,3 +347,12 @@ class Distillation:
             else:
                 kept.append(frame)
         return kept
+
+
+def _all_left_out(number: int) -> InputError:
+    """Say that a round found what is new, but may label nothing of it."""
+    return InputError(
+        f"round {number}: there are new atoms, but all were left out, as told above: raise "
+        "density.at_most, or what clusters may be (largest, allow_images), or make the runs "
+        "shorter or cooler, so that they do not break; in a new folder"
+    )

@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args
 
 from mofmd.disk.digest import file_sha256
 from mofmd.disk.yaml_file import read_mapping
-from mofmd.errors import InputError, MissingFileError, absent, choices
+from mofmd.errors import InputError
+from mofmd.learning.loops.reading import check_keys, read_files, read_training
 from mofmd.learning.train.options import TrainOptions
 
 Way = Literal["found", "random", "fps"]
@@ -93,33 +94,13 @@ def read_picking_config(path: Path) -> PickingConfig:
 
 
 def _make(values: Mapping[str, Any], folder: Path) -> PickingConfig:
-    known = [each.name for each in fields(PickingConfig)]
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise InputError(f"{unknown[0]}: unknown key{choices(unknown[0], known)}")
-    missing = [name for name in _REQUIRED if name not in values]
-    if missing:
-        raise InputError(f"{missing[0]}: missing")
+    check_keys(values, [each.name for each in fields(PickingConfig)], _REQUIRED)
     given = dict(values)
     for name in ("train_files", "val_files", "test_files", "pool"):
-        names = given[name] if isinstance(given[name], list) else [given[name]]
-        given[name] = tuple(_existing(folder / str(each)) for each in names)
+        given[name] = read_files(given[name], folder)
     for name in ("counts", "ways"):
         if name in given:
             value = given[name]
             given[name] = tuple(value) if isinstance(value, list) else (value,)
-    training = dict(given["training"])
-    for name in ("start", "config"):
-        if training.get(name) is not None:
-            training[name] = _existing(folder / str(training[name]))
-    settings = training.get("settings") or []
-    training["settings"] = tuple(map(str, settings if isinstance(settings, list) else [settings]))
-    training["stress"] = given.get("stress", True)
-    given["training"] = TrainOptions(**training)
+    given["training"] = read_training(given, folder)
     return PickingConfig(**given)
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise MissingFileError(f"{path}: {absent(path)}")
-    return path

@@ -155,7 +155,7 @@ def _train(  # noqa: PLR0913, PLR0917 - the frames of each part
         options = replace(config.training, seed=config.training.seed + job.repeat)
         prepare_training(training, [*frames, *picked], val, options)
     run_training(training, report)
-    return deploy_training(training, Options(name=job.name), report).path
+    return deploy_training(training, Options(name=job.name, may_break=True), report).path
 
 
 def rows_of(results: dict[Job, Evaluated]) -> list[list[str]]:

@@ -206,6 +206,10 @@ def make_config(
     return {key: value for key, value in config.items() if value is not None}
 
 
+def ignore_missing_stress(config: dict[str, Any]) -> None:
+    """Nothing: mace_run_train gives a stress that is missing no weight."""
+
+
 def command(folder: Path, python: Path, fused: bool) -> list[str]:
     """Command line; ``restart_latest`` goes on from the last checkpoint where there is one."""
     del folder

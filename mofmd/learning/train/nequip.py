@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError
-from mofmd.learning.data.dataset import labels_of, write_frames
 from mofmd.learning.data.element_energies import energy_shifts
+from mofmd.learning.train import frame_files
 from mofmd.learning.train.config import change
 from mofmd.learning.train.options import Epoch, TrainOptions
 from mofmd.learning.train.start import Start, ask_start, check_elements, energy_offsets
@@ -21,6 +20,8 @@ from mofmd.learning.train.start import Start, ask_start, check_elements, energy_
 RUN = "run"
 CHECKPOINT = f"{RUN}/last.ckpt"
 FUSED = "mofmd_training.nequip.FusedConvolutions"
+MISSING = "mofmd_training.nequip_losses.MissingStresses"
+NAN = "nequip.data.transforms.AddNaNStressTransform"
 _COLUMNS = {
     "force_mae": "val0_epoch/forces_mae",
     "force_rmse": "val0_epoch/forces_rmse",
@@ -29,16 +30,8 @@ _COLUMNS = {
 }
 EV_TO_MEV = 1e3
 
-
-def write_data(folder: Path, train: Sequence[Atoms], val: Sequence[Atoms]) -> None:
-    """Write the frames as nequip reads them."""
-    write_frames(folder / "train.extxyz", train)
-    write_frames(folder / "val.extxyz", val)
-
-
-def forces(frame: Atoms) -> np.ndarray:
-    """Return the forces (N, 3) [eV/Å] of a frame that `write_data` wrote."""
-    return labels_of(frame).forces_eV_per_A
+write_data = frame_files.write_data
+forces = frame_files.forces
 
 
 def read_start(options: TrainOptions, train: Sequence[Atoms]) -> Start:
@@ -153,6 +146,31 @@ def _leave_out_stress(config: dict[str, Any]) -> None:
         module[name]["_target_"] = f"nequip.train.{target}"
         coefficients = module[name]["coeffs"]
         module[name]["coeffs"] = {k: v for k, v in coefficients.items() if "stress" not in k}
+
+
+def ignore_missing_stress(config: dict[str, Any]) -> None:
+    """Take the means of stresses over the frames that have one, of training and validation.
+
+    nequip wants a stress of every frame of a batch: those that are missing are NaN.
+
+    Raises
+    ------
+    InputError
+        If the configuration is another than mofmd's own, and has no place for it.
+    """
+    try:
+        transforms, module = config["data"]["transforms"], config["training_module"]
+        for name in ("loss", "val_metrics"):
+            module[name]["ignore_nan"] = {**(module[name].get("ignore_nan") or {}), "stress": True}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            "config: some frames have no stress, which needs data.transforms, training_module.loss "
+            "and training_module.val_metrics as in mofmd's own configuration "
+            "(mofmd/learning/train/configs/nequip.yaml); or train without stress (--no-stress)"
+        ) from error
+    if not any(each.get("_target_") == NAN for each in transforms):
+        transforms.append({"_target_": NAN})
+    config["trainer"].setdefault("callbacks", []).append({"_target_": MISSING})
 
 
 def command(folder: Path, python: Path, fused: bool) -> list[str]:

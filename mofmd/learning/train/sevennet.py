@@ -14,8 +14,8 @@ from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
 from mofmd.errors import InputError
-from mofmd.learning.data.dataset import labels_of, write_frames
 from mofmd.learning.data.element_energies import energy_shifts
+from mofmd.learning.train import frame_files
 from mofmd.learning.train.config import change, chosen_size
 from mofmd.learning.train.mace import LAST_LR_SHARE
 from mofmd.learning.train.options import Epoch, TrainOptions
@@ -41,16 +41,8 @@ _COLUMNS = {
 }
 _CHOSEN_BY = "validset_TotalLoss"
 
-
-def write_data(folder: Path, train: Sequence[Atoms], val: Sequence[Atoms]) -> None:
-    """Write the frames as sevenn reads them."""
-    write_frames(folder / "train.extxyz", train)
-    write_frames(folder / "val.extxyz", val)
-
-
-def forces(frame: Atoms) -> np.ndarray:
-    """Return the forces (N, 3) [eV/Å] of a frame that `write_data` wrote."""
-    return labels_of(frame).forces_eV_per_A
+write_data = frame_files.write_data
+forces = frame_files.forces
 
 
 def read_start(options: TrainOptions, train: Sequence[Atoms]) -> Start:
@@ -148,6 +140,10 @@ def _fill_gamma(train: dict[str, Any]) -> None:
     parameters = train.get("scheduler_param") or {}
     if parameters.get("gamma") == "auto":
         parameters["gamma"] = LAST_LR_SHARE ** (1.0 / int(train["epoch"]))
+
+
+def ignore_missing_stress(config: dict[str, Any]) -> None:
+    """Nothing: a stress that is missing is NaN to sevenn, and left out of its means."""
 
 
 def command(folder: Path, python: Path, fused: bool) -> list[str]:

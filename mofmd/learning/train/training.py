@@ -30,14 +30,14 @@ from mofmd.disk.digest import file_sha256
 from mofmd.disk.lock import lock_folder
 from mofmd.engine.launch import Launch, how_it_ended
 from mofmd.errors import InputError, RunError
-from mofmd.learning.data.dataset import bare, read_frames, without_stress
+from mofmd.learning.data.dataset import bare, labels_of, read_frames, without_stress
 from mofmd.learning.data.split import trajectory_of
 from mofmd.learning.data.validation import Expectation, check_frames
 from mofmd.learning.train import mace as train_mace
 from mofmd.learning.train import nequip as train_nequip
 from mofmd.learning.train import sevennet as train_sevennet
 from mofmd.learning.train.config import chosen_size, read_template
-from mofmd.learning.train.fused import fused_environment
+from mofmd.learning.train.fused import EXTENSION, fused_environment
 from mofmd.learning.train.options import Epoch, Family, TrainOptions
 from mofmd.learning.train.start import FRAMEWORK, check_elements, check_family
 from mofmd.models.deploy.audience import Audience
@@ -108,6 +108,8 @@ def prepare_training(
     if not options.stress:
         replay = [without_stress(frame) for frame in replay]
     config = trainer.make_config(folder, template, options, train, start)
+    if options.stress and any(labels_of(f).stress_eV_per_A3 is None for f in [*train, *val]):
+        trainer.ignore_missing_stress(config)
     # written beside it and renamed: a training is there as a whole or not at all
     with folder_beside(folder) as work:
         if replay:
@@ -180,7 +182,8 @@ def _run_training(folder: Path, report: Callable[[str], None]) -> list[Epoch]:
         report(f"training {family} on {record['frames']['train']} frames")
         threads = str(record["options"]["threads"])
         fused = record.get("fused", False)  # of trainings begun before there was one
-        env = {**KEEP_FREED_MEMORY, **os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": threads}
+        env = {**KEEP_FREED_MEMORY, **os.environ, "OMP_NUM_THREADS": threads}
+        env["PYTHONPATH"] = str(EXTENSION)
         if fused:
             env |= fused_environment(FRAMEWORK[family], python)
         env["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"  # e3nn 0.4.4 reads its own constants

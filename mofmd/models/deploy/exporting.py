@@ -81,7 +81,10 @@ def export(
         work = Path(folder)
         report(f"exporting {source} ({options.format}) with {framework}")
         facts, raw = _run_exporter(checkpoint, framework, python, options, work)
-        subject = _read_reference(work, facts["structure_origin"])
+        origin: Origin = facts["structure_origin"]
+        if options.may_break and origin == "given":
+            origin = "loop"
+        subject = _read_reference(work, origin)
         manifest = make_manifest(checkpoint, facts, options, subject)
         if universal:
             manifest |= describe_universal(universal, options)

@@ -49,6 +49,9 @@ class Options:
     name, licence, citations
         For the manifest: name of the model (by default that of the source file), licence of its
         weights, and publications to cite beside the framework's.
+    may_break
+        The model is one of a loop or of a comparison of models, which go on where it breaks: if it
+        does not hold one of ``structures`` together in dynamics, this is told, and is no failure.
     force
         Write a model that fails the gate all the same, marked as failed.
     """
@@ -64,6 +67,7 @@ class Options:
     name: str | None = None
     licence: str | None = None
     citations: tuple[str, ...] = ()
+    may_break: bool = False
     force: bool = False
 
 

@@ -27,7 +27,7 @@ from mofmd.models.gate.work import (
 
 # Where the first structure comes from. Only what somebody chose must hold together in dynamics:
 # a crystal of the package may be strange to the model, a random packing is to all.
-Origin = Literal["given", "example", "crystal", "packing"]
+Origin = Literal["given", "loop", "example", "crystal", "packing"]
 # Other vectors of the same lattice (determinant 1): LAMMPS, whose x axis is the first vector, turns
 # the structure by angles that are no symmetry of anything.
 _BASES = (
@@ -110,7 +110,8 @@ class Subject:
     structures
         Periodic structures; derivatives and dynamics are of the first.
     origin
-        Where the first comes from: ``given`` by the user, an ``example`` of the model's own, a
+        Where the first comes from: ``given`` by the user, a frame of a ``loop`` (or of a
+        comparison) that goes on where its model breaks, an ``example`` of the model's own, a
         ``crystal`` of the package or a random ``packing``.
     reference
         The source model's results for the structures; None when there is no source.
@@ -366,6 +367,12 @@ class _Gate:
             drift = measure_drift(self.engine, self.atoms)
         except UnstableError as error:
             formula = self.atoms.get_chemical_formula()
+            if self.subject.origin == "loop":
+                why = (
+                    f"the model does not hold {formula} together yet ({error}), which ends no "
+                    "loop and no comparison of models"
+                )
+                return Check(name, None, tolerance, unit, None, why)
             if self.subject.origin == "crystal":
                 why = (
                     f"the model does not hold the crystal {formula} of the package, which it may "
