@@ -11,7 +11,7 @@ import numpy as np
 from mofmd.errors import InputError, MissingFileError
 from mofmd.phonons.calculation.force_constants import ForceConstants, finish_force_constants
 from mofmd.phonons.calculation.least_squares import ForceConstantFit
-from mofmd.phonons.cells import SYMMETRY_TOLERANCE_A
+from mofmd.phonons.cells import SYMMETRY_TOLERANCE_A, check_modes
 from mofmd.phonons.extra import need_packages
 from mofmd.phonons.foreign import (
     check_content,
@@ -98,6 +98,7 @@ def load_phonopy(
     phonopy = _new_phonopy(
         content, path, symmetry_tolerance_A or _recorded_tolerance(path) * units.distance_to_A
     )
+    check_modes(phonopy, f"{path}: the supercell")
     if content.force_constants is not None:
         check_force_constants(content.force_constants, phonopy, path)
         phonopy.force_constants = content.force_constants
