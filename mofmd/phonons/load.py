@@ -124,12 +124,15 @@ def _new_phonopy(content: PhonopyYamlData, path: Path, tolerance_A: float) -> Ph
 
     matrix = content.primitive_matrix
     try:
-        return Phonopy(
-            content.unitcell,
-            content.supercell_matrix,
-            np.eye(3) if matrix is None else matrix,
-            symprec=tolerance_A,
-        )
+        with warnings.catch_warnings():
+            # of a supercell whose shape has less symmetry than the crystal, as 2x2x1 of a cube has
+            warnings.filterwarnings("ignore", "Warning: Point group symmetries", UserWarning)
+            return Phonopy(
+                content.unitcell,
+                content.supercell_matrix,
+                np.eye(3) if matrix is None else matrix,
+                symprec=tolerance_A,
+            )
     except Exception as error:
         raise InputError(
             f"{path}: phonopy cannot make the cells: {type(error).__name__}: {error}"

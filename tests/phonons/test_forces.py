@@ -172,7 +172,7 @@ def test_displacement_too_large() -> None:
 def test_a_supercell_of_one_atom(tmp_path: Path) -> None:
     for method in ("differences", "random", "fewest"):
         options = DisplacementOptions(method=method)  # type: ignore[arg-type]
-        with pytest.raises(InputError, match="supercell: holds one atom, .* larger supercell"):
+        with pytest.raises(InputError, match=r"supercell: holds one atom, .* larger supercell"):
             phonons(fcc(), argon(), tmp_path / method, (1, 1, 1), options)
         assert not (tmp_path / method).exists()
 
