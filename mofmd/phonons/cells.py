@@ -82,6 +82,21 @@ def new_phonopy(
         return Phonopy(cell, supercell, matrix, symprec=symmetry_tolerance_A)
 
 
+def check_modes(phonopy: Phonopy, where: str = "supercell") -> None:
+    """Refuse a supercell of one atom, whose only modes are the translations.
+
+    Raises
+    ------
+    InputError
+        If it is one.
+    """
+    if len(phonopy.supercell) == 1:
+        raise InputError(
+            f"{where}: holds one atom, and no force acts on it when all its images move with it: "
+            "take a larger supercell, such as 2x2x2"
+        )
+
+
 def widths(cell_A: np.ndarray) -> np.ndarray:
     """(3,) distances between opposite faces of a cell [Å].
 

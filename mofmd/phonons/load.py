@@ -11,7 +11,7 @@ import numpy as np
 from mofmd.errors import InputError, MissingFileError
 from mofmd.phonons.calculation.force_constants import ForceConstants, finish_force_constants
 from mofmd.phonons.calculation.least_squares import ForceConstantFit
-from mofmd.phonons.cells import SYMMETRY_TOLERANCE_A
+from mofmd.phonons.cells import SYMMETRY_TOLERANCE_A, check_modes
 from mofmd.phonons.extra import need_packages
 from mofmd.phonons.foreign import (
     check_content,
@@ -98,6 +98,7 @@ def load_phonopy(
     phonopy = _new_phonopy(
         content, path, symmetry_tolerance_A or _recorded_tolerance(path) * units.distance_to_A
     )
+    check_modes(phonopy, f"{path}: the supercell")
     if content.force_constants is not None:
         check_force_constants(content.force_constants, phonopy, path)
         phonopy.force_constants = content.force_constants
@@ -123,12 +124,15 @@ def _new_phonopy(content: PhonopyYamlData, path: Path, tolerance_A: float) -> Ph
 
     matrix = content.primitive_matrix
     try:
-        return Phonopy(
-            content.unitcell,
-            content.supercell_matrix,
-            np.eye(3) if matrix is None else matrix,
-            symprec=tolerance_A,
-        )
+        with warnings.catch_warnings():
+            # of a supercell whose shape has less symmetry than the crystal, as 2x2x1 of a cube has
+            warnings.filterwarnings("ignore", "Warning: Point group symmetries", UserWarning)
+            return Phonopy(
+                content.unitcell,
+                content.supercell_matrix,
+                np.eye(3) if matrix is None else matrix,
+                symprec=tolerance_A,
+            )
     except Exception as error:
         raise InputError(
             f"{path}: phonopy cannot make the cells: {type(error).__name__}: {error}"

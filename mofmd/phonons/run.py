@@ -26,6 +26,7 @@ from mofmd.phonons.calculation.mirror import mirror_share
 from mofmd.phonons.calculation.store import ForceStore, Identity, structure_digest
 from mofmd.phonons.cells import (
     SYMMETRY_TOLERANCE_A,
+    check_modes,
     new_phonopy,
     sufficient_supercell,
     to_phonopy,
@@ -188,13 +189,14 @@ def forces_in_folder(  # noqa: PLR0913 - two options
     Raises
     ------
     InputError
-        If the structure is not relaxed, a displacement is too small, or the folder holds forces of
-        something else.
+        If the structure is not relaxed, a displacement is too small, the supercell is one atom, or
+        the folder holds forces of something else.
     """
     need_packages()
     chosen = options or ForceOptions()
     matrix = choose_supercell(atoms, model, chosen)
     phonopy = new_phonopy(to_phonopy(atoms), matrix, chosen.tolerance_A)
+    check_modes(phonopy)
     displacements = choose_displacements(phonopy, chosen.displacements, model.precision)
     make_folder(folder)
     facts = {

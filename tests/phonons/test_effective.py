@@ -12,7 +12,8 @@ from ase import Atoms
 from phonopy import Phonopy
 from scipy.optimize import fsolve
 
-from mofmd.errors import InputError
+from mofmd.disk.lock import lock_folder
+from mofmd.errors import InputError, RunError
 from mofmd.phonons.calculation.force_constants import compact
 from mofmd.phonons.calculation.least_squares import ForceConstantFit
 from mofmd.phonons.cells import to_atoms
@@ -41,6 +42,34 @@ def made(
         folder,
         SschaOptions(**options),
     )
+
+
+def test_rounds_of_a_running_calculation_stay(tmp_path: Path) -> None:
+    """Nobody begins anew in a folder where another is at work; damaged rounds are told."""
+    phonopy, _ = phonons(fcc(), argon(), tmp_path / "phonons", (2, 2, 2))
+    options: dict[str, Any] = {"temperature_K": 20.0, "supercells": 12, "mesh": (2, 2, 2)}
+    folder = tmp_path / "sscha"
+    made(phonopy, argon(), folder, rounds=1, **options)
+    state = folder / "round-00/state.npz"
+    with lock_folder(folder, "calculation of phonons"), pytest.raises(RunError):
+        self_consistent(
+            phonopy,
+            Counting(argon()),
+            Model("test"),
+            folder,
+            SschaOptions(**options),
+            overwrite=True,
+        )
+    assert state.exists()
+    with np.load(state) as file:
+        arrays = dict(file)
+    np.savez(state, **arrays | {"displacements_A": arrays["displacements_A"][:, :2]})
+    with pytest.raises(InputError, match=r"round-00/state.npz: is damaged: displacements_A lacks"):
+        made(phonopy, argon(), folder, rounds=1, **options)
+    arrays.pop("shifts")
+    np.savez(state, **arrays)
+    with pytest.raises(InputError, match=r"round-00/state.npz: is damaged: shifts lacks"):
+        made(phonopy, argon(), folder, rounds=1, **options)
 
 
 def test_harmonic_crystal_gives_its_force_constants(tmp_path: Path) -> None:

@@ -169,6 +169,14 @@ def test_displacement_too_large() -> None:
         DisplacementOptions(distances_A=(0.3,))
 
 
+def test_a_supercell_of_one_atom(tmp_path: Path) -> None:
+    for method in ("differences", "random", "fewest"):
+        options = DisplacementOptions(method=method)  # type: ignore[arg-type]
+        with pytest.raises(InputError, match=r"supercell: holds one atom, .* larger supercell"):
+            phonons(fcc(), argon(), tmp_path / method, (1, 1, 1), options)
+        assert not (tmp_path / method).exists()
+
+
 def test_structure_that_is_not_relaxed(tmp_path: Path) -> None:
     atoms = fcc().repeat((1, 1, 2))
     atoms.positions[1, 2] += 0.05

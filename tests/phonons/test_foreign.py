@@ -15,7 +15,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 from mofmd.errors import InputError, InputWarning
 from mofmd.phonons.load import load_phonopy
 from mofmd.phonons.spectrum.modes import sample
-from tests.phonons.crystals import argon, chain
+from tests.phonons.crystals import argon, chain, fcc, phonons
 
 WAVES = np.array([[0.5, 0.0, 0.0], [0.1, 0.2, 0.3]])
 
@@ -70,6 +70,13 @@ def test_units_that_are_not_known(text: str, tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(content))
     with pytest.raises(InputError, match=r"phonopy.yaml: calculator 'unheard': its units"):
         load_phonopy(file)
+
+
+def test_supercells_of_less_symmetry_are_no_matter(tmp_path: Path) -> None:
+    """Without a warning, which tests make an error."""
+    _, made = phonons(fcc(), argon(), tmp_path, (2, 2, 1))
+    _, found = load_phonopy(tmp_path)
+    np.testing.assert_allclose(found.values_eV_per_A2, made.values_eV_per_A2, atol=1e-6)
 
 
 def test_born_charges_are_told(text: str, tmp_path: Path) -> None:

@@ -54,9 +54,28 @@ def of_symfc(phonopy: Phonopy, u: np.ndarray, forces: np.ndarray) -> tuple[np.nd
 
 @pytest.mark.parametrize("name", CRYSTALS)
 def test_the_least_squares_of_symfc(name: str) -> None:
-    """Of forces that no force constants describe: what is left over decides the fit."""
     atoms, repetitions = CRYSTALS[name]
-    phonopy = new_phonopy(to_phonopy(atoms), np.diag(repetitions))
+    compare_with_symfc(new_phonopy(to_phonopy(atoms), np.diag(repetitions)))
+
+
+CENTRED = {
+    "fcc, cubic": (bulk("Ar", cubic=True, a=5.3), (1, 1, 1)),
+    "diamond, cubic": (bulk("Si", cubic=True), (1, 1, 1)),
+    "halite, cubic, 2x1x1": (bulk("NaCl", "rocksalt", a=5.6, cubic=True), (2, 1, 1)),
+    "a cube of two cells that are none": (bulk("Po", "sc", a=3.3).repeat((2, 1, 1)), (1, 2, 2)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*Point group symmetries")  # of the supercell's shape
+@pytest.mark.parametrize("name", CENTRED)
+def test_primitive_cells_of_several_lattice_points(name: str) -> None:
+    """As files of phonopy have them: a centred cell that is taken for the primitive one."""
+    atoms, repetitions = CENTRED[name]
+    compare_with_symfc(Phonopy(to_phonopy(atoms), np.diag(repetitions), np.eye(3)))
+
+
+def compare_with_symfc(phonopy: Phonopy) -> None:
+    """Of forces that no force constants describe: what is left over decides the fit."""
     fit = ForceConstantFit(phonopy)
     n = len(phonopy.supercell)
     generator = np.random.default_rng(3)
@@ -78,3 +97,9 @@ def test_displacements_that_leave_something_open() -> None:
     u[:, :, 2] = 0.0  # nothing moves along z
     with pytest.raises(InputError, match="40 supercells do not determine all 66 parameters"):
         ForceConstantFit(phonopy)(u, -u)
+
+
+def test_displacements_of_zero() -> None:
+    phonopy = new_phonopy(to_phonopy(skewed()), np.diag((2, 1, 1)))
+    with pytest.raises(InputError, match="40 supercells do not determine all 66 parameters"):
+        ForceConstantFit(phonopy)(np.zeros((40, 6, 3)), np.ones((40, 6, 3)))

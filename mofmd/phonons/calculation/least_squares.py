@@ -46,8 +46,11 @@ class ForceConstantFit:
         self.parameters = _count_parameters(rotations, moved)
         """Free parameters."""
         self._translations = _Translations(phonopy)
-        # one operation of each rotation: with the translations they are the whole group
-        _, first = np.unique(integer.reshape(-1, 9), axis=0, return_index=True)
+        # one operation of each coset of the translations by which pairs repeat: these are not all
+        # translations of the crystal where the primitive cell of a file is a centred one
+        whence = np.asarray(primitive.s2p_map)[np.argmax(moved == 0, axis=1)]
+        cosets = np.column_stack([integer.reshape(-1, 9), whence])
+        _, first = np.unique(cosets, axis=0, return_index=True)
         self._operations = list(zip(rotations[first], moved[first], strict=True))
         self._primitive_atoms = np.asarray(primitive.p2s_map)
 
@@ -98,7 +101,7 @@ class ForceConstantFit:
         sizes, vectors = np.linalg.eigh(squares)
         largest = sizes.max()
         sizes[0, :3] = largest  # theirs, which are zero
-        if sizes.min() < LEAST_SHARE * largest:
+        if not sizes.min() > LEAST_SHARE * largest:  # all of them zero among others
             raise InputError(
                 f"displacements: {len(displacements_A)} supercells do not determine all "
                 f"{self.parameters} parameters that symmetry leaves; take more, or larger "
@@ -111,7 +114,7 @@ class ForceConstantFit:
         return self._translations.to_pairs(vectors @ products @ back)
 
     def _average(self, at_q: np.ndarray) -> np.ndarray:
-        """Mean of a matrix over the operations of the point group."""
+        """Mean of a matrix over the operations of the space group."""
         places = self._translations
         pairs = places.to_pairs(at_q)
         total = np.zeros_like(pairs)

@@ -49,8 +49,8 @@ class SschaOptions:
             raise InputError(f"temperature: {self.temperature_K} K, expected 0 or more")
         if self.supercells is not None and (self.supercells < 4 or self.supercells % 2):
             raise InputError(
-                f"supercells: {self.supercells}, expected an even number: they come in pairs of "
-                "opposite displacements"
+                f"supercells: {self.supercells}, expected an even number of at least 4: they come "
+                "in pairs of opposite displacements"
             )
         if self.rounds < 1:
             raise InputError(f"rounds: {self.rounds}, expected 1 or more")

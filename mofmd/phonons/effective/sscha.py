@@ -101,18 +101,18 @@ def self_consistent(  # noqa: PLR0913 - one argument per part
     supercells = chosen.supercells or max(8 * fit.least, LEAST_SUPERCELLS)
     fit.check(supercells // 2, "supercells: pairs")
     start = compact(phonopy)
-    if overwrite and folder.is_dir():
-        for each in folder.glob("round-*"):
-            shutil.rmtree(each)
-        (folder / PLAN).unlink(missing_ok=True)
     make_folder(folder)
     tell(
         f"at most {chosen.rounds} rounds of {supercells + 1} evaluations of "
         f"{len(phonopy.supercell)} atoms, {chosen.rounds * (supercells + 1)} in all, each with a "
-        f"fit of {fit.parameters} force constants; they end where frequencies change by less than {chosen.change_THz:g} "
-        "THz"
+        f"fit of {fit.parameters} force constants; they end where frequencies change by less "
+        f"than {chosen.change_THz:g} THz"
     )
     with lock_folder(folder, "calculation of phonons"):
+        if overwrite:  # not before the lock: another process may be at the rounds
+            for each in folder.glob("round-*"):
+                shutil.rmtree(each)
+            (folder / PLAN).unlink(missing_ok=True)
         _check_plan(folder, phonopy, start, model, supercells, chosen)
         work = _Work(phonopy, fit, evaluator, model, chosen, supercells, on_progress)
         state = _State(start, np.zeros((len(phonopy.supercell), 3)), 1.0, math.inf)
@@ -242,6 +242,14 @@ class _Work:
             )
             write_atomic(path, buffer.getvalue())
         arrays = read_arrays(path)
+        shapes = {name: np.shape(value) for name, value in vars(state).items()}
+        shapes |= {"displacements_A": (self.supercells, *state.shifts.shape), "replaced": ()}
+        for name, shape in shapes.items():
+            if name not in arrays or arrays[name].shape != shape:
+                raise InputError(
+                    f"{path}: is damaged: {name} lacks or has another shape than {shape}; remove "
+                    f"{place} and the rounds after it, and they are made anew"
+                )
         kept = _State(
             arrays["values"],
             arrays["shifts"],
