@@ -1,6 +1,7 @@
 """Phonons at a temperature, where they are known: harmonic crystals, a bond of any order."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,8 @@ def test_how_much_is_told_beforehand(tmp_path: Path) -> None:
     again()
     assert told[0].startswith("0: at most 5 rounds of 13 evaluations of 8 atoms, 65 in all, each")
     assert "force constants" in told[0]
-    assert told[1:] == ["13: at most 4 more rounds, 0 s"]
+    (left,) = told[1:]
+    assert re.fullmatch(r"13: at most 4 more rounds, \d+ s", left)
     told.clear()
     again()  # all is there: nothing is known of its time
     assert len(told) == 1
