@@ -206,8 +206,8 @@ def test_settings_that_make_no_sense(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=name):
             SschaOptions(**options)
     phonopy, _ = phonons(pair(), Bond(), tmp_path, (1, 1, 1))
-    with pytest.raises(InputError, match=r"supercells: 1 are too few for the .* parameters"):
-        ForceConstantFit(phonopy).check(1, "supercells")
+    with pytest.raises(InputError, match=r"supercells: 0 are too few for the .* take 1 or more"):
+        ForceConstantFit(phonopy).check(0, "supercells")
 
 
 def wandering(phonopy: Phonopy, path: Path, atoms_in_order: np.ndarray) -> None:

@@ -79,7 +79,7 @@ def compare_with_symfc(phonopy: Phonopy) -> None:
     fit = ForceConstantFit(phonopy)
     n = len(phonopy.supercell)
     generator = np.random.default_rng(3)
-    count = max(8 * fit.least, 6)
+    count = max(4 * fit.least, 6)
     u = generator.normal(scale=0.1, size=(count, n, 3)) * generator.uniform(0.2, 1.0, (1, n, 1))
     forces = generator.normal(size=u.shape) - 3.0 * u + 20.0 * u**3
     found = fit(u, forces)
@@ -103,3 +103,14 @@ def test_displacements_of_zero() -> None:
     phonopy = new_phonopy(to_phonopy(skewed()), np.diag((2, 1, 1)))
     with pytest.raises(InputError, match="40 supercells do not determine all 66 parameters"):
         ForceConstantFit(phonopy)(np.zeros((40, 6, 3)), np.ones((40, 6, 3)))
+
+
+def test_as_many_as_determine_them() -> None:
+    """Counted by symmetry, and looked at one by one."""
+    phonopy = new_phonopy(to_phonopy(quartz()), np.diag((1, 1, 2)))
+    fit = ForceConstantFit(phonopy)
+    u = np.random.default_rng(2).normal(size=(2 * fit.least, len(phonopy.supercell), 3))
+    enough = [count for count in range(1, len(u) + 1) if fit.determines(u[:count])]
+    assert abs(enough[0] - fit.least) <= 1
+    assert enough == list(range(enough[0], len(u) + 1))
+    assert not fit.determines(np.zeros_like(u))

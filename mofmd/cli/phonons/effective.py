@@ -34,7 +34,7 @@ def sscha(
     supercells: Annotated[
         int | None,
         typer.Option(
-            help="Displaced ones of a round, even; default: eight times those that determine the "
+            help="Displaced ones of a round, even; default: four times those that determine the "
             "force constants, 100 at least."
         ),
     ] = None,

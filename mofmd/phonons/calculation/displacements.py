@@ -155,18 +155,24 @@ def choose_displacements(
     method = options.method
     distances = options.distances_A or (DISPLACEMENT_A[precision],)
     if method != "differences":
-        snapshots = 2 * ForceConstantFit(phonopy).least  # determines them, twice over
+        fit = ForceConstantFit(phonopy)
+        snapshots = fit.least
         phonopy.generate_displacements(distance=distances[0])
         n_differences = len(phonopy.displacements)
         method = "random" if method == "random" or snapshots < n_differences else "differences"
         if method == "random":
             distance = (options.distances_A or (RANDOM_DISPLACEMENT_A[precision],))[0]
-            phonopy.generate_displacements(
-                distance=distance, number_of_snapshots=snapshots, random_seed=options.seed
-            )
+            while True:
+                phonopy.generate_displacements(
+                    distance=distance, number_of_snapshots=snapshots, random_seed=options.seed
+                )
+                drawn = np.array(phonopy.displacements)
+                if fit.determines(drawn):
+                    break
+                snapshots += 1 + snapshots // 20  # atoms at special places may need a few more
             return Displacements(
                 to_atoms(phonopy.supercell),
-                np.array(phonopy.displacements),
+                drawn,
                 None,
                 (distance,),
                 "random",

@@ -56,21 +56,26 @@ class ForceConstantFit:
 
     @property
     def least(self) -> int:
-        """Fewest supercells whose forces are as many as the parameters."""
-        return -(-self.parameters // (3 * self._n))
+        """About the fewest supercells that determine the parameters; ``determines`` tells.
+
+        Their displacements, with the images of these by the space group, must span all directions
+        in which atoms move: the parameters between two directions are known twice, those of a
+        direction and itself once, so that it takes twice as many as a count of forces suggests.
+        """
+        return -(-2 * self.parameters // (3 * self._n))
 
     def check(self, count: int, name: str) -> None:
-        """Refuse fewer supercells than twice those that determine the force constants.
+        """Refuse fewer supercells than those that determine the force constants.
 
         Raises
         ------
         InputError
             If there are fewer.
         """
-        if count < 2 * self.least:
+        if count < self.least:
             raise InputError(
                 f"{name}: {count} are too few for the {self.parameters} parameters that symmetry "
-                f"leaves; take {2 * self.least} or more"
+                f"leaves; take {self.least} or more"
             )
 
     def __call__(self, displacements_A: np.ndarray, forces_eV_per_A: np.ndarray) -> np.ndarray:
@@ -91,27 +96,31 @@ class ForceConstantFit:
         InputError
             If the displacements do not determine all force constants.
         """
-        at_q = self._translations.waves
-        u, forces = at_q(displacements_A), at_q(forces_eV_per_A)
-        squares = self._average(u.conj().transpose(0, 2, 1) @ u)
-        products = self._average(u.conj().transpose(0, 2, 1) @ forces)
-        # no force along the three translations, whose displacements say nothing
-        squares[0] = _without_translations(squares[0])
-        products[0] = _without_translations(products[0])
-        sizes, vectors = np.linalg.eigh(squares)
-        largest = sizes.max()
-        sizes[0, :3] = largest  # theirs, which are zero
-        if not sizes.min() > LEAST_SHARE * largest:  # all of them zero among others
+        sizes, vectors = np.linalg.eigh(self._products(displacements_A, displacements_A))
+        if not _are_determined(sizes):
             raise InputError(
                 f"displacements: {len(displacements_A)} supercells do not determine all "
                 f"{self.parameters} parameters that symmetry leaves; take more, or larger "
                 "displacements of all atoms"
             )
+        sizes[0, :3] = sizes.max()  # of the translations, along which there is no force
+        products = self._products(displacements_A, forces_eV_per_A)
         back = vectors.conj().transpose(0, 2, 1)
         products = back @ products @ vectors
         products = -(products + products.conj().transpose(0, 2, 1))
         products /= sizes[:, :, None] + sizes[:, None, :]
         return self._translations.to_pairs(vectors @ products @ back)
+
+    def determines(self, displacements_A: np.ndarray) -> bool:
+        """Whether forces of these (supercells, atoms, 3) would determine all parameters."""
+        return _are_determined(np.linalg.eigvalsh(self._products(displacements_A, displacements_A)))
+
+    def _products(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """(wave vectors, modes, modes) Σ first secondᵀ, its mean over the space group."""
+        a, b = self._translations.waves(first), self._translations.waves(second)
+        products = self._average(a.conj().transpose(0, 2, 1) @ b)
+        products[0] = _without_translations(products[0])
+        return products
 
     def _average(self, at_q: np.ndarray) -> np.ndarray:
         """Mean of a matrix over the operations of the space group."""
@@ -159,13 +168,13 @@ class _Translations:
     def waves(self, vectors: np.ndarray) -> np.ndarray:
         """(wave vectors, supercells, 3 primitive atoms) of (supercells, atoms, 3)."""
         by_cell = vectors[:, self._atoms].reshape(len(vectors), len(self._atoms), -1)
-        return np.einsum("qt,nta->qna", self._phases, by_cell, optimize=True)
+        return np.asarray(np.einsum("qt,nta->qna", self._phases, by_cell, optimize=True))
 
     def to_waves(self, pairs: np.ndarray) -> np.ndarray:
         """(wave vectors, 3 primitive atoms, 3 primitive atoms) of force constants' form."""
         n = 3 * len(pairs)
         by_cell = pairs[:, self._atoms].transpose(1, 0, 3, 2, 4).reshape(len(self._atoms), n * n)
-        return (self._phases @ by_cell).reshape(-1, n, n)
+        return np.asarray(self._phases @ by_cell).reshape(-1, n, n)
 
     def to_pairs(self, at_q: np.ndarray) -> np.ndarray:
         """(primitive atoms, supercell atoms, 3, 3), real, of a matrix at each wave vector."""
@@ -191,9 +200,16 @@ def _count_parameters(rotations: np.ndarray, moved: np.ndarray) -> int:
     return round(float(np.mean(0.5 * (character**2 + (still_twice - 1) * traces_of_squares))))
 
 
+def _are_determined(squares: np.ndarray) -> bool:
+    """Whether atoms move along all modes at all wave vectors, the three translations apart."""
+    at_gamma, others = squares[0, 3:], squares[1:]
+    least = min(at_gamma.min(initial=np.inf), others.min(initial=np.inf))
+    return bool(least > LEAST_SHARE * squares.max())  # false where all are zero
+
+
 def _without_translations(matrix: np.ndarray) -> np.ndarray:
     """Project what moves all atoms alike out of a (3 atoms, 3 atoms) matrix, on both sides."""
     parts = matrix.reshape(-1, 3, matrix.shape[1])
     rows = parts - parts.mean(axis=0)
     columns = rows.reshape(len(matrix), -1, 3)
-    return (columns - columns.mean(axis=1, keepdims=True)).reshape(matrix.shape)
+    return np.asarray(columns - columns.mean(axis=1, keepdims=True)).reshape(matrix.shape)

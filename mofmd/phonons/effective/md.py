@@ -12,6 +12,7 @@ import numpy as np
 from mofmd.arrays import freeze
 from mofmd.disk.lock import lock_folder
 from mofmd.disk.output import check_output, make_folder
+from mofmd.errors import InputError
 from mofmd.phonons.calculation.collect import Progress, collect_forces
 from mofmd.phonons.calculation.displacements import Displacements
 from mofmd.phonons.calculation.evaluators import Evaluator
@@ -125,7 +126,12 @@ def fit_frames(  # noqa: PLR0913 - one argument per part
     check_output(folder)
     phonopy, u = snapshots.phonopy.replicate(), snapshots.displacements_A
     fit = ForceConstantFit(phonopy)
-    fit.check(len(u), "frames")
+    if not all(map(fit.determines, _halves(u))):  # they tell the error of sampling
+        raise InputError(
+            f"frames: {len(u)} are too few: half of them do not determine the {fit.parameters} "
+            f"parameters that symmetry leaves; take {2 * fit.least} or more (--frames), from a "
+            "longer run"
+        )
     tell(
         f"{len(u) + 1} evaluations of {len(phonopy.supercell)} atoms, and fits of "
         f"{fit.parameters} force constants"
@@ -152,11 +158,12 @@ def fit_frames(  # noqa: PLR0913 - one argument per part
     steps = []
     for share in SHARES:
         some = round(share * len(u))
-        if some >= fit.least:
+        if fit.determines(u[:some]):
             found = optical_THz(phonopy, fit(u[:some], forces[:some])) if share < 1.0 else whole
             steps.append(Step(some, rms(found, whole), float(found.min())))
-    half = len(u) // 2
-    halves = [optical_THz(phonopy, fit(u[k], forces[k])) for k in (slice(half), slice(half, None))]
+    halves = [
+        optical_THz(phonopy, fit(*both)) for both in zip(_halves(u), _halves(forces), strict=True)
+    ]
     return FrameFit(
         values,
         shifts,
@@ -166,3 +173,8 @@ def fit_frames(  # noqa: PLR0913 - one argument per part
         fit.parameters,
         snapshots.temperature_K,
     )
+
+
+def _halves(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    half = len(frames) // 2
+    return frames[:half], frames[half:]

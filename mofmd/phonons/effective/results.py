@@ -20,7 +20,7 @@ class SschaOptions:
     temperature_K
         0 or more.
     supercells
-        Displaced ones of a round, even; None: eight times those that determine the force constants,
+        Displaced ones of a round, even; None: four times those that determine the force constants,
         and 100 at least.
     rounds
         At most.

@@ -98,7 +98,7 @@ def self_consistent(  # noqa: PLR0913 - one argument per part
     chosen = options or SschaOptions()
     check_output(folder)
     fit = ForceConstantFit(phonopy)
-    supercells = chosen.supercells or max(8 * fit.least, LEAST_SUPERCELLS)
+    supercells = chosen.supercells or max(4 * fit.least, LEAST_SUPERCELLS)
     fit.check(supercells // 2, "supercells: pairs")
     start = compact(phonopy)
     make_folder(folder)

@@ -19,6 +19,7 @@ from mofmd.engine.lammps_log import LogParser, ThermoTable, read_log
 from mofmd.engine.launch import Launch, Resources, environment, how_it_ended, python_command
 from mofmd.engine.plugin_path import reasons_of_mofmd
 from mofmd.errors import MofmdError, RunError, StoppedError, WriteError, in_command
+from mofmd.processes.signals import SignalHandlers
 from mofmd.simulation.deck.deck import Deck, read_deck
 from mofmd.simulation.run.gpus import tell_unused_gpus
 from mofmd.simulation.run.progress import BEAT, Progress, Reporter, choose_reporter
@@ -144,17 +145,18 @@ def _run_locked(
     command = python_command(WORKER, arguments, resources)
     watch = _Follower(deck)
     try:
-        # from here on an older state holds no more, whatever becomes of the worker
-        write_status(
-            directory,
-            state="starting",
-            ranks=resources.ranks,
-            threads=resources.threads,
-            started_utc=now_utc(),
-            **{ANEW: not resume},
-        )
-        with choose_reporter(console) as reporter:
-            _follow(command, resources, watch, reporter)
+        with SignalHandlers(watch.hear):  # from the first state on, before LAMMPS is there
+            # from here on an older state holds no more, whatever becomes of the worker
+            write_status(
+                directory,
+                state="starting",
+                ranks=resources.ranks,
+                threads=resources.threads,
+                started_utc=now_utc(),
+                **{ANEW: not resume},
+            )
+            with choose_reporter(console) as reporter:
+                _follow(command, resources, watch, reporter)
     except BaseException as error:
         _record_end(watch, error)
         if isinstance(error, WriteError) or (
@@ -207,6 +209,11 @@ class _Follower:
     @property
     def log(self) -> Path:
         return self.deck.directory / "log.lammps"
+
+    def hear(self, _: int) -> None:
+        """Have the run stop in good order, at a signal."""
+        self.asked_to_stop = True
+        ask_to_stop(self.deck.directory)
 
     def feed(self, line: str) -> Progress | None:
         """Take a line of output; news if it was a line of thermo output."""
@@ -261,14 +268,9 @@ def _follow(command: list[str], resources: Resources, watch: _Follower, reporter
     """Launch LAMMPS and follow its output to the end."""
     directory = watch.deck.directory
     last = ""
-
-    def on_signal(_: int) -> None:
-        watch.asked_to_stop = True
-        ask_to_stop(directory)
-
     with (
         (directory / "output.txt").open("w", encoding="utf-8") as output,
-        Launch(command, directory, environment(resources), on_signal) as launch,
+        Launch(command, directory, environment(resources), watch.hear) as launch,
     ):
         for line in launch.lines():
             if not line.startswith(BEAT):
