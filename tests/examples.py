@@ -281,10 +281,13 @@ PHONONS: dict[str, Shown | Elsewhere] = {
     "--supercell 1x1x1 --symmetry --mesh 1x1x1 -o mof-5-gfn1": (Elsewhere(PHONONS_RUN)),
     "mofmd phonons compare mof-5-l3i5 MOF-5_dft_total_dos.npz --top 6": (Elsewhere(PHONONS_RUN)),
     "mofmd phonons compare mof-5-l3i5 MOF-5_mof0.npz --top 6": (Elsewhere(PHONONS_RUN)),
+    "mofmd phonons compare mof-74-l3i5 MOF-74_dft_primitive.extxyz": (Elsewhere(PHONONS_RUN)),
     "mofmd phonons imaginary NOTT-300.cif --model sevennet-l3i5 --way rattle "
     "--supercell 1x1x1 -o nott-300": (Elsewhere(PHONONS_RUN)),
     "mofmd phonons qha zif-4 --model zif4-nequip-s --supercell 1x1x1 --symmetry "
     "--beside npt-300 --beside measured.csv -o expansion": (Elsewhere(PHONONS_RUN)),
+    "mofmd phonons sscha zif4-1x1x1 --model zif4-mace-s --temperature 100 --lanes 2 "
+    "--mesh 1x1x1 -o sscha-100": (Elsewhere(PHONONS_RUN)),
 }
 STRUCTURES: dict[str, Shown | Elsewhere] = {
     "mofmd generate nvt --structure two.cif#second --model zif4-nequip-s -o deck": AS_IT_IS,

@@ -116,6 +116,11 @@ def is_structure(source: str | Path) -> bool:
     return kind in ("CIF", "LAMMPS data", "POSCAR") or (kind is not None and choice is not None)
 
 
+def has_known_format(path: Path) -> bool:
+    """Whether ``read_structure`` would read a file of this name."""
+    return _format(path) is not None
+
+
 def _check_numbers(path: Path, atoms: Atoms) -> None:
     """Refuse what no reader may give: numbers that are none, no volume, atoms in the far distance.
 

@@ -5,16 +5,18 @@ import json
 from itertools import pairwise
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from mofmd.cli.main import app
 from mofmd.errors import InputError, MissingFileError
-from mofmd.phonons.beside.frequencies import compare, dos_distance, read_other
+from mofmd.phonons.beside.frequencies import Comparison, compare, dos_distance, read_other
 from mofmd.phonons.beside.settings import settings_convergence
 from mofmd.phonons.beside.structures import compare_structures, fractional_rmsd
 from mofmd.phonons.calculation.displacements import DisplacementOptions
+from mofmd.phonons.cells import to_atoms
 from mofmd.phonons.ladder import symmetry_ladder
 from mofmd.phonons.load import load_phonopy
 from mofmd.phonons.spectrum.groups import Groups, find_groups, participation_ratio
@@ -110,6 +112,14 @@ def test_comparison_with_files(calculation: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "nothing.npz", x=np.zeros(3))
     with pytest.raises(MissingFileError, match="no such file"):
         read_other(tmp_path / "lacks.npz")
+    own_cell = to_atoms(own.unitcell)
+    own_cell.set_cell(1.01 * own_cell.cell.array, scale_atoms=True)
+    ase.io.write(tmp_path / "larger.extxyz", own_cell)
+    alone = read_other(tmp_path / "larger.extxyz")
+    assert compare(own, alone) == Comparison()
+    assert alone.structure is not None
+    beside = compare_structures(to_atoms(own.unitcell), alone.structure)
+    assert beside.length_deviations_percent == pytest.approx([100 / 1.01 - 100] * 3)
     with pytest.raises(InputError, match="neither qpoints"):
         read_other(tmp_path / "nothing.npz")
     out = tmp_path / "beside"

@@ -19,7 +19,8 @@ def compare(
         Path,
         typer.Argument(
             help="The same of another model, or an npz of bands (qpoints, frequencies_THz) or of "
-            "a density of states (freq_THz, dos)."
+            "a density of states (freq_THz, dos); or a structure, for cells, symmetry and "
+            "positions alone."
         ),
     ],
     output: Annotated[
@@ -43,6 +44,7 @@ def compare(
     --------
     mofmd phonons compare phonons-a phonons-b --mesh 5x5x5
     mofmd phonons compare phonons dft_dos.npz --top 6 -o beside
+    mofmd phonons compare phonons dft_relaxed.cif
     """
     from dataclasses import asdict
 
@@ -69,8 +71,8 @@ def compare(
             typer.echo(f"{name:22} {value:.5f}")
     for name, value in found.softness.items():
         typer.echo(f"{'ratio, ' + name:22} {value:.4f}")
-    if other.phonopy is not None:
-        structures = compare_structures(to_atoms(own.unitcell), to_atoms(other.phonopy.unitcell))
+    if other.structure is not None:
+        structures = compare_structures(to_atoms(own.unitcell), other.structure)
         record["structures"] = asdict(structures)
         deviations = " ".join(f"{v:+.3f}" for v in structures.length_deviations_percent)
         typer.echo(f"cell edges a b c        {deviations} %")

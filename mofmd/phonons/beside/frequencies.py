@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase import Atoms
 
 from mofmd.arrays import freeze
 from mofmd.disk.npz import read_arrays
 from mofmd.errors import InputError, MissingFileError
+from mofmd.phonons.cells import to_atoms
 from mofmd.phonons.load import load_phonopy
 from mofmd.phonons.spectrum.mesh import Dos, make_dos, make_mesh
 from mofmd.phonons.spectrum.modes import sample
+from mofmd.structures.read import has_known_format, read_structure
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -25,7 +28,7 @@ SOFTNESS_BELOW_THZ = (6.0, 20.0, 60.0)
 
 @dataclass(frozen=True)
 class Other:
-    """Phonons of somebody: force constants, or bands and a density of states from a file.
+    """What somebody else has: force constants, bands and a density of states, or a structure.
 
     Parameters
     ----------
@@ -37,6 +40,8 @@ class Other:
         (points, 3), (points, modes) of bands; None where there are none.
     dos
         (2, points) frequency [THz] and states; None where there are none.
+    structure
+        That of the force constants, or alone; None where there is none.
     """
 
     name: str
@@ -44,6 +49,7 @@ class Other:
     q: np.ndarray | None = None
     frequencies_THz: np.ndarray | None = None
     dos: np.ndarray | None = None
+    structure: Atoms | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
@@ -88,18 +94,22 @@ class Comparison:
 
 
 def read_other(source: Path, *, sum_rule: bool = True) -> Other:
-    """Read somebody's phonons.
+    """Read somebody's phonons, or the structure alone.
 
     Parameters
     ----------
     source
         A folder of ``mofmd phonons run``, a phonopy.yaml, or an npz file with ``qpoints`` and
-        ``frequencies_THz``, or a density of states (``freq_THz`` and ``dos``), or both.
+        ``frequencies_THz``, or a density of states (``freq_THz`` and ``dos``), or both, or a
+        structure (CIF, extxyz, POSCAR).
     sum_rule
         See ``load_phonopy``.
     """
+    if has_known_format(source):
+        return Other(source.name, structure=read_structure(source))
     if source.suffix != ".npz":
-        return Other(source.name, load_phonopy(source, sum_rule=sum_rule)[0])
+        phonopy = load_phonopy(source, sum_rule=sum_rule)[0]
+        return Other(source.name, phonopy, structure=to_atoms(phonopy.unitcell))
     if not source.is_file():
         raise MissingFileError(f"{source}: no such file")
     arrays = read_arrays(source)
@@ -145,6 +155,8 @@ def compare(
     InputError
         If the two are not of as many atoms.
     """
+    if second.phonopy is None and second.q is None and second.dos is None:
+        return Comparison()
     own = make_mesh(first, mesh)
     dos = make_dos(own, width_THz=width_THz)
     found: dict[str, Any] = {}

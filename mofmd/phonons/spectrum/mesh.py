@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -119,7 +120,10 @@ def make_mesh(
     chosen = numbers or mesh_numbers(phonopy.primitive.cell)
     if min(chosen) < 1:
         raise InputError(f"mesh: {'x'.join(map(str, chosen))}, expected numbers of at least 1")
-    phonopy.init_mesh(chosen, is_gamma_center=True)
+    with warnings.catch_warnings():
+        # of primitive cells whose edges differ by a little: more points are solved, no fewer
+        warnings.filterwarnings("ignore", r"Mesh \[.*incompatible")
+        phonopy.init_mesh(chosen, is_gamma_center=True)
     points: Any = phonopy.mesh
     found = sample(phonopy, points.qpoints, groups, on_progress)
     acoustic = np.zeros(found.frequencies_THz.shape, dtype=bool)
