@@ -110,6 +110,14 @@ def test_forces_of_something_else_are_refused(tmp_path: Path) -> None:
         phonons(fcc(), argon(), tmp_path, SUPERCELL)
 
 
+def test_forces_of_another_supercell_are_refused(tmp_path: Path) -> None:
+    """As many atoms, displaced alike: hashes of displacements do not tell them apart."""
+    phonons(chain(), argon(), tmp_path, (3, 2, 1))
+    for supercell in ((3, 1, 2), (4, 2, 1)):
+        with pytest.raises(InputError, match=r"forces of .*another supercell; choose another f"):
+            phonons(chain(), argon(), tmp_path, supercell)
+
+
 class Spoilt:
     """Gives one evaluation another look."""
 

@@ -27,7 +27,9 @@ def elastic(
         Path | None,
         typer.Option(help="Phonons of the same model, whose speeds of sound are set beside."),
     ] = None,
-    strain: Annotated[float, typer.Option(help="Of each direction, both ways.")] = 0.002,
+    strain: Annotated[
+        float, typer.Option(help="Of each of the six, both ways (a number: 0.002 is 0.2 %).")
+    ] = 0.002,
     fmax: Annotated[float, typer.Option(help="Limit of the relaxations [eV/Å].")] = 1e-5,
 ) -> None:
     """Elastic constants by strains, atoms relaxed, and the speeds of sound that they mean.
@@ -101,10 +103,11 @@ def elastic(
         "shear_modulus_hill_GPa": tensor.hill.shear_GPa,
     }
     write_atomic(output / "elastic.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    typer.echo("elastic constants (GPa), Voigt's order xx yy zz yz xz xy:")
     for row in found.stiffness_GPa:
         typer.echo(" ".join(f"{value:9.4f}" for value in row))
     typer.echo(
-        f"K {tensor.reuss.bulk_GPa:.3f} (Reuss), {tensor.voigt.bulk_GPa:.3f} (Voigt); G "
+        f"K {tensor.reuss.bulk_GPa:.3f} (Reuss), {tensor.voigt.bulk_GPa:.3f} (Voigt) GPa; G "
         f"{tensor.hill.shear_GPa:.3f} (Hill) GPa; {'stable' if tensor.is_stable else 'NOT stable'}"
     )
     if waves is not None:

@@ -40,8 +40,8 @@ MethodOption = Annotated[
 SymmetryToleranceOption = Annotated[
     float | None,
     typer.Option(
-        help="Within which symmetry is found [Å]; default: 1e-5, and 1e-2 where --symmetry of a "
-        "relaxation looks for it."
+        help="Within which symmetry is found [Å]; default: 1e-5, and 1e-2 in a relaxation that "
+        "keeps the space group (--symmetry of run and qha)."
     ),
 ]
 CellOption = Annotated[
@@ -78,7 +78,7 @@ DispersionOption = Annotated[str, typer.Option(help=DISPERSION_HELP)]
 DtypeOption = Annotated[Literal["float64", "file"], typer.Option(help="Precision of the network.")]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:N or auto.")]
 LanesOption = Annotated[int, typer.Option(help="Processes that evaluate at the same time.")]
-ThreadsOption = Annotated[int, typer.Option(help="Of each of them.")]
+ThreadsOption = Annotated[int, typer.Option(help="Threads of each process that evaluates.")]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Begin anew, whatever is in the folder.")
 ]

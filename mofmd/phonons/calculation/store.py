@@ -107,6 +107,9 @@ class ForceStore:
                 plan, SCHEMA, kind="a folder of forces", mend=f"remove {folder}, or --overwrite"
             )
             other = [text for key, text in WHAT.items() if found.get(key) != getattr(identity, key)]
+            # displacements alone do not tell 2x1x1 of an orthogonal cell from 1x2x1
+            if "supercell" in found and found["supercell"] != (facts or {}).get("supercell"):
+                other.append("another supercell")
             if other:
                 raise InputError(
                     f"{folder}: holds forces of {' and '.join(other)}; choose another folder, or "

@@ -143,7 +143,7 @@ def _figures(spectrum: Spectrum) -> dict[str, tuple[Figure, str]]:
     is_bounded = spectrum.thermal.imaginary_share > 0.0
     found["thermal"] = (
         thermal_figure(spectrum),
-        "Thermal functions at constant volume; dashed: 3NR."
+        "Thermal functions at constant volume, per mole of primitive cells; dashed: 3NR."
         + (" Shaded: bounds, since modes are imaginary." if is_bounded else ""),
     )
     return found

@@ -106,13 +106,25 @@ def _convergence(spectrum: Spectrum) -> str:
         for step in steps
         if last is not None
     ]
-    heads = ("mesh", "F (kJ/mol)", "to the last", "S (J/K/mol)", "C (J/K/mol)", "lowest (THz)")
+    heads = (
+        "mesh",
+        "F (kJ/mol)",
+        "F to the last (kJ/mol)",
+        "S (J/K/mol)",
+        "C (J/K/mol)",
+        "lowest (THz)",
+    )
     values = spectrum.force_constants
     distances = [
         (f"{h:g}", f"{d:.2e}")
         for h, d in zip(values.distances_A, values.differences_eV_per_A2, strict=True)
     ]
-    return (f"<h3>Convergence with the mesh, at 300 K</h3>{table(heads, rows)}" if rows else "") + (
+    return (
+        "<h3>Convergence with the mesh, at 300 K, per mole of primitive cells</h3>"
+        + table(heads, rows)
+        if rows
+        else ""
+    ) + (
         "<h3>Force constants of one displacement, to those of all</h3>"
         + table(("displacement (Å)", "differ by, rms (eV/Å²)"), distances)
         if distances
