@@ -90,7 +90,8 @@ def load_phonopy(
             content = read_phonopy_yaml(path)
     except Exception as error:
         raise InputError(
-            f"{path}: cannot be read as a file of phonopy: {type(error).__name__}: {error}"
+            f"{path}: cannot be read as a file of phonopy: {type(error).__name__}: {error}; give a "
+            "folder of mofmd phonons run, or a phonopy.yaml"
         ) from error
     check_content(content, path)
     units = units_of(content, path)

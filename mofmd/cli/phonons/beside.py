@@ -11,6 +11,15 @@ import typer
 from mofmd.cli.phonons import options as o
 from mofmd.cli.phonons.run import app
 
+TOLD = {
+    "rmsd_mesh_THz": "frequencies over the mesh, rms difference (THz)",
+    "rmsd_bands_THz": "frequencies along the bands, rms difference (THz)",
+    "rmsd_gamma_THz": "frequencies at Γ, rms difference (THz)",
+    "mean_gamma_THz": "frequencies at Γ, first minus second, mean (THz)",
+    "wasserstein_THz": "densities of states, Wasserstein distance (THz)",
+    "wasserstein_to_THz": "  of states up to (THz)",
+}
+
 
 @app.command("compare")
 def compare(
@@ -66,22 +75,23 @@ def compare(
     own, _ = load_phonopy(first, sum_rule=sum_rule)
     found = compare_frequencies(own, other, o.mesh_of(mesh), top)
     record: dict[str, Any] = {"first": str(first), "second": str(second), **found.as_dict()}
-    for name, value in found.as_dict().items():
-        if isinstance(value, float):
-            typer.echo(f"{name:22} {value:.5f}")
+    for name, words in TOLD.items():
+        if (value := getattr(found, name)) is not None:
+            typer.echo(f"{words:54} {value:.5f}")
     for name, value in found.softness.items():
-        typer.echo(f"{'ratio, ' + name:22} {value:.4f}")
+        typer.echo(f"{f'ratio of frequencies, first to second, {name}':54} {value:.4f}")
     if other.structure is not None:
         structures = compare_structures(to_atoms(own.unitcell), other.structure)
         record["structures"] = asdict(structures)
         deviations = " ".join(f"{v:+.3f}" for v in structures.length_deviations_percent)
-        typer.echo(f"cell edges a b c        {deviations} %")
-        typer.echo(f"volume                 {structures.volume_deviation_percent:+.3f} %")
+        typer.echo(f"{'cell edges a b c, first to second (%)':54} {deviations}")
+        volume = structures.volume_deviation_percent
+        typer.echo(f"{'volume, first to second (%)':54} {volume:+.3f}")
         for one, two in zip(*structures.ladders, strict=True):
             groups = f"{one.space_group} and {two.space_group}"
-            typer.echo(f"{f'space groups, {one.tolerance_A:g} Å':22} {groups}")
+            typer.echo(f"{f'space groups, within {one.tolerance_A:g} Å':54} {groups}")
         for name, value in structures.fractional_rmsd.items():
-            typer.echo(f"{'positions of ' + name:22} {value:.6f} (fractional)")
+            typer.echo(f"{f'positions of {name}, rms (fractional)':54} {value:.6f}")
     if output is not None:
         make_folder(output)
         if other.phonopy is not None:
@@ -93,6 +103,7 @@ def compare(
             save_figure(overlay_figure(path, bands, top), output / "bands")
         text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
         write_atomic(output / "compare.json", text)
+        typer.echo(f"{output / 'compare.json'}")
 
 
 @app.command("converge")
@@ -140,3 +151,4 @@ def converge(
             ["temperature_K", *Settings.__dataclass_fields__],
             [[TEMPERATURE_K, *vars(each).values()] for each in found],
         )
+        typer.echo(f"{output / 'converge.csv'}")

@@ -103,6 +103,7 @@ def elastic(
         "shear_modulus_hill_GPa": tensor.hill.shear_GPa,
     }
     write_atomic(output / "elastic.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    typer.echo(f"{output / 'elastic.json'}")
     typer.echo("elastic constants (GPa), Voigt's order xx yy zz yz xz xy:")
     for row in found.stiffness_GPa:
         typer.echo(" ".join(f"{value:9.4f}" for value in row))

@@ -13,6 +13,7 @@ import numpy as np
 import mofmd
 from mofmd.disk.atomic import write_atomic
 from mofmd.figure_style import save_figure
+from mofmd.phonons.cells import sufficient_supercell
 from mofmd.phonons.ladder import Rung
 from mofmd.phonons.output import THZ_TO_PER_CM
 from mofmd.phonons.page.figures import (
@@ -162,13 +163,18 @@ def _lead(phonopy: Phonopy, spectrum: Spectrum, facts: dict[str, Any]) -> str:
 
 
 def _supercell(phonopy: Phonopy, facts: dict[str, Any]) -> str:
-    """Name the supercell, and say where nobody knows how large it must be."""
+    """Name the supercell, and say where it is too small, or nobody knows how large it must be."""
     rows = np.asarray(phonopy.supercell_matrix)
     diagonal = (rows == np.diag(np.diag(rows))).all()
     size = "×".join(map(str, np.diag(rows))) if diagonal else str(rows.tolist())
-    return f"supercell {size}" + (
-        "" if facts.get("reach_known", True) else " (the reach of the model is not known)"
-    )
+    if not facts.get("reach_known", True):
+        return f"supercell {size} (the reach of the model is not known)"
+    if max(sufficient_supercell(phonopy.supercell.cell, facts.get("reach_A", 0.0))) > 1:
+        return (
+            f"supercell {size}, smaller than twice the reach of the model: sound and frequencies "
+            "away from its own wave vectors are not those of the model"
+        )
+    return f"supercell {size}"
 
 
 def _verdicts(spectrum: Spectrum) -> str:
