@@ -128,6 +128,9 @@ def _first_example(examples: Sequence[str]) -> str:
     return f"For example: {examples[0].partition('  #')[0].rstrip()}" if examples else ""
 
 
+ALL = 10_000  # letters of a sentence in a list of commands, which would be cut otherwise
+
+
 class Group(TyperGroup):
     """A group of commands; it shows its own examples, and the first one of each command."""
 
@@ -145,6 +148,14 @@ class Group(TyperGroup):
         if args[0] not in names and not args[0].startswith("-"):
             ctx.fail(f"No such command: {args[0]!r}{choices(args[0], names)}")
         return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the names, and the first sentence about each to its end."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.get_short_help_str(ALL)) for name, each in commands.items()]
+            )
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples."""
