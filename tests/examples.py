@@ -286,6 +286,8 @@ PHONONS: dict[str, Shown | Elsewhere] = {
     "--supercell 1x1x1 -o nott-300": (Elsewhere(PHONONS_RUN)),
     "mofmd phonons qha zif-4 --model zif4-nequip-s --supercell 1x1x1 --symmetry "
     "--beside npt-300 --beside measured.csv -o expansion": (Elsewhere(PHONONS_RUN)),
+    "mofmd phonons qha uio-66.cif --model sevennet-l3i5 --supercell 2x2x2 --symmetry "
+    "--lanes 2 --strain=-0.01:0.03 -o uio-66": (Elsewhere(PHONONS_RUN)),
     "mofmd phonons sscha zif4-1x1x1 --model zif4-mace-s --temperature 100 --lanes 2 "
     "--mesh 1x1x1 -o sscha-100": (Elsewhere(PHONONS_RUN)),
 }
