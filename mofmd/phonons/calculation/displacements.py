@@ -142,7 +142,7 @@ def choose_displacements(
     Raises
     ------
     InputError
-        If a displacement is too small for the precision, or a fit would not fit into memory.
+        If a displacement is too small for the precision.
     """
     for distance in options.distances_A:
         if distance < LEAST_A[precision]:
