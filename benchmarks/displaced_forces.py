@@ -6,7 +6,7 @@ many processes that call the model's TorchScript alone, on the graph of the same
 same time. Repeats alternate; prints medians and the ratio a/b.
 
 Usage: python benchmarks/displaced_forces.py [--model zif4-mace-m] [--supercell 1x1x1]
-           [--lanes 1,2] [--count 60] [--repeats 3] [--output FILE]
+           [--lanes 1,2] [--count 120] [--repeats 3] [--output FILE]
 """
 
 import argparse
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--model", default="zif4-mace-m")
     parser.add_argument("--supercell", default="1x1x1")
     parser.add_argument("--lanes", default="1,2")
-    parser.add_argument("--count", type=int, default=60)
+    parser.add_argument("--count", type=int, default=120)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--output", type=Path)
     parser.add_argument("--bare", action="store_true", help=argparse.SUPPRESS)

@@ -21,15 +21,15 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from ase import Atoms
 
 from mofmd.calculator.process import CalculatorProcess
 from mofmd.calculator.reference import Reference
+from mofmd.calculator.results import evaluation_of
 from mofmd.engine.evaluate import LIMIT_S, Evaluation, Patience
 from mofmd.errors import InputError, MofmdError
 from mofmd.models.dispersion.dispersion import Dispersion, choose_dispersion, parse_dispersion
@@ -76,7 +76,8 @@ class Lanes:
     """A model that evaluates many structures; a context manager: no process outlives the block.
 
     A result depends on its structure alone: not on the lane, nor on what came before it. A process
-    that dies costs the structure that it was at; the next one is given to a new process.
+    is given its next structure while it is at one, so that it never waits. One that dies costs the
+    structure that it was at; the next one is given to a new process.
 
     Parameters
     ----------
@@ -104,8 +105,8 @@ class Lanes:
     ) -> None:
         self.options = LaneOptions(lanes, threads, dispersion, dtype, time_limit_s)
         task = _task(model, self.options)
-        self._free: queue.SimpleQueue[_Lane] = queue.SimpleQueue()
-        self._lanes = [_Lane(task) for _ in range(lanes)]
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._lanes = [_Lane(task, self._jobs, lanes) for _ in range(lanes)]
         self._signals = SignalHandlers()
         self._pool: ThreadPoolExecutor | None = None
 
@@ -114,13 +115,15 @@ class Lanes:
         self._signals.install()
         self._pool = ThreadPoolExecutor(len(self._lanes), thread_name_prefix="mofmd-lane")
         for lane in self._lanes:
-            self._free.put(lane)
+            self._pool.submit(lane.run)
         return self
 
     def __exit__(self, *_: object) -> None:
         """End the processes."""
         try:
             if self._pool is not None:
+                for _lane in self._lanes:
+                    self._jobs.put(None)
                 self._pool.shutdown()
         finally:
             for lane in self._lanes:
@@ -155,33 +158,45 @@ class Lanes:
         if self._pool is None:
             raise RuntimeError("Lanes is a context manager: use it in a with statement")
         stop = threading.Event()
+        patience = Patience(limit_s=self.options.time_limit_s, stop=stop)
         waiting: deque[Future[Evaluation | MofmdError]] = deque()
         try:
             for number, atoms in enumerate(structures):
-                waiting.append(self._pool.submit(self._one, number, atoms.copy(), stop))
+                job = _Job(number, atoms.copy(), patience)
+                self._jobs.put(job)
+                waiting.append(job.outcome)
                 while len(waiting) > AHEAD * len(self._lanes) or (waiting and waiting[0].done()):
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             stop.set()
-            for future in waiting:
-                future.cancel()
-            for future in waiting:
-                if not future.cancelled():
-                    future.exception()
+            for outcome in waiting:
+                outcome.cancel()
+            for outcome in waiting:
+                if not outcome.cancelled():
+                    outcome.exception()
 
-    def _one(self, number: int, atoms: Atoms, stop: threading.Event) -> Evaluation | MofmdError:
-        lane = self._free.get()
-        try:
-            return lane.evaluate(atoms, Patience(limit_s=self.options.time_limit_s, stop=stop))
-        except MofmdError as error:
-            told = type(error)(f"structure {number + 1} ({atoms.get_chemical_formula()}): {error}")
-            for note in getattr(error, "__notes__", []):
-                told.add_note(note)
-            return told
-        finally:
-            self._free.put(lane)
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A structure, and its outcome as soon as there is one."""
+
+    number: int
+    atoms: Atoms
+    patience: Patience
+    outcome: Future[Evaluation | MofmdError] = field(default_factory=Future)
+
+    def fail(self, error: BaseException) -> None:
+        """Let the error be the outcome, with the structure's name if people are to read it."""
+        if not isinstance(error, MofmdError):
+            self.outcome.set_exception(error)
+            return
+        what = f"structure {self.number + 1} ({self.atoms.get_chemical_formula()})"
+        told = type(error)(f"{what}: {error}")
+        for note in getattr(error, "__notes__", []):
+            told.add_note(note)
+        self.outcome.set_result(told)
 
 
 @dataclass(frozen=True)
@@ -214,35 +229,84 @@ def _task(model: str | Path | Reference, options: LaneOptions) -> _Task:
 
 
 class _Lane:
-    """A process, made when it is needed, and again when it has died."""
+    """Takes jobs, one after another; its process is made when it is needed.
 
-    def __init__(self, task: _Task) -> None:
+    Parameters
+    ----------
+    task
+        What the process is made of.
+    jobs
+        Of all lanes; None ends one of them.
+    lanes
+        How many there are.
+    """
+
+    def __init__(self, task: _Task, jobs: queue.SimpleQueue[_Job | None], lanes: int) -> None:
         self._task = task
+        self._jobs = jobs
+        self._lanes = lanes
         self._process: CalculatorProcess | None = None
+        self._given: set[_Job] = set()  # what the process has got and not answered
 
-    def evaluate(self, atoms: Atoms, patience: Patience) -> Evaluation:
+    def run(self) -> None:
+        """Do jobs until there are no more."""
+        job, following = self._jobs.get(), None
+        while job is not None:
+            if self._give(job):
+                following = self._job_ahead()
+                self._take(job)
+            job, following = following or self._jobs.get(), None
+
+    def _job_ahead(self) -> _Job | None:
+        """Give the process its next job; not the last ones, which would wait for this lane."""
+        if self._jobs.qsize() <= self._lanes:
+            return None
+        try:
+            job = self._jobs.get_nowait()
+        except queue.Empty:
+            return None
+        if job is None:
+            self._jobs.put(None)
+            return None
+        return job if self._give(job) else None
+
+    def _give(self, job: _Job) -> bool:
+        """Give the job to the process, if that has not got it; whether it has it now."""
+        if job in self._given:
+            return True
+        # of a job that was given to a process that died, this was done before
+        if not job.outcome.running() and not job.outcome.set_running_or_notify_cancel():
+            return False
+        try:
+            self._running_process().give(job.atoms)
+        except BaseException as error:
+            job.fail(error)
+            return False
+        self._given.add(job)
+        return True
+
+    def _take(self, job: _Job) -> None:
+        process = self._running_process()
+        try:
+            found = evaluation_of(process.take(job.patience))
+        except BaseException as error:
+            if not process.answers:
+                self.end()
+            job.fail(error)
+        else:
+            job.outcome.set_result(found)
+        self._given.discard(job)
+
+    def _running_process(self) -> CalculatorProcess:
         if self._process is None:
             task = self._task
             process = CalculatorProcess(task.factory, task.options, task.threads, task.name)
             self._process = process.__enter__()
-        try:
-            return _evaluation(self._process.evaluate(atoms, patience))
-        except BaseException:
-            if not self._process.answers:
-                self.end()
-            raise
+        return self._process
 
     def end(self) -> None:
+        """End the process, with whatever it is at."""
         process, self._process = self._process, None
+        self._given.clear()
         if process is not None:
             process.__exit__()
-
-
-def _evaluation(found: dict[str, np.ndarray]) -> Evaluation:
-    forces = found["forces"]
-    return Evaluation(
-        float(found["energy"]),
-        found.get("energies", np.full(len(forces), np.nan)),
-        forces,
-        found.get("stress", np.full((3, 3), np.nan)),
-    )

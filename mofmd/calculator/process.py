@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from mofmd.calculator.exchange import read_exchanged, write_exchanged
 from mofmd.engine.evaluate import Patience
 from mofmd.engine.launch import Conversation, Resources, environment, how_it_ended
 from mofmd.errors import InputError, RunError
@@ -31,6 +32,8 @@ REFUSED = "refused "  # an error that is the input's
 READY, READY_WITH_STRESS = "ready", "ready, with stress"
 TRACEBACK = "mofmd traceback "  # begins the lines of a traceback of the calculator
 SAID_LINES = 200
+GIVEN = 2
+"""Structures that a process may be given before their results are taken."""
 _HERE = Path(__file__).parent
 START_LIMIT_S = 600.0  # imports on a slow disk; a calculator that reads large files
 
@@ -112,6 +115,8 @@ class CalculatorProcess:
         """Whether the calculator says that it gives stress; None until it is ready."""
         self.answers = False  # whether the last thing of the process was an answer
         self._ready = False
+        self._given = 0
+        self._results: deque[Path] = deque()  # of structures given and not taken
         self._said: deque[str] = deque(maxlen=SAID_LINES)
         self._traceback: list[str] = []
         worker = [sys.executable, "-m", "mofmd.calculator.worker", factory]
@@ -188,17 +193,50 @@ class CalculatorProcess:
         StoppedError
             If ``patience.stop`` was set.
         """
-        folder = Path(self._folder.name)
-        np.savez(
-            folder / "structure.npz",
-            numbers=atoms.numbers,
-            positions=atoms.positions,
-            cell=atoms.cell.array,
-            pbc=atoms.pbc,
+        self.give(atoms)
+        return self.take(patience)
+
+    def give(self, atoms: Atoms) -> None:
+        """Give a structure, also while the calculator is at the one before; ``take`` its results.
+
+        At most ``GIVEN`` may wait for ``take``.
+
+        Parameters
+        ----------
+        atoms
+            As of ``evaluate``.
+
+        Raises
+        ------
+        WriteError
+            If the structure cannot be written.
+        """
+        slot = self._given % GIVEN
+        structure, results = (
+            Path(self._folder.name) / f"{what}{slot}" for what in ("structure", "results")
         )
-        self._ask(str(folder / "structure.npz"), folder / "results.npz", patience)
-        with np.load(folder / "results.npz") as file:
-            return dict(file)
+        arrays = {name: getattr(atoms, name) for name in ("numbers", "positions", "pbc")}
+        write_exchanged(structure, arrays | {"cell": atoms.cell.array})
+        self._given += 1
+        self._results.append(results)
+        self._tell(str(structure), results)
+
+    def take(self, patience: Patience) -> dict[str, np.ndarray]:
+        """Wait for the results of the first structure given that was not taken yet.
+
+        Parameters
+        ----------
+        patience
+            As of ``evaluate``; the time limit counts from here.
+
+        Raises
+        ------
+        InputError, RunError, StoppedError
+            As ``evaluate``.
+        """
+        results = self._results.popleft()
+        self._wait_for_answer(patience)
+        return read_exchanged(results)
 
     def describe(self) -> dict[str, Any]:
         """Class and parameters of the calculator, as the factory made it.
@@ -209,16 +247,19 @@ class CalculatorProcess:
             As ``evaluate``.
         """
         found = Path(self._folder.name) / "described.json"
-        self._ask(DESCRIBE, found, Patience(START_LIMIT_S))
+        self._tell(DESCRIBE, found)
+        self._wait_for_answer(Patience(START_LIMIT_S))
         return json.loads(found.read_text())  # type: ignore[no-any-return]
 
-    def _ask(self, source: str, target: Path, patience: Patience) -> None:
+    def _tell(self, source: str, target: Path) -> None:
+        with suppress(BrokenPipeError):  # it has ended: what it said last is told with its answer
+            self._launch.tell(f"{source}\t{target}")
+
+    def _wait_for_answer(self, patience: Patience) -> None:
         self.wait(patience)
         self._said.clear()
         self._traceback.clear()
         self.answers = False
-        with suppress(BrokenPipeError):  # it has ended: what it said last is told below
-            self._launch.tell(f"{source}\t{target}")
         self._expect(("done",), patience.limit_s, patience)
 
     def _expect(self, words: tuple[str, ...], limit_s: float | None, patience: Patience) -> str:

@@ -4,7 +4,7 @@ Usage: python -m mofmd.calculator.worker PACKAGE.MODULE:FACTORY OPTIONS
 
 OPTIONS is a JSON object with the arguments of the factory. Says ``mofmd calculator ready``, or
 ``…ready, with stress`` where the calculator has it, reads lines
-``STRUCTURE.npz<tab>RESULTS.npz``, answers each with ``mofmd calculator done``, ``…error REASON`` or
+``STRUCTURE<tab>RESULTS``, answers each with ``mofmd calculator done``, ``…error REASON`` or
 ``…refused REASON``; tracebacks are in lines that say so, others are what the calculator prints. Of
 ``describe<tab>RESULTS.json`` the results are class and parameters of the calculator.
 """
@@ -20,10 +20,9 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import PropertyNotImplementedError
 
+from mofmd.calculator.exchange import read_exchanged, write_exchanged
 from mofmd.calculator.process import (
     ANSWER,
     DESCRIBE,
@@ -35,10 +34,10 @@ from mofmd.calculator.process import (
     load_factory,
     said_by,
 )
+from mofmd.calculator.results import results_of
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.sources import plain
 from mofmd.errors import BuildError, InputError, MissingFileError, MofmdError, RunError
-from mofmd.structures.molecules import is_molecule
 
 NEEDED = ("get_potential_energy", "get_forces")
 
@@ -140,25 +139,12 @@ def _one_line(error: Exception) -> str:
 
 
 def _evaluate(calculator: Any, source: str, target: str) -> None:
-    with np.load(source) as file:
-        atoms = Atoms(
-            file["numbers"], positions=file["positions"], cell=file["cell"], pbc=file["pbc"]
-        )
-    atoms.calc = calculator
-    results: dict[str, Any] = {
-        "energy": atoms.get_potential_energy(),
-        "forces": atoms.get_forces(),
-    }
-    shape = np.shape(results["forces"])
+    atoms = Atoms(**read_exchanged(Path(source)))
+    results = results_of(calculator, atoms)
+    shape = results["forces"].shape
     if shape != (len(atoms), 3):
         raise RunError(f"gave forces of the shape {shape}, expected {(len(atoms), 3)}")
-    energies = getattr(calculator, "results", {}).get("energies")
-    if energies is not None:  # asked for, they might be computed anew
-        results["energies"] = energies
-    if not is_molecule(atoms):
-        with contextlib.suppress(PropertyNotImplementedError):
-            results["stress"] = atoms.get_stress(voigt=False)
-    np.savez(target, **results)
+    write_exchanged(Path(target), results)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from typing import Any, Protocol
 
-import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import PropertyNotImplementedError
 
+from mofmd.calculator.results import evaluation_of, results_of
 from mofmd.engine.evaluate import Evaluation
 
 
@@ -40,13 +38,4 @@ class InProcess:
     def map(self, structures: Iterable[Atoms]) -> Iterator[Evaluation]:
         """Evaluate structures; the stress is NaN where the calculator gives none."""
         for structure in structures:
-            atoms = structure.copy()
-            atoms.calc = self.calculator
-            forces = np.array(atoms.get_forces())
-            stress = np.full((3, 3), np.nan)
-            if np.all(atoms.pbc):
-                with suppress(PropertyNotImplementedError):
-                    stress = np.array(atoms.get_stress(voigt=False))
-            yield Evaluation(
-                float(atoms.get_potential_energy()), np.full(len(atoms), np.nan), forces, stress
-            )
+            yield evaluation_of(results_of(self.calculator, structure.copy()))
