@@ -21,7 +21,7 @@ from mofmd.learning.evaluate.figures import plot_front, plot_parity
 from mofmd.learning.evaluate.prediction import predict
 from mofmd.learning.loops.config import DistilConfig
 from mofmd.learning.sample.conditions import deformed, make_conditions, read_conditions
-from mofmd.learning.sample.sampling import SampleOptions, is_whole, sample
+from mofmd.learning.sample.sampling import SampleOptions, collect_frames, is_whole, sample
 from mofmd.learning.train.config import change, read_template
 from mofmd.models.files.embedded import DEFAULT_MODEL, embedded_model
 from mofmd.simulation.deck.limits import find_limits
@@ -220,6 +220,12 @@ def test_frames_of_a_run_that_holds(tmp_path: Path) -> None:
     (again,) = sample(conditions, embedded_model(), tmp_path / "runs", options, told.append)
     assert (tmp_path / "runs" / conditions[0].name / "status.json").read_text() == before
     np.testing.assert_array_equal(again.frames[0].positions, found.frames[0].positions)
+    # the last of seven, also where one in fifty is kept
+    (last,), (sparse,) = (
+        collect_frames(conditions[0], tmp_path / "runs" / conditions[0].name, each).frames
+        for each in (SampleOptions(every=7), SampleOptions(every=50))
+    )
+    np.testing.assert_array_equal(sparse.positions, last.positions)
     longer = [replace(conditions[0], protocol=replace(conditions[0].protocol, time_ps=0.04))]
     with pytest.raises(InputError, match="of another model or other conditions"):
         sample(longer, embedded_model(), tmp_path / "runs", options, told.append)

@@ -42,7 +42,7 @@ class SampleOptions:
     Parameters
     ----------
     every
-        One frame of the trajectory in so many.
+        One frame of the trajectory in so many; of a run that held and has fewer, the last one.
     before_break
         Of a run that broke, so many of the last frames that are still whole.
     ranks
@@ -161,7 +161,10 @@ def collect_frames(condition: Condition, folder: Path, options: SampleOptions) -
     if broken:
         frames = list(itertools.takewhile(lambda frame: is_whole(frame, limits), frames))
     # the first frame is the structure that it starts from, at rest
-    regular = [frame for frame in frames[options.every - 1 :: options.every] if frame.step]
+    regular = frames[options.every - 1 :: options.every]
+    if not (regular or broken):
+        regular = frames[-1:]
+    regular = [frame for frame in regular if frame.step]
     last = frames[max(0, len(frames) - options.before_break) :] if broken else []
     taken = {frame.step for frame in last}
     last_frames = tuple(_atoms(f, deck, condition) for f in last)
