@@ -112,6 +112,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         self._bytes_per_edge = 0.0
         if self.device == "cpu":  # on a GPU torch says itself when memory is out
             self._bytes_per_edge = memory_per_edge(self.path, self.dtype)
+        self._looked_at: tuple[Any, np.ndarray] | None = None
         self._fitting = 0, 0.0  # most atoms that were found to fit, and their density [1/Å³]
         self.parameters.update(
             model=str(model),
@@ -154,10 +155,8 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         self._set_threads()
         self.results = {}
         atoms = self.atoms
-        self.check(atoms)
+        kinds = self._kinds_of(atoms)
         cell, pbc = atoms.cell.array, np.array(atoms.pbc)
-        names = self.type_names
-        kinds = np.array([names.index(symbol) for symbol in atoms.symbols], dtype=np.int64)
         self._check_memory(atoms)
         try:
             sums = self._model.evaluate(atoms.positions, cell, pbc, kinds)
@@ -232,28 +231,23 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
             If the model does not know an element, or a position or cell is no number.
         """
         check_species(self.path, self.type_names, sorted(set(map(str, atoms.symbols))))
-        where = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
-        if len(where):
-            raise InputError(
-                f"positions: that of atom {where[0]}, counted from zero, is not a number"
-            )
-        cell, pbc = atoms.cell.array, np.array(atoms.pbc)
-        if not np.isfinite(cell).all():
-            raise InputError("cell: holds something that is not a number")
-        if pbc.any() and np.linalg.matrix_rank(cell[pbc]) < pbc.sum():
-            raise InputError(
-                "cell: the vectors of the periodic directions span no volume; set the cell, or "
-                "pbc=False for a molecule"
-            )
-        charge = float(
-            atoms.info.get("charge", 0.0) or np.sum(atoms.get_initial_charges(), dtype=float)
-        )
-        if abs(charge) >= CHARGED:
-            raise InputError(
-                f"atoms: have a charge of {charge:+g} e, of which the model knows nothing: it "
-                "would give the energy of a neutral system; add what compensates it, or remove "
-                "the charges"
-            )
+        _check_positions(atoms)
+        _check_cell(atoms)
+
+    def _kinds_of(self, atoms: Atoms) -> np.ndarray:
+        """(atoms,) place of each element in the model; refuse as ``check`` does.
+
+        Elements and cell are looked at where they are not those of the structure before: that
+        takes longer than all else here, and displaced structures share them.
+        """
+        looked_at = (atoms.numbers.tobytes(), atoms.cell.array.tobytes(), tuple(atoms.pbc))
+        if self._looked_at is None or self._looked_at[0] != looked_at:
+            self.check(atoms)
+            places = [self.type_names.index(symbol) for symbol in atoms.symbols]
+            self._looked_at = looked_at, np.array(places, dtype=np.int64)
+        else:
+            _check_positions(atoms)
+        return self._looked_at[1]
 
     def _check_memory(self, atoms: Atoms) -> None:
         """Refuse what does not fit into memory, where more or denser atoms come than before."""
@@ -276,6 +270,31 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
             f"{self.path.name}: gives an energy or force that is not a number at atom {atom}, "
             f"counted from zero ({atoms.symbols[atom]} at {x:.4f} {y:.4f} {z:.4f} Å): the "
             "structure has left what the model was trained for, or atoms overlap"
+        )
+
+
+def _check_positions(atoms: Atoms) -> None:
+    where = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    if len(where):
+        raise InputError(f"positions: that of atom {where[0]}, counted from zero, is not a number")
+    charge = float(
+        atoms.info.get("charge", 0.0) or np.sum(atoms.get_initial_charges(), dtype=float)
+    )
+    if abs(charge) >= CHARGED:
+        raise InputError(
+            f"atoms: have a charge of {charge:+g} e, of which the model knows nothing: it would "
+            "give the energy of a neutral system; add what compensates it, or remove the charges"
+        )
+
+
+def _check_cell(atoms: Atoms) -> None:
+    cell, pbc = atoms.cell.array, np.array(atoms.pbc)
+    if not np.isfinite(cell).all():
+        raise InputError("cell: holds something that is not a number")
+    if pbc.any() and np.linalg.matrix_rank(cell[pbc]) < pbc.sum():
+        raise InputError(
+            "cell: the vectors of the periodic directions span no volume; set the cell, or "
+            "pbc=False for a molecule"
         )
 
 
