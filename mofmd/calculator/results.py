@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import Calculator, PropertyNotImplementedError
-from ase.stress import voigt_6_to_full_3x3_stress
+from ase.calculators.calculator import PropertyNotImplementedError
 
 from mofmd.engine.evaluate import Evaluation
 from mofmd.structures.molecules import is_molecule
@@ -33,22 +32,17 @@ def results_of(calculator: Any, atoms: Atoms) -> dict[str, np.ndarray]:
         [eV/Å³].
     """
     atoms.calc = calculator
-    results: dict[str, Any] = {"energy": atoms.get_potential_energy()}
-    # ASE's own calculators empty their results before each structure; asked for one by one, each
-    # would be compared with the structure again, and energies might be computed anew
-    known = calculator.results if isinstance(calculator, Calculator) else {}
-    results["forces"] = known.get("forces")
-    if results["forces"] is None:
-        results["forces"] = atoms.get_forces(apply_constraint=False)
-    results["energies"] = getattr(calculator, "results", {}).get("energies")
+    results: dict[str, Any] = {
+        "energy": atoms.get_potential_energy(),
+        "forces": atoms.get_forces(apply_constraint=False),
+    }
+    energies = getattr(calculator, "results", {}).get("energies")
+    if energies is not None:  # asked for, they might be computed anew
+        results["energies"] = energies
     if not is_molecule(atoms):
-        results["stress"] = known.get("stress")
-        if results["stress"] is None:
-            with suppress(PropertyNotImplementedError):
-                results["stress"] = atoms.get_stress(apply_constraint=False)
-        if np.shape(results["stress"]) == (6,):
-            results["stress"] = voigt_6_to_full_3x3_stress(results["stress"])
-    return {name: np.array(found) for name, found in results.items() if found is not None}
+        with suppress(PropertyNotImplementedError):
+            results["stress"] = atoms.get_stress(voigt=False, apply_constraint=False)
+    return {name: np.array(found) for name, found in results.items()}
 
 
 def evaluation_of(results: Mapping[str, np.ndarray]) -> Evaluation:
