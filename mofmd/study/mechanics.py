@@ -16,11 +16,12 @@ from mofmd.analysis.mechanics.branches import Curve, Point, convex_part, join
 from mofmd.analysis.mechanics.equation_of_state import EquationOfState, fit_energy_volume
 from mofmd.analysis.mechanics.forms import Form
 from mofmd.analysis.mechanics.points import numbers_of, read_points
+from mofmd.disk.record import read_record
 from mofmd.errors import InputError, MissingFileError, absent
 from mofmd.simulation.ensemble.ensemble import RECORD, STRUCTURE, read_ensemble
 from mofmd.simulation.run.status import STATUS, run_state
 from mofmd.simulation.statics.conduct import read_results
-from mofmd.simulation.statics.task import is_static
+from mofmd.simulation.statics.task import SCHEMA, TASK, is_static
 from mofmd.study.run_results import POINT_ENSEMBLES, POINTS, RunOutput, pressure_points
 from mofmd.study.sources import DUMP, Run
 from mofmd.units import BAR_TO_GPA
@@ -87,7 +88,25 @@ class _Found:
     # columns volume [Å³], energy [eV], pressure [GPa], which may not be a number
     energies: list[np.ndarray] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
-    temperatures: list[float] = field(default_factory=list)
+    # what must be the same for one curve, as text
+    temperatures: set[str] = field(default_factory=set)
+    models: set[str] = field(default_factory=set)
+    static_cells: set[str] = field(default_factory=set)
+    moving_cells: set[str] = field(default_factory=set)
+
+    def check(self, name: str) -> None:
+        """Refuse runs that make no one curve."""
+        for what, values in (
+            ("", self.temperatures),
+            ("different models: ", self.models),
+            ("different cells: ", self.static_cells),
+            ("different cells: ", self.moving_cells),
+        ):
+            if len(values) > 1:
+                raise InputError(
+                    f"{name}: its runs are of {what}{' and '.join(sorted(values))}, which make no "
+                    "one curve: give those of one, or other names to the others (NAME=FOLDER)"
+                )
 
 
 def read_variants(sources: Sequence[str]) -> tuple[list[Variant], list[str]]:
@@ -98,7 +117,8 @@ def read_variants(sources: Sequence[str]) -> tuple[list[Variant], list[str]]:
     sources
         Folders: of ensembles whose members are structures, of runs (pressure_grid, volume_grid,
         finite_strain, energy_volume) or tasks (equation_of_state). A run is named as its folder,
-        or with NAME=FOLDER.
+        or with NAME=FOLDER; the structures of an ensemble are named as their files, or with
+        NAME=FOLDER as NAME and their file.
 
     Returns
     -------
@@ -109,7 +129,7 @@ def read_variants(sources: Sequence[str]) -> tuple[list[Variant], list[str]]:
     ------
     InputError, MissingFileError
         If a folder is not there, nothing is found, or runs of one structure are of different
-        temperatures.
+        temperatures, models or cells.
     """
     found: dict[str, _Found] = {}
     left_out: list[str] = []
@@ -136,7 +156,8 @@ def _folders(source: str) -> Iterator[tuple[str, Path]]:
     if (folder / RECORD).is_file():
         for member in read_ensemble(folder).members:
             given = str(member.values.get(STRUCTURE, "")) or member.name
-            yield Path(given).name.split(".")[0], member.directory
+            stem = Path(given).name.split(".")[0]
+            yield f"{name} {stem}" if separator else stem, member.directory
     else:
         yield name if separator else folder.resolve().name, folder
 
@@ -155,7 +176,13 @@ def _read(folder: Path, found: _Found) -> None:
         pressures = [np.nan if each is None else each for each in pressures]
         columns = (results["volumes_A3"], results["energies_eV"], pressures)
         found.energies.append(np.array(columns, dtype=np.float64).T)
+        task = read_record(folder / TASK, SCHEMA, kind="a static task", mend="make it again")
+        name = Path(task["model"]).name
+        found.models.add(_potential(name, task["model_sha256"], task["dispersion"]))
+        found.static_cells.add(task["formula"])
         return
+    run = Run(folder.name, folder / DUMP)
+    structure = str(run.manifest.get("structure", {}).get("formula", ""))
     if (folder / POINTS).is_file():
         rows = read_points(folder / POINTS)
         volumes, energies, pressures = (
@@ -163,27 +190,36 @@ def _read(folder: Path, found: _Found) -> None:
             for name in ("volume_A3", "energy_eV", "pressure_bar")
         )
         found.energies.append(np.array([volumes, energies, BAR_TO_GPA * pressures]).T)
+        found.static_cells |= {structure} - {""}
+        found.models |= _potential_of(run)
         return
-    run = Run(folder.name, folder / DUMP)
     if run.protocol.get("name") not in POINT_ENSEMBLES:
         raise InputError(f"{folder}: holds no run that gives E(V) or P(V)")
     found.points += pressure_points(RunOutput(folder, run.protocol, run.thermo, math.nan))
-    found.temperatures.append(float(run.protocol.get("temperature_K", math.nan)))
+    found.temperatures.add(f"{run.protocol.get('temperature_K', math.nan):g} K")
+    found.moving_cells |= {structure} - {""}
+    found.models |= _potential_of(run)
+
+
+def _potential(name: str, sha256: str, dispersion: str | None) -> str:
+    return f"{name} {sha256[:8]}{f' with {dispersion}' if dispersion else ''}"
+
+
+def _potential_of(run: Run) -> set[str]:
+    """Of a deck; nothing of a run by hand."""
+    potential = run.manifest.get("potential", {})
+    name = str(potential.get("model", ""))
+    sha256 = run.manifest.get("files", {}).get(name, "")
+    return {_potential(name, sha256, potential.get("dispersion"))} if sha256 else set()
 
 
 def _variant(name: str, found: _Found) -> Variant:
-    temperatures = sorted(set(found.temperatures))
-    if len(temperatures) > 1:
-        raise InputError(
-            f"{name}: its runs are of {' and '.join(f'{t:g}' for t in temperatures)} K, which make "
-            "no one curve: give those of one temperature"
-        )
+    found.check(name)
     energies = None
     if found.energies:
         energies = static_curve(*np.concatenate(found.energies).T)
-    return Variant(
-        name, energies, tuple(found.points), temperatures[0] if temperatures else math.nan
-    )
+    temperature = next(iter(found.temperatures), "nan K").removesuffix(" K")
+    return Variant(name, energies, tuple(found.points), float(temperature))
 
 
 def static_curve(

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,29 @@ def test_what_gives_nothing_is_named(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("name,K\nx,1\n")
     with pytest.raises(InputError, match="columns name, K; expected structure and any of method"):
         read_published(tmp_path / "t.csv")
+
+
+def test_two_models_make_no_one_curve(runs: Path, tmp_path: Path) -> None:
+    softer = tmp_path / "softer"
+    shutil.copytree(runs / "static" / "deck", softer)
+    manifest = json.loads((softer / "manifest.json").read_text())
+    (model,) = {manifest["potential"]["model"]} & set(manifest["files"])
+    manifest["files"][model] = "0" * 64
+    (softer / "manifest.json").write_text(json.dumps(manifest))
+    words = [f"argon={runs / 'pressures' / 'deck'}", f"argon={softer}"]
+    with pytest.raises(
+        InputError, match=r"argon: its runs are of different models: .* and .*NAME="
+    ):
+        read_variants(words)
+    found, left_out = read_variants([words[0], f"softer={softer}"])
+    assert [each.name for each in found] == ["argon", "softer"]
+    assert left_out == []
+    # a cell twice as large
+    manifest = json.loads((runs / "static" / "deck" / "manifest.json").read_text())
+    manifest["structure"]["formula"] = "Ar216"
+    (softer / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=r"argon: its runs are of different cells: Ar.* and Ar216"):
+        read_variants([f"argon={runs / 'static' / 'deck'}", f"argon={softer}"])
 
 
 def test_a_static_curve_beyond_its_inflection() -> None:
