@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -196,7 +196,9 @@ class Relaxation:
                 proper = True
                 self.symmetry = rotations
                 self.variables = self._new_variables(atoms, mask)
-                here = self._first()
+                # the model's answer is the same; what it means for the variables is not
+                slope = self._slope(here.x, here.forces, here.stress, here.volume_A3)
+                here = replace(here, **slope)
         state = State(here, self._calls, Memory(), here.x.copy(), proper=proper)
         state.rows.append(_row(self._calls, here))
         return state
@@ -281,7 +283,6 @@ class Relaxation:
             stress = _stress(atoms, needed=moves_cell)
             if stress is not None and not (moves_cell or np.isfinite(stress).all()):
                 stress = None  # it is not needed
-        gradient = self.variables.gradient(x, forces, stress, volume)
         pressure = self.variables.pressure_eV_per_A3
         value = energy + (pressure * volume if pressure else 0.0)
         lacking = _not_numbers(energy, forces, stress)
@@ -291,14 +292,23 @@ class Relaxation:
         return Evaluated(
             x=x,
             value=value,
-            gradient=gradient.vector,
             energy_eV=energy,
             volume_A3=volume,
-            force_max_eV_per_A=gradient.force_max_eV_per_A,
-            stress_max_GPa=gradient.stress_max_eV_per_A3 * EV_PER_A3_TO_GPA,
             forces=forces,
             stress=stress,
+            **self._slope(x, forces, stress, volume),
         )
+
+    def _slope(
+        self, x: np.ndarray, forces: np.ndarray, stress: np.ndarray | None, volume_A3: float
+    ) -> dict[str, Any]:
+        """Gradient, largest force and largest stress of a point, by their names."""
+        gradient = self.variables.gradient(x, forces, stress, volume_A3)
+        return {
+            "gradient": gradient.vector,
+            "force_max_eV_per_A": gradient.force_max_eV_per_A,
+            "stress_max_GPa": gradient.stress_max_eV_per_A3 * EV_PER_A3_TO_GPA,
+        }
 
 
 def _not_numbers(energy_eV: float, forces: np.ndarray, stress: np.ndarray | None) -> str:

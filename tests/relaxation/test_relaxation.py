@@ -233,6 +233,24 @@ def test_reflections_that_the_model_has_not_are_not_kept() -> None:
         assert np.linalg.norm(found.forces_eV_per_A, axis=1).max() < 1e-5
 
 
+def test_reflections_cost_no_force_call() -> None:
+    """Whether the model has them is known from the forces of the first structure."""
+    asked = RelaxOptions(fmax_eV_per_A=1e-5, cell="fixed", keep_symmetry=True, calls_max=1)
+    calls = []
+
+    class Counted(Handed):
+        def calculate(self, *arguments: Any, **options: Any) -> None:
+            calls.append(1)
+            super().calculate(*arguments, **options)
+
+    begun = relax(pairs(), Counted(0.05), asked)
+    assert begun.without_mirrors
+    assert begun.calls == len(calls) == 1
+    # largest of the model's own forces, not of their average over mirror images
+    largest = np.linalg.norm(begun.forces_eV_per_A, axis=1).max()
+    assert begun.force_max_eV_per_A == pytest.approx(largest, rel=1e-12)
+
+
 class Noisy(EMT):  # type: ignore[misc] # ASE has no types
     """Forces of a self-consistent field that ends a little early."""
 
