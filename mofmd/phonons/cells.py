@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +51,44 @@ def to_atoms(cell: PhonopyAtoms) -> Atoms:
     return Atoms(cell.symbols, positions=cell.positions, cell=cell.cell, pbc=True)
 
 
+@contextmanager
+def _any_shape() -> Iterator[None]:
+    """Leave out a warning of phonopy that says nothing of the crystal.
+
+    It is of a supercell whose shape has less symmetry than the crystal, as 2x2x1 of a cube has:
+    more displacements are made then, and the force constants are as good.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Warning: Point group symmetries", UserWarning)
+        yield
+
+
+def make_phonopy(
+    cell: PhonopyAtoms, supercell: np.ndarray, primitive: np.ndarray, tolerance_A: float
+) -> Phonopy:
+    """Make phonopy's object of any supercell, whatever its shape.
+
+    Parameters
+    ----------
+    cell
+        Unit cell.
+    supercell, primitive
+        (3, 3) matrices, of the supercell and of the primitive cell.
+    tolerance_A
+        Within which symmetry is found.
+    """
+    from phonopy import Phonopy
+
+    with _any_shape():
+        return Phonopy(cell, supercell, primitive, symprec=tolerance_A)
+
+
+def replicate(phonopy: Phonopy) -> Phonopy:
+    """Make phonopy's object anew of the same cells, without what it knows of forces."""
+    with _any_shape():
+        return phonopy.replicate()
+
+
 def new_phonopy(
     cell: PhonopyAtoms, supercell: np.ndarray, symmetry_tolerance_A: float = SYMMETRY_TOLERANCE_A
 ) -> Phonopy:
@@ -70,16 +110,13 @@ def new_phonopy(
     InputError
         If the tolerance makes no sense, or atoms are at one place.
     """
-    from phonopy import Phonopy
     from phonopy.structure.cells import guess_primitive_matrix
 
-    with symmetry_search(to_atoms(cell), symmetry_tolerance_A), warnings.catch_warnings():
+    with symmetry_search(to_atoms(cell), symmetry_tolerance_A):
         matrix = np.asarray(guess_primitive_matrix(cell, symprec=symmetry_tolerance_A))
         if abs(np.linalg.det(matrix)) > IS_PRIMITIVE:
             matrix = np.eye(3)
-        # of a supercell whose shape has less symmetry than the crystal, as 2x2x1 of a cube has
-        warnings.filterwarnings("ignore", "Warning: Point group symmetries", UserWarning)
-        return Phonopy(cell, supercell, matrix, symprec=symmetry_tolerance_A)
+        return make_phonopy(cell, supercell, matrix, symmetry_tolerance_A)
 
 
 def check_modes(phonopy: Phonopy, where: str = "supercell") -> None:

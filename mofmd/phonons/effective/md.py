@@ -18,7 +18,7 @@ from mofmd.phonons.calculation.displacements import Displacements
 from mofmd.phonons.calculation.evaluators import Evaluator
 from mofmd.phonons.calculation.least_squares import ForceConstantFit
 from mofmd.phonons.calculation.store import ForceStore, Identity, structure_digest
-from mofmd.phonons.cells import to_atoms
+from mofmd.phonons.cells import replicate, to_atoms
 from mofmd.phonons.effective.fit import (
     anharmonicity,
     harmonic_forces,
@@ -124,7 +124,7 @@ def fit_frames(  # noqa: PLR0913 - one argument per part
         If the frames are too few, or the folder holds forces of something else.
     """
     check_output(folder)
-    phonopy, u = snapshots.phonopy.replicate(), snapshots.displacements_A
+    phonopy, u = replicate(snapshots.phonopy), snapshots.displacements_A
     fit = ForceConstantFit(phonopy)
     if not all(map(fit.determines, _halves(u))):  # they tell the error of sampling
         raise InputError(

@@ -27,7 +27,7 @@ from mofmd.phonons.calculation.evaluators import Evaluator
 from mofmd.phonons.calculation.force_constants import compact
 from mofmd.phonons.calculation.least_squares import ForceConstantFit
 from mofmd.phonons.calculation.store import ForceStore, Identity, structure_digest
-from mofmd.phonons.cells import to_atoms
+from mofmd.phonons.cells import replicate, to_atoms
 from mofmd.phonons.effective.fit import (
     anharmonicity,
     harmonic_forces,
@@ -167,7 +167,7 @@ class _Work:
         supercells: int,
         on_progress: Callable[[Progress], None],
     ) -> None:
-        self.phonopy = phonopy.replicate()
+        self.phonopy = replicate(phonopy)
         self.fit = fit
         self.evaluator = evaluator
         self.model = model
