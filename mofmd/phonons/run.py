@@ -227,3 +227,34 @@ def forces_in_folder(  # noqa: PLR0913 - two options
         write_phonopy(phonopy, folder)
         write_force_constants(phonopy, folder)
     return phonopy, found
+
+
+def phonons_in_folder(  # noqa: PLR0913, PLR0917 - one argument per part
+    atoms: Atoms,
+    evaluator: Evaluator,
+    model: Model,
+    folder: Path,
+    supercell: np.ndarray,
+    options: ForceOptions,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Phonopy:
+    """Make the phonons of one of several structures, in a supercell that was chosen for all.
+
+    What is to be said of the supercell was said when it was chosen, and is not said once more.
+
+    Parameters
+    ----------
+    atoms, evaluator, model, folder, options, on_progress
+        As of ``forces_in_folder``.
+    supercell
+        (3, 3) matrix of ``choose_supercell``; that of the options does not count.
+    """
+    phonopy, _ = forces_in_folder(
+        atoms,
+        evaluator,
+        replace(model, reach_A=0.0),
+        folder,
+        replace(options, supercell=supercell),
+        on_progress=on_progress,
+    )
+    return phonopy

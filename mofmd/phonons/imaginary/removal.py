@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from mofmd.phonons.imaginary.moves import (
     rattle,
     taking_part,
 )
-from mofmd.phonons.run import ForceOptions, Model, choose_supercell, forces_in_folder
+from mofmd.phonons.run import ForceOptions, Model, choose_supercell, phonons_in_folder
 from mofmd.phonons.spectrum.soft import Soft, soft_modes
 from mofmd.relaxation import RelaxOptions, relax_in_folder
 
@@ -138,7 +138,6 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
     """
     chosen, forces = options or RemovalOptions(), forces or ForceOptions()
     matrix = choose_supercell(atoms, model, forces)
-    told = replace(model, reach_A=0.0)  # that the supercell is too small is not told once more
     history: list[Round] = []
     make_folder(folder)
     for number in range(chosen.rounds + 1):
@@ -154,14 +153,7 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
         if not done.converged:
             raise RunError(f"{place / 'relax'}: the limits were not kept: {done}")
         relaxed = done.atoms
-        phonopy, _ = forces_in_folder(
-            relaxed,
-            evaluator,
-            told,
-            place,
-            replace(forces, supercell=matrix),
-            on_progress=on_forces,
-        )
+        phonopy = phonons_in_folder(relaxed, evaluator, model, place, matrix, forces, on_forces)
         modes = soft_modes(phonopy, chosen.tolerance_THz)
         last = not modes or number == chosen.rounds
         mapped = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from mofmd.phonons.run import (
     Model,
     check_supercell,
     choose_supercell,
-    forces_in_folder,
+    phonons_in_folder,
 )
 from mofmd.phonons.spectrum.mesh import make_mesh
 from mofmd.phonons.spectrum.soft import soft_modes
@@ -180,7 +180,6 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
     make_folder(folder)
     ground = _relaxed(atoms, calculator, chosen, "tri", folder / "relax")
     matrix = choose_supercell(ground[0], model, forces)
-    told = replace(model, reach_A=0.0)  # that the supercell is too small is not told once more
     volumes = ground[0].get_volume() * np.linspace(
         1.0 + chosen.strain[0], 1.0 + chosen.strain[1], chosen.points
     )
@@ -194,14 +193,7 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
         freedom = "volume" if chosen.shape == "free" else "fixed"
         relaxed, energy = _relaxed(start, calculator, chosen, freedom, place / "relax")
         on_volume(k, chosen.points, f"volume {volume:.2f} Å³: forces")
-        phonopy, _ = forces_in_folder(
-            relaxed,
-            evaluator,
-            told,
-            place,
-            replace(forces, supercell=matrix),
-            on_progress=on_forces,
-        )
+        phonopy = phonons_in_folder(relaxed, evaluator, model, place, matrix, forces, on_forces)
         mesh = make_mesh(phonopy, chosen.mesh)
         imaginary = find_imaginary(mesh, chosen.tolerance_THz)
         if imaginary:
