@@ -14,6 +14,7 @@ from ase import Atoms
 from mofmd.errors import InputError
 from mofmd.models.files.deployed import find_manifest
 from mofmd.models.files.model_file import read_model_file
+from mofmd.structures.read import read_structure
 from mofmd.structures.symmetry import symmetry_search
 from mofmd.trajectory.frame import Species
 
@@ -23,6 +24,31 @@ if TYPE_CHECKING:
 
 SYMMETRY_TOLERANCE_A = 1e-5
 IS_PRIMITIVE = 0.99  # share of the given cell: above it is the primitive cell already
+
+
+def check_crystal(atoms: Atoms) -> None:
+    """Refuse a structure that is not periodic in three directions, before anything is made of it.
+
+    Raises
+    ------
+    InputError
+        If it is none, saying what to do.
+    """
+    if np.all(atoms.pbc):
+        return
+    kind = ("no cell", "a chain", "a slab")[int(np.sum(atoms.pbc))]
+    raise InputError(
+        f"structure: is not periodic in three directions ({kind}), and phonons are those of "
+        "crystals: put it into a cell that is, with vacuum wider than the model reaches where it "
+        'ends (extended XYZ with pbc="T T T", or a CIF)'
+    )
+
+
+def read_crystal(source: str) -> Atoms:
+    """Read a structure as ``read_structure`` does, and refuse it if it is no crystal."""
+    atoms = read_structure(source)
+    check_crystal(atoms)
+    return atoms
 
 
 def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
@@ -35,8 +61,7 @@ def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
     """
     from phonopy.structure.atoms import PhonopyAtoms
 
-    if not np.all(atoms.pbc):
-        raise InputError("structure: is not periodic in three directions, so it has no phonons")
+    check_crystal(atoms)
     symbols = atoms.get_chemical_symbols()
     return PhonopyAtoms(
         symbols=symbols,

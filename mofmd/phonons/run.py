@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 
-from mofmd.disk.lock import lock_folder
-from mofmd.disk.output import make_folder
 from mofmd.errors import InputError, InputWarning
 from mofmd.phonons.calculation.collect import FORCE_LIMIT_EV_PER_A, Progress, collect_forces
 from mofmd.phonons.calculation.displacements import (
@@ -21,6 +19,7 @@ from mofmd.phonons.calculation.displacements import (
     choose_displacements,
 )
 from mofmd.phonons.calculation.evaluators import Evaluator
+from mofmd.phonons.calculation.folder import held_folder
 from mofmd.phonons.calculation.force_constants import ForceConstants, make_force_constants
 from mofmd.phonons.calculation.mirror import mirror_share
 from mofmd.phonons.calculation.store import ForceStore, Identity, structure_digest
@@ -198,7 +197,6 @@ def forces_in_folder(  # noqa: PLR0913 - two options
     phonopy = new_phonopy(to_phonopy(atoms), matrix, chosen.tolerance_A)
     check_modes(phonopy)
     displacements = choose_displacements(phonopy, chosen.displacements, model.precision)
-    make_folder(folder)
     facts = {
         "supercell": matrix.tolist(),
         "displacements_A": list(displacements.distances_A),
@@ -206,7 +204,7 @@ def forces_in_folder(  # noqa: PLR0913 - two options
         "evaluations": len(displacements) + 1,
         "model_facts": model.facts,
     }
-    with lock_folder(folder, "calculation of phonons"):
+    with held_folder(folder):
         store = ForceStore(
             folder / FORCES,
             Identity(structure_digest(atoms), model.identity, displacements.digest),
