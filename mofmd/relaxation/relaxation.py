@@ -106,6 +106,11 @@ class Relaxation:
     state
         To go on from, of the same atoms, calculator and options; None to begin.
 
+    Attributes
+    ----------
+    was_there
+        Force calls of the state that it goes on from, which are not made again.
+
     Raises
     ------
     InputError
@@ -130,6 +135,7 @@ class Relaxation:
                 raise InputError("keep_symmetry: the structure is no crystal (it is not periodic)")
             atoms = symmetrised(atoms, options.symmetry_tolerance_A)
             self.symmetry = Symmetry(atoms, proper=state is not None and state.proper)
+        self.was_there = 0 if state is None else state.calls
         self._calls = 0
         self._no_number = ""  # what the model said last in place of numbers
         self.variables = self._new_variables(atoms, mask)
