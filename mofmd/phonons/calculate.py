@@ -14,7 +14,7 @@ from mofmd.errors import RunError
 from mofmd.phonons.calculation.collect import Progress
 from mofmd.phonons.calculation.force_constants import ForceConstants
 from mofmd.phonons.calculation.store import PLAN
-from mofmd.phonons.cells import to_atoms
+from mofmd.phonons.cells import check_crystal, to_atoms
 from mofmd.phonons.extra import need_packages
 from mofmd.phonons.ladder import symmetry_ladder
 from mofmd.phonons.model import ModelOptions, opened
@@ -105,6 +105,7 @@ def force_constants_of(  # noqa: PLR0913 - one argument per stage
     """
     need_packages()
     check_output(folder)
+    check_crystal(atoms)
     facts: dict[str, Any] = {}
     with opened(model, atoms) as (calculator, described, evaluates):
         for hint in model.hints(calculator):

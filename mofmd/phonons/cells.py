@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from ase import Atoms
 from mofmd.errors import InputError
 from mofmd.models.files.deployed import find_manifest
 from mofmd.models.files.model_file import read_model_file
+from mofmd.structures.read import read_structure
 from mofmd.structures.symmetry import symmetry_search
 from mofmd.trajectory.frame import Species
 
@@ -21,6 +24,31 @@ if TYPE_CHECKING:
 
 SYMMETRY_TOLERANCE_A = 1e-5
 IS_PRIMITIVE = 0.99  # share of the given cell: above it is the primitive cell already
+
+
+def check_crystal(atoms: Atoms) -> None:
+    """Refuse a structure that is not periodic in three directions, before anything is made of it.
+
+    Raises
+    ------
+    InputError
+        If it is none, saying what to do.
+    """
+    if np.all(atoms.pbc):
+        return
+    kind = ("no cell", "a chain", "a slab")[int(np.sum(atoms.pbc))]
+    raise InputError(
+        f"structure: is not periodic in three directions ({kind}), and phonons are those of "
+        "crystals: put it into a cell that is, with vacuum wider than the model reaches where it "
+        'ends (extended XYZ with pbc="T T T", or a CIF)'
+    )
+
+
+def read_crystal(source: str) -> Atoms:
+    """Read a structure as ``read_structure`` does, and refuse it if it is no crystal."""
+    atoms = read_structure(source)
+    check_crystal(atoms)
+    return atoms
 
 
 def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
@@ -33,8 +61,7 @@ def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
     """
     from phonopy.structure.atoms import PhonopyAtoms
 
-    if not np.all(atoms.pbc):
-        raise InputError("structure: is not periodic in three directions, so it has no phonons")
+    check_crystal(atoms)
     symbols = atoms.get_chemical_symbols()
     return PhonopyAtoms(
         symbols=symbols,
@@ -47,6 +74,44 @@ def to_phonopy(atoms: Atoms) -> PhonopyAtoms:
 def to_atoms(cell: PhonopyAtoms) -> Atoms:
     """Take a cell back from phonopy; positions are as they are there, nothing is wrapped."""
     return Atoms(cell.symbols, positions=cell.positions, cell=cell.cell, pbc=True)
+
+
+@contextmanager
+def _any_shape() -> Iterator[None]:
+    """Leave out a warning of phonopy that says nothing of the crystal.
+
+    It is of a supercell whose shape has less symmetry than the crystal, as 2x2x1 of a cube has:
+    more displacements are made then, and the force constants are as good.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Warning: Point group symmetries", UserWarning)
+        yield
+
+
+def make_phonopy(
+    cell: PhonopyAtoms, supercell: np.ndarray, primitive: np.ndarray, tolerance_A: float
+) -> Phonopy:
+    """Make phonopy's object of any supercell, whatever its shape.
+
+    Parameters
+    ----------
+    cell
+        Unit cell.
+    supercell, primitive
+        (3, 3) matrices, of the supercell and of the primitive cell.
+    tolerance_A
+        Within which symmetry is found.
+    """
+    from phonopy import Phonopy
+
+    with _any_shape():
+        return Phonopy(cell, supercell, primitive, symprec=tolerance_A)
+
+
+def replicate(phonopy: Phonopy) -> Phonopy:
+    """Make phonopy's object anew of the same cells, without what it knows of forces."""
+    with _any_shape():
+        return phonopy.replicate()
 
 
 def new_phonopy(
@@ -70,16 +135,13 @@ def new_phonopy(
     InputError
         If the tolerance makes no sense, or atoms are at one place.
     """
-    from phonopy import Phonopy
     from phonopy.structure.cells import guess_primitive_matrix
 
-    with symmetry_search(to_atoms(cell), symmetry_tolerance_A), warnings.catch_warnings():
+    with symmetry_search(to_atoms(cell), symmetry_tolerance_A):
         matrix = np.asarray(guess_primitive_matrix(cell, symprec=symmetry_tolerance_A))
         if abs(np.linalg.det(matrix)) > IS_PRIMITIVE:
             matrix = np.eye(3)
-        # of a supercell whose shape has less symmetry than the crystal, as 2x2x1 of a cube has
-        warnings.filterwarnings("ignore", "Warning: Point group symmetries", UserWarning)
-        return Phonopy(cell, supercell, matrix, symprec=symmetry_tolerance_A)
+        return make_phonopy(cell, supercell, matrix, symmetry_tolerance_A)
 
 
 def check_modes(phonopy: Phonopy, where: str = "supercell") -> None:

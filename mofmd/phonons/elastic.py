@@ -12,10 +12,14 @@ from ase import Atoms
 
 from mofmd.arrays import freeze
 from mofmd.errors import InputError, RunError
+from mofmd.phonons.calculation.folder import held_folder
+from mofmd.phonons.cells import check_crystal
 from mofmd.relaxation import RelaxOptions, relax_in_folder
 
 STRAIN = 0.002
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+RECORD, SOUND = "elastic.json", "sound.csv"
+MADE = ("relax", "strain-[1-6][+-]", RECORD, SOUND)
 GPA_PER_G_MOL_A3_TO_KM2_PER_S2 = 0.602214076
 """1 GPa over 1 g/mol/Å³ (1.66054 g/cm³) in (km/s)²."""
 
@@ -65,6 +69,66 @@ def check_stress(calculator: Any) -> None:
             "elastic: the model gives no stress, of which elastic constants are made: take a model "
             "or a method with stress"
         )
+
+
+def elastic_in_folder(  # noqa: PLR0913 - one argument per part
+    atoms: Atoms,
+    calculator: Any,
+    folder: Path,
+    *,
+    strain: float = STRAIN,
+    fmax_eV_per_A: float = 1e-5,
+    overwrite: bool = False,
+    on_strain: Callable[[int, int], None] = lambda _done, _total: None,
+) -> tuple[Atoms, Elastic]:
+    """Relax a crystal and find its elastic constants; run again, it goes on with what lacks.
+
+    Parameters
+    ----------
+    atoms
+        Is relaxed first, cell and atoms.
+    folder
+        Gets ``relax`` and a folder for each strain.
+    calculator, strain, fmax_eV_per_A, on_strain
+        As of ``elastic_constants``.
+    overwrite
+        Begin anew, whatever is in the folder.
+
+    Returns
+    -------
+    tuple
+        The relaxed structure, and its elastic constants.
+
+    Raises
+    ------
+    InputError
+        If the structure is no crystal, the model gives no stress, the strain is none, or the folder
+        holds another calculation.
+    RunError
+        If a relaxation does not keep its limits, or another calculation goes on in the folder.
+    """
+    check_crystal(atoms)
+    check_stress(calculator)
+    check_strain(strain)
+    with held_folder(folder, MADE, overwrite=overwrite):
+        place = folder / "relax"
+        done = relax_in_folder(
+            atoms,
+            calculator,
+            RelaxOptions(fmax_eV_per_A=fmax_eV_per_A, calls_max=2000),
+            place,
+        )
+        if not done.converged:
+            raise RunError(f"{place}: the limits were not kept; run again to go on")
+        found = elastic_constants(
+            done.atoms,
+            calculator,
+            folder,
+            strain=strain,
+            fmax_eV_per_A=fmax_eV_per_A,
+            on_strain=on_strain,
+        )
+    return done.atoms, found
 
 
 def elastic_constants(  # noqa: PLR0913 - one argument per part

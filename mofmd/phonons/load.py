@@ -11,7 +11,7 @@ import numpy as np
 from mofmd.errors import InputError, MissingFileError
 from mofmd.phonons.calculation.force_constants import ForceConstants, finish_force_constants
 from mofmd.phonons.calculation.least_squares import ForceConstantFit
-from mofmd.phonons.cells import SYMMETRY_TOLERANCE_A, check_modes
+from mofmd.phonons.cells import SYMMETRY_TOLERANCE_A, check_modes, make_phonopy
 from mofmd.phonons.extra import need_packages
 from mofmd.phonons.foreign import (
     check_content,
@@ -121,19 +121,14 @@ def has_forces(dataset: object) -> bool:
 
 
 def _new_phonopy(content: PhonopyYamlData, path: Path, tolerance_A: float) -> Phonopy:
-    from phonopy import Phonopy
-
     matrix = content.primitive_matrix
     try:
-        with warnings.catch_warnings():
-            # of a supercell whose shape has less symmetry than the crystal, as 2x2x1 of a cube has
-            warnings.filterwarnings("ignore", "Warning: Point group symmetries", UserWarning)
-            return Phonopy(
-                content.unitcell,
-                content.supercell_matrix,
-                np.eye(3) if matrix is None else matrix,
-                symprec=tolerance_A,
-            )
+        return make_phonopy(
+            content.unitcell,
+            content.supercell_matrix,
+            np.eye(3) if matrix is None else matrix,
+            tolerance_A,
+        )
     except Exception as error:
         raise InputError(
             f"{path}: phonopy cannot make the cells: {type(error).__name__}: {error}"

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 
-from mofmd.disk.lock import lock_folder
-from mofmd.disk.output import make_folder
 from mofmd.errors import InputError, InputWarning
 from mofmd.phonons.calculation.collect import FORCE_LIMIT_EV_PER_A, Progress, collect_forces
 from mofmd.phonons.calculation.displacements import (
@@ -21,6 +19,7 @@ from mofmd.phonons.calculation.displacements import (
     choose_displacements,
 )
 from mofmd.phonons.calculation.evaluators import Evaluator
+from mofmd.phonons.calculation.folder import held_folder
 from mofmd.phonons.calculation.force_constants import ForceConstants, make_force_constants
 from mofmd.phonons.calculation.mirror import mirror_share
 from mofmd.phonons.calculation.store import ForceStore, Identity, structure_digest
@@ -198,7 +197,6 @@ def forces_in_folder(  # noqa: PLR0913 - two options
     phonopy = new_phonopy(to_phonopy(atoms), matrix, chosen.tolerance_A)
     check_modes(phonopy)
     displacements = choose_displacements(phonopy, chosen.displacements, model.precision)
-    make_folder(folder)
     facts = {
         "supercell": matrix.tolist(),
         "displacements_A": list(displacements.distances_A),
@@ -206,7 +204,7 @@ def forces_in_folder(  # noqa: PLR0913 - two options
         "evaluations": len(displacements) + 1,
         "model_facts": model.facts,
     }
-    with lock_folder(folder, "calculation of phonons"):
+    with held_folder(folder):
         store = ForceStore(
             folder / FORCES,
             Identity(structure_digest(atoms), model.identity, displacements.digest),
@@ -227,3 +225,34 @@ def forces_in_folder(  # noqa: PLR0913 - two options
         write_phonopy(phonopy, folder)
         write_force_constants(phonopy, folder)
     return phonopy, found
+
+
+def phonons_in_folder(  # noqa: PLR0913, PLR0917 - one argument per part
+    atoms: Atoms,
+    evaluator: Evaluator,
+    model: Model,
+    folder: Path,
+    supercell: np.ndarray,
+    options: ForceOptions,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> Phonopy:
+    """Make the phonons of one of several structures, in a supercell that was chosen for all.
+
+    What is to be said of the supercell was said when it was chosen, and is not said once more.
+
+    Parameters
+    ----------
+    atoms, evaluator, model, folder, options, on_progress
+        As of ``forces_in_folder``.
+    supercell
+        (3, 3) matrix of ``choose_supercell``; that of the options does not count.
+    """
+    phonopy, _ = forces_in_folder(
+        atoms,
+        evaluator,
+        replace(model, reach_A=0.0),
+        folder,
+        replace(options, supercell=supercell),
+        on_progress=on_progress,
+    )
+    return phonopy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,11 @@ class Relaxation:
     state
         To go on from, of the same atoms, calculator and options; None to begin.
 
+    Attributes
+    ----------
+    was_there
+        Force calls of the state that it goes on from, which are not made again.
+
     Raises
     ------
     InputError
@@ -130,6 +135,7 @@ class Relaxation:
                 raise InputError("keep_symmetry: the structure is no crystal (it is not periodic)")
             atoms = symmetrised(atoms, options.symmetry_tolerance_A)
             self.symmetry = Symmetry(atoms, proper=state is not None and state.proper)
+        self.was_there = 0 if state is None else state.calls
         self._calls = 0
         self._no_number = ""  # what the model said last in place of numbers
         self.variables = self._new_variables(atoms, mask)
@@ -196,7 +202,9 @@ class Relaxation:
                 proper = True
                 self.symmetry = rotations
                 self.variables = self._new_variables(atoms, mask)
-                here = self._first()
+                # the model's answer is the same; what it means for the variables is not
+                slope = self._slope(here.x, here.forces, here.stress, here.volume_A3)
+                here = replace(here, **slope)
         state = State(here, self._calls, Memory(), here.x.copy(), proper=proper)
         state.rows.append(_row(self._calls, here))
         return state
@@ -281,7 +289,6 @@ class Relaxation:
             stress = _stress(atoms, needed=moves_cell)
             if stress is not None and not (moves_cell or np.isfinite(stress).all()):
                 stress = None  # it is not needed
-        gradient = self.variables.gradient(x, forces, stress, volume)
         pressure = self.variables.pressure_eV_per_A3
         value = energy + (pressure * volume if pressure else 0.0)
         lacking = _not_numbers(energy, forces, stress)
@@ -291,14 +298,23 @@ class Relaxation:
         return Evaluated(
             x=x,
             value=value,
-            gradient=gradient.vector,
             energy_eV=energy,
             volume_A3=volume,
-            force_max_eV_per_A=gradient.force_max_eV_per_A,
-            stress_max_GPa=gradient.stress_max_eV_per_A3 * EV_PER_A3_TO_GPA,
             forces=forces,
             stress=stress,
+            **self._slope(x, forces, stress, volume),
         )
+
+    def _slope(
+        self, x: np.ndarray, forces: np.ndarray, stress: np.ndarray | None, volume_A3: float
+    ) -> dict[str, Any]:
+        """Gradient, largest force and largest stress of a point, by their names."""
+        gradient = self.variables.gradient(x, forces, stress, volume_A3)
+        return {
+            "gradient": gradient.vector,
+            "force_max_eV_per_A": gradient.force_max_eV_per_A,
+            "stress_max_GPa": gradient.stress_max_eV_per_A3 * EV_PER_A3_TO_GPA,
+        }
 
 
 def _not_numbers(energy_eV: float, forces: np.ndarray, stress: np.ndarray | None) -> str:

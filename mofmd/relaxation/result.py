@@ -53,6 +53,8 @@ class Relaxed:
     unsymmetric_eV_per_A
         Largest force that the symmetry takes from those of the model: it is no part of
         ``force_max_eV_per_A``.
+    was_there
+        Force calls of earlier runs among ``calls``, which were not made again; not kept on disk.
     """
 
     atoms: Atoms
@@ -69,13 +71,14 @@ class Relaxed:
     space_group: str | None
     without_mirrors: bool = False
     unsymmetric_eV_per_A: float = 0.0
+    was_there: int = 0
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
         freeze(self, "forces_eV_per_A", "stress_GPa")
 
     def as_dict(self) -> dict[str, Any]:
-        """Give all but structure and forces, units in the names."""
+        """Give all of the relaxation but structure and forces, units in the names."""
         return {
             "converged": self.converged,
             "energy_eV": self.energy_eV,
@@ -97,10 +100,14 @@ class Relaxed:
         """Say it in a line."""
         verdict = "relaxed" if self.converged else "NOT relaxed"
         volume = "" if self.volume_A3 is None else f", volume {self.volume_A3:.3f} Å³"
+        before = ""
+        if self.was_there:
+            of_all = "which" if self.was_there == self.calls else f"{self.was_there} of which"
+            before = f", {of_all} were there already"
         text = (
-            f"{verdict} in {self.calls} force calls: energy {self.energy_eV:.6f} eV, largest force "
-            f"{self.force_max_eV_per_A:.2e} eV/Å, largest stress {self.stress_max_GPa:.2e} GPa"
-            f"{volume}"
+            f"{verdict} in {self.calls} force calls{before}: energy {self.energy_eV:.6f} eV, "
+            f"largest force {self.force_max_eV_per_A:.2e} eV/Å, largest stress "
+            f"{self.stress_max_GPa:.2e} GPa{volume}"
         )
         if self.without_mirrors:
             text += (
@@ -134,4 +141,5 @@ def result_of(relaxation: Relaxation) -> Relaxed:
         space_group=None if symmetry is None else symmetry.name,
         without_mirrors=relaxation.state.proper,
         unsymmetric_eV_per_A=relaxation.unsymmetric_eV_per_A,
+        was_there=relaxation.was_there,
     )

@@ -34,6 +34,11 @@ def test_the_tolerance_of_symmetry_has_one_name_everywhere() -> None:
     assert (given.tolerance_A, kept_within_A(given)) == (2e-3, 2e-3)
 
 
+def test_all_that_keep_calculations_begin_anew() -> None:
+    for name in ("run", "forces", "imaginary", "qha", "sscha", "md", "elastic"):
+        assert "--overwrite" in options_of("phonons", name), name
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Time that stands still unless a test moves it."""

@@ -21,7 +21,7 @@ from mofmd.phonons.cells import to_atoms
 from mofmd.phonons.effective.fit import symmetrised
 from mofmd.phonons.effective.frames import mean_temperature, read_snapshots
 from mofmd.phonons.effective.md import fit_frames
-from mofmd.phonons.effective.output import write_frame_fit
+from mofmd.phonons.effective.output import at_mean_positions, write_frame_fit
 from mofmd.phonons.effective.results import Sscha, SschaOptions
 from mofmd.phonons.effective.sscha import self_consistent
 from mofmd.phonons.load import load_phonopy
@@ -285,6 +285,24 @@ def test_frames_in_other_axes(tmp_path: Path) -> None:
     )
     operations = [len(each.phonopy.symmetry.symmetry_operations["rotations"]) for each in found]
     assert operations[0] == operations[1] == 48 * 8
+
+
+def test_a_supercell_of_another_shape_is_no_matter(tmp_path: Path) -> None:
+    """2x2x1 of a crystal that is alike along all axes: phonopy warns of it, nobody is told."""
+    phonopy, _ = phonons(fcc(), argon(), tmp_path / "phonons", (2, 2, 1))
+    load_phonopy(tmp_path / "phonons")
+    frames = []
+    for k in range(12):
+        frame = to_atoms(phonopy.supercell)
+        frame.rattle(0.02, seed=k)
+        frame.info["step"] = k
+        frames.append(frame)
+    ase.io.write(tmp_path / "run.extxyz", frames)
+    snapshots = read_snapshots(tmp_path / "run.extxyz", phonopy, 12, skip=0.0)
+    fit_frames(snapshots, Counting(argon()), Model("test"), tmp_path / "md")
+    options: dict[str, Any] = {"temperature_K": 20.0, "supercells": 12, "mesh": (2, 2, 2)}
+    found = made(phonopy, argon(), tmp_path / "sscha", rounds=1, **options)
+    at_mean_positions(phonopy, found.values_eV_per_A2, found.shifts_A)
 
 
 def test_temperature_of_frames() -> None:

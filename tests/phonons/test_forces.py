@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,17 @@ from mofmd.models.files.embedded import embedded_model
 from mofmd.phonons.calculation.displacements import DisplacementOptions
 from mofmd.phonons.calculation.evaluators import InProcess
 from mofmd.phonons.cells import model_reach_A, sufficient_supercell
+from mofmd.phonons.elastic import elastic_in_folder
 from mofmd.phonons.extra import need_packages
+from mofmd.phonons.imaginary.removal import remove_imaginary
 from mofmd.phonons.run import ForceOptions, Model, choose_supercell, forces_in_folder
+from mofmd.phonons.temperature.expansion import expand
 from mofmd.relaxation import RelaxOptions, relax
 from mofmd.structures.read import read_structure
 from tests.phonons.crystals import EXACT, Counting, Handed, argon, chain, fcc, pairs, phonons
 
 SUPERCELL = (3, 3, 3)
+SMALL = ForceOptions(supercell=(2, 2, 2))
 
 
 def made(folder: Path, evaluator: Counting, **options: object) -> np.ndarray:
@@ -108,6 +112,53 @@ def test_forces_of_something_else_are_refused(tmp_path: Path) -> None:
     np.savez(file, **changed)
     with pytest.raises(InputError, match=f"{file.name}: holds forces of another"):
         phonons(fcc(), argon(), tmp_path, SUPERCELL)
+
+
+def stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+CALCULATIONS: dict[str, tuple[str, Callable[..., object]]] = {
+    "elastic": (
+        "strain-6-",
+        lambda atoms, folder, **more: elastic_in_folder(
+            atoms, argon(), folder, on_strain=stop, **more
+        ),
+    ),
+    "imaginary": (
+        "round-05",
+        lambda atoms, folder, **more: remove_imaginary(
+            atoms, argon(), Counting(argon(), 0), Model("test"), folder, None, SMALL, **more
+        ),
+    ),
+    "qha": (
+        "volume-08",
+        lambda atoms, folder, **more: expand(
+            atoms, argon(), Counting(argon(), 0), Model("test"), folder, None, SMALL, **more
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALCULATIONS)
+def test_a_folder_is_begun_anew(name: str, tmp_path: Path) -> None:
+    """Where that is asked for alone, with all of it, also what would come late."""
+    late, calculate = CALCULATIONS[name]
+    other = fcc()
+    other.set_cell(1.001 * other.cell.array, scale_atoms=True)
+    with pytest.raises(KeyboardInterrupt):
+        calculate(fcc(), tmp_path)
+    (tmp_path / late).mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"another structure.*another folder, or --overwrite"):
+        calculate(other, tmp_path)
+    assert (tmp_path / late).exists()
+    with pytest.raises(KeyboardInterrupt):
+        calculate(other, tmp_path, overwrite=True)
+    assert not (tmp_path / late).exists()
+    assert (tmp_path / "notes.txt").exists()
+    with pytest.raises(KeyboardInterrupt):  # it goes on
+        calculate(other, tmp_path)
 
 
 def test_forces_of_another_supercell_are_refused(tmp_path: Path) -> None:

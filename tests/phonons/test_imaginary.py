@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 
 from mofmd.errors import InputError
 from mofmd.phonons.calculation.evaluators import InProcess
@@ -19,12 +20,24 @@ from mofmd.phonons.spectrum.thermal import oscillators, thermal_functions
 from tests.phonons.crystals import Counting, DoubleWell, argon, chain, pair, phonons
 
 
-def removed(folder: Path, way: Way, evaluator: object = None) -> Removal:
+def removed(
+    folder: Path,
+    way: Way,
+    evaluator: object = None,
+    *,
+    atoms: Atoms | None = None,
+    rounds: int = 6,
+) -> Removal:
     options = RemovalOptions(
-        way=way, cell="fixed", amplitude_A=0.05, temperature_K=300.0, fmax_eV_per_A=1e-6
+        way=way,
+        cell="fixed",
+        amplitude_A=0.05,
+        temperature_K=300.0,
+        fmax_eV_per_A=1e-6,
+        rounds=rounds,
     )
     return remove_imaginary(
-        pair(),
+        pair() if atoms is None else atoms,
         DoubleWell(),
         evaluator or InProcess(DoubleWell()),  # type: ignore[arg-type]
         Model("well"),
@@ -62,6 +75,20 @@ def test_pair_on_a_hill_goes_to_a_well(way: Way, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.atoms.positions, found.atoms.positions)
     assert (tmp_path / "history.json").read_text() == history
     assert json.loads(history)[0]["way"] == way
+
+
+def test_rounds_of_another_structure_are_refused(tmp_path: Path) -> None:
+    """And a calculation that goes on to the end takes back what it said before."""
+    removed(tmp_path, "map", rounds=1)
+    assert (tmp_path / "stable.cif").exists()
+    (tmp_path / "stable.cif").rename(tmp_path / "last.cif")
+    removed(tmp_path, "map")
+    assert (tmp_path / "stable.cif").exists()
+    assert not (tmp_path / "last.cif").exists()
+    other = pair()
+    other.positions[1, 1] += 0.01
+    with pytest.raises(InputError, match=r"rounds of another structure; .* or --overwrite"):
+        removed(tmp_path, "map", atoms=other)
 
 
 def test_thermal_functions_have_bounds(tmp_path: Path) -> None:

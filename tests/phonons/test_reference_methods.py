@@ -1,6 +1,7 @@
 """Phonons by reference methods: numbers of the calculator itself, what is refused, GFN1-xTB."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from typer.testing import CliRunner
 from mofmd.calculator.reference import find_reference
 from mofmd.calculator.xtb import ACCURACY
 from mofmd.cli.main import app
+from mofmd.disk.lock import lock_folder
 from mofmd.engine.evaluate import Evaluation
-from mofmd.errors import InputError
+from mofmd.errors import InputError, RunError
 from mofmd.phonons.calculation.evaluators import InProcess
 from mofmd.phonons.calculation.store import ForceStore, Identity
 from mofmd.phonons.cells import new_phonopy, to_phonopy
@@ -92,6 +94,38 @@ def test_methods_without_stress(place: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(InputError, match="qha: the model gives no stress"):
         expand(crystal, flat, InProcess(flat), Model("flat"), place / "y")
     assert not Path("y").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "inside"),
+    [("elastic", "strain-3+"), ("imaginary", "round-01/relax"), ("qha", "volume-02/relax")],
+)
+def test_a_folder_at_work_is_not_begun_anew(name: str, inside: str, place: Path) -> None:
+    """Be the whole of it at work or a part, nothing of it is removed."""
+    bulk("Cu", a=COPPER_A).write("cu.extxyz")
+    (place / "x" / inside).mkdir(parents=True)
+    (place / "x/relax").mkdir()
+    supercell = () if name == "elastic" else ("--supercell", "2x2x2")
+    words = ["phonons", name, "cu.extxyz", *COPPER, *supercell, "-o", "x", "--overwrite"]
+    for held in ("x", f"x/{inside}"):
+        message = f"^{re.escape(held)}: another calculation of phonons is going on"
+        with lock_folder(Path(held), "task"), pytest.raises(RunError, match=message):
+            CliRunner().invoke(app, words, catch_exceptions=False)
+        assert (place / "x" / inside).exists()
+        assert (place / "x/relax").exists()
+
+
+@pytest.mark.parametrize("name", ["run", "forces", "imaginary", "qha", "elastic"])
+def test_a_slab_is_refused_at_once(name: str) -> None:
+    """With what to do: no option of the command makes a crystal of it."""
+    bulk("Cu", a=COPPER_A).write("slab.extxyz", append=False)
+    text = Path("slab.extxyz").read_text().replace('pbc="T T T"', 'pbc="T T F"')
+    Path("slab.extxyz").write_text(text)
+    words = ["phonons", name, "slab.extxyz", *COPPER, "-o", "x"]
+    with pytest.raises(InputError, match=r"a slab.*of crystals: put it into a cell") as found:
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    assert "--cell" not in str(found.value)
+    assert not Path("x").exists()
 
 
 def test_a_method_is_mended_before_any_forces(place: Path) -> None:

@@ -19,8 +19,10 @@ from mofmd.phonons.calculation.displacements import DisplacementOptions
 from mofmd.phonons.cells import to_atoms
 from mofmd.phonons.ladder import symmetry_ladder
 from mofmd.phonons.load import load_phonopy
+from mofmd.phonons.page.figures import dos_figure, smooth
 from mofmd.phonons.spectrum.groups import Groups, find_groups, participation_ratio
 from mofmd.phonons.spectrum.mesh import make_dos, make_mesh
+from mofmd.phonons.spectrum.spectrum import SpectrumOptions, make_spectrum
 from mofmd.structures.read import read_structure
 from tests.phonons.crystals import EPSILON_EV, argon, fcc, phonons
 
@@ -171,6 +173,26 @@ def test_structures_beside_each_other() -> None:
     found = compare_structures(zif, moved)
     assert 2e-4 < found.fractional_rmsd["Zn"] < 4e-3
     assert found.volume_deviation_percent == pytest.approx(0.0)
+
+
+def test_the_highest_peak_is_drawn_whole(calculation: Path) -> None:
+    """Curves go on beyond the last bin until the peak there has ended, and count 3N states."""
+    phonopy, constants = load_phonopy(calculation)
+    found = make_spectrum(phonopy, constants, SpectrumOptions(mesh=(4, 4, 4), width_THz=0.002))
+    dos = found.dos
+    assert dos.total_per_THz @ np.diff(dos.edges_THz) == pytest.approx(3.0, abs=1e-9)
+    for width in (0.0005, 0.01, 0.2):
+        x, y = smooth(dos, dos.total_per_THz, width)
+        np.testing.assert_allclose(np.diff(x), dos.edges_THz[1] - dos.edges_THz[0], rtol=1e-6)
+        assert y.sum() * (x[1] - x[0]) == pytest.approx(3.0, abs=1e-9)
+        # widened alike to both sides: the mean stays
+        mean = np.average(dos.centres_THz, weights=dos.total_per_THz)
+        assert np.average(x, weights=y) == pytest.approx(mean, abs=1e-9)
+    (axes,) = dos_figure(found, units=False).axes
+    x, y = axes.lines[0].get_data()
+    drawn = (x > axes.get_xlim()[0]) & (x < axes.get_xlim()[1])
+    assert y[drawn].sum() * (x[1] - x[0]) == pytest.approx(3.0, abs=1e-3)
+    assert y[drawn][-1] < 1e-3 * y.max()
 
 
 def test_groups_of_a_framework() -> None:

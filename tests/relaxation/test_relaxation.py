@@ -20,7 +20,7 @@ from mofmd.errors import NOT_REACHED_STATUS, InputError, RunError
 from mofmd.relaxation import RelaxOptions, relax, relax_in_folder
 from mofmd.relaxation.internal import Rows, find_angles, find_torsions, near_pairs
 from mofmd.relaxation.preconditioner import ModelHessian, Stiffness, internal_coordinates
-from mofmd.relaxation.store import STATE, TRAJECTORY
+from mofmd.relaxation.store import RESULT, STATE, TRAJECTORY
 from mofmd.relaxation.variables import CellFreedom, Variables
 from mofmd.structures.read import read_structure
 from mofmd.units import EV_PER_A3_TO_GPA
@@ -233,6 +233,24 @@ def test_reflections_that_the_model_has_not_are_not_kept() -> None:
         assert np.linalg.norm(found.forces_eV_per_A, axis=1).max() < 1e-5
 
 
+def test_reflections_cost_no_force_call() -> None:
+    """Whether the model has them is known from the forces of the first structure."""
+    asked = RelaxOptions(fmax_eV_per_A=1e-5, cell="fixed", keep_symmetry=True, calls_max=1)
+    calls = []
+
+    class Counted(Handed):
+        def calculate(self, *arguments: Any, **options: Any) -> None:
+            calls.append(1)
+            super().calculate(*arguments, **options)
+
+    begun = relax(pairs(), Counted(0.05), asked)
+    assert begun.without_mirrors
+    assert begun.calls == len(calls) == 1
+    # largest of the model's own forces, not of their average over mirror images
+    largest = np.linalg.norm(begun.forces_eV_per_A, axis=1).max()
+    assert begun.force_max_eV_per_A == pytest.approx(largest, rel=1e-12)
+
+
 class Noisy(EMT):  # type: ignore[misc] # ASE has no types
     """Forces of a self-consistent field that ends a little early."""
 
@@ -296,7 +314,9 @@ def test_restart_is_no_restart(tmp_path: Path) -> None:
     """Interrupted after each few calls, to the last bit; another task is refused."""
     options = RelaxOptions(fmax_eV_per_A=1e-6)
     whole = relax_in_folder(copper(), EMT(), options, tmp_path / "whole")
+    found = None
     for calls in (3, 4, 9, 15, 1000):
+        before = 0 if found is None else found.calls
         part = RelaxOptions(fmax_eV_per_A=1e-6, calls_max=calls)
         found = relax_in_folder(copper(), EMT(), part, tmp_path / "parts")
         with (tmp_path / "parts" / TRAJECTORY).open("a") as file:
@@ -304,8 +324,13 @@ def test_restart_is_no_restart(tmp_path: Path) -> None:
     assert found.calls == whole.calls
     np.testing.assert_array_equal(found.atoms.positions, whole.atoms.positions)
     np.testing.assert_array_equal(found.atoms.cell.array, whole.atoms.cell.array)
+    record = (tmp_path / "parts" / RESULT).read_text()
     again = relax_in_folder(copper(), EMT(), options, tmp_path / "parts")
     assert again.calls == whole.calls
+    assert str(again).startswith(f"relaxed in {whole.calls} force calls, which were there already:")
+    assert f"in {whole.calls} force calls, {before} of which were there already:" in str(found)
+    assert "already" not in str(whole)
+    assert (tmp_path / "parts" / RESULT).read_text() == record
     for name in ("convergence.csv", "relaxed.extxyz", TRAJECTORY):
         texts = [(tmp_path / folder / name).read_text() for folder in ("whole", "parts")]
         assert texts[0] == texts[1]

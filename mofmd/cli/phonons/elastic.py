@@ -31,6 +31,7 @@ def elastic(
         float, typer.Option(help="Of each of the six, both ways (a number: 0.002 is 0.2 %).")
     ] = 0.002,
     fmax: Annotated[float, typer.Option(help="Limit of the relaxations [eV/Å].")] = 1e-5,
+    overwrite: o.OverwriteOption = False,
 ) -> None:
     """Elastic constants by strains, atoms relaxed, and the speeds of sound that they mean.
 
@@ -45,53 +46,43 @@ def elastic(
     from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
     from mofmd.disk.atomic import write_atomic
     from mofmd.disk.output import check_output
-    from mofmd.errors import RunError
-    from mofmd.phonons.cells import to_phonopy
+    from mofmd.phonons.cells import read_crystal, to_phonopy
     from mofmd.phonons.elastic import (
+        RECORD,
+        SOUND,
         check_strain,
-        check_stress,
         christoffel_speeds,
         density_of,
-        elastic_constants,
+        elastic_in_folder,
     )
     from mofmd.phonons.load import load_phonopy
     from mofmd.phonons.output import DIRECTION, write_table
     from mofmd.phonons.spectrum.velocities import sound_directions, sound_speeds
-    from mofmd.relaxation import RelaxOptions, relax_in_folder
-    from mofmd.structures.read import read_structure
 
     check_output(output)
     check_strain(strain)
     waves = None if beside is None else sound_speeds(load_phonopy(beside)[0])
-    crystal = read_structure(structure)
+    crystal = read_crystal(structure)
     show = told.parts_told()
     with models.opened(crystal) as calculator:
-        check_stress(calculator)
-        done = relax_in_folder(
+        relaxed, found = elastic_in_folder(
             crystal,
-            calculator,
-            RelaxOptions(fmax_eV_per_A=fmax, calls_max=2000),
-            output / "relax",
-        )
-        if not done.converged:
-            raise RunError(f"{output / 'relax'}: the limits were not kept; run again to go on")
-        found = elastic_constants(
-            done.atoms,
             calculator,
             output,
             strain=strain,
             fmax_eV_per_A=fmax,
+            overwrite=overwrite,
             on_strain=lambda k, n: show(k, n, "strains"),
         )
     tensor = ElasticTensor(found.stiffness_GPa)
     units = sound_directions()
-    density = density_of(done.atoms, to_phonopy(done.atoms).masses)
+    density = density_of(relaxed, to_phonopy(relaxed).masses)
     speeds = christoffel_speeds(found.stiffness_GPa, density, units)
     columns, heads = [units, speeds], [*DIRECTION, *(f"elastic_{k}_km_per_s" for k in "123")]
     if waves is not None:
         columns.append(waves.speeds_km_per_s)
         heads += [f"phonons_{k}_km_per_s" for k in "123"]
-    write_table(output / "sound.csv", heads, np.hstack(columns).tolist())
+    write_table(output / SOUND, heads, np.hstack(columns).tolist())
     record = {
         "structure": structure,
         "model": str(models.model),
@@ -102,8 +93,8 @@ def elastic(
         "bulk_modulus_reuss_GPa": tensor.reuss.bulk_GPa,
         "shear_modulus_hill_GPa": tensor.hill.shear_GPa,
     }
-    write_atomic(output / "elastic.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-    typer.echo(f"{output / 'elastic.json'}")
+    write_atomic(output / RECORD, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    typer.echo(f"{output / RECORD}")
     typer.echo("elastic constants (GPa), Voigt's order xx yy zz yz xz xy:")
     for row in found.stiffness_GPa:
         typer.echo(" ".join(f"{value:9.4f}" for value in row))

@@ -44,6 +44,7 @@ def imaginary(
     cell: o.CellOption = "tri",
     fmax: Annotated[float, typer.Option(help="Limit of the relaxations [eV/Å].")] = 1e-5,
     seed: Annotated[int, typer.Option(help="Of what is random.")] = 1,
+    overwrite: o.OverwriteOption = False,
 ) -> None:
     """Remove imaginary modes: phonons, a move off the saddle, relaxation, until none is left.
 
@@ -57,10 +58,10 @@ def imaginary(
     """
     from mofmd.disk.output import check_output
     from mofmd.errors import NOT_REACHED_STATUS
+    from mofmd.phonons.cells import read_crystal
     from mofmd.phonons.imaginary.moves import RemovalOptions
     from mofmd.phonons.imaginary.removal import remove_imaginary
     from mofmd.phonons.model import opened
-    from mofmd.structures.read import read_structure
 
     check_output(output)
     chosen = RemovalOptions(
@@ -76,7 +77,7 @@ def imaginary(
         cell=cell,
         seed=seed,
     )
-    crystal = read_structure(structure)
+    crystal = read_crystal(structure)
     with opened(models, crystal) as (calculator, described, evaluates):
         found = remove_imaginary(
             crystal,
@@ -86,6 +87,7 @@ def imaginary(
             output,
             chosen,
             displaced,
+            overwrite=overwrite,
             on_round=lambda each: told.tell(str(each)),
             on_forces=told.forces_told(),
         )
@@ -124,6 +126,7 @@ def qha(
             "with temperature_K and volume_A3 of the structure's cell; repeatable."
         ),
     ] = None,
+    overwrite: o.OverwriteOption = False,
 ) -> None:
     """Thermal expansion in the quasi-harmonic approximation, with errors.
 
@@ -137,11 +140,11 @@ def qha(
     """
     from mofmd.disk.output import check_output
     from mofmd.errors import InputError
+    from mofmd.phonons.cells import read_crystal
     from mofmd.phonons.model import opened
     from mofmd.phonons.temperature.expansion import ExpansionOptions, expand
     from mofmd.phonons.temperature.measured import read_measured
     from mofmd.phonons.temperature.output import at_temperature, write_expansion
-    from mofmd.structures.read import read_structure
 
     check_output(output)
     low, colon, high = strain.partition(":")
@@ -161,7 +164,7 @@ def qha(
         keep_symmetry=symmetry,
         symmetry_tolerance_A=o.kept_within_A(displaced),
     )
-    crystal = read_structure(structure)
+    crystal = read_crystal(structure)
     measured = read_measured(beside or (), len(crystal))
     with opened(models, crystal) as (calculator, described, evaluates):
         found = expand(
@@ -172,6 +175,7 @@ def qha(
             output,
             chosen,
             displaced,
+            overwrite=overwrite,
             on_volume=told.parts_told(),
             on_forces=told.forces_told(),
         )

@@ -51,8 +51,8 @@ def run(
     mofmd phonons run my.cif --model gfn1-xtb --supercell 1x1x1 --cell fixed -o reference
     """
     from mofmd.phonons.calculate import calculate
+    from mofmd.phonons.cells import read_crystal
     from mofmd.relaxation import RelaxOptions
-    from mofmd.structures.read import read_structure
 
     limits = RelaxOptions(
         fmax_eV_per_A=fmax,
@@ -63,7 +63,7 @@ def run(
     )
     with told.shown_progress() as show:
         found = calculate(
-            read_structure(structure),
+            read_crystal(structure),
             models,
             output,
             relax=limits if relax else None,
@@ -96,10 +96,10 @@ def forces(
     mofmd phonons forces relaxed.cif --model zif4-mace-m --supercell 1x1x1 -o phonons
     """
     from mofmd.phonons.calculate import force_constants_of
-    from mofmd.structures.read import read_structure
+    from mofmd.phonons.cells import read_crystal
 
     _, constants, facts, _ = force_constants_of(
-        read_structure(structure),
+        read_crystal(structure),
         models,
         output,
         forces=displaced,

@@ -119,8 +119,7 @@ def dynamics_dos(  # noqa: PLR0913 - one argument per part
     total = columns[TOTAL].values / taken
     scale = 3.0 * atoms / (total.sum() * width)
     resolution = 1.0 / float(found.settings["lag_max_ps"])
-    centres = dos.centres_THz
-    widened = smooth(dos, dos.total_per_THz, 0.5 * resolution)
+    centres, widened = smooth(dos, dos.total_per_THz, 0.5 * resolution)
     return DynamicsDos(
         frequencies,
         total * scale,

@@ -12,7 +12,7 @@ import numpy as np
 from mofmd.arrays import freeze
 from mofmd.errors import InputError
 from mofmd.phonons.beside.structures import match_atoms
-from mofmd.phonons.cells import to_atoms
+from mofmd.phonons.cells import make_phonopy, to_atoms
 from mofmd.structures.symmetry import check_tolerance, symmetry_search
 from mofmd.study.sources import find_runs
 from mofmd.trajectory.frame import Frame
@@ -121,8 +121,6 @@ def _in_cell(
     reference: Phonopy, cell: np.ndarray, atoms: int, tolerance_A: float, source: Path
 ) -> Phonopy:
     """Repeat the unit cell until it is the frames' cell, whose lengths and angles it takes."""
-    from phonopy import Phonopy
-
     unit = reference.unitcell.copy()
     lengths = [np.linalg.norm(each, axis=1) for each in (unit.cell, cell)]
     numbers = np.maximum(1, np.rint(lengths[1] / lengths[0])).astype(int)
@@ -139,7 +137,7 @@ def _in_cell(
     unit.cell = cell / numbers[:, None]
     unit.scaled_positions = fractional
     with symmetry_search(to_atoms(unit), tolerance_A):
-        return Phonopy(unit, np.diag(numbers), reference.primitive_matrix, symprec=tolerance_A)
+        return make_phonopy(unit, np.diag(numbers), reference.primitive_matrix, tolerance_A)
 
 
 def _displacements(

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from mofmd.arrays import freeze
-from mofmd.disk.lock import lock_folder
-from mofmd.disk.output import check_output, make_folder
+from mofmd.disk.output import check_output
 from mofmd.errors import InputError
 from mofmd.phonons.calculation.collect import Progress, collect_forces
 from mofmd.phonons.calculation.displacements import Displacements
 from mofmd.phonons.calculation.evaluators import Evaluator
+from mofmd.phonons.calculation.folder import held_folder
 from mofmd.phonons.calculation.least_squares import ForceConstantFit
 from mofmd.phonons.calculation.store import ForceStore, Identity, structure_digest
-from mofmd.phonons.cells import to_atoms
+from mofmd.phonons.cells import replicate, to_atoms
 from mofmd.phonons.effective.fit import (
     anharmonicity,
     harmonic_forces,
@@ -124,7 +124,7 @@ def fit_frames(  # noqa: PLR0913 - one argument per part
         If the frames are too few, or the folder holds forces of something else.
     """
     check_output(folder)
-    phonopy, u = snapshots.phonopy.replicate(), snapshots.displacements_A
+    phonopy, u = replicate(snapshots.phonopy), snapshots.displacements_A
     fit = ForceConstantFit(phonopy)
     if not all(map(fit.determines, _halves(u))):  # they tell the error of sampling
         raise InputError(
@@ -136,10 +136,9 @@ def fit_frames(  # noqa: PLR0913 - one argument per part
         f"{len(u) + 1} evaluations of {len(phonopy.supercell)} atoms, and fits of "
         f"{fit.parameters} force constants"
     )
-    make_folder(folder)
     atoms = to_atoms(phonopy.supercell)
     displaced = Displacements(atoms, u, None, (), "dynamics")
-    with lock_folder(folder, "calculation of phonons"):
+    with held_folder(folder):
         store = ForceStore(
             folder / FORCES,
             Identity(structure_digest(atoms), model.identity, displaced.digest),

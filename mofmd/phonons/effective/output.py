@@ -14,7 +14,7 @@ from mofmd.disk.atomic import write_atomic
 from mofmd.figure_style import COLOURS, SIZE, new_figure, save_figure
 from mofmd.phonons.calculate import results_in_folder
 from mofmd.phonons.calculation.force_constants import ForceConstants, finish_force_constants
-from mofmd.phonons.cells import to_atoms
+from mofmd.phonons.cells import make_phonopy, to_atoms
 from mofmd.phonons.effective.md import FrameFit, Step
 from mofmd.phonons.effective.results import Round, Sscha
 from mofmd.phonons.load import PHONOPY_FILE
@@ -45,16 +45,11 @@ def at_mean_positions(
     shifts_A
         (supercell atoms, 3) of the mean positions from it.
     """
-    from phonopy import Phonopy
-
     cell = phonopy.unitcell.copy()
     first = np.asarray(phonopy.supercell.u2s_map)
     cell.positions = cell.positions + shifts_A[first]
-    found = Phonopy(
-        cell,
-        phonopy.supercell_matrix,
-        phonopy.primitive_matrix,
-        symprec=phonopy.symmetry.tolerance,
+    found = make_phonopy(
+        cell, phonopy.supercell_matrix, phonopy.primitive_matrix, phonopy.symmetry.tolerance
     )
     found.force_constants = np.array(values)
     return found, finish_force_constants(found)

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import math
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mofmd.disk.atomic import write_atomic
-from mofmd.disk.lock import lock_folder
 from mofmd.disk.npz import read_arrays
 from mofmd.disk.output import check_output, make_folder
 from mofmd.disk.record import read_record
@@ -24,10 +22,11 @@ from mofmd.errors import InputError
 from mofmd.phonons.calculation.collect import Progress, collect_forces, wall_time
 from mofmd.phonons.calculation.displacements import Displacements
 from mofmd.phonons.calculation.evaluators import Evaluator
+from mofmd.phonons.calculation.folder import held_folder
 from mofmd.phonons.calculation.force_constants import compact
 from mofmd.phonons.calculation.least_squares import ForceConstantFit
 from mofmd.phonons.calculation.store import ForceStore, Identity, structure_digest
-from mofmd.phonons.cells import to_atoms
+from mofmd.phonons.cells import replicate, to_atoms
 from mofmd.phonons.effective.fit import (
     anharmonicity,
     harmonic_forces,
@@ -101,18 +100,13 @@ def self_consistent(  # noqa: PLR0913 - one argument per part
     supercells = chosen.supercells or max(4 * fit.least, LEAST_SUPERCELLS)
     fit.check(supercells // 2, "supercells: pairs")
     start = compact(phonopy)
-    make_folder(folder)
     tell(
         f"at most {chosen.rounds} rounds of {supercells + 1} evaluations of "
         f"{len(phonopy.supercell)} atoms, {chosen.rounds * (supercells + 1)} in all, each with a "
         f"fit of {fit.parameters} force constants; they end where frequencies change by less "
         f"than {chosen.change_THz:g} THz"
     )
-    with lock_folder(folder, "calculation of phonons"):
-        if overwrite:  # not before the lock: another process may be at the rounds
-            for each in folder.glob("round-*"):
-                shutil.rmtree(each)
-            (folder / PLAN).unlink(missing_ok=True)
+    with held_folder(folder, ("round-[0-9]*", PLAN), overwrite=overwrite):
         _check_plan(folder, phonopy, start, model, supercells, chosen)
         work = _Work(phonopy, fit, evaluator, model, chosen, supercells, on_progress)
         state = _State(start, np.zeros((len(phonopy.supercell), 3)), 1.0, math.inf)
@@ -167,7 +161,7 @@ class _Work:
         supercells: int,
         on_progress: Callable[[Progress], None],
     ) -> None:
-        self.phonopy = phonopy.replicate()
+        self.phonopy = replicate(phonopy)
         self.fit = fit
         self.evaluator = evaluator
         self.model = model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.npz import read_arrays
-from mofmd.disk.output import make_folder
 from mofmd.engine.structure_file import write_structure
-from mofmd.errors import RunError
+from mofmd.errors import InputError, RunError
 from mofmd.phonons.calculation.collect import Progress
 from mofmd.phonons.calculation.evaluators import Evaluator
+from mofmd.phonons.calculation.folder import held_folder
+from mofmd.phonons.calculation.store import structure_digest
+from mofmd.phonons.cells import check_crystal
 from mofmd.phonons.imaginary.moves import (
     Mapped,
     RemovalOptions,
@@ -29,11 +31,12 @@ from mofmd.phonons.imaginary.moves import (
     rattle,
     taking_part,
 )
-from mofmd.phonons.run import ForceOptions, Model, choose_supercell, forces_in_folder
+from mofmd.phonons.run import ForceOptions, Model, choose_supercell, phonons_in_folder
 from mofmd.phonons.spectrum.soft import Soft, soft_modes
 from mofmd.relaxation import RelaxOptions, relax_in_folder
 
-HISTORY = "history.json"
+HISTORY, STABLE, LAST = "history.json", "stable.cif", "last.cif"
+MADE = ("round-[0-9]*", HISTORY, STABLE, LAST)
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
     options: RemovalOptions | None = None,
     forces: ForceOptions | None = None,
     *,
+    overwrite: bool = False,
     on_round: Callable[[Round], None] = lambda _: None,
     on_forces: Callable[[Progress], None] = lambda _: None,
 ) -> Removal:
@@ -131,64 +135,80 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
         Gets ``round-00`` and so on, ``history.json``, ``stable.cif`` or ``last.cif``.
     options, forces
         How.
+    overwrite
+        Begin anew, whatever is in the folder.
     on_round
         Called after each round.
     on_forces
         Called before the first evaluation of the phonons of each round, and after each.
+
+    Raises
+    ------
+    InputError
+        If the structure is no crystal, or the folder holds rounds of another one.
+    RunError
+        If a relaxation does not keep its limits, or another calculation goes on in the folder.
     """
+    check_crystal(atoms)
     chosen, forces = options or RemovalOptions(), forces or ForceOptions()
     matrix = choose_supercell(atoms, model, forces)
-    told = replace(model, reach_A=0.0)  # that the supercell is too small is not told once more
     history: list[Round] = []
-    make_folder(folder)
-    for number in range(chosen.rounds + 1):
-        place = folder / f"round-{number:02d}"
-        place.mkdir(exist_ok=True)
-        start = _start(place, atoms)
-        done = relax_in_folder(
-            start,
-            calculator,
-            RelaxOptions(fmax_eV_per_A=chosen.fmax_eV_per_A, cell=chosen.cell, calls_max=3000),
-            place / "relax",
-        )
-        if not done.converged:
-            raise RunError(f"{place / 'relax'}: the limits were not kept: {done}")
-        relaxed = done.atoms
-        phonopy, _ = forces_in_folder(
-            relaxed,
-            evaluator,
-            told,
-            place,
-            replace(forces, supercell=matrix),
-            on_progress=on_forces,
-        )
-        modes = soft_modes(phonopy, chosen.tolerance_THz)
-        last = not modes or number == chosen.rounds
-        mapped = None
-        if not last:
-            atoms, mapped = _move(phonopy, modes, relaxed, calculator, evaluator, chosen, number)
-            matrix = _smaller(matrix, relaxed, atoms)
-        here = Round(
-            number,
-            len(relaxed),
-            done.energy_eV / len(relaxed),
-            float(relaxed.get_volume()) / len(relaxed),
-            len(modes),
-            modes[0].frequency_THz if modes else 0.0,
-            tuple(float(v) for v in modes[0].q) if modes else (),
-            "" if last else chosen.way,
-            mapped,
-        )
-        history.append(here)
-        write_atomic(
-            folder / HISTORY,
-            json.dumps([asdict(each) for each in history], indent=1, ensure_ascii=False) + "\n",
-        )
-        on_round(here)
-        if last:
-            write_structure(folder / ("last.cif" if modes else "stable.cif"), relaxed)
-            return Removal(relaxed, not modes, tuple(history))
+    with held_folder(folder, MADE, overwrite=overwrite):
+        for number in range(chosen.rounds + 1):
+            place = folder / f"round-{number:02d}"
+            place.mkdir(exist_ok=True)
+            start = _start(place, atoms)
+            if number == 0:
+                _check_start(start, atoms, folder)
+            done = relax_in_folder(
+                start,
+                calculator,
+                RelaxOptions(fmax_eV_per_A=chosen.fmax_eV_per_A, cell=chosen.cell, calls_max=3000),
+                place / "relax",
+            )
+            if not done.converged:
+                raise RunError(f"{place / 'relax'}: the limits were not kept: {done}")
+            relaxed = done.atoms
+            phonopy = phonons_in_folder(relaxed, evaluator, model, place, matrix, forces, on_forces)
+            modes = soft_modes(phonopy, chosen.tolerance_THz)
+            last = not modes or number == chosen.rounds
+            mapped = None
+            if not last:
+                atoms, mapped = _move(
+                    phonopy, modes, relaxed, calculator, evaluator, chosen, number
+                )
+                matrix = _smaller(matrix, relaxed, atoms)
+            here = Round(
+                number,
+                len(relaxed),
+                done.energy_eV / len(relaxed),
+                float(relaxed.get_volume()) / len(relaxed),
+                len(modes),
+                modes[0].frequency_THz if modes else 0.0,
+                tuple(float(v) for v in modes[0].q) if modes else (),
+                "" if last else chosen.way,
+                mapped,
+            )
+            history.append(here)
+            write_atomic(
+                folder / HISTORY,
+                json.dumps([asdict(each) for each in history], indent=1, ensure_ascii=False) + "\n",
+            )
+            on_round(here)
+            if last:
+                name, other = (LAST, STABLE) if modes else (STABLE, LAST)
+                write_structure(folder / name, relaxed)
+                (folder / other).unlink(missing_ok=True)  # of an earlier call with fewer rounds
+                return Removal(relaxed, not modes, tuple(history))
     raise AssertionError  # the last round returns
+
+
+def _check_start(start: Atoms, atoms: Atoms, folder: Path) -> None:
+    """Refuse to go on with rounds that began with another structure."""
+    if structure_digest(start) != structure_digest(atoms):
+        raise InputError(
+            f"{folder}: holds rounds of another structure; choose another folder, or --overwrite"
+        )
 
 
 def _start(place: Path, atoms: Atoms) -> Atoms:

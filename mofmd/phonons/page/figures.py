@@ -20,6 +20,7 @@ LOW_THZ = 6.0
 RASTER_POINTS = 20000  # of curves; more are drawn as an image within the figure
 IMAGE_DPI = 200  # of what is drawn as an image in an SVG
 SMOOTH_SHARE = 0.004  # of the range: width of what a density of states is drawn with
+REACH_WIDTHS = 4.0  # of a Gaussian: beyond it nothing is drawn
 
 
 def band_figure(spectrum: Spectrum, top_THz: float | None = None) -> Figure:
@@ -91,8 +92,11 @@ def dos_figure(spectrum: Spectrum, *, units: bool, top_THz: float | None = None)
     """
     figure, (axes,) = new_figure(SIZE)
     dos = spectrum.dos
-    top = 1.03 * float(dos.edges_THz[-1]) if top_THz is None else top_THz
-    bottom = min(0.0, float(dos.edges_THz[0]))
+    low, high = float(dos.edges_THz[0]), float(dos.edges_THz[-1])
+    top = 1.03 * high if top_THz is None else top_THz
+    bottom = min(0.0, low)
+    if spectrum.imaginary:  # room for a peak at the lowest frequency, as above for the highest
+        bottom -= 0.03 * (top - bottom)
     _draw_dos(axes, dos, spectrum.groups.dividing(units=units), (bottom, top))
     axes.set(xlim=(bottom, top), xlabel="Frequency (THz)", ylabel="States (1/THz)")
     return figure
@@ -148,12 +152,34 @@ def participation_figure(spectrum: Spectrum) -> Figure | None:
     return figure
 
 
-def smooth(dos: Dos, values: np.ndarray, width_THz: float) -> np.ndarray:
-    """Widen a density of states by a Gaussian, for drawing; the integral stays."""
+def smooth(dos: Dos, values: np.ndarray, width_THz: float) -> tuple[np.ndarray, np.ndarray]:
+    """Widen a density of states by a Gaussian, for drawing; the integral stays.
+
+    Parameters
+    ----------
+    dos
+        Whose bins they are.
+    values
+        (bins,) states [1/THz], of all or of a group.
+    width_THz
+        Standard deviation of the Gaussian.
+
+    Returns
+    -------
+    tuple of np.ndarray
+        (points,) frequencies [THz], beyond the bins on both sides as far as the Gaussian reaches,
+        so that a peak in the last bin is whole; (points,) states there [1/THz].
+    """
     from scipy.ndimage import gaussian_filter1d
 
     step = float(dos.edges_THz[1] - dos.edges_THz[0])
-    return np.asarray(gaussian_filter1d(values, width_THz / step, mode="constant"))
+    width = width_THz / step
+    beyond = 1 + int(REACH_WIDTHS * width)
+    widened = gaussian_filter1d(
+        np.pad(values, beyond), width, mode="constant", truncate=REACH_WIDTHS
+    )
+    first = float(dos.edges_THz[0]) + 0.5 * step
+    return first + step * np.arange(-beyond, len(values) + beyond), widened
 
 
 def _draw_bands(  # noqa: PLR0913, PLR0917 - one argument per part
@@ -209,11 +235,10 @@ def _draw_dos(
     curves += [
         (dos.names[k], dos.parts_per_THz[k], COLOURS[i % len(COLOURS)]) for i, k in enumerate(parts)
     ]
-    x = dos.centres_THz
-    inside = (x > range_THz[0]) & (x < range_THz[1])
     highest = 0.0
     for name, values, colour in curves:
-        y = smooth(dos, values, width)
+        x, y = smooth(dos, values, width)
+        inside = (x > range_THz[0]) & (x < range_THz[1])
         highest = max(highest, float(y[inside].max(initial=0.0)))
         axes.plot(*((y, x) if upright else (x, y)), color=colour, lw=0.9, label=name)
     limits = (0.0, 1.08 * highest or 1.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,17 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.arrays import freeze
-from mofmd.disk.output import make_folder
 from mofmd.errors import InputError, InputWarning, RunError
 from mofmd.phonons.calculation.collect import Progress
 from mofmd.phonons.calculation.evaluators import Evaluator
+from mofmd.phonons.calculation.folder import held_folder
+from mofmd.phonons.cells import check_crystal
 from mofmd.phonons.run import (
     ForceOptions,
     Model,
     check_supercell,
     choose_supercell,
-    forces_in_folder,
+    phonons_in_folder,
 )
 from mofmd.phonons.spectrum.mesh import make_mesh
 from mofmd.phonons.spectrum.soft import soft_modes
@@ -32,6 +33,17 @@ from mofmd.phonons.temperature.qha import LEAST_VOLUMES, Qha, check_temperatures
 from mofmd.relaxation import RelaxOptions, relax_in_folder
 from mofmd.relaxation.options import SYMMETRY_TOLERANCE_A
 from mofmd.structures.symmetry import check_tolerance
+
+MADE = (
+    "relax",
+    "volume-[0-9]*",
+    "volumes.csv",
+    "beside.csv",
+    "qha.json",
+    "qha_*.csv",
+    "report.html",
+)
+"""What a calculation leaves in its folder, see ``write_expansion`` as well."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +153,7 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
     options: ExpansionOptions | None = None,
     forces: ForceOptions | None = None,
     *,
+    overwrite: bool = False,
     on_volume: Callable[[int, int, str], None] = lambda _k, _n, _text: None,
     on_forces: Callable[[Progress], None] = lambda _: None,
 ) -> Expansion:
@@ -160,6 +173,8 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
         Gets ``relax`` and a folder for each volume.
     options, forces
         How.
+    overwrite
+        Begin anew, whatever is in the folder.
     on_volume
         Called with how many volumes are done, how many there are, and what goes on.
     on_forces
@@ -168,8 +183,12 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
     Raises
     ------
     InputError
-        If a model gives no stress, a volume has imaginary modes, or the volumes are one-sided.
+        If the structure is no crystal, a model gives no stress, a volume has imaginary modes, the
+        volumes are one-sided, or the folder holds another calculation.
+    RunError
+        If a relaxation does not keep its limits, or another calculation goes on in the folder.
     """
+    check_crystal(atoms)
     chosen, forces = options or ExpansionOptions(), forces or ForceOptions()
     if "stress" not in calculator.implemented_properties:
         raise InputError(
@@ -177,56 +196,50 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
             "method with stress"
         )
     check_supercell(model, forces)
-    make_folder(folder)
-    ground = _relaxed(atoms, calculator, chosen, "tri", folder / "relax")
-    matrix = choose_supercell(ground[0], model, forces)
-    told = replace(model, reach_A=0.0)  # that the supercell is too small is not told once more
-    volumes = ground[0].get_volume() * np.linspace(
-        1.0 + chosen.strain[0], 1.0 + chosen.strain[1], chosen.points
-    )
-    temperatures = np.array(chosen.temperatures_K)
-    cells, energies, free, heat = [], [], [], []
-    for k, volume in enumerate(volumes):
-        place = folder / f"volume-{k:02d}"
-        on_volume(k, chosen.points, f"volume {volume:.2f} Å³: relaxing")
-        start = ground[0].copy()
-        start.set_cell(start.cell.array * np.cbrt(volume / start.get_volume()), scale_atoms=True)
-        freedom = "volume" if chosen.shape == "free" else "fixed"
-        relaxed, energy = _relaxed(start, calculator, chosen, freedom, place / "relax")
-        on_volume(k, chosen.points, f"volume {volume:.2f} Å³: forces")
-        phonopy, _ = forces_in_folder(
-            relaxed,
-            evaluator,
-            told,
-            place,
-            replace(forces, supercell=matrix),
-            on_progress=on_forces,
+    with held_folder(folder, MADE, overwrite=overwrite):
+        ground = _relaxed(atoms, calculator, chosen, "tri", folder / "relax")
+        matrix = choose_supercell(ground[0], model, forces)
+        volumes = ground[0].get_volume() * np.linspace(
+            1.0 + chosen.strain[0], 1.0 + chosen.strain[1], chosen.points
         )
-        mesh = make_mesh(phonopy, chosen.mesh)
-        imaginary = find_imaginary(mesh, chosen.tolerance_THz)
-        if imaginary:
-            repeats = "x".join(map(str, np.abs(np.diag(matrix))))
-            mend = (
-                "take smaller strains, or remove the modes first (mofmd phonons imaginary)"
-                if soft_modes(phonopy, chosen.tolerance_THz)
-                else "none is at a wave vector that fits into the supercell, where nothing is "
-                f"interpolated: take a larger supercell, or a mesh that fits (--mesh {repeats})"
+        temperatures = np.array(chosen.temperatures_K)
+        cells, energies, free, heat = [], [], [], []
+        for k, volume in enumerate(volumes):
+            place = folder / f"volume-{k:02d}"
+            on_volume(k, chosen.points, f"volume {volume:.2f} Å³: relaxing")
+            start = ground[0].copy()
+            start.set_cell(
+                start.cell.array * np.cbrt(volume / start.get_volume()), scale_atoms=True
             )
-            raise InputError(
-                f"{place}: {len(imaginary)} imaginary modes at {volume:.2f} Å³, the lowest "
-                f"{-imaginary[0].frequency_THz:.3f}i THz at q = "
-                f"{tuple(round(v, 3) for v in imaginary[0].q)}: there is no free energy; {mend}"
+            freedom = "volume" if chosen.shape == "free" else "fixed"
+            relaxed, energy = _relaxed(start, calculator, chosen, freedom, place / "relax")
+            on_volume(k, chosen.points, f"volume {volume:.2f} Å³: forces")
+            phonopy = phonons_in_folder(relaxed, evaluator, model, place, matrix, forces, on_forces)
+            mesh = make_mesh(phonopy, chosen.mesh)
+            imaginary = find_imaginary(mesh, chosen.tolerance_THz)
+            if imaginary:
+                repeats = "x".join(map(str, np.abs(np.diag(matrix))))
+                mend = (
+                    "take smaller strains, or remove the modes first (mofmd phonons imaginary)"
+                    if soft_modes(phonopy, chosen.tolerance_THz)
+                    else "none is at a wave vector that fits into the supercell, where nothing is "
+                    f"interpolated: take a larger supercell, or a mesh that fits (--mesh {repeats})"
+                )
+                raise InputError(
+                    f"{place}: {len(imaginary)} imaginary modes at {volume:.2f} Å³, the lowest "
+                    f"{-imaginary[0].frequency_THz:.3f}i THz at q = "
+                    f"{tuple(round(v, 3) for v in imaginary[0].q)}: there is no free energy; {mend}"
+                )
+            found = thermal_functions(
+                mesh, temperatures, float(phonopy.primitive.masses.sum()), chosen.tolerance_THz
             )
-        found = thermal_functions(
-            mesh, temperatures, float(phonopy.primitive.masses.sum()), chosen.tolerance_THz
-        )
-        # of a primitive cell; energies and volumes are of the given one
-        times = len(phonopy.unitcell) / len(phonopy.primitive)
-        free.append(times * found.free_energy_kJ_per_mol / constants().eV_to_kJ_per_mol)
-        heat.append(times * found.heat_capacity_J_per_K_mol)
-        cells.append(relaxed.cell.array)
-        energies.append(energy)
-        on_volume(k + 1, chosen.points, f"volume {volume:.2f} Å³: done")
+            # of a primitive cell; energies and volumes are of the given one
+            times = len(phonopy.unitcell) / len(phonopy.primitive)
+            free.append(times * found.free_energy_kJ_per_mol / constants().eV_to_kJ_per_mol)
+            heat.append(times * found.heat_capacity_J_per_K_mol)
+            cells.append(relaxed.cell.array)
+            energies.append(energy)
+            on_volume(k + 1, chosen.points, f"volume {volume:.2f} Å³: done")
     check_one_minimum(volumes, np.array(energies))
     lengths = np.array([np.linalg.norm(cell, axis=1) for cell in cells])
     arguments = (volumes, np.array(energies), np.array(free), temperatures, lengths)
