@@ -19,7 +19,7 @@ from mofmd.phonons.calculation.displacements import DisplacementOptions
 from mofmd.phonons.cells import to_atoms
 from mofmd.phonons.ladder import symmetry_ladder
 from mofmd.phonons.load import load_phonopy
-from mofmd.phonons.page.figures import dos_figure, smooth
+from mofmd.phonons.page.figures import band_figure, dos_figure, smooth
 from mofmd.phonons.spectrum.groups import Groups, find_groups, participation_ratio
 from mofmd.phonons.spectrum.mesh import make_dos, make_mesh
 from mofmd.phonons.spectrum.spectrum import SpectrumOptions, make_spectrum
@@ -193,6 +193,10 @@ def test_the_highest_peak_is_drawn_whole(calculation: Path) -> None:
     drawn = (x > axes.get_xlim()[0]) & (x < axes.get_xlim()[1])
     assert y[drawn].sum() * (x[1] - x[0]) == pytest.approx(3.0, abs=1e-3)
     assert y[drawn][-1] < 1e-3 * y.max()
+    coarse = make_spectrum(phonopy, constants, SpectrumOptions(mesh=(4, 4, 4), width_THz=0.1))
+    beside = band_figure(coarse).axes[1]
+    y, x = beside.lines[0].get_data()
+    assert y[x < beside.get_ylim()[1]][-1] < 1e-3 * y.max()
 
 
 def test_groups_of_a_framework() -> None:

@@ -37,7 +37,8 @@ def band_figure(spectrum: Spectrum, top_THz: float | None = None) -> Figure:
 
     frequencies = spectrum.bands.frequencies_THz
     bottom = min(0.0, float(frequencies.min()) * 1.05)
-    top = float(frequencies.max()) * 1.02 if top_THz is None else top_THz
+    high = max(float(frequencies.max()), float(spectrum.dos.edges_THz[-1]))
+    top = 1.02 * high if top_THz is None else top_THz
     with rc_context(STYLE):
         figure = empty_figure((7.0, 3.8))
         figure.set_dpi(IMAGE_DPI)
