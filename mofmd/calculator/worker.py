@@ -22,7 +22,6 @@ from typing import Any
 
 from ase import Atoms
 
-from mofmd.calculator.exchange import read_exchanged, write_exchanged
 from mofmd.calculator.process import (
     ANSWER,
     DESCRIBE,
@@ -32,7 +31,9 @@ from mofmd.calculator.process import (
     REFUSED,
     TRACEBACK,
     load_factory,
+    read_exchanged,
     said_by,
+    write_exchanged,
 )
 from mofmd.calculator.results import results_of
 from mofmd.disk.atomic import write_atomic
