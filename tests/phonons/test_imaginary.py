@@ -91,6 +91,13 @@ def test_rounds_of_another_structure_are_refused(tmp_path: Path) -> None:
         removed(tmp_path, "map", atoms=other)
 
 
+def test_rounds_made_in_another_way_are_refused(tmp_path: Path) -> None:
+    """They would go on from a start that was kept, whatever is asked for."""
+    removed(tmp_path, "map", rounds=1)
+    with pytest.raises(InputError, match=r"rounds made with way map; .* or --overwrite"):
+        removed(tmp_path, "rattle", rounds=1)
+
+
 def test_thermal_functions_have_bounds(tmp_path: Path) -> None:
     """Bounds hold the bottom of the well, whose frequency is the root of 2 times the hill's."""
     phonopy, _ = phonons(pair(), DoubleWell(), tmp_path, (1, 1, 1))

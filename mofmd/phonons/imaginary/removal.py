@@ -35,8 +35,8 @@ from mofmd.phonons.run import ForceOptions, Model, choose_supercell, phonons_in_
 from mofmd.phonons.spectrum.soft import Soft, soft_modes
 from mofmd.relaxation import RelaxOptions, relax_in_folder
 
-HISTORY, STABLE, LAST = "history.json", "stable.cif", "last.cif"
-MADE = ("round-[0-9]*", HISTORY, STABLE, LAST)
+OPTIONS, HISTORY, STABLE, LAST = "options.json", "history.json", "stable.cif", "last.cif"
+MADE = ("round-[0-9]*", OPTIONS, HISTORY, STABLE, LAST)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
     model
         Tells its forces from others'.
     folder
-        Gets ``round-00`` and so on, ``history.json``, ``stable.cif`` or ``last.cif``.
+        Gets ``round-00`` and so on, ``options.json``, ``history.json``, ``stable.cif`` or
+        ``last.cif``.
     options, forces
         How.
     overwrite
@@ -145,7 +146,8 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
     Raises
     ------
     InputError
-        If the structure is no crystal, or the folder holds rounds of another one.
+        If the structure is no crystal, or the folder holds rounds of another one, or rounds that
+        were made with other options; more of them may be asked for.
     RunError
         If a relaxation does not keep its limits, or another calculation goes on in the folder.
     """
@@ -160,6 +162,7 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
             start = _start(place, atoms)
             if number == 0:
                 _check_start(start, atoms, folder)
+                _check_options(chosen, folder)
             done = relax_in_folder(
                 start,
                 calculator,
@@ -208,6 +211,23 @@ def _check_start(start: Atoms, atoms: Atoms, folder: Path) -> None:
     if structure_digest(start) != structure_digest(atoms):
         raise InputError(
             f"{folder}: holds rounds of another structure; choose another folder, or --overwrite"
+        )
+
+
+def _check_options(options: RemovalOptions, folder: Path) -> None:
+    """Refuse to go on with rounds that left their saddle points in another way."""
+    path = folder / OPTIONS
+    asked: dict[str, Any] = json.loads(json.dumps(asdict(options)))
+    del asked["rounds"]
+    if not path.exists():
+        write_atomic(path, json.dumps(asked, indent=1) + "\n")
+        return
+    kept = json.loads(path.read_text(encoding="utf-8"))
+    other = [f"{name} {kept.get(name)}" for name in asked if kept.get(name) != asked[name]]
+    if other:
+        raise InputError(
+            f"{folder}: holds rounds made with {', '.join(other)}; choose another folder, or "
+            "--overwrite"
         )
 
 
