@@ -12,6 +12,8 @@ from ase import Atoms
 from ase.io import write
 from typer.testing import CliRunner
 
+from mofmd.builders.blocks.blocks import find_blocks
+from mofmd.builders.defects.defects import distinct_linker_defects, make_defects
 from mofmd.calculator import DeployedModel
 from mofmd.cli.main import app
 from mofmd.disk.stop_request import ask_to_stop
@@ -24,7 +26,7 @@ from mofmd.simulation.deck.notes import notes_of
 from mofmd.simulation.deck.request import Request
 from mofmd.simulation.ensemble.ensemble import Ensemble, new_ensemble, read_ensemble
 from mofmd.simulation.ensemble.ensemble_run import Workers, run_ensemble
-from mofmd.simulation.ensemble.structures import fingerprint, is_same, sort_structures
+from mofmd.simulation.ensemble.structures import are_alike, fingerprint, sort_structures
 from mofmd.simulation.ensemble.table import collect
 from mofmd.simulation.run.status import run_state
 from mofmd.simulation.statics.conduct import run_static
@@ -76,13 +78,30 @@ def rows_of(ensemble: Ensemble) -> list[dict[str, str]]:
 def test_fingerprint_of_a_structure() -> None:
     crystal = zif4()
     own = fingerprint(crystal)
-    assert is_same(own, fingerprint(other_setting(crystal)))
+    assert are_alike(own, fingerprint(other_setting(crystal)))
     strained, moved, swapped = crystal.copy(), crystal.copy(), crystal.copy()
     strained.set_cell(1.001 * crystal.cell.array, scale_atoms=True)
     moved.positions[7] += [0.03, 0.0, 0.0]
     swapped.symbols[[0, -1]] = swapped.symbols[[-1, 0]]
     for other in (strained, moved, swapped, build_crystal("zif-8")):
-        assert not is_same(own, fingerprint(other))
+        assert not are_alike(own, fingerprint(other))
+
+
+def test_defects_that_lie_differently_are_no_twins(tmp_path: Path) -> None:
+    """Two linkers are missing in each of the seven; all surroundings of 6 Å are alike."""
+    crystal = build_crystal("uio-66")
+    blocks = find_blocks(crystal)
+    made = [
+        make_defects(crystal, blocks, defects).atoms
+        for defects, _ in distinct_linker_defects(blocks, count=2)
+    ]
+    prints = [fingerprint(atoms) for atoms in made]
+    assert sum(are_alike(prints[0], each) for each in prints) == 6
+    for number, atoms in enumerate([*made, other_setting(made[0])]):
+        write(tmp_path / f"{number}.extxyz", atoms)
+    usable, refused = sort_structures([str(tmp_path / f"{number}.extxyz") for number in range(8)])
+    assert list(usable) == [str(number) for number in range(7)]
+    assert refused == {"7": "is the same structure as 0"}
 
 
 def test_structures_that_cannot_be_used_are_named(cifs: Path) -> None:

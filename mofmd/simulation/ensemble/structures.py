@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
+from ase.utils.structure_comparator import SymmetryEquivalenceCheck
 
 from mofmd.errors import InputError, InputWarning, MissingFileError
 from mofmd.geometry.neighbours import find_pairs
@@ -45,7 +46,7 @@ def sort_structures(words: Sequence[str]) -> tuple[dict[str, str], dict[str, str
     names = _short_names(_expand(words))
     usable: dict[str, str] = {}
     refused: dict[str, str] = {}
-    prints: dict[str, tuple[str, np.ndarray]] = {}
+    known: dict[str, tuple[tuple[str, np.ndarray], Atoms]] = {}
     for name, word in names.items():
         try:
             with warnings.catch_warnings():
@@ -56,11 +57,18 @@ def sort_structures(words: Sequence[str]) -> tuple[dict[str, str], dict[str, str
         except (InputError, MissingFileError) as error:
             refused[name] = str(error)
             continue
-        twin = next((other for other, seen in prints.items() if is_same(found, seen)), None)
+        twin = next(
+            (
+                other
+                for other, (seen, twin) in known.items()
+                if are_alike(found, seen) and is_same(atoms, twin)
+            ),
+            None,
+        )
         if twin is not None:
             refused[name] = f"is the same structure as {twin}"
             continue
-        prints[name], usable[name] = found, word
+        known[name], usable[name] = (found, atoms), word
     return usable, refused
 
 
@@ -91,9 +99,24 @@ def fingerprint(atoms: Atoms) -> tuple[str, np.ndarray]:
     return formula, np.array(numbers)
 
 
-def is_same(first: tuple[str, np.ndarray], second: tuple[str, np.ndarray]) -> bool:
-    """Whether two fingerprints are those of one structure."""
+def are_alike(first: tuple[str, np.ndarray], second: tuple[str, np.ndarray]) -> bool:
+    """Whether two fingerprints are alike, as those of one structure are.
+
+    Those of two structures are, too, where all that differs is how defects lie to each other.
+    """
     return first[0] == second[0] and np.allclose(first[1], second[1], rtol=SAME, atol=1e-9)
+
+
+def is_same(first: Atoms, second: Atoms) -> bool:
+    """Whether one structure can be laid onto another, of whatever cell, order or orientation.
+
+    ASE's comparison (after XtalComp, Lonie and Zurek, Comput. Phys. Commun. 183, 690 (2012)), with
+    its tolerances: it takes seconds for thousands of atoms.
+    """
+    return any(
+        SymmetryEquivalenceCheck(to_primitive=reduced).compare(first.copy(), second.copy())
+        for reduced in (False, True)
+    )
 
 
 def _expand(words: Sequence[str]) -> list[str]:
