@@ -14,11 +14,10 @@ from mofmd.engine.evaluate import Evaluation, evaluate
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.models.dispersion.dispersion import Dispersion, parse_d3
 from mofmd.models.files.deployed import read_deployed
-from mofmd.models.files.embedded import embedded_model, embedded_models
-from tests.engine.systems import SYSTEMS
+from mofmd.models.files.embedded import embedded_model
+from tests.engine.systems import SYSTEMS, ZIF4_MODELS
 from tests.engine.toy_models import write_springs
 
-MODELS = sorted(embedded_models())
 PERIODIC = ("crystal", "tilted", "very_tilted", "thin", "one_atom", "far_apart")
 
 
@@ -46,7 +45,8 @@ def assert_same(atoms: Atoms, expected: Evaluation) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*MODELS[:2], *(pytest.param(name, marks=pytest.mark.long) for name in MODELS[2:])]
+    "name",
+    [*ZIF4_MODELS[:2], *(pytest.param(name, marks=pytest.mark.long) for name in ZIF4_MODELS[2:])],
 )
 def test_numbers_of_lammps(name: str, tmp_path: Path) -> None:
     """Crystal, tilted cells, cells thinner than the cutoff, one atom: to 1e-10 in float64."""

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
+from mofmd.models.files.embedded import embedded_models
 from mofmd.structures.crystals.zif import zif4
 
 SPECIES = ("C", "H", "N", "Zn")
+ZIF4_MODELS = tuple(name for name in embedded_models() if name.startswith("zif4-"))
 
 
 def _random(formula: str, cell: list[list[float]], seed: int, closest: float = 1.1) -> Atoms:

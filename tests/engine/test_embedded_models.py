@@ -5,18 +5,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mofmd.builders.blocks.blocks import find_blocks
+from mofmd.builders.defects.defects import Defects, make_defects
+from mofmd.engine.evaluate import evaluate as evaluate_any
+from mofmd.engine.launch import Resources
 from mofmd.models.deploy.exporting import export
 from mofmd.models.deploy.options import Options
 from mofmd.models.files.deployed import read_deployed
 from mofmd.models.files.embedded import embedded_model, embedded_models
+from mofmd.structures.crystals.carboxylate import uio66
 from mofmd.structures.crystals.zif import zif4
 from tests.engine.lammps import evaluate
-from tests.engine.systems import SPECIES, crystal
+from tests.engine.systems import SPECIES, ZIF4_MODELS, crystal
 
 SOURCES = Path(__file__).parents[2] / "deploy/models/zif4/sources"
 
 
-@pytest.mark.parametrize("name", embedded_models())
+@pytest.mark.parametrize("name", ZIF4_MODELS)
 def test_on_ranks(name: str, tmp_path: Path) -> None:
     file = embedded_model(name)
     family = name.split("-")[1]
@@ -32,9 +37,29 @@ def test_on_ranks(name: str, tmp_path: Path) -> None:
     assert "10.1039/d3dd00236e" in log  # the teacher
 
 
+@pytest.mark.parametrize("name", sorted({*embedded_models()} - {*ZIF4_MODELS}))
+def test_uio66_on_ranks(name: str) -> None:
+    """With a hafnium, and a linker missing."""
+    crystal = uio66()
+    crystal.symbols[crystal.symbols.search("Zr")[0]] = "Hf"
+    blocks = find_blocks(crystal)
+    atoms = make_defects(crystal, blocks, Defects(linkers=(0,))).atoms
+    atoms.rattle(0.05, seed=4)
+    model = read_deployed(embedded_model(name))
+    one, two = (
+        evaluate_any([atoms], model.pair_commands(), model.type_names, Resources(ranks=ranks))[0]
+        for ranks in (1, 2)
+    )
+    largest = np.abs(one.forces_eV_per_A).max()
+    assert largest > 0.1
+    np.testing.assert_allclose(two.forces_eV_per_A, one.forces_eV_per_A, atol=1e-5 * largest)
+    np.testing.assert_allclose(two.stress_eV_per_A3, one.stress_eV_per_A3, rtol=0, atol=1e-6)
+    assert abs(two.energy_eV - one.energy_eV) < 1e-3
+
+
 @pytest.mark.long
 @pytest.mark.frameworks
-@pytest.mark.parametrize("name", embedded_models())
+@pytest.mark.parametrize("name", ZIF4_MODELS)
 def test_source(name: str, tmp_path: Path) -> None:
     """What users compile for their machines or go on training from is the package's model."""
     (source,) = SOURCES.glob(f"{name}.*")

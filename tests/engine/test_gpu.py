@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mofmd.models.dispersion.coefficients import Damping
-from mofmd.models.files.embedded import embedded_model, embedded_models
+from mofmd.models.files.embedded import embedded_model
 from tests.engine.conftest import DeployedModels
 from tests.engine.lammps import (
     checked,
@@ -18,7 +18,7 @@ from tests.engine.lammps import (
     run_lammps,
     write_structure,
 )
-from tests.engine.systems import SPECIES, SYSTEMS, crystal
+from tests.engine.systems import SPECIES, SYSTEMS, ZIF4_MODELS, crystal
 from tests.engine.test_convolution import make_case, run_cases
 from tests.engine.test_dispersion import pair_d3
 from tests.engine.test_ranks import same
@@ -49,7 +49,7 @@ def test_kernels_of_the_convolution(dtype: str, allowed: float, tmp_path: Path) 
         assert found["gpu"] < allowed
 
 
-@pytest.mark.parametrize("model", embedded_models())
+@pytest.mark.parametrize("model", ZIF4_MODELS)
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_same_as_on_the_cpu(model: str, graph: str, tmp_path: Path) -> None:
     structures = [crystal(), SYSTEMS["slab"]()]
@@ -85,7 +85,7 @@ def test_atoms_that_move(graph: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(others / largest, forces / largest, rtol=0, atol=2e-3)
 
 
-@pytest.mark.parametrize("model", embedded_models())
+@pytest.mark.parametrize("model", ZIF4_MODELS)
 def test_two_ranks_on_a_gpu(model: str, tmp_path: Path) -> None:
     structure = [crystal().repeat((2, 1, 1))]
     expected = evaluate(structure, tmp_path / "one", on_device(model, "cuda"))

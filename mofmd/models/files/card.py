@@ -9,6 +9,8 @@ from pathlib import Path
 
 RANGE = "Range of validity"
 ERRORS = "Errors"
+COMPOSITIONS = "Compositions"
+"""Blocks that a model was made for, where it is for more than one composition."""
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
+from ase.formula import Formula
+from scipy.optimize import nnls
 
 from mofmd.errors import InputError, InputWarning
-from mofmd.models.files.card import RANGE, read_card
+from mofmd.models.files.card import COMPOSITIONS, RANGE, read_card
 from mofmd.models.files.deployed import find_manifest
 from mofmd.models.files.model_file import read_model_file
 from mofmd.models.names import next_steps
@@ -71,7 +75,8 @@ def validity_hint(model_file: Path, structure: Atoms) -> str:
     """Say that a structure is not of the framework that a model of the package was made for.
 
     Compositions are compared: that of the structure whose energy and forces are in the model's
-    manifest, which is the framework that its card tells of. Guests and defects change it too.
+    manifest, which is the framework that its card tells of. Guests and defects change it too. A
+    card with ``COMPOSITIONS`` names the blocks that the model was made for, in any numbers.
 
     Parameters
     ----------
@@ -93,7 +98,7 @@ def validity_hint(model_file: Path, structure: Atoms) -> str:
         Atoms(symbols).symbols.formula.reduce()[0].format("metal")
         for symbols in (reference["symbols"], list(structure.symbols))
     )
-    if made_for == found:
+    if made_for == found or _is_made_of(card.section(COMPOSITIONS), structure):
         return ""
     name = card.path.stem
     return (
@@ -102,3 +107,21 @@ def validity_hint(model_file: Path, structure: Atoms) -> str:
         f"universal model ({RECOMMENDED}), check this one against a reference first (mofmd learn "
         "label, evaluate), or train a model of this framework (mofmd learn distil)"
     )
+
+
+def _is_made_of(blocks: str, structure: Atoms) -> bool:
+    """Whether a composition is one of blocks, for example ``0-1 C12H4O32Zr6, 0-6 C6H4, 0-12 H``.
+
+    The numbers are how many there may be to one of the nodes, which are the blocks of ``0-1``.
+    """
+    found = re.findall(r"\b0-(\d+) ([A-Z]\w*)", blocks)
+    if not found:
+        return False
+    most = np.array([float(number) for number, _ in found])
+    counts = [Formula(formula).count() for _, formula in found]
+    wanted = structure.symbols.formula.count()
+    elements = sorted({*wanted, *(name for count in counts for name in count)})
+    table = np.array([[count.get(name, 0) for count in counts] for name in elements], dtype=float)
+    numbers, left_over = nnls(table, np.array([float(wanted.get(name, 0)) for name in elements]))
+    nodes = numbers[most == 1].sum()
+    return bool(left_over < 1e-6 * len(structure) and (numbers <= most * nodes + 1e-6).all())
