@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SIZE = (6.4, 3.6)
 LINE_POINTS = 200
+DASHES = ("-", "--", ":", "-.")  # where there are more structures than colours
 APART = 1.5  # volumes that differ by more are drawn relative to V₀
 # how points are drawn: marker and fill
 MARKS = {
@@ -40,7 +41,8 @@ def plot_pressures(lines: Sequence[Line]) -> Figure:
     scales = _scales([(line.name, line.fits, _middle(line.curve)) for line in known])
     for line in known:
         assert line.curve is not None
-        colour, scale = COLOURS[names.index(line.name) % len(COLOURS)], scales.get(line.name, 1.0)
+        colour, dashes = _style(names, line.name)
+        scale = scales.get(line.name, 1.0)
         points = line.curve.points
         volumes = np.array([point.volume.value for point in points]) / scale
         pressures = np.array([point.pressure.value for point in points])
@@ -54,9 +56,10 @@ def plot_pressures(lines: Sequence[Line]) -> Figure:
                           capsize=1.5, fillstyle=fill, color=colour)  # fmt: skip
         if fit := line.fits.get("birch-murnaghan"):
             own = np.linspace(fit.volumes_A3.min(), fit.volumes_A3.max(), LINE_POINTS)
-            axes.plot(own / scale, fit.pressure_GPa(own), color=colour, linewidth=1.4)
+            axes.plot(own / scale, fit.pressure_GPa(own), dashes, color=colour, linewidth=1.4)
         text = f"{line.name}, {line.temperature_K:g} K"
-        axes.plot([], [], color=colour, marker="s" if line.method == "EV" else "o", label=text)
+        marker = "s" if line.method == "EV" else "o"
+        axes.plot([], [], dashes, color=colour, marker=marker, markersize=3.5, label=text)
     axes.axhline(0, color=INK, linewidth=0.5)
     _finish(axes, scales, "Pressure (GPa)")
     return figure
@@ -77,7 +80,7 @@ def plot_energies(variants: Sequence[Variant]) -> Figure:
     for variant in known:
         found = variant.energies
         assert found is not None
-        colour = COLOURS[names.index(variant.name) % len(COLOURS)]
+        colour, dashes = _style(names, variant.name)
         scale = scales.get(variant.name, 1.0)
         lowest = float(found.energies_eV.min())
         fit = found.fits.get("birch-murnaghan")
@@ -92,10 +95,12 @@ def plot_energies(variants: Sequence[Variant]) -> Figure:
             chosen = np.isin(found.volumes_A3, fit.volumes_A3)
             at_points = energy_of(fit.form, found.volumes_A3[chosen], 0.0, *parameters)
             lowest = float(np.mean(found.energies_eV[chosen] - at_points))
-            axes.plot(own / scale, energy_of(fit.form, own, 0.0, *parameters), color=colour)
+            energies = energy_of(fit.form, own, 0.0, *parameters)
+            axes.plot(own / scale, energies, dashes, color=colour)
             label += f": K = {plain(fit.bulk_modulus)} GPa"
-        axes.plot(found.volumes_A3 / scale, found.energies_eV - lowest, "s", markersize=3.5,
-                  fillstyle="none", color=colour, label=label)  # fmt: skip
+        style: dict[str, Any] = {"markersize": 3.5, "fillstyle": "none", "color": colour}
+        axes.plot(found.volumes_A3 / scale, found.energies_eV - lowest, "s", **style)
+        axes.plot([], [], dashes, marker="s", label=label, **style)
     _finish(axes, scales, "Energy of the cell (eV)")
     return figure
 
@@ -103,6 +108,12 @@ def plot_energies(variants: Sequence[Variant]) -> Figure:
 def plain(estimate: Estimate) -> str:
     """Value and error, without the unit."""
     return str(Estimate(estimate.value, estimate.standard_error, estimate.independent))
+
+
+def _style(names: Sequence[str], name: str) -> tuple[str, str]:
+    """Colour and dashes of a structure."""
+    cycle, number = divmod(names.index(name), len(COLOURS))
+    return COLOURS[number], DASHES[cycle % len(DASHES)]
 
 
 def _middle(curve: Curve | None) -> float:
