@@ -69,7 +69,7 @@ def test_what_has_been_made_is_taken_wherever_a_model_is(
 
 
 def test_names_that_are_not_there(cache: Path) -> None:
-    with pytest.raises(MissingFileError, match=r"did you mean sevennet-l3i5\? There are zif4-"):
+    with pytest.raises(MissingFileError, match=r"did you mean sevennet-l3i5\? There are uio66-"):
         find_model("sevenet-l3i5")
     with pytest.raises(InputError, match="take sevennet-mf-0-pbe or sevennet-mf-0-r2scan"):
         find_model("sevennet-mf-0")

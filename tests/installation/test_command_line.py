@@ -198,6 +198,17 @@ def test_a_model_is_not_warned_of_for_its_own_framework(recwarn: pytest.Warnings
     file = mofmd.embedded_model("zif4-mace-s")
     assert validity_hint(file, mofmd.zif4().repeat(2)) == ""
     assert "not hold for other frameworks" in validity_hint(file, mofmd.zif8())
+    # whatever is missing of UiO-66, but nothing else
+    file, crystal = mofmd.embedded_model("uio66-mace-m"), mofmd.uio66()
+    blocks = mofmd.find_blocks(crystal)
+    for defects in (
+        mofmd.Defects(linkers=(0, 5), nodes=(2,)),
+        mofmd.Defects(metals={0: "Hf", 3: "Hf"}),
+    ):
+        atoms = mofmd.make_defects(crystal, blocks, defects).atoms
+        assert validity_hint(file, atoms) == ""
+    for other in (mofmd.mof5(), crystal + Atoms("OH2"), Atoms("C84H52O32Zr6")):  # UiO-67
+        assert "not hold for other frameworks" in validity_hint(file, other)
     assert not recwarn
 
 

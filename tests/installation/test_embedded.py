@@ -41,5 +41,7 @@ def test_manifest_says_what_the_file_is() -> None:
 
 
 def test_unknown_name() -> None:
-    with pytest.raises(InputError, match="no embedded model 'zif-9000'; there are zif4-allegro-s"):
+    with pytest.raises(
+        InputError, match="no embedded model 'zif-9000'; there are uio66-mace-m, zif4-alle"
+    ):
         embedded_model("zif-9000")
