@@ -31,7 +31,7 @@ from mofmd.calculator.process import CalculatorProcess
 from mofmd.calculator.reference import Reference
 from mofmd.calculator.results import evaluation_of
 from mofmd.engine.evaluate import LIMIT_S, Evaluation, Patience
-from mofmd.errors import InputError, MofmdError
+from mofmd.errors import InputError, MofmdError, StoppedError
 from mofmd.models.dispersion.dispersion import Dispersion, choose_dispersion, parse_dispersion
 from mofmd.models.names import find_model
 from mofmd.processes.signals import SignalHandlers
@@ -107,6 +107,7 @@ class Lanes:
         task = _task(model, self.options)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lanes = [_Lane(task, self._jobs, lanes) for _ in range(lanes)]
+        self._stops: set[threading.Event] = set()  # of rows that are not at their ends
         self._signals = SignalHandlers()
         self._pool: ThreadPoolExecutor | None = None
 
@@ -119,9 +120,11 @@ class Lanes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the processes."""
+        """End the processes, and give up what was not waited for."""
         try:
             if self._pool is not None:
+                for stop in self._stops:
+                    stop.set()
                 for _lane in self._lanes:
                     self._jobs.put(None)
                 self._pool.shutdown()
@@ -158,6 +161,7 @@ class Lanes:
         if self._pool is None:
             raise RuntimeError("Lanes is a context manager: use it in a with statement")
         stop = threading.Event()
+        self._stops.add(stop)
         patience = Patience(limit_s=self.options.time_limit_s, stop=stop)
         waiting: deque[Future[Evaluation | MofmdError]] = deque()
         try:
@@ -171,6 +175,7 @@ class Lanes:
                 yield waiting.popleft().result()
         finally:
             stop.set()
+            self._stops.discard(stop)
             for outcome in waiting:
                 outcome.cancel()
             for outcome in waiting:
@@ -186,6 +191,11 @@ class _Job:
     atoms: Atoms
     patience: Patience
     outcome: Future[Evaluation | MofmdError] = field(default_factory=Future)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nobody waits for the outcome any more."""
+        return self.patience.stop is not None and self.patience.stop.is_set()
 
     def fail(self, error: BaseException) -> None:
         """Let the error be the outcome, with the structure's name if people are to read it."""
@@ -274,6 +284,10 @@ class _Lane:
         """Give the job to the process, if that has not got it; whether it has it now."""
         if job in self._given:
             return True
+        if job.is_given_up:
+            if not job.outcome.cancel():
+                job.fail(StoppedError("given up"))
+            return False
         # of a job that was given to a process that died, this was done before
         if not job.outcome.running() and not job.outcome.set_running_or_notify_cancel():
             return False

@@ -140,8 +140,10 @@ class CalculatorProcess:
         """Whether the calculator says that it gives stress; None until it is ready."""
         self.answers = False  # whether the last thing of the process was an answer
         self._ready = False
+        self._asked = 0
         self._given = 0
-        self._results: deque[Path] = deque()  # of structures given and not taken
+        # of structures given and not taken: number of the request, file of the results
+        self._results: deque[tuple[int, Path]] = deque()
         self._said: deque[str] = deque(maxlen=SAID_LINES)
         self._traceback: list[str] = []
         worker = [sys.executable, "-m", "mofmd.calculator.worker", factory]
@@ -243,8 +245,7 @@ class CalculatorProcess:
         arrays = {name: getattr(atoms, name) for name in ("numbers", "positions", "pbc")}
         write_exchanged(structure, arrays | {"cell": atoms.cell.array})
         self._given += 1
-        self._results.append(results)
-        self._tell(str(structure), results)
+        self._results.append((self._tell(str(structure), results), results))
 
     def take(self, patience: Patience) -> dict[str, np.ndarray]:
         """Wait for the results of the first structure given that was not taken yet.
@@ -259,8 +260,8 @@ class CalculatorProcess:
         InputError, RunError, StoppedError
             As ``evaluate``.
         """
-        results = self._results.popleft()
-        self._wait_for_answer(patience)
+        number, results = self._results.popleft()
+        self._wait_for_answer(number, patience)
         return read_exchanged(results)
 
     def describe(self) -> dict[str, Any]:
@@ -272,23 +273,31 @@ class CalculatorProcess:
             As ``evaluate``.
         """
         found = Path(self._folder.name) / "described.json"
-        self._tell(DESCRIBE, found)
-        self._wait_for_answer(Patience(START_LIMIT_S))
+        self._wait_for_answer(self._tell(DESCRIBE, found), Patience(START_LIMIT_S))
         return json.loads(found.read_text())  # type: ignore[no-any-return]
 
-    def _tell(self, source: str, target: Path) -> None:
+    def _tell(self, source: str, target: Path) -> int:
+        """Send a request; return its number, with which it will be answered."""
+        self._asked += 1
         with suppress(BrokenPipeError):  # it has ended: what it said last is told with its answer
-            self._launch.tell(f"{source}\t{target}")
+            self._launch.tell(f"{self._asked}\t{source}\t{target}")
+        return self._asked
 
-    def _wait_for_answer(self, patience: Patience) -> None:
+    def _wait_for_answer(self, number: int, patience: Patience) -> None:
         self.wait(patience)
         self._said.clear()
         self._traceback.clear()
         self.answers = False
-        self._expect(("done",), patience.limit_s, patience)
+        self._expect(("done",), patience.limit_s, patience, number)
 
-    def _expect(self, words: tuple[str, ...], limit_s: float | None, patience: Patience) -> str:
-        """Wait for one of these answers; what else happens is an error."""
+    def _expect(
+        self,
+        words: tuple[str, ...],
+        limit_s: float | None,
+        patience: Patience,
+        number: int | None = None,
+    ) -> str:
+        """Wait for one of these answers, to a request; what else happens is an error."""
         self._launch.limit(limit_s, patience.stop)
         try:
             answer = self._answer()
@@ -296,6 +305,10 @@ class CalculatorProcess:
             raise self._failure(f"not {words[0]} within the time limit of {limit_s:g} s") from error
         if answer is None:
             raise self._failure(how_it_ended(self._launch.wait()))
+        if number is not None:
+            given, _, answer = answer.partition(" ")
+            if given != str(number):  # what the calculator printed, or a request that was lost
+                raise self._failure(f"gave an answer that was not asked for: {given} {answer}")
         self.answers = self._ready
         if answer.startswith(REFUSED):
             raise InputError(f"{self._name}: {answer.removeprefix(REFUSED)}")

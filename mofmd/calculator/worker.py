@@ -4,9 +4,9 @@ Usage: python -m mofmd.calculator.worker PACKAGE.MODULE:FACTORY OPTIONS
 
 OPTIONS is a JSON object with the arguments of the factory. Says ``mofmd calculator ready``, or
 ``…ready, with stress`` where the calculator has it, reads lines
-``STRUCTURE<tab>RESULTS``, answers each with ``mofmd calculator done``, ``…error REASON`` or
-``…refused REASON``; tracebacks are in lines that say so, others are what the calculator prints. Of
-``describe<tab>RESULTS.json`` the results are class and parameters of the calculator.
+``NUMBER<tab>STRUCTURE<tab>RESULTS``, answers each with ``mofmd calculator NUMBER done``, ``…error
+REASON`` or ``…refused REASON``; tracebacks are in lines that say so, others are what the calculator
+prints. Of the structure ``describe`` the results are class and parameters of the calculator.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ase import Atoms
 
@@ -45,6 +45,7 @@ NEEDED = ("get_potential_energy", "get_forces")
 
 def main() -> int:
     """Evaluate until the input ends."""
+    requests = _requests()
     try:
         calculator = make_calculator(sys.argv[1], json.loads(sys.argv[2]))
     except (BuildError, InputError, MissingFileError) as error:
@@ -56,23 +57,35 @@ def main() -> int:
     # what does not say what it has is asked for it
     has_stress = "stress" in getattr(calculator, "implemented_properties", ["stress"])
     answer(READY_WITH_STRESS if has_stress else READY)
-    for line in sys.stdin:
-        source, _, target = line.rstrip("\n").partition("\t")
+    for line in requests:
+        number, source, target = line.rstrip("\n").split("\t")
         try:
             if source == DESCRIBE:
                 write_atomic(Path(target), json.dumps(described(calculator)))
             else:
                 _evaluate(calculator, source, target)
         except InputError as error:
-            answer(f"{REFUSED}{_one_line(error)}")
+            answer(f"{number} {REFUSED}{_one_line(error)}")
         except MofmdError as error:
-            answer(f"{ERROR}{_one_line(error)}")
+            answer(f"{number} {ERROR}{_one_line(error)}")
         except Exception as error:
             _print_traceback()
-            answer(f"{ERROR}raised {said_by(error)}")
+            answer(f"{number} {ERROR}raised {said_by(error)}")
         else:
-            answer("done")
+            answer(f"{number} done")
     return 0
+
+
+def _requests() -> TextIO:
+    """Take standard input out of reach of the calculator and of what it starts.
+
+    A child that reads it, as mpirun does, would take the next request away.
+    """
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return requests
 
 
 def make_calculator(word: str, options: dict[str, Any]) -> Any:

@@ -94,6 +94,15 @@ class _Found:
     static_cells: set[str] = field(default_factory=set)
     moving_cells: set[str] = field(default_factory=set)
 
+    def add(self, other: _Found) -> None:
+        """Add what another run of the structure gives."""
+        self.energies += other.energies
+        self.points += other.points
+        self.temperatures |= other.temperatures
+        self.models |= other.models
+        self.static_cells |= other.static_cells
+        self.moving_cells |= other.moving_cells
+
     def check(self, name: str) -> None:
         """Refuse runs that make no one curve."""
         for what, values in (
@@ -136,9 +145,11 @@ def read_variants(sources: Sequence[str]) -> tuple[list[Variant], list[str]]:
     for source in sources:
         for name, folder in _folders(source):
             try:
-                _read(folder, found.setdefault(name, _Found()))
+                found.setdefault(name, _Found()).add(_read(folder))
             except (InputError, MissingFileError) as error:
                 left_out.append(f"{name}: {error}")
+            except (KeyError, ValueError) as error:  # files that others have changed
+                left_out.append(f"{name}: {folder}: is damaged ({error!r})")
     variants = [
         _variant(name, each) for name, each in found.items() if each.energies or each.points
     ]
@@ -162,8 +173,9 @@ def _folders(source: str) -> Iterator[tuple[str, Path]]:
         yield name if separator else folder.resolve().name, folder
 
 
-def _read(folder: Path, found: _Found) -> None:
-    """Add what a run gives."""
+def _read(folder: Path) -> _Found:
+    """Read what a run gives."""
+    found = _Found()
     # a run by hand has no status; a task that has not begun neither
     state = run_state(folder) if (folder / STATUS).is_file() or is_static(folder) else "finished"
     if state != "finished":
@@ -180,7 +192,7 @@ def _read(folder: Path, found: _Found) -> None:
         name = Path(task["model"]).name
         found.models.add(_potential(name, task["model_sha256"], task["dispersion"]))
         found.static_cells.add(task["formula"])
-        return
+        return found
     run = Run(folder.name, folder / DUMP)
     structure = str(run.manifest.get("structure", {}).get("formula", ""))
     if (folder / POINTS).is_file():
@@ -192,13 +204,14 @@ def _read(folder: Path, found: _Found) -> None:
         found.energies.append(np.array([volumes, energies, BAR_TO_GPA * pressures]).T)
         found.static_cells |= {structure} - {""}
         found.models |= _potential_of(run)
-        return
+        return found
     if run.protocol.get("name") not in POINT_ENSEMBLES:
         raise InputError(f"{folder}: holds no run that gives E(V) or P(V)")
     found.points += pressure_points(RunOutput(folder, run.protocol, run.thermo, math.nan))
     found.temperatures.add(f"{run.protocol.get('temperature_K', math.nan):g} K")
     found.moving_cells |= {structure} - {""}
     found.models |= _potential_of(run)
+    return found
 
 
 def _potential(name: str, sha256: str, dispersion: str | None) -> str:

@@ -36,6 +36,7 @@ GRIDS: Mapping[str, tuple[str, str]] = {
     "PressureGrid": ("Volume", "volume"),
 }
 RELAXED = ("EnergyVolume", "Elastic", "Minimise")
+BROKEN = " is broken: "  # in what the watch says of a linker (simulation.deck.limits)
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,10 @@ def finished(analysis: Analysis) -> Verdict:
 
 
 def intact(analysis: Analysis) -> Verdict:
-    """Say whether the linkers of the starting structure are whole in the last frame."""
+    """Say whether the linkers of the starting structure are whole in the last frame.
+
+    A run that the watch stopped as one broke has whole frames only.
+    """
     question = "Intact"
     counts = {m.name: m.linkers for m in analysis.members if m.linkers is not None}
     if not counts:
@@ -113,6 +117,12 @@ def intact(analysis: Analysis) -> Verdict:
     least = total // len(counts)
     if whole == total and fewest and min(fewest) < least:
         text += f"; {min(fewest):.0f} of {least} in the worst frame, where bonds were stretched"
+    stopped = [name for name, why in analysis.about.get("unfinished", {}).items() if BROKEN in why]
+    if stopped:
+        text += "; after it one broke, and the watch stopped the run"
+        if len(counts) > 1:
+            text += f" ({', '.join(stopped)})"
+        return Verdict(question, "no", f"{text}.")
     return Verdict(question, "yes" if whole == total else "no", f"{text}.")
 
 

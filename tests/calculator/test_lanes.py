@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.lj import LennardJones
 
 from mofmd.calculator import DeployedModel
 from mofmd.calculator.lanes import Lanes
+from mofmd.calculator.reference import find_reference
 from mofmd.engine.evaluate import Evaluation
 from mofmd.errors import InputError, MissingFileError, RunError
 from tests.engine.systems import SYSTEMS
@@ -84,6 +86,62 @@ def test_order_failures_and_the_end(springs: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(RunError, match=r"structure \d \(CN\): .* was killed by SIGKILL"):
             list(lanes.map(pairs()))
     assert not token.holders("calculator.worker")
+
+
+CHILD = """
+import subprocess, sys
+from ase.calculators.lj import LennardJones
+
+class Reader(LennardJones):
+    def calculate(self, *arguments, **options):
+        subprocess.run([sys.executable, "-c", "import sys; sys.stdin.readline()"], check=True)
+        super().calculate(*arguments, **options)
+
+class Liar(LennardJones):
+    def calculate(self, *arguments, **options):
+        print("mofmd calculator 99 done", flush=True)
+        super().calculate(*arguments, **options)
+"""
+
+
+def test_a_child_of_the_calculator_takes_no_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that reads its standard input, as mpirun does, would take the next structure."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_child.py").write_text(CHILD)
+    row = [pair(distance) for distance in np.linspace(1.0, 1.8, 9)]
+    reader = find_reference("own_child:Reader")
+    assert reader is not None
+    with Lanes(reader, time_limit_s=60) as lanes:
+        found = energies(list(lanes.map(row)))
+    calculator = LennardJones()
+    assert found == [calculator.get_potential_energy(atoms) for atoms in row]
+    liar = find_reference("own_child:Liar")
+    assert liar is not None
+    with (
+        Lanes(liar) as lanes,
+        pytest.raises(RunError, match="an answer that was not asked for: 99 done"),
+    ):
+        list(lanes.map(row))
+
+
+def test_what_nobody_waits_for_is_given_up(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_slow.py").write_text(
+        "import time\nfrom ase.calculators.lj import LennardJones\n"
+        "class Slow(LennardJones):\n"
+        "    def calculate(self, *arguments, **options):\n"
+        "        open('calls', 'a').write('.')\n        time.sleep(0.5)\n"
+        "        super().calculate(*arguments, **options)\n"
+    )
+    slow = find_reference("own_slow:Slow")
+    assert slow is not None
+    with Lanes(slow) as lanes:
+        row = lanes.map(pairs())
+        next(row)  # and the generator is kept
+    assert len((tmp_path / "calls").read_text()) <= 3
+    del row
 
 
 def test_numbers_of_the_calculator_whatever_came_before() -> None:

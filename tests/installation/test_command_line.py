@@ -190,6 +190,11 @@ def test_a_models_range_is_shown() -> None:
     assert "per_edge_type_cutoff: 3.5 Å: H-H; 4 Å: C-H, H-N; 4.5 Å: H-Zn; 5 Å: C-C" in text
     assert "range of validity: ZIF-4 composition and chemistry" in text
     assert "crystal, 300 K" in text  # a row of the errors
+    assert "density" not in text
+    text = run("models", "show", "uio66-mace-m")[1]
+    assert (
+        "density of its features: of C H Hf O Zr; novelty 1 is as rare as one atom in 100" in text
+    )
 
 
 def test_a_model_is_not_warned_of_for_its_own_framework(recwarn: pytest.WarningsRecorder) -> None:

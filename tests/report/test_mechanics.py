@@ -90,6 +90,32 @@ def test_what_gives_nothing_is_named(runs: Path, tmp_path: Path) -> None:
         read_published(tmp_path / "t.csv")
 
 
+def test_what_is_left_out_is_not_in_the_curve(runs: Path, tmp_path: Path) -> None:
+    """A task of another version, and one whose results are damaged."""
+    expected, _ = read_variants([f"argon={runs / 'static' / 'deck'}"])
+    for name, task, results in (
+        (
+            "old",
+            {"schema": "mofmd-static-0"},
+            '{"volumes_A3": [1, 2, 3], "energies_eV": [0, 1, 0]}',
+        ),
+        ("torn", {"schema": "mofmd-static-1"}, '{"volumes_A3": [1, 2'),
+        ("bare", {"schema": "mofmd-static-1"}, '{"volumes_A3": [1, 2], "energies_eV": [0, 1]}'),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "task.json").write_text(json.dumps(task))
+        (folder / "results.json").write_text(results)
+        write_status(folder, state="finished")
+        words = [f"argon={runs / 'static' / 'deck'}", f"argon={folder}"]
+        (variant,), left_out = read_variants(words)
+        assert len(left_out) == 1
+        assert left_out[0].startswith(f"argon: {folder}")
+        assert variant.energies is not None
+        assert expected[0].energies is not None
+        np.testing.assert_array_equal(variant.energies.volumes_A3, expected[0].energies.volumes_A3)
+
+
 def test_two_models_make_no_one_curve(runs: Path, tmp_path: Path) -> None:
     softer = tmp_path / "softer"
     shutil.copytree(runs / "static" / "deck", softer)

@@ -125,6 +125,19 @@ def test_linkers_are_those_of_the_deck(run_directory: Path, tmp_path: Path) -> N
     assert intact(found).text == "31 of 32 linkers are whole in the last frame."
 
 
+def test_a_run_that_the_watch_stopped_is_not_intact(run_directory: Path, tmp_path: Path) -> None:
+    """It has whole frames only, as it ended at once."""
+    shutil.copytree(run_directory, tmp_path / "glass")
+    error = "linker 3 is broken: C 7-H 12 is 2.14 Å, intact below 1.87 Å, in stage melt"
+    write_status(tmp_path / "glass", state="failed", error=error)
+    found = run_analysis(AnalysisSettings(tmp_path / "glass", ("integrity",)))
+    assert intact(found).answer == "no"
+    assert intact(found).text == (
+        "32 of 32 linkers are whole in the last frame; after it one broke, and the watch stopped "
+        "the run."
+    )
+
+
 def test_how_a_run_ended(run_directory: Path, tmp_path: Path) -> None:
     settings = AnalysisSettings(run_directory, ("integrity",))
     assert finished(run_analysis(settings)).answer == "yes"

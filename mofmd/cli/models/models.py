@@ -111,7 +111,8 @@ def show(
     """
     from rich.console import Console
 
-    from mofmd.models.files.deployed import read_deployed
+    from mofmd.learning.density.model_density import read_density
+    from mofmd.models.files.deployed import read_density_record, read_deployed
     from mofmd.models.names import find_model, not_made
 
     variant = not_made(file)
@@ -146,6 +147,12 @@ def show(
         from mofmd.models.gate.gate import Check
 
         console.print(table([Check(**check) for check in verification["checks"]]))
+    if read_density_record(model.path) is not None:
+        density = read_density(model.path)
+        console.print(
+            f"[bold]density of its features[/]: of {' '.join(sorted(density.mixtures))}; novelty 1 "
+            f"is as rare as one atom in {1.0 / (1.0 - density.quantile):.0f} (--watch)"
+        )
     _show_card(console, model.path)
 
 

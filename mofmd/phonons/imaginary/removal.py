@@ -36,7 +36,7 @@ from mofmd.phonons.spectrum.soft import Soft, soft_modes
 from mofmd.relaxation import RelaxOptions, relax_in_folder
 
 OPTIONS, HISTORY, STABLE, LAST = "options.json", "history.json", "stable.cif", "last.cif"
-MADE = ("round-[0-9]*", OPTIONS, HISTORY, STABLE, LAST)
+MADE = ("round-[0-9][0-9]", OPTIONS, HISTORY, STABLE, LAST)
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,12 @@ from mofmd.structures.symmetry import check_tolerance
 
 MADE = (
     "relax",
-    "volume-[0-9]*",
+    "volume-[0-9][0-9]",
     "volumes.csv",
     "beside.csv",
     "qha.json",
-    "qha_*.csv",
+    "qha_birch_murnaghan.csv",
+    "qha_vinet.csv",
     "report.html",
 )
 """What a calculation leaves in its folder, see ``write_expansion`` as well."""

@@ -111,7 +111,7 @@ def is_same(first: Atoms, second: Atoms) -> bool:
     """Whether one structure can be laid onto another, of whatever cell, order or orientation.
 
     ASE's comparison (after XtalComp, Lonie and Zurek, Comput. Phys. Commun. 183, 690 (2012)), with
-    its tolerances: it takes seconds for thousands of atoms.
+    its tolerances: it takes tenths of a second for hundreds of atoms, a minute for four thousand.
     """
     return any(
         SymmetryEquivalenceCheck(to_primitive=reduced).compare(first.copy(), second.copy())
