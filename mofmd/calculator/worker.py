@@ -155,9 +155,13 @@ def _one_line(error: Exception) -> str:
 def _evaluate(calculator: Any, source: str, target: str) -> None:
     atoms = Atoms(**read_exchanged(Path(source)))
     results = results_of(calculator, atoms)
-    shape = results["forces"].shape
-    if shape != (len(atoms), 3):
-        raise RunError(f"gave forces of the shape {shape}, expected {(len(atoms), 3)}")
+    n = len(atoms)
+    shapes = {"energy": (), "energies": (n,), "forces": (n, 3), "stress": (3, 3)}
+    for name, found in results.items():
+        if found.shape != shapes[name]:
+            raise RunError(f"gave {name} of the shape {found.shape}, expected {shapes[name]}")
+        if found.dtype.kind not in "fiu":
+            raise RunError(f"gave {name} that is no number: {found}")
     write_exchanged(Path(target), results)
 
 

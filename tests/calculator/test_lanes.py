@@ -97,6 +97,12 @@ class Reader(LennardJones):
         subprocess.run([sys.executable, "-c", "import sys; sys.stdin.readline()"], check=True)
         super().calculate(*arguments, **options)
 
+class Odd(LennardJones):
+    def get_potential_energy(self, *arguments, **options):
+        distance = arguments[0].get_distance(0, 1)
+        energy = super().get_potential_energy(*arguments, **options)
+        return None if distance > 1.45 else [energy, energy] if distance > 1.35 else energy
+
 class Liar(LennardJones):
     def calculate(self, *arguments, **options):
         print("mofmd calculator 99 done", flush=True)
@@ -117,6 +123,13 @@ def test_a_child_of_the_calculator_takes_no_request(
         found = energies(list(lanes.map(row)))
     calculator = LennardJones()
     assert found == [calculator.get_potential_energy(atoms) for atoms in row]
+    odd = find_reference("own_child:Odd")
+    assert odd is not None
+    with Lanes(odd) as lanes:
+        right, two, none = lanes.outcomes(pair(distance) for distance in (1.3, 1.4, 1.5))
+    assert isinstance(right, Evaluation)
+    assert "gave energy of the shape (2,), expected ()" in str(two)
+    assert "gave energy that is no number: None" in str(none)
     liar = find_reference("own_child:Liar")
     assert liar is not None
     with (
