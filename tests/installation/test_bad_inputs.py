@@ -456,7 +456,7 @@ case("universal model by another name", ("models", "make", "sevennet-l3i"),
 case("level of theory left open", with_option("--model", "sevennet-mf-0"),
      "take sevennet-mf-0-pbe or sevennet-mf-0-r2scan")  # fmt: skip
 case("relaxation without a model", ("generate", "relax", "--structure", "zif-4", "-o", "deck"),
-     "model: relax needs --model, a file or one of zif4-allegro-s, .*sevennet-l3i5")  # fmt: skip
+     "model: relax needs --model, a file or one of uio66-mace-m, .*sevennet-l3i5")  # fmt: skip
 case("analysis of static tasks", ("analyse", "many"), "many: its members are static tasks",
      text_file("many/members/000/task.json", "{}"))  # fmt: skip
 ARRAY = ("ensemble", "run", "many", "--slurm-array")

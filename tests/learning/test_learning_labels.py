@@ -311,7 +311,7 @@ def test_factories_that_are_not_there(word: str, message: str) -> None:
 
 
 def test_words_that_name_nothing() -> None:
-    with pytest.raises(MissingFileError, match="no such model file; there are zif4-allegro-s"):
+    with pytest.raises(MissingFileError, match="no such model file; there are uio66-mace-m"):
         find_labeller("teacher.pth")
     with pytest.raises(InputError, match="workers: 0"):
         LabelOptions(workers=0)
