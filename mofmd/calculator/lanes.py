@@ -260,12 +260,13 @@ class _Lane:
 
     def run(self) -> None:
         """Do jobs until there are no more."""
-        job, following = self._jobs.get(), None
+        job = self._jobs.get()
         while job is not None:
+            following = None
             if self._give(job):
                 following = self._job_ahead()
                 self._take(job)
-            job, following = following or self._jobs.get(), None
+            job = following or self._jobs.get()
 
     def _job_ahead(self) -> _Job | None:
         """Give the process its next job; not the last ones, which would wait for this lane."""

@@ -231,7 +231,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
             If the model does not know an element, or a position or cell is no number.
         """
         check_species(self.path, self.type_names, sorted(set(map(str, atoms.symbols))))
-        _check_positions(atoms)
+        _check_positions_and_charge(atoms)
         _check_cell(atoms)
 
     def _kinds_of(self, atoms: Atoms) -> np.ndarray:
@@ -246,7 +246,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
             places = [self.type_names.index(symbol) for symbol in atoms.symbols]
             self._looked_at = looked_at, np.array(places, dtype=np.int64)
         else:
-            _check_positions(atoms)
+            _check_positions_and_charge(atoms)
         return self._looked_at[1]
 
     def _check_memory(self, atoms: Atoms) -> None:
@@ -273,7 +273,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         )
 
 
-def _check_positions(atoms: Atoms) -> None:
+def _check_positions_and_charge(atoms: Atoms) -> None:
     where = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
     if len(where):
         raise InputError(f"positions: that of atom {where[0]}, counted from zero, is not a number")

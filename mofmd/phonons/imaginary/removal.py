@@ -14,6 +14,7 @@ from ase import Atoms
 
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.npz import read_arrays
+from mofmd.disk.record import read_record
 from mofmd.engine.structure_file import write_structure
 from mofmd.errors import InputError, RunError
 from mofmd.phonons.calculation.collect import Progress
@@ -36,6 +37,7 @@ from mofmd.phonons.spectrum.soft import Soft, soft_modes
 from mofmd.relaxation import RelaxOptions, relax_in_folder
 
 OPTIONS, HISTORY, STABLE, LAST = "options.json", "history.json", "stable.cif", "last.cif"
+SCHEMA = "mofmd-imaginary-1"
 MADE = ("round-[0-9][0-9]", OPTIONS, HISTORY, STABLE, LAST)
 
 
@@ -220,9 +222,10 @@ def _check_options(options: RemovalOptions, folder: Path) -> None:
     asked: dict[str, Any] = json.loads(json.dumps(asdict(options)))
     del asked["rounds"]
     if not path.exists():
-        write_atomic(path, json.dumps(asked, indent=1) + "\n")
+        write_atomic(path, json.dumps({"schema": SCHEMA, **asked}, indent=1) + "\n")
         return
-    kept = json.loads(path.read_text(encoding="utf-8"))
+    mend = f"remove {path}, or --overwrite"
+    kept = read_record(path, SCHEMA, kind="a folder of mofmd phonons imaginary", mend=mend)
     other = [f"{name} {kept.get(name)}" for name in asked if kept.get(name) != asked[name]]
     if other:
         raise InputError(
