@@ -1,8 +1,10 @@
 """Decks that look how new atoms are to the model: table, frames, stop, resumption."""
 
+import csv
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,9 @@ from mofmd.simulation.deck.novelty_watch import NoveltyWatch, parse_watch, read_
 from mofmd.simulation.deck.potential import PotentialScript, model_potential
 from mofmd.simulation.deck.protocol_file import file_watch, read_protocol
 from mofmd.simulation.deck.request import Request, generate_deck
+from mofmd.simulation.ensemble.ensemble import new_ensemble
+from mofmd.simulation.ensemble.ensemble_run import Workers, run_ensemble
+from mofmd.simulation.ensemble.table import collect
 from mofmd.simulation.protocols import NVT
 from mofmd.simulation.run.cut_dump import cut_table
 from mofmd.simulation.run.run import run_deck
@@ -189,3 +194,19 @@ def test_a_table_is_cut_back(tmp_path: Path) -> None:
     assert path.read_text() == "step,time_ps\n3,0.1\n"
     cut_table(path, -1)  # heads come with the first line
     assert path.read_text() == ""
+
+
+def test_members_of_an_ensemble_are_watched(known: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "ensemble"
+    words = ("time_ps=0.005", "supercell=[1, 1, 1]", "minimise_steps_max=0")
+    request = Request("nvt", "zif-4", folder, str(known), settings=words, watch=("every=2",))
+    made = new_ensemble(request, (1,), {})
+    run_ensemble(made, Workers(1), lambda _: None)
+    with collect(made).open(encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    looks = read_novelty(made.members[0].directory)
+    assert float(row["largest_novelty"]) == pytest.approx(max(look.largest for look in looks))
+    assert int(row["most_new_atoms"]) == max(look.new_atoms for look in looks)
+    static = replace(request, protocol="relax", output=tmp_path / "no", settings=())
+    with pytest.raises(InputError, match="watch: is for decks; relax has no steps in time"):
+        new_ensemble(static, (1,), {})

@@ -55,6 +55,7 @@ def new(
     atoms: options.AtomCount = None,
     keep_guests: options.KeepGuests = True,
     guest_types: options.GuestTypes = False,
+    watch: options.Watch = None,
 ) -> None:
     """Write the decks of an ensemble.
 
@@ -71,7 +72,7 @@ def new(
     potential = (model, potential_script, potential_file, dispersion)
     size, guests = (supercell, atoms), (keep_guests, guest_types)
     request = options.deck_request(
-        protocol, structure, directory, potential, settings, size, guests
+        protocol, structure, directory, potential, settings, size, guests, watch
     )
     if static_kind(protocol) and members not in (None, 1):
         raise InputError(f"members: {protocol} has no seeds; leave it out")

@@ -88,8 +88,6 @@ def _generate_static(request: Request, *, overwrite: bool) -> None:
 
     if overwrite:
         raise InputError(f"overwrite: is for decks; remove {request.output} yourself")
-    if request.watch:
-        raise InputError("watch: is for decks; a static task has no steps in time")
     task = generate_static(request)
     typer.echo(
         f"{task.directory}: {task.settings.NAME}, {task.record['formula']}, "

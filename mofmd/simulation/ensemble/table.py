@@ -16,6 +16,7 @@ from mofmd.disk.atomic import write_atomic
 from mofmd.engine.lammps_log import read_log
 from mofmd.errors import InputError, MissingFileError
 from mofmd.simulation.deck.final import read_final
+from mofmd.simulation.deck.novelty_watch import read_novelty
 from mofmd.simulation.ensemble.ensemble import STRUCTURE, Ensemble, Member
 from mofmd.simulation.run.run import join_parts
 from mofmd.simulation.statics.conduct import read_results
@@ -37,8 +38,8 @@ Row = dict[str, Any]
 def collect(ensemble: Ensemble) -> Path:
     """Write one table with a line for each member: ``results.csv``, and the same as JSON.
 
-    Of a finished run: averages over the second half of its last stage; where members differ by
-    structure, also the error of the volume, its change, and what became of metals and linkers. Of a
+    Of a finished run: averages over the second half of its last stage, and how new its atoms were
+    to the model where it was watched; where members differ by structure, also the error of the volume, its change, and what became of metals and linkers. Of a
     finished static task: its results. Of any other: its state and the reason. Units are in the
     names.
     """
@@ -98,6 +99,9 @@ def _of_run(member: Member) -> Row:
     late = steps >= (steps[0] + steps[-1]) / 2
     row: Row = {"stage": last.stage, "steps": int(steps[-1])}
     row |= {name: float(np.mean(last.columns[k][late])) for k, name in AVERAGED.items()}
+    if "watch" in member.record and (looks := read_novelty(member.directory)):
+        row["largest_novelty"] = max(look.largest for look in looks)
+        row["most_new_atoms"] = max(look.new_atoms for look in looks)
     if STRUCTURE not in member.values:
         return row
     volumes = last.columns["Volume"][late]

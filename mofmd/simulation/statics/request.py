@@ -58,6 +58,8 @@ def generate_static(request: Request) -> StaticTask:
             f"model: {name} needs --model, a file or one of {', '.join(model_names())}; LAMMPS "
             "commands will not do"
         )
+    if request.watch:
+        raise InputError(f"watch: is for decks; {name} has no steps in time")
     if request.guest_types:
         raise InputError(f"guest_types: {name} knows no types of atoms; leave it out")
     with kept_notes() as notes:
