@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,8 @@ def test_refusals(request_: Request, tmp_path: Path) -> None:
         new_ensemble(request_, [], {})
     with pytest.raises(InputError, match="vary seed: seeds have their own option"):
         new_ensemble(request_, [1], {"seed": [1]})
+    with pytest.raises(InputError, match="set seed: seeds have their own options, --members"):
+        new_ensemble(replace(request_, settings=("seed=3",)), [1], {})
     with pytest.raises(MissingFileError, match="is not an ensemble"):
         read_ensemble(tmp_path)
     with pytest.raises(InputError, match="workers: 0, expected"):

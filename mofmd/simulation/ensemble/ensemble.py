@@ -137,8 +137,11 @@ def new_ensemble(
     if directory is None:
         raise InputError("output: missing; give a new folder for the ensemble")
     _check_seeds(seeds)
+    own = "seeds have their own options, --members and --first-seed; use them instead"
     if "seed" in vary:
-        raise InputError("vary seed: seeds have their own option; use it instead")
+        raise InputError(f"vary seed: {own}")
+    if any(word.partition("=")[0].strip() == "seed" for word in request.settings):
+        raise InputError(f"set seed: {own}")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InputError(f"{directory}: in use; choose a new folder for the ensemble")
     empty = [name for name, values in vary.items() if not values]
