@@ -39,9 +39,9 @@ def collect(ensemble: Ensemble) -> Path:
     """Write one table with a line for each member: ``results.csv``, and the same as JSON.
 
     Of a finished run: averages over the second half of its last stage, and how new its atoms were
-    to the model where it was watched; where members differ by structure, also the error of the volume, its change, and what became of metals and linkers. Of a
-    finished static task: its results. Of any other: its state and the reason. Units are in the
-    names.
+    to the model where that was watched; where members differ by structure, also the error of the
+    volume, its change, and what became of metals and linkers. Of a finished static task: its
+    results. Of any other: its state and the reason. Units are in the names.
     """
     rows = table_rows(ensemble)
     names = list(dict.fromkeys(name for row in rows for name in row))
