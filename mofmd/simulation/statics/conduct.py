@@ -180,7 +180,7 @@ class _Conduct:
         if isinstance(task.settings, EquationOfStateTask):
             results |= self._equation_of_state(task.settings, relaxed)
         if isinstance(task.settings, HeatCapacityTask):
-            self._stage = "phonons"
+            self._begin("phonons")
             results |= import_module(f"{task.settings.ROOM}.heat_capacity").heat_capacity(
                 relaxed.atoms,
                 self._calculator,
@@ -196,7 +196,7 @@ class _Conduct:
         ratios = task.ratios
         middle = ratios.index(1.0)
         energies, pressures = {middle: relaxed.energy_eV}, {middle: _pressure(relaxed)}
-        calls = relaxed.calls
+        calls, number = relaxed.calls, 1
         cell = "volume" if task.shape == "free" else "fixed"
         for way in (range(middle + 1, len(ratios)), range(middle - 1, -1, -1)):
             atoms = relaxed.atoms  # each begins where its neighbour ended
@@ -204,7 +204,9 @@ class _Conduct:
                 scaled = atoms.copy()
                 scale = (ratios[k] * relaxed.volume_A3 / atoms.get_volume()) ** (1 / 3)
                 scaled.set_cell(scale * atoms.cell.array, scale_atoms=True)
-                found = self._relax(f"volume_{ratios[k]:.4f}", scaled, cell)
+                number += 1
+                told = f"volume {number} of {len(ratios)}, {ratios[k]:.4f} V0"
+                found = self._relax(f"volume_{ratios[k]:.4f}", scaled, cell, told)
                 atoms, energies[k], pressures[k] = found.atoms, found.energy_eV, _pressure(found)
                 calls += found.calls
         places = range(len(ratios))
@@ -218,8 +220,9 @@ class _Conduct:
             "pressures_GPa": [pressures[k] for k in places],
         }
 
-    def _relax(self, stage: str, atoms: Atoms, cell: Any) -> Relaxed:
-        self._stage = stage
+    def _relax(self, stage: str, atoms: Atoms, cell: Any, told: str = "") -> Relaxed:
+        """Relax in the folder of a stage, which is told of as its name or in other words."""
+        self._begin(told or stage)
         settings = self._task.settings
         options = RelaxOptions(
             fmax_eV_per_A=settings.fmax_eV_per_A,
@@ -239,6 +242,10 @@ class _Conduct:
             )
         return found
 
+    def _begin(self, stage: str) -> None:
+        """Begin a stage; its first step is told at once."""
+        self._stage, self._told = stage, 0.0
+
     def _look_at(self, relaxation: Relaxation) -> None:
         row = relaxation.state.rows[-1]
         self._look(f"{self._stage}: {int(row[0])} force calls, largest force {row[4]:.1e} eV/Å")
@@ -254,4 +261,4 @@ class _Conduct:
         now = time.monotonic()
         if now - self._told > STATUS_INTERVAL_S:
             self._told = now
-            write_status(self._directory, state="running", progress=text)
+            write_status(self._directory, state="running", stage=self._stage, progress=text)
