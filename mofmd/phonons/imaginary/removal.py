@@ -33,7 +33,7 @@ from mofmd.phonons.imaginary.moves import (
     taking_part,
 )
 from mofmd.phonons.run import ForceOptions, Model, choose_supercell, phonons_in_folder
-from mofmd.phonons.spectrum.soft import Soft, soft_modes
+from mofmd.phonons.spectrum.soft import Soft, exact_points, soft_modes
 from mofmd.relaxation import RelaxOptions, relax_in_folder
 
 OPTIONS, HISTORY, STABLE, LAST = "options.json", "history.json", "stable.cif", "last.cif"
@@ -55,6 +55,8 @@ class Round:
         Of the relaxed structure.
     imaginary
         Number of imaginary modes at the wave vectors that fit into the supercell.
+    wave_vectors
+        How many of these there are; 1 is Γ alone.
     lowest_THz
         The lowest frequency, negative where imaginary; that of the lowest mode counted, or 0.
     q
@@ -70,6 +72,7 @@ class Round:
     energy_eV_per_atom: float
     volume_A3_per_atom: float
     imaginary: int
+    wave_vectors: int
     lowest_THz: float
     q: tuple[float, ...]
     way: str
@@ -77,8 +80,9 @@ class Round:
 
     def __str__(self) -> str:
         """Say it in a line."""
+        at = "Γ" if self.wave_vectors == 1 else f"{self.wave_vectors} wave vectors"
         found = (
-            "no imaginary mode"
+            f"no imaginary mode at {at}"
             if not self.imaginary
             else (
                 f"{self.imaginary} imaginary modes, the lowest {-self.lowest_THz:.3f}i THz at q = "
@@ -189,6 +193,7 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
                 done.energy_eV / len(relaxed),
                 float(relaxed.get_volume()) / len(relaxed),
                 len(modes),
+                exact_points(phonopy),
                 modes[0].frequency_THz if modes else 0.0,
                 tuple(float(v) for v in modes[0].q) if modes else (),
                 "" if last else chosen.way,
