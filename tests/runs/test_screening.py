@@ -21,6 +21,7 @@ from mofmd.disk.stop_request import ask_to_stop
 from mofmd.engine.structure_file import write_structure
 from mofmd.errors import InputError, InputWarning, RunError, StoppedError
 from mofmd.relaxation.conduct import relax
+from mofmd.relaxation.lbfgs import NoStepError
 from mofmd.relaxation.options import RelaxOptions
 from mofmd.report.screening import write_screening
 from mofmd.simulation.deck.notes import notes_of
@@ -30,6 +31,7 @@ from mofmd.simulation.ensemble.ensemble_run import Workers, run_ensemble
 from mofmd.simulation.ensemble.structures import are_alike, fingerprint, sort_structures
 from mofmd.simulation.ensemble.table import collect
 from mofmd.simulation.run.status import run_state
+from mofmd.simulation.statics import conduct
 from mofmd.simulation.statics.conduct import run_static
 from mofmd.simulation.statics.integrity import compare
 from mofmd.simulation.statics.request import generate_static
@@ -305,6 +307,24 @@ def test_model_that_has_changed(equation: Path) -> None:
     (equation / "task.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match="its model has changed"):
         run_static(equation)
+
+
+@pytest.mark.parametrize(("precision", "mend"), [("file", "precision=float64"), ("float64", "")])
+def test_a_task_is_asked_for_float64_by_its_own_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, mend: str
+) -> None:
+    request = Request("relax", "zif-4", tmp_path / "a", model=MODEL)
+    task = generate_static(replace(request, settings=(f"precision={precision}",)))
+
+    def fail(*_: object, **__: object) -> None:
+        raise NoStepError("no step", is_noise=True)
+
+    monkeypatch.setattr(conduct, "relax_in_folder", fail)
+    with pytest.raises(RunError, match="no step") as error:
+        run_static(task.directory)
+    assert "--dtype" not in str(error.value)
+    assert ("float32" in str(error.value)) == bool(mend)
+    assert mend in str(error.value)
 
 
 def test_limits_that_are_not_reached(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from mofmd.errors import InputError, MofmdError, RunError, StoppedError, in_comm
 from mofmd.processes.alive import find_process, is_alive
 from mofmd.processes.signals import SignalHandlers
 from mofmd.relaxation.conduct import relax_in_folder
+from mofmd.relaxation.lbfgs import NoStepError
 from mofmd.relaxation.options import RelaxOptions
 from mofmd.relaxation.relaxation import Relaxation
 from mofmd.relaxation.result import Relaxed
@@ -231,9 +232,18 @@ class _Conduct:
             calls_max=settings.calls_max,
         )
         folder = self._directory / stage
-        found = relax_in_folder(
-            atoms, self._calculator, options, folder, overwrite=self._anew, on_step=self._look_at
-        )
+        try:
+            found = relax_in_folder(
+                atoms,
+                self._calculator,
+                options,
+                folder,
+                overwrite=self._anew,
+                on_step=self._look_at,
+            )
+        except NoStepError as error:
+            is_float64 = settings.precision == "float64"
+            raise error.asking_with("" if is_float64 else "precision=float64") from error
         if not found.converged:
             raise RunError(
                 f"{stage}: {found.calls} force calls do not reach the limits (largest force "
