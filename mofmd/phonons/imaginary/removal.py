@@ -35,6 +35,7 @@ from mofmd.phonons.imaginary.moves import (
 from mofmd.phonons.run import ForceOptions, Model, choose_supercell, phonons_in_folder
 from mofmd.phonons.spectrum.soft import Soft, exact_points, soft_modes
 from mofmd.relaxation import RelaxOptions, relax_in_folder
+from mofmd.relaxation.relaxation import Relaxation
 
 OPTIONS, HISTORY, STABLE, LAST = "options.json", "history.json", "stable.cif", "last.cif"
 SCHEMA = "mofmd-imaginary-1"
@@ -161,7 +162,12 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
     chosen, forces = options or RemovalOptions(), forces or ForceOptions()
     matrix = choose_supercell(atoms, model, forces)
     history: list[Round] = []
-    with held_folder(folder, MADE, overwrite=overwrite):
+    relaxing = RelaxOptions(fmax_eV_per_A=chosen.fmax_eV_per_A, cell=chosen.cell, calls_max=3000)
+
+    def begin() -> Relaxation:
+        return Relaxation(atoms, calculator, relaxing)
+
+    with held_folder(folder, MADE, overwrite=overwrite, begin=begin):
         for number in range(chosen.rounds + 1):
             place = folder / f"round-{number:02d}"
             place.mkdir(exist_ok=True)
@@ -169,12 +175,7 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
             if number == 0:
                 _check_start(start, atoms, folder)
                 _check_options(chosen, folder)
-            done = relax_in_folder(
-                start,
-                calculator,
-                RelaxOptions(fmax_eV_per_A=chosen.fmax_eV_per_A, cell=chosen.cell, calls_max=3000),
-                place / "relax",
-            )
+            done = relax_in_folder(start, calculator, relaxing, place / "relax")
             if not done.converged:
                 raise RunError(f"{place / 'relax'}: the limits were not kept: {done}")
             relaxed = done.atoms
