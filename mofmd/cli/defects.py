@@ -278,6 +278,12 @@ def characterise(
         counts = None if reference is None else count_pristine(reference, given)
         found[name] = character_of(atoms, counts, parse_charges(charge))
         typer.echo(f"{name}: {_told(found[name])}")
+    if reference is None:
+        typer.echo(
+            "? in (metals-nodes-linkers): not known without the framework that has no defects; "
+            "name it (--pristine uio-66)",
+            err=True,
+        )
     if output is not None:
         text = {name: character.as_dict() for name, character in found.items()}
         make_folder(output.parent)

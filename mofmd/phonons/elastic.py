@@ -15,6 +15,7 @@ from mofmd.errors import InputError, RunError
 from mofmd.phonons.calculation.folder import held_folder
 from mofmd.phonons.cells import check_crystal
 from mofmd.relaxation import RelaxOptions, relax_in_folder
+from mofmd.relaxation.relaxation import Relaxation
 
 STRAIN = 0.002
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
@@ -110,14 +111,14 @@ def elastic_in_folder(  # noqa: PLR0913 - one argument per part
     check_crystal(atoms)
     check_stress(calculator)
     check_strain(strain)
-    with held_folder(folder, MADE, overwrite=overwrite):
+    options = RelaxOptions(fmax_eV_per_A=fmax_eV_per_A, calls_max=2000)
+
+    def begin() -> Relaxation:
+        return Relaxation(atoms, calculator, options)
+
+    with held_folder(folder, MADE, overwrite=overwrite, begin=begin):
         place = folder / "relax"
-        done = relax_in_folder(
-            atoms,
-            calculator,
-            RelaxOptions(fmax_eV_per_A=fmax_eV_per_A, calls_max=2000),
-            place,
-        )
+        done = relax_in_folder(atoms, calculator, options, place)
         if not done.converged:
             raise RunError(f"{place}: the limits were not kept; run again to go on")
         found = elastic_constants(

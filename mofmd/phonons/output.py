@@ -18,6 +18,7 @@ from mofmd.phonons.load import PHONOPY_FILE
 from mofmd.phonons.spectrum.convergence import TEMPERATURE_K, MeshStep
 from mofmd.phonons.spectrum.path import BandPath
 from mofmd.phonons.spectrum.spectrum import Spectrum
+from mofmd.phonons.spectrum.verdict import verdict
 
 if TYPE_CHECKING:
     from phonopy import Phonopy
@@ -141,6 +142,7 @@ def record(
     """Sum up what was found, units in the names."""
     thermal = spectrum.thermal
     gamma = spectrum.gamma
+    judged = verdict(spectrum)
     at_300 = {
         "heat_capacity_J_per_K_mol": float(
             np.interp(300.0, thermal.temperatures_K, thermal.heat_capacity_J_per_K_mol)
@@ -160,6 +162,12 @@ def record(
         "lowest_optical_gamma_THz": spectrum.lowest_optical_THz,
         "highest_THz": float(spectrum.mesh.sample.frequencies_THz.max()),
         "acoustic_gamma_THz": gamma.frequencies_THz[gamma.acoustic].tolist(),
+        "stability": {
+            "stable": judged.stable,
+            "looked_at": judged.looked_at,
+            "wave_vectors_of_the_supercell": spectrum.exact_points,
+            "why": judged.text,
+        },
         "imaginary": {
             "tolerance_THz": thermal.tolerance_THz,
             "at_wave_vectors_of_the_supercell": [

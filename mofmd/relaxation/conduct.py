@@ -80,7 +80,8 @@ def relax_in_folder(  # noqa: PLR0913 - two options
         ``state.npz``, ``trajectory.extxyz``, ``convergence.csv``, ``convergence.png``,
         ``relaxed.extxyz``, ``relaxed.cif``, ``relaxed.json``.
     overwrite
-        Begin anew, whatever is in the folder.
+        Begin anew, whatever is in the folder; what is there is removed once the first force call
+        has succeeded.
 
     Raises
     ------
@@ -109,6 +110,7 @@ def relax_in_folder(  # noqa: PLR0913 - two options
             make_folder(folder)
         held.enter_context(lock_folder(folder, "relaxation"))
         if overwrite:
+            first = first or Relaxation(atoms, calculator, options)
             store.clear()
         if store.has_state:
             relaxation = Relaxation(atoms, calculator, options, store.load(len(atoms)))

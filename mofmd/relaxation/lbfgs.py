@@ -74,7 +74,28 @@ class Memory:
 
 
 class NoStepError(RunError):
-    """No step along a direction is better; what else fails, such as the model, is none of these."""
+    """No step along a direction is better; what else fails, such as the model, is none of these.
+
+    Parameters
+    ----------
+    reason
+        What was found.
+    is_noise
+        Whether it may be the noise of float32.
+    float64
+        How the caller is asked for float64; empty where it has that already.
+    """
+
+    def __init__(
+        self, reason: str, *, is_noise: bool = False, float64: str = "--dtype float64"
+    ) -> None:
+        mend = f" (float32 has noise of about 1e-4 eV/Å: take {float64})"
+        super().__init__(reason + (mend if is_noise and float64 else ""))
+        self._reason, self._is_noise = reason, is_noise
+
+    def asking_with(self, float64: str) -> NoStepError:
+        """Make the same error for a caller that is asked for float64 in other words."""
+        return NoStepError(self._reason, is_noise=self._is_noise, float64=float64)
 
 
 def next_point(
@@ -118,8 +139,8 @@ def next_point(
         length *= _shorter(length, rise, slope, slope_there)
     raise NoStepError(
         "no step along the search direction lowers the energy, however short: forces and energy of "
-        "the model do not belong together (float32 has noise of about 1e-4 eV/Å: take --dtype "
-        "float64), or the limits are below what rounding allows"
+        "the model do not belong together, or the limits are below what rounding allows",
+        is_noise=True,
     )
 
 

@@ -127,8 +127,10 @@ def _warnings(rows: Sequence[Row]) -> str:
     for row in rows:
         if row.get("imaginary_modes"):
             told.append(f"{_label(row)}: imaginary modes: {row['imaginary_modes']}")
-        if row.get("linkers", 0) != row.get("linkers_intact", 0):
-            told.append(f"{_label(row)}: {row['linkers_intact']} of {row['linkers']} linkers whole")
+        for what in ("linkers", "caps"):
+            if row.get(what, 0) != row.get(f"{what}_intact", 0):
+                whole = f"{row[f'{what}_intact']} of {row[what]}"
+                told.append(f"{_label(row)}: {whole} {what} whole")
         for name, before in row.items():
             if not name.endswith("_before"):
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mofmd.analysis.structure.linkers import broken_linkers
+from mofmd.analysis.structure.linkers import count_whole
 from mofmd.structures.read import read_structure
 from mofmd.study.sources import Run
 from mofmd.topology.building_units import Linkers, find_linkers
@@ -23,10 +23,14 @@ class LinkerCount:
         Of the structure that it starts from.
     intact
         Those of them that are whole in the last frame analysed.
+    caps, caps_intact
+        The same of caps, which are no linkers.
     """
 
     total: int
     intact: int
+    caps: int = 0
+    caps_intact: int = 0
 
 
 def starting_linkers(run: Run, first: Frame) -> Linkers | None:
@@ -61,4 +65,5 @@ def count_linkers(linkers: Linkers | None, last: Frame) -> LinkerCount | None:
     """Count the linkers that are whole in a frame; None where there are none."""
     if linkers is None:
         return None
-    return LinkerCount(len(linkers), len(linkers) - len(broken_linkers(last, linkers)))
+    whole = count_whole(last, linkers)
+    return LinkerCount(linkers.n_linkers, whole.linkers, linkers.n_caps, whole.caps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from mofmd.analysis.mechanics.forms import Form
 from mofmd.analysis.mechanics.points import numbers_of, read_points
 from mofmd.disk.record import read_record
 from mofmd.errors import InputError, MissingFileError, absent
+from mofmd.simulation.deck.potential import POTENTIAL_SCRIPT
 from mofmd.simulation.ensemble.ensemble import RECORD, STRUCTURE, read_ensemble
 from mofmd.simulation.run.status import STATUS, run_state
 from mofmd.simulation.statics.conduct import read_results
@@ -29,6 +30,37 @@ from mofmd.units import BAR_TO_GPA
 FORMS: tuple[Form, ...] = ("birch-murnaghan", "vinet")
 # columns of a table of numbers from elsewhere, all but the first optional
 REFERENCE_COLUMNS = ("structure", "method", "K_GPa", "V0_A3", "Pmax_GPa", "source")
+
+
+@dataclass(frozen=True, order=True)
+class ModelUsed:
+    """The potential of runs.
+
+    Parameters
+    ----------
+    name
+        Of its file.
+    sha256
+        Hash of the file.
+    added_dispersion
+        What was added to the model, as ``d3bj:pbe``; empty where nothing was.
+    """
+
+    name: str
+    sha256: str
+    added_dispersion: str = ""
+
+    @property
+    def dispersion(self) -> str:
+        """What was added, in a word: ``none`` where nothing was."""
+        if self.name == POTENTIAL_SCRIPT:
+            return f"as {POTENTIAL_SCRIPT} says"
+        return self.added_dispersion or "none"
+
+    def __str__(self) -> str:
+        """Name, begin of the hash, and what was added."""
+        added = f" with {self.added_dispersion}" if self.added_dispersion else ""
+        return f"{self.name} {self.sha256[:8]}{added}"
 
 
 @dataclass(frozen=True)
@@ -45,6 +77,8 @@ class Energies:
         Why one could not be made.
     curve
         P(V) of the same cells; None where their pressures are not known.
+    shape
+        Of the cell at each volume (see `Variant`).
     """
 
     volumes_A3: np.ndarray
@@ -52,6 +86,7 @@ class Energies:
     fits: Mapping[Form, EquationOfState]
     why_none: str
     curve: Curve | None
+    shape: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,12 +103,19 @@ class Variant:
         Of dynamics at a temperature.
     temperature_K
         Of the dynamics.
+    shape
+        Of the cell in the dynamics: ``free``, ``fixed`` or ``angles fixed``, or more of these;
+        empty where nothing tells.
+    model
+        Of all its runs; None where they were made by hand.
     """
 
     name: str
     energies: Energies | None = None
     points: tuple[Point, ...] = ()
     temperature_K: float = math.nan
+    shape: str = ""
+    model: ModelUsed | None = None
 
     @property
     def curve(self) -> Curve | None:
@@ -90,9 +132,12 @@ class _Found:
     points: list[Point] = field(default_factory=list)
     # what must be the same for one curve, as text
     temperatures: set[str] = field(default_factory=set)
-    models: set[str] = field(default_factory=set)
+    models: set[ModelUsed] = field(default_factory=set)
     static_cells: set[str] = field(default_factory=set)
     moving_cells: set[str] = field(default_factory=set)
+    # whether the shape of the cell was free, which may differ
+    static_shapes: set[str] = field(default_factory=set)
+    moving_shapes: set[str] = field(default_factory=set)
 
     def add(self, other: _Found) -> None:
         """Add what another run of the structure gives."""
@@ -102,12 +147,14 @@ class _Found:
         self.models |= other.models
         self.static_cells |= other.static_cells
         self.moving_cells |= other.moving_cells
+        self.static_shapes |= other.static_shapes
+        self.moving_shapes |= other.moving_shapes
 
     def check(self, name: str) -> None:
         """Refuse runs that make no one curve."""
         for what, values in (
             ("", self.temperatures),
-            ("different models: ", self.models),
+            ("different models: ", set(map(str, self.models))),
             ("different cells: ", self.static_cells),
             ("different cells: ", self.moving_cells),
         ):
@@ -190,8 +237,9 @@ def _read(folder: Path) -> _Found:
         found.energies.append(np.array(columns, dtype=np.float64).T)
         task = read_record(folder / TASK, SCHEMA, kind="a static task", mend="make it again")
         name = Path(task["model"]).name
-        found.models.add(_potential(name, task["model_sha256"], task["dispersion"]))
+        found.models.add(ModelUsed(name, task["model_sha256"], task["dispersion"] or ""))
         found.static_cells.add(task["formula"])
+        found.static_shapes.add(task["settings"]["shape"])
         return found
     run = Run(folder.name, folder / DUMP)
     structure = str(run.manifest.get("structure", {}).get("formula", ""))
@@ -203,6 +251,7 @@ def _read(folder: Path) -> _Found:
         )
         found.energies.append(np.array([volumes, energies, BAR_TO_GPA * pressures]).T)
         found.static_cells |= {structure} - {""}
+        found.static_shapes |= {run.protocol.get("shape", "")} - {""}
         found.models |= _potential_of(run)
         return found
     if run.protocol.get("name") not in POINT_ENSEMBLES:
@@ -210,29 +259,45 @@ def _read(folder: Path) -> _Found:
     found.points += pressure_points(RunOutput(folder, run.protocol, run.thermo, math.nan))
     found.temperatures.add(f"{run.protocol.get('temperature_K', math.nan):g} K")
     found.moving_cells |= {structure} - {""}
+    found.moving_shapes.add(_shape_of(run.protocol))
     found.models |= _potential_of(run)
     return found
 
 
-def _potential(name: str, sha256: str, dispersion: str | None) -> str:
-    return f"{name} {sha256[:8]}{f' with {dispersion}' if dispersion else ''}"
+def _shape_of(protocol: Mapping[str, Any]) -> str:
+    """Whether the shape of the cell was free in a run of a protocol that gives P(V)."""
+    if protocol["name"] != "PressureGrid":
+        return "free" if protocol["name"] == "VolumeGrid" else "fixed"
+    return {"iso": "fixed", "aniso": "angles fixed"}.get(protocol["coupling"], "free")
 
 
-def _potential_of(run: Run) -> set[str]:
+def _potential_of(run: Run) -> set[ModelUsed]:
     """Of a deck; nothing of a run by hand."""
     potential = run.manifest.get("potential", {})
     name = str(potential.get("model", ""))
     sha256 = run.manifest.get("files", {}).get(name, "")
-    return {_potential(name, sha256, potential.get("dispersion"))} if sha256 else set()
+    return {ModelUsed(name, sha256, potential.get("dispersion", ""))} if sha256 else set()
 
 
 def _variant(name: str, found: _Found) -> Variant:
     found.check(name)
     energies = None
     if found.energies:
-        energies = static_curve(*np.concatenate(found.energies).T)
+        curve = static_curve(*np.concatenate(found.energies).T)
+        energies = replace(curve, shape=_joined(found.static_shapes))
     temperature = next(iter(found.temperatures), "nan K").removesuffix(" K")
-    return Variant(name, energies, tuple(found.points), float(temperature))
+    return Variant(
+        name,
+        energies,
+        tuple(found.points),
+        float(temperature),
+        _joined(found.moving_shapes),
+        next(iter(found.models), None),
+    )
+
+
+def _joined(shapes: set[str]) -> str:
+    return " and ".join(sorted(shapes))
 
 
 def static_curve(

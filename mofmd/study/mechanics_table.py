@@ -12,12 +12,14 @@ from mofmd.analysis.base.statistics import Estimate
 from mofmd.analysis.mechanics.branches import Curve
 from mofmd.analysis.mechanics.equation_of_state import EquationOfState
 from mofmd.analysis.mechanics.forms import Form
-from mofmd.study.mechanics import Variant
+from mofmd.study.mechanics import ModelUsed, Variant
 
+DIGITS = {"K": 3, "V0": 5, "Pmax": 3}  # of a value whose error is not known
 COLUMNS = (
     *("structure", "method", "temperature_K"),
     *("K_GPa", "K_error_GPa", "K_vinet_GPa", "K_vinet_error_GPa"),
     *("V0_A3", "V0_error_A3", "Pmax_GPa", "Pmax_error_GPa", "Pmax_is_bound"),
+    *("shape", "model", "model_sha256", "added_dispersion"),
 )
 
 
@@ -39,6 +41,10 @@ class Line:
         P(V); None where pressures are not known.
     why_none
         Why a fit is missing.
+    shape
+        Of the cell: ``free``, ``fixed`` or ``angles fixed``; empty where nothing tells.
+    model
+        With which it was made; None where nothing tells.
     """
 
     name: str
@@ -47,6 +53,8 @@ class Line:
     fits: Mapping[Form, EquationOfState]
     curve: Curve | None
     why_none: str
+    shape: str = ""
+    model: ModelUsed | None = None
 
     def row(self) -> dict[str, Any]:
         """Numbers by column; None where there is none."""
@@ -60,6 +68,10 @@ class Line:
         if self.curve is not None:
             row |= _pair("Pmax_GPa", self.curve.largest)
             row["Pmax_is_bound"] = self.curve.is_bound
+        row["shape"] = self.shape or None
+        if self.model is not None:
+            row |= {"model": self.model.name, "model_sha256": self.model.sha256}
+            row["added_dispersion"] = self.model.dispersion
         return row
 
 
@@ -75,9 +87,85 @@ def lines_of(variants: Sequence[Variant]) -> list[Line]:
     lines = []
     for variant in variants:
         if (found := variant.energies) is not None:
-            lines.append(Line(variant.name, "EV", 0.0, found.fits, found.curve, found.why_none))
+            lines.append(
+                Line(
+                    variant.name,
+                    "EV",
+                    0.0,
+                    found.fits,
+                    found.curve,
+                    found.why_none,
+                    found.shape,
+                    variant.model,
+                )
+            )
         if (curve := variant.curve) is not None:
             lines.append(
-                Line(variant.name, "PV", variant.temperature_K, curve.fits, curve, curve.why_none)
+                Line(
+                    variant.name,
+                    "PV",
+                    variant.temperature_K,
+                    curve.fits,
+                    curve,
+                    curve.why_none,
+                    variant.shape,
+                    variant.model,
+                )
             )
     return lines
+
+
+def shown(estimate: Estimate, quantity: str, *, unit: bool = False) -> str:
+    """Value and error to the second digit of the error; without an error a few digits.
+
+    Parameters
+    ----------
+    estimate
+        K, V₀ or P_max.
+    quantity
+        ``K``, ``V0`` or ``Pmax``.
+    unit
+        Append it.
+    """
+    tail = f" {estimate.unit}" if unit else ""
+    if estimate.standard_error > 0:
+        return f"{Estimate(estimate.value, estimate.standard_error, estimate.independent)}{tail}"
+    digits = DIGITS[quantity]
+    # as a plain number where all digits before the point are known
+    large = abs(estimate.value) >= 10.0**digits
+    return f"{estimate.value:{'.0f' if large else f'.{digits}g'}}{tail}"
+
+
+def alike(lines: Sequence[Line]) -> dict[str, str]:
+    """Tell in words what is the same in all lines.
+
+    Returns
+    -------
+    dict
+        Those of `conditions` that differ nowhere.
+    """
+    words = [conditions(line) for line in lines]
+    first = words[0] if words else {}
+    return {key: text for key, text in first.items() if all(w[key] == text for w in words)}
+
+
+def conditions(line: Line) -> dict[str, str]:
+    """Tell how a line was made.
+
+    Returns
+    -------
+    dict
+        What is told, in words, to its value: model, added dispersion, temperature, shape.
+    """
+    model = line.model
+    if model is None:
+        name, added = "not known: made by hand", "not known"
+    else:
+        name = f"{model.name} (sha256 {model.sha256[:12]})"
+        added = model.dispersion
+    return {
+        "model": name,
+        "D3 added": added,
+        "temperature": "at rest (0 K)" if line.method == "EV" else f"{line.temperature_K:g} K",
+        "shape of the cell": line.shape or "not known",
+    }

@@ -107,7 +107,10 @@ def intact(analysis: Analysis) -> Verdict:
         return Verdict(question, "none", f"{total} linkers; one structure tells of no change.")
     whole = sum(count.intact for count in counts.values())
     where = "in the last frame" if len(counts) == 1 else f"in the last frames of {len(counts)} runs"
-    text = f"{whole} of {total} linkers are whole {where}"
+    caps = sum(count.caps for count in counts.values())
+    whole_caps = sum(count.caps_intact for count in counts.values())
+    and_caps = f" and {whole_caps} of {caps} caps" if caps else ""
+    text = f"{whole} of {total} linkers{and_caps} are whole {where}"
     fewest = [
         result.scalars["intact, fewest"].value
         for member in analysis.members
@@ -123,7 +126,8 @@ def intact(analysis: Analysis) -> Verdict:
         if len(counts) > 1:
             text += f" ({', '.join(stopped)})"
         return Verdict(question, "no", f"{text}.")
-    return Verdict(question, "yes" if whole == total else "no", f"{text}.")
+    is_whole = whole == total and whole_caps == caps
+    return Verdict(question, "yes" if is_whole else "no", f"{text}.")
 
 
 def equilibrated(analysis: Analysis) -> Verdict:

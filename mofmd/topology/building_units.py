@@ -23,6 +23,7 @@ from mofmd.topology.bonds import BOND_FACTOR, NON_METALS, Bonds
 from mofmd.trajectory.frame import Frame, Species
 
 Cutoffs = Mapping[tuple[str, str], float]
+HYDROGEN = ("H", "D")
 BROKEN_FACTOR = 1.4  # times the sum of the covalent radii: from there on a bond is broken
 
 
@@ -38,15 +39,28 @@ class Linkers:
         All bonds within linkers.
     linker_of_bond
         (bonds,) linker of each bond.
+    is_cap
+        (linkers,) whether it is a cap, which links nothing (see `find_caps`).
     """
 
     members: tuple[tuple[int, ...], ...]
     bonds: Bonds
     linker_of_bond: np.ndarray
+    is_cap: np.ndarray
 
     def __len__(self) -> int:
-        """Count the linkers."""
+        """Count the linkers and the caps."""
         return len(self.members)
+
+    @property
+    def n_caps(self) -> int:
+        """Count the caps."""
+        return int(self.is_cap.sum())
+
+    @property
+    def n_linkers(self) -> int:
+        """Count the linkers that are no caps."""
+        return len(self) - self.n_caps
 
 
 @dataclass(frozen=True)
@@ -219,24 +233,64 @@ def find_net(
     if frame is not None:
         images = put_together(units, frame)
         graph = find_bonds(frame, metal_cutoffs_A=metal_cutoffs_A)
+    table = _links(units, graph, images)
+    return Net(
+        units.n_nodes,
+        units.n_linkers,
+        table[:, :2] + np.array([0, units.n_nodes]),
+        np.ascontiguousarray(table[:, 2:]),
+    )
+
+
+def _links(units: BuildingUnits, graph: BondGraph, images: np.ndarray) -> np.ndarray:
+    """(links, 5) node, linker and image of the linker, for each link between two units once."""
     nodes = units.node_of_atom[graph.first]
     linkers = units.linker_of_atom[graph.second]
     between = graph.to_metal & (nodes >= 0) & (linkers >= 0)
     first, second = graph.first[between], graph.second[between]
     # image of the second's unit, seen from the first's unit
     shifts = graph.images[between] + images[first] - images[second]
-    rows = np.stack([nodes[between], units.n_nodes + linkers[between]], axis=1)
-    table = np.unique(np.hstack([rows, shifts]), axis=0).reshape(-1, 5)
-    return Net(
-        units.n_nodes,
-        units.n_linkers,
-        np.ascontiguousarray(table[:, :2]),
-        np.ascontiguousarray(table[:, 2:]),
+    rows = np.stack([nodes[between], linkers[between]], axis=1)
+    return np.unique(np.hstack([rows, shifts]), axis=0).reshape(-1, 5)
+
+
+def find_caps(units: BuildingUnits) -> np.ndarray:
+    """Tell caps from linkers: formates, acetates and the like in the place of missing linkers.
+
+    A cap is bonded to one node alone, and nothing of its composition (hydrogen aside) links two
+    nodes: a linker that hangs on one node, as its other one is missing, is none. Where nothing
+    links two nodes, as in a molecule, or nodes are endless, nothing is called a cap.
+
+    Returns
+    -------
+    np.ndarray
+        (linkers,) of bool.
+
+    Examples
+    --------
+    >>> from mofmd.structures.crystals.carboxylate import uio66
+    >>> int(find_caps(find_units(Frame.from_ase(uio66()))).sum())
+    0
+    """
+    if units.endless_nodes.any() or not units.n_linkers:
+        return np.zeros(units.n_linkers, dtype=bool)
+    held = np.bincount(_links(units, units.graph, units.images)[:, 1], minlength=units.n_linkers)
+    inside = units.linker_of_atom >= 0
+    heavy = np.array([name not in HYDROGEN for name in units.species.elements])
+    counts = np.zeros((units.n_linkers, len(heavy)), dtype=np.int64)
+    np.add.at(counts, (units.linker_of_atom[inside], units.species.codes[inside]), 1)
+    _, kinds = np.unique(counts[:, heavy], axis=0, return_inverse=True)
+    links_nodes = (held > 1) | units.endless_linkers
+    return (
+        (held == 1)
+        & ~units.endless_linkers
+        & ~np.isin(kinds.ravel(), kinds.ravel()[links_nodes])
+        & bool(links_nodes.any())
     )
 
 
 def find_linkers(structure: Atoms | Frame) -> Linkers:
-    """Find the organic linkers of a crystal or relaxed structure.
+    """Find the organic linkers of a crystal or relaxed structure, and the caps among them.
 
     Examples
     --------
@@ -260,6 +314,7 @@ def find_linkers(structure: Atoms | Frame) -> Linkers:
         ),
         bonds=Bonds(pairs[:, 0].copy(), pairs[:, 1].copy(), radii[pairs].sum(axis=1)),
         linker_of_bond=units.linker_of_atom[pairs[:, 0]],
+        is_cap=find_caps(units),
     )
 
 

@@ -8,9 +8,14 @@ from hypothesis import strategies as st
 
 from mofmd.analysis.one_pass import analyse
 from mofmd.analysis.structure.linkers import Integrity
+from mofmd.builders.blocks.blocks import find_blocks
+from mofmd.builders.blocks.caps import find_cap
+from mofmd.builders.defects.defects import Defects, make_defects
 from mofmd.errors import InputError
 from mofmd.geometry.minimum_image import nearest_images
 from mofmd.geometry.neighbours import cell_heights
+from mofmd.simulation.statics.integrity import compare
+from mofmd.structures.crystals.carboxylate import uio66
 from mofmd.structures.crystals.zif import zif4
 from mofmd.topology.building_units import find_linkers, find_net, find_units, has_rods
 from mofmd.trajectory.frame import Frame
@@ -188,3 +193,30 @@ def test_rods_through_atoms_of_linkers() -> None:
     assert has_rods(units)
     atoms.set_cell([10, 10, 8])
     assert not has_rods(find_units(Frame.from_ase(atoms)))
+
+
+def test_caps_are_no_linkers() -> None:
+    """Two formates in the place of a linker; one breaks."""
+    crystal = uio66()
+    blocks = find_blocks(crystal)
+    defective = make_defects(crystal, blocks, Defects(linkers=(0,)), find_cap("formate")).atoms
+    linkers = find_linkers(defective)
+    assert (len(linkers), linkers.n_linkers, linkers.n_caps) == (25, 23, 2)
+    caps = [linkers.members[k] for k in np.flatnonzero(linkers.is_cap)]
+    assert {str(defective[list(cap)].symbols.formula.convert("hill")) for cap in caps} == {"CHO2"}
+    broken = defective.copy()
+    hydrogen = next(k for k in caps[0] if defective.symbols[k] == "H")
+    broken.positions[hydrogen] += 3.0
+    found = compare(defective, broken)
+    assert (found["linkers"], found["linkers_intact"]) == (23, 23)
+    assert (found["caps"], found["caps_intact"]) == (2, 1)
+    assert "caps" not in compare(crystal, crystal)
+
+
+def test_a_linker_that_hangs_on_one_node_is_no_cap() -> None:
+    """One node is gone, its linkers stay."""
+    crystal = uio66()
+    units = find_units(Frame.from_ase(crystal))
+    hanging = crystal[units.node_of_atom != 0]
+    linkers = find_linkers(hanging)
+    assert (linkers.n_linkers, linkers.n_caps) == (24, 0)

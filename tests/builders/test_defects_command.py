@@ -125,6 +125,15 @@ def test_loose_pieces_are_told_of(capsys):
     pytest.fail("no draw left a loose piece")
 
 
+def test_characterise_says_how_to_know_what_is_missing(capsys):
+    assert run("defects", "characterise", "uio-66") == 0
+    told = capsys.readouterr()
+    assert "(0.00-?-?)" in told.out
+    assert "name it (--pristine uio-66)" in told.err
+    assert run("defects", "characterise", "uio-66", "--pristine", "uio-66") == 0
+    assert "--pristine" not in capsys.readouterr().err
+
+
 def test_characterise_several_files(capsys):
     files = [str(reference_path(f"mofs/uio66_thornton2016/UiO66_{name}.cif"))
              for name in ("formate_reo", "OHH2O_z8")]  # fmt: skip

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.lj import LennardJones
 
+from mofmd.disk.lock import LOCK
 from mofmd.engine.evaluate import Evaluation
 from mofmd.errors import InputError, InputWarning, RunError
 from mofmd.models.files.embedded import embedded_model
@@ -26,7 +28,7 @@ from mofmd.phonons.extra import need_packages
 from mofmd.phonons.imaginary.removal import remove_imaginary
 from mofmd.phonons.run import ForceOptions, Model, choose_supercell, forces_in_folder
 from mofmd.phonons.temperature.expansion import expand
-from mofmd.relaxation import RelaxOptions, relax
+from mofmd.relaxation import RelaxOptions, relax, relax_in_folder
 from mofmd.structures.read import read_structure
 from tests.phonons.crystals import EXACT, Counting, Handed, argon, chain, fcc, pairs, phonons
 
@@ -347,3 +349,52 @@ def test_phonopy_files_are_phonopys(tmp_path: Path) -> None:
         constants.values_eV_per_A2[0] = 1.0
     plan = json.loads((tmp_path / "forces/plan.json").read_text())
     assert plan["evaluations"] == 5
+
+
+class Failing(LennardJones):  # type: ignore[misc]
+    """Fails at once, as a model does that does not know an element."""
+
+    def calculate(self, *_: object, **__: object) -> None:
+        raise RunError("no such element")
+
+
+@pytest.mark.parametrize("what", ["elastic", "imaginary", "qha", "relax", "forces"])
+def test_old_results_stay_until_the_first_evaluation_has_succeeded(
+    what: str, tmp_path: Path
+) -> None:
+    """Begun anew with what fails, the folder is as it was."""
+    atoms, model = fcc(), Model("failing")
+    for name in ("relax/relaxed.json", "strain-1+/state.npz", "elastic.json", "round-00/start.npz",
+                 "options.json", "volume-00/relax/state.npz", "forces/plan.json", "state.npz",
+                 "relaxed.json", "forces/00000.npz"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("old")
+    kept = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    fails, evaluates = Failing(), InProcess(Failing())
+    begun: dict[str, Callable[[], object]] = {
+        "elastic": lambda: elastic_in_folder(atoms, fails, tmp_path, overwrite=True),
+        "imaginary": lambda: remove_imaginary(
+            atoms, fails, evaluates, model, tmp_path, forces=SMALL, overwrite=True
+        ),
+        "qha": lambda: expand(
+            atoms, fails, evaluates, model, tmp_path, forces=SMALL, overwrite=True
+        ),
+        "relax": lambda: relax_in_folder(atoms, fails, RelaxOptions(), tmp_path, overwrite=True),
+        "forces": lambda: forces_in_folder(
+            atoms, evaluates, model, tmp_path, SMALL, overwrite=True
+        ),
+    }
+    with pytest.raises(RunError, match="no such element"):
+        begun[what]()
+    left = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {path: text for path, text in left.items() if path.name != LOCK} == kept
+
+
+def test_forces_begun_anew_replace_the_old_ones(tmp_path: Path) -> None:
+    made(tmp_path, Counting(argon()))
+    (tmp_path / "forces/00099.npz").write_text("old")
+    again = Counting(argon())
+    options = ForceOptions(supercell=SUPERCELL, displacements=EXACT)
+    forces_in_folder(fcc(), again, Model("other"), tmp_path, options, overwrite=True)
+    assert again.count == 6
+    assert not (tmp_path / "forces/00099.npz").exists()

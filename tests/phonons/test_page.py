@@ -1,5 +1,6 @@
 """The page in Chromium: a click on a band, and its mode moves."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from mofmd.cli.main import app
 from mofmd.phonons.ladder import symmetry_ladder
 from mofmd.phonons.page.page import write_page
+from mofmd.phonons.spectrum.soft import exact_points
 from mofmd.phonons.spectrum.spectrum import SpectrumOptions, make_spectrum
 from mofmd.phonons.spectrum.velocities import SoundSpeeds
 from tests.phonons.crystals import argon, chain, phonons
@@ -21,12 +23,39 @@ def test_imaginary_sound_is_no_stable_crystal(tmp_path: Path) -> None:
     found = make_spectrum(phonopy, constants, SpectrumOptions(mesh=(4, 1, 1)))
     page = write_page(phonopy, found, tmp_path / "stable", {})
     assert "Stable: yes" in page.read_text()
+    assert "the mesh 4×1×1 and the 4 that fit into the supercell" in page.read_text()
     speeds = found.speeds.speeds_km_per_s.copy()
     speeds[2, 0] = -1.5
     bent = replace(found, speeds=SoundSpeeds(found.speeds.directions, speeds))
     text = write_page(phonopy, bent, tmp_path / "bent", {}).read_text()
     assert "Stable: not known" in text
     assert "(0, 0, 1) are imaginary (-1.50 km/s)" in text
+
+
+def test_a_look_at_gamma_alone_is_no_verdict_on_the_crystal(tmp_path: Path) -> None:
+    """One cell and a mesh of one point: the page, the console and the record say so."""
+    phonons(chain(), argon(), tmp_path / "chain", (2, 1, 1))
+    crystal = chain().repeat((2, 1, 1))
+    phonopy, _ = phonons(crystal, argon(), tmp_path / "cell", (1, 1, 1))
+    assert exact_points(phonopy) == 2  # of the primitive cell
+    crystal.numbers[0] = 10
+    phonons(crystal, argon(), tmp_path / "two", (1, 1, 1))
+    told = {}
+    for mesh in ("1x1x1", "4x1x1"):
+        out = tmp_path / mesh
+        line = ["phonons", "bands", str(tmp_path / "two"), "-o", str(out), "--mesh", mesh]
+        done = CliRunner().invoke(app, line)
+        assert done.exit_code == 0, done.output
+        record = json.loads((out / "phonons.json").read_text())["stability"]
+        page = (out / "report.html").read_text()
+        assert record["why"] in page
+        assert record["why"] in done.output
+        assert record["wave_vectors_of_the_supercell"] == 1
+        told[mesh] = record
+    assert "Stable: yes" not in (tmp_path / "1x1x1" / "report.html").read_text()
+    assert (told["1x1x1"]["stable"], told["1x1x1"]["looked_at"]) == ("unknown", "Γ alone")
+    assert "other wave vectors were not looked at: give a finer --mesh" in told["1x1x1"]["why"]
+    assert "interpolated but for Γ" in told["4x1x1"]["looked_at"]
 
 
 SCROLLED = """() => [...document.querySelectorAll('.scroll, figure > div')].filter(

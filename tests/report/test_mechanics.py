@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from mofmd.analysis.base.statistics import Estimate
 from mofmd.analysis.mechanics.forms import energy_of
 from mofmd.cli.main import app
 from mofmd.errors import InputError, MissingFileError
@@ -17,6 +18,7 @@ from mofmd.simulation.run.run import run_deck
 from mofmd.simulation.run.status import write_status
 from mofmd.simulation.statics.conduct import fitted
 from mofmd.study.mechanics import read_published, read_variants, static_curve
+from mofmd.study.mechanics_table import alike, lines_of, shown
 from mofmd.units import EV_PER_A3_TO_GPA
 from tests.lennard_jones import EDGE_A, K_GPa, argon_deck
 
@@ -63,7 +65,22 @@ def test_runs_of_one_structure_make_one_curve(runs: Path, tmp_path: Path) -> Non
         assert float(row["V0_A3"]) == pytest.approx(VOLUME_A3, rel=tolerance / 10)
         assert row["Pmax_is_bound"] == "True"
     assert float(dynamic["K_error_GPa"]) > 0
+    manifest = json.loads((runs / "static" / "deck" / "manifest.json").read_text())
+    sha256 = manifest["files"]["potential.in"]
+    for row, shape in ((static, "fixed"), (dynamic, "fixed and free")):
+        assert row["shape"] == shape
+        assert (row["model"], row["model_sha256"]) == ("potential.in", sha256)
+        assert row["added_dispersion"] == "as potential.in says"
+    alike = f"model: potential.in (sha256 {sha256[:12]}); D3 added: as potential.in says"
     page = (tmp_path / "out" / "report.html").read_text()
+    assert f"<p>In all lines: {alike}.</p>" in page
+    assert f"in all: {alike}\n" in done.output
+    assert "temperature: at rest (0 K); shape of the cell: fixed\n" in done.output
+    for cell in ("at rest (0 K)", "1 K", "fixed", "fixed and free"):
+        assert f'<td class="number">{cell}</td>' in page
+    # no error: three digits
+    largest = f"&gt; {float(static['Pmax_GPa']):.3g}"
+    assert f'<td class="number">{largest}</td>' in page
     assert "2.9-3.1" in page
     assert page.count("<svg") == 2
     assert "differ by" not in page  # both ensembles agree
@@ -160,3 +177,33 @@ def test_a_static_curve_beyond_its_inflection() -> None:
     one_sided = energy_of("vinet", volumes[-4:], 0.0, modulus, 9900.0, 4.0)
     assert "no_fit" in fitted(volumes[-4:].tolist(), (-one_sided).tolist())
     json.dumps(told, allow_nan=False)
+
+
+def test_values_are_rounded_to_their_errors() -> None:
+    assert shown(Estimate(33.04512, 0.2178, 10, "GPa"), "K", unit=True) == "33.05 ± 0.22 GPa"
+    assert shown(Estimate(1.83746, 0.0, np.inf, "GPa"), "Pmax") == "1.84"
+    assert shown(Estimate(2345.678, np.nan, 4, "GPa"), "K") == "2346"
+    assert shown(Estimate(9234.567, np.nan, 4, "Å³"), "V0") == "9234.6"
+
+
+def test_a_task_names_its_model_dispersion_and_shape(tmp_path: Path) -> None:
+    """With all alike one sentence tells; two models make columns."""
+    volumes = [90.0, 95.0, 100.0, 105.0, 110.0]
+    results = {"volumes_A3": volumes, "energies_eV": [0.01 * (v - 100) ** 2 for v in volumes]}
+    for name, model, dispersion in (("a", "x.pth", None), ("b", "y.pth", "d3bj:pbe")):
+        record = {
+            "schema": "mofmd-static-1", "model": f"/{model}", "model_sha256": name * 64,
+            "dispersion": dispersion, "formula": "X", "settings": {"shape": "free"},
+        }  # fmt: skip
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "task.json").write_text(json.dumps(record))
+        (tmp_path / name / "results.json").write_text(json.dumps(results))
+        write_status(tmp_path / name, state="finished")
+    variants, _ = read_variants([str(tmp_path / name) for name in "ab"])
+    lines = lines_of(variants)
+    same = {"temperature": "at rest (0 K)", "shape of the cell": "free"}
+    assert alike(lines) == same
+    assert alike(lines[1:]) == {
+        "model": f"y.pth (sha256 {'b' * 12})", "D3 added": "d3bj:pbe", **same
+    }  # fmt: skip
+    assert lines[0].row()["added_dispersion"] == "none"

@@ -16,19 +16,22 @@ from mofmd.builders.blocks.blocks import find_blocks
 from mofmd.builders.defects.defects import distinct_linker_defects, make_defects
 from mofmd.calculator import DeployedModel
 from mofmd.cli.main import app
+from mofmd.cli.simulation.member_lines import MemberLines
 from mofmd.disk.stop_request import ask_to_stop
 from mofmd.engine.structure_file import write_structure
 from mofmd.errors import InputError, InputWarning, RunError, StoppedError
 from mofmd.relaxation.conduct import relax
+from mofmd.relaxation.lbfgs import NoStepError
 from mofmd.relaxation.options import RelaxOptions
 from mofmd.report.screening import write_screening
 from mofmd.simulation.deck.notes import notes_of
 from mofmd.simulation.deck.request import Request
-from mofmd.simulation.ensemble.ensemble import Ensemble, new_ensemble, read_ensemble
+from mofmd.simulation.ensemble.ensemble import Ensemble, Member, new_ensemble, read_ensemble
 from mofmd.simulation.ensemble.ensemble_run import Workers, run_ensemble
 from mofmd.simulation.ensemble.structures import are_alike, fingerprint, sort_structures
 from mofmd.simulation.ensemble.table import collect
 from mofmd.simulation.run.status import run_state
+from mofmd.simulation.statics import conduct
 from mofmd.simulation.statics.conduct import run_static
 from mofmd.simulation.statics.integrity import compare
 from mofmd.simulation.statics.request import generate_static
@@ -226,6 +229,31 @@ def test_volumes_of_an_equation_of_state() -> None:
         EquationOfStateTask(volume_ratios=(0.9, 0.95, 1.0))
 
 
+def test_volumes_are_told_as_they_are_done(tmp_path: Path) -> None:
+    """Each step says which volume it is of; lines of an ensemble tell each volume once."""
+    settings = ("points=5", "fmax_eV_per_A=9", "precision=file", "volume_range=0.02")
+    request = Request("equation_of_state", "zif-4", tmp_path / "a", settings=settings)
+    task = generate_static(replace(request, model=MODEL)).directory
+    member = Member("0", task, {"structure": "zif-4"})
+    told: list[str] = []
+    lines = MemberLines(told.append)
+    steps: list[str] = []
+
+    def look(text: str) -> None:
+        steps.append(text)
+        lines.look([member])
+
+    run_static(task, tell=look)
+    lines.look([member])
+    found = [text.partition(":")[0] for text in steps]
+    ratios = ("1.0100", "1.0200", "0.9900", "0.9800")
+    volumes = [f"volume {k} of 5, {ratio} V0" for k, ratio in enumerate(ratios, start=2)]
+    assert list(dict.fromkeys(found)) == ["relax", *volumes]
+    assert told[0] == "0 zif-4: begins"
+    assert "0 zif-4: volume 2 of 5, 1.0100 V0: 1 force calls" in told[2]
+    assert len({line.split(": ")[1] for line in told[1:]}) == len(told) - 1
+
+
 @pytest.mark.long
 def test_equation_of_state_stopped_and_continued(equation: Path, tmp_path: Path) -> None:
     """Stopped twice on its way, it gives the unbroken one's numbers; K as finite strains do."""
@@ -279,6 +307,24 @@ def test_model_that_has_changed(equation: Path) -> None:
     (equation / "task.json").write_text(json.dumps(record))
     with pytest.raises(InputError, match="its model has changed"):
         run_static(equation)
+
+
+@pytest.mark.parametrize(("precision", "mend"), [("file", "precision=float64"), ("float64", "")])
+def test_a_task_is_asked_for_float64_by_its_own_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, mend: str
+) -> None:
+    request = Request("relax", "zif-4", tmp_path / "a", model=MODEL)
+    task = generate_static(replace(request, settings=(f"precision={precision}",)))
+
+    def fail(*_: object, **__: object) -> None:
+        raise NoStepError("no step", is_noise=True)
+
+    monkeypatch.setattr(conduct, "relax_in_folder", fail)
+    with pytest.raises(RunError, match="no step") as error:
+        run_static(task.directory)
+    assert "--dtype" not in str(error.value)
+    assert ("float32" in str(error.value)) == bool(mend)
+    assert mend in str(error.value)
 
 
 def test_limits_that_are_not_reached(tmp_path: Path) -> None:

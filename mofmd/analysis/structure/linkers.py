@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,20 @@ def broken_linkers(
     return np.unique(linkers.linker_of_bond[lengths >= broken_factor * bonds.radii_sum])
 
 
+class Whole(NamedTuple):
+    """How many linkers, and how many caps, are whole."""
+
+    linkers: int
+    caps: int
+
+
+def count_whole(frame: Frame, linkers: Linkers, broken_factor: float = BROKEN_FACTOR) -> Whole:
+    """Count the linkers and the caps without a bond that is too long."""
+    is_whole = np.ones(len(linkers), dtype=bool)
+    is_whole[broken_linkers(frame, linkers, broken_factor)] = False
+    return Whole(int(is_whole[~linkers.is_cap].sum()), int(is_whole[linkers.is_cap].sum()))
+
+
 @observable(
     "integrity",
     title="Linkers",
@@ -43,7 +58,7 @@ class Integrity(Observable):
 
     A linker is intact while each bond it had in the starting structure is shorter than
     ``broken_factor`` times the sum of the covalent radii (C-H 1.50, C-N 2.06, C-C 2.13 Å at 1.4).
-    New bonds are not looked for.
+    New bonds are not looked for. Caps (formates in the place of missing linkers) are counted apart.
 
     Parameters
     ----------
@@ -61,7 +76,7 @@ class Integrity(Observable):
     def __post_init__(self) -> None:
         """Begin with no frame."""
         self._stamps: list[Stamp] = []
-        self._intact: list[int] = []
+        self._whole: list[Whole] = []
 
     @property
     def name(self) -> str:
@@ -74,21 +89,28 @@ class Integrity(Observable):
         if len(self.linkers) == 0:
             raise InputError("integrity: no organic linkers (parts with carbon) in the first frame")
 
-    def measure(self, frame: Frame) -> int:
-        """Count the intact linkers."""
+    def measure(self, frame: Frame) -> Whole:
+        """Count the intact linkers and caps."""
         if self.linkers is None:
             raise InputError("integrity: give the linkers, or let analyse find them")
-        return len(self.linkers) - len(broken_linkers(frame, self.linkers, self.broken_factor))
+        return count_whole(frame, self.linkers, self.broken_factor)
 
-    def add(self, stamp: Stamp, value: int) -> None:
+    def add(self, stamp: Stamp, value: Whole) -> None:
         """Take the measurement of the next frame."""
         self._stamps.append(stamp)
-        self._intact.append(value)
+        self._whole.append(value)
 
     def result(self) -> Result:
         """Count over time."""
-        intact = np.array(self._intact, dtype=np.float64)
-        total = len(self.linkers or ())
+        intact = np.array([each.linkers for each in self._whole], dtype=np.float64)
+        caps = np.array([each.caps for each in self._whole], dtype=np.float64)
+        total = 0 if self.linkers is None else self.linkers.n_linkers
+        n_caps = 0 if self.linkers is None else self.linkers.n_caps
+        of_caps = {
+            "caps": _exact(n_caps),
+            "caps intact, fewest": _exact(caps.min()),
+            "caps intact, last frame": _exact(caps[-1]),
+        }
         return Result(
             name=self.name,
             definition=f"linkers whose every initial bond is shorter than {self.broken_factor} "
@@ -98,6 +120,7 @@ class Integrity(Observable):
                 "linkers": _exact(total),
                 "intact, fewest": _exact(intact.min()),
                 "intact, last frame": _exact(intact[-1]),
+                **(of_caps if n_caps else {}),
             },
             tables={
                 "series": series_table(

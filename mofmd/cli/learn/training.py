@@ -54,6 +54,13 @@ def train(
     structure: Annotated[
         Path | None, typer.Option(help="Structure for the physics gate; default: a small one.")
     ] = None,
+    level_of_theory: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the labels, for the manifest: pbe (without dispersion), pbe+d3bj:pbe; "
+            "default: what the frames say."
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="For the manifest.")] = None,
     licence: Annotated[str | None, typer.Option(help="For the manifest.")] = None,
     cite: Annotated[list[str] | None, typer.Option(help="For the manifest; repeatable.")] = None,
@@ -79,7 +86,9 @@ def train(
         run_training,
     )
     from mofmd.models.deploy.options import Options
+    from mofmd.models.dispersion.theory import parse_theory
 
+    theory = None if level_of_theory is None else parse_theory(level_of_theory)
     if not (output / RECORD).exists():
         if family is None or data is None:
             raise InputError(f"{output}: holds no training yet: give --family and --data")
@@ -96,6 +105,7 @@ def train(
             stress=stress,
             device=device,
             threads=threads,
+            level_of_theory=level_of_theory,
             fused=fused,
         )
         train_frames, val_frames = (
@@ -114,6 +124,7 @@ def train(
             name=name,
             licence=licence,
             citations=tuple(cite or ()),
+            level_of_theory=theory,
             structures=read_structures(structure),
         ),
         typer.echo,

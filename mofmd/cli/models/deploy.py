@@ -48,6 +48,13 @@ def deploy(
     cite: Annotated[
         list[str] | None, typer.Option(help="publication behind the model; may be repeated")
     ] = None,
+    level_of_theory: Annotated[
+        str | None,
+        typer.Option(
+            help="of the labels it was trained on, for the manifest: pbe (without dispersion), "
+            "pbe+d3bj:pbe"
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="write a model that fails its checks, marked as failed")
     ] = False,
@@ -66,6 +73,7 @@ def deploy(
     from mofmd.models.deploy.audience import Audience
     from mofmd.models.deploy.deploy import deploy as write_deployed
     from mofmd.models.deploy.options import Options
+    from mofmd.models.dispersion.theory import parse_theory
 
     console = Console(highlight=False, soft_wrap=True)
     options = Options(
@@ -80,6 +88,7 @@ def deploy(
         name=name,
         licence=licence,
         citations=tuple(cite or ()),
+        level_of_theory=None if level_of_theory is None else parse_theory(level_of_theory),
         force=force,
     )
     with GateDisplay(console) as display:

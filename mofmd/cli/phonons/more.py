@@ -94,6 +94,12 @@ def imaginary(
     if not found.stable:
         typer.echo(f"{output / 'last.cif'}: still has imaginary modes; try another --way", err=True)
         raise typer.Exit(NOT_REACHED_STATUS)
+    if found.history[-1].wave_vectors == 1:
+        typer.echo(
+            "no imaginary mode at Γ; other wave vectors were not looked at: give a larger "
+            "--supercell",
+            err=True,
+        )
     typer.echo(f"{output / 'stable.cif'}")
 
 

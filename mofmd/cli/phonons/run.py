@@ -171,4 +171,8 @@ def tell_results(found: Spectrum, output: Path) -> None:
             "thermal functions are bounds; a larger --supercell decides",
             err=True,
         )
+    else:
+        from mofmd.phonons.spectrum.verdict import verdict
+
+        typer.echo(str(verdict(found)))
     typer.echo(f"{output / 'report.html'}")

@@ -118,6 +118,7 @@ def run(
     """
     from mofmd.cli.base.progress import StepBar
     from mofmd.cli.base.verbosity import progress_console
+    from mofmd.cli.simulation.member_lines import MemberLines
     from mofmd.engine.launch import Resources
     from mofmd.errors import STOPPED_STATUS, InputError, StoppedError
     from mofmd.simulation.ensemble.ensemble import count_states, read_ensemble
@@ -156,11 +157,18 @@ def run(
         told.add(member.name)
         typer.echo(f"{member.label}: {member.state} {member.reason}".rstrip())
 
+    console = progress_console()
+    lines = None
+    if console is not None and not console.is_terminal:
+        lines = MemberLines(typer.echo)
     try:
-        with StepBar(progress_console()) as bar:
+        with StepBar(console) as bar:
 
             def progress(done: int, total: int) -> None:
                 running = (m for m in ensemble.members if m.state == "running")
+                if lines is not None:
+                    lines.look(running)
+                    return
                 texts = [f"{m.label} {m.progress}" for m in islice(running, MEMBERS_SHOWN)]
                 bar.describe("; ".join(texts) or "members", done, total)
 

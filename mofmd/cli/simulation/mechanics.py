@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -38,20 +39,32 @@ def mechanics(
     from mofmd.disk.output import check_output
     from mofmd.report.mechanics.page import write_mechanics
     from mofmd.study.mechanics import read_published, read_variants
-    from mofmd.study.mechanics_table import lines_of
+    from mofmd.study.mechanics_table import alike, conditions, lines_of, shown
 
     check_output(output)
     table = [] if published is None else read_published(published)
     variants, left_out = read_variants(sources)
     for text in left_out:
         typer.echo(f"left out: {text}", err=True)
-    for line in lines_of(variants):
+    lines = lines_of(variants)
+    of_all = alike(lines)
+    for line in lines:
         fit = line.fits.get("birch-murnaghan")
         found = line.why_none
         if fit is not None:
-            found = f"K = {fit.bulk_modulus}, V0 = {fit.volume}"
+            modulus = shown(fit.bulk_modulus, "K", unit=True)
+            found = f"K = {modulus}, V0 = {shown(fit.volume, 'V0', unit=True)}"
         if line.curve is not None:
             sign = ">" if line.curve.is_bound else "="
-            found += f", P_max {sign} {line.curve.largest}"
+            found += f", P_max {sign} {shown(line.curve.largest, 'Pmax', unit=True)}"
         typer.echo(f"{line.name}, {line.method}: {found}")
+        made = {key: text for key, text in conditions(line).items() if key not in of_all}
+        if made:
+            typer.echo(f"  {_told(made)}")
+    if of_all:
+        typer.echo(f"in all: {_told(of_all)}")
     typer.echo(f"Report: {write_mechanics(variants, output, table, left_out)}")
+
+
+def _told(made: Mapping[str, str]) -> str:
+    return "; ".join(f"{key}: {text}" for key, text in made.items())

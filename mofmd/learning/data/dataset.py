@@ -23,11 +23,12 @@ from mofmd.disk.atomic import write_atomic
 from mofmd.disk.npz import read_arrays
 from mofmd.disk.output import make_folder
 from mofmd.errors import InputError, MissingFileError, absent
+from mofmd.models.dispersion.theory import KEY as THEORY
 from mofmd.relaxation.store import STATE, TRAJECTORY
 from mofmd.structures.read import BUILDERS, is_structure, read_structure, split_choice
 from mofmd.structures.reading import choose_index
 
-INFO = ("trajectory", "origin", "phase", "temperature_K", "source")
+INFO = ("trajectory", "origin", "phase", "temperature_K", "source", THEORY)
 # of molecules cut out of a framework (mofmd.learning.clusters)
 CLUSTER_INFO = ("cluster", "core", "charge", "multiplicity", "frame")
 NOVELTY = "novelty"  # how new an atom is to a model, by mofmd.learning.density
@@ -196,7 +197,7 @@ def read_frames(path: Path) -> list[Atoms]:
     for frame in frames:
         frame.info.setdefault("trajectory", named)
         frame.info["trajectory"] = str(frame.info["trajectory"])
-        for name in ("origin", "phase"):
+        for name in ("origin", "phase", THEORY):
             if name in frame.info:
                 frame.info[name] = str(frame.info[name])
     return frames

@@ -23,6 +23,8 @@ from mofmd.engine.evaluate import Patience
 from mofmd.errors import MissingFileError, absent, choices
 from mofmd.learning.data.dataset import Labels
 from mofmd.models.dispersion.dispersion import Dispersion, choose_dispersion, parse_dispersion
+from mofmd.models.dispersion.theory import LevelOfTheory, theory_of
+from mofmd.models.files.deployed import find_manifest
 from mofmd.models.names import find_model, model_names
 from mofmd.models.words import REFERENCE_WORDS, XTB
 
@@ -41,6 +43,10 @@ class Labeller(Protocol):
     @property
     def identity(self) -> str:
         """Changes whenever its labels may change: what is cached belongs to it."""
+
+    @property
+    def theory(self) -> LevelOfTheory | None:
+        """Level of theory of its labels; None where nothing tells."""
 
     def session(self, patience: Patience | None = None) -> AbstractContextManager[Label]:
         """Start it once for many frames; without patience, each may take as long as it likes."""
@@ -101,6 +107,14 @@ class ModelLabeller:
             return model
         return f"{model}-{self.dispersion}".replace(":", "-")
 
+    @property
+    def theory(self) -> LevelOfTheory | None:
+        """That of the model, with the dispersion."""
+        own = theory_of(find_manifest(self.path))
+        if own is None or self.dispersion is None:
+            return own
+        return own.with_dispersion(self.dispersion)
+
     def session(self, patience: Patience | None = None) -> AbstractContextManager[Label]:
         """Start a process that holds the model."""
         options = {
@@ -137,6 +151,11 @@ class CalculatorLabeller:
     def identity(self) -> str:
         """That of the reference method."""
         return self.reference.identity
+
+    @property
+    def theory(self) -> LevelOfTheory | None:
+        """Known of GFN1-xTB, which has D3 in it; of other calculators nothing tells."""
+        return LevelOfTheory(XTB, "d3bj") if self.reference.word == XTB else None
 
     def session(self, patience: Patience | None = None) -> AbstractContextManager[Label]:
         """Start a process that holds the calculator."""

@@ -25,6 +25,7 @@ from mofmd.learning.data.dataset import Labels, labelled, unusable
 from mofmd.learning.data.validation import check_structure_of_frame, frame_name
 from mofmd.learning.label.labeller_check import DerivativeCheck, check_derivatives
 from mofmd.learning.label.labellers import Label, Labeller
+from mofmd.models.dispersion.theory import KEY as THEORY
 from mofmd.processes.signals import SignalHandlers
 from mofmd.structures.molecules import is_molecule
 
@@ -188,8 +189,8 @@ def label_frames(
     Returns
     -------
     list of Atoms
-        The frames in order, with labels, and the labeller as ``source`` in their info; fewer where
-        failed ones are left out.
+        The frames in order, with labels, and in their info the labeller as ``source`` and, where
+        it is known, its ``level_of_theory``; fewer where failed ones are left out.
 
     Raises
     ------
@@ -225,6 +226,9 @@ def label_frames(
             raise InputError(_no_stress(labeller))
         result.append(labelled(frame, labels))
         result[-1].info["source"] = labeller.word
+        result[-1].info.pop(THEORY, None)  # of labels that the frame had before
+        if labeller.theory is not None:
+            result[-1].info[THEORY] = str(labeller.theory)
     return result
 
 

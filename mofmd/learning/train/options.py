@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mofmd.errors import InputError, MissingFileError, absent, choices
+from mofmd.models.dispersion.theory import parse_theory
 from mofmd.models.universal import MODELS, find_universal
 
 Family = Literal["allegro", "nequip", "mace", "sevennet"]  # that can be trained
@@ -44,6 +45,9 @@ class TrainOptions:
         ``cpu`` or ``cuda``.
     threads
         OMP_NUM_THREADS of the trainer.
+    level_of_theory
+        Of the labels, as ``pbe`` (without dispersion) or ``pbe+d3bj:pbe``; None takes what the
+        frames say.
     fused
         Train with mofmd's fused convolution, which Allegro has not: the same numbers in less time.
     """
@@ -60,6 +64,7 @@ class TrainOptions:
     stress: bool = True
     device: Literal["cpu", "cuda"] = "cpu"
     threads: int = 1
+    level_of_theory: str | None = None
     fused: bool = True
 
     def __post_init__(self) -> None:
@@ -85,6 +90,8 @@ class TrainOptions:
                 "replay: is for the family mace, and goes on from weights: give --start; other "
                 "frameworks have no heads, so put old frames among the new ones"
             )
+        if self.level_of_theory is not None:
+            parse_theory(self.level_of_theory)
         if self.pseudo and self.replay is None:
             raise InputError("pseudo: labels frames to replay: give them with --replay")
 

@@ -40,9 +40,11 @@ from mofmd.learning.train.config import chosen_size, read_template
 from mofmd.learning.train.fused import EXTENSION, fused_environment
 from mofmd.learning.train.options import Epoch, Family, TrainOptions
 from mofmd.learning.train.start import FRAMEWORK, check_elements, check_family
+from mofmd.learning.train.theory import theory_for
 from mofmd.models.deploy.audience import Audience
 from mofmd.models.deploy.deploy import deploy
 from mofmd.models.deploy.options import Options
+from mofmd.models.dispersion.theory import KEY, parse_theory, theory_of
 from mofmd.models.environments import create_environment
 from mofmd.models.files.deployed import DeployedModel, read_deployed
 from mofmd.structures.molecules import is_molecule
@@ -75,7 +77,8 @@ def prepare_training(
     ------
     InputError
         If the folder is in use, the frames are not fit for training, training and validation share
-        a trajectory, or the configuration cannot be made.
+        a trajectory, labels are of another level of theory than is asked for, or the configuration
+        cannot be made.
     """
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: not empty; choose another folder, or resume the training")
@@ -92,6 +95,8 @@ def prepare_training(
             "frames are correlated, the validation would tell nothing; split by trajectories "
             "(`mofmd learn split`)"
         )
+    asked = options.level_of_theory
+    theory = theory_for([*train, *val], None if asked is None else parse_theory(asked))
     trainer = _TRAINER[options.family]
     template = read_template(options.family, options.config)
     chosen_size(template, options.size)
@@ -125,6 +130,7 @@ def prepare_training(
             },
             "frames": {"train": len(train), "val": len(val), "replay": len(replay)},
             "species": species,
+            KEY: None if theory is None else str(theory),
             **({} if start is None else {"energy_offsets_eV": start.offsets_eV}),
             "fused": options.has_fused_convolution,
             "files": {
@@ -216,7 +222,7 @@ def deploy_training(
     Without structures in the options it is checked on the validation frame of the smallest forces:
     what the model was made for, and near rest; where all of them are molecules, on a structure of
     random atoms. A file that is there stays, unless it is to say
-    something else: name, licence, citations.
+    something else: name, licence, citations, level of theory.
 
     Raises
     ------
@@ -224,7 +230,7 @@ def deploy_training(
         If the training is not complete, or the model fails the gate.
     """
     record = read_record(folder)
-    options = options or Options()
+    options = _with_theory(options or Options(), record, folder)
     if record["state"] == "deployed" and (folder / MODEL).exists():
         model = read_deployed(folder / MODEL)
         if _says(model, options):
@@ -244,6 +250,25 @@ def deploy_training(
     return model
 
 
+def _with_theory(options: Options, record: dict[str, Any], folder: Path) -> Options:
+    """Add the level of theory that the training was begun with.
+
+    Raises
+    ------
+    InputError
+        If another one is asked for.
+    """
+    if not record.get(KEY):  # nothing told it, or the training is of an earlier version
+        return options
+    begun = parse_theory(record[KEY])
+    if options.level_of_theory not in (None, begun):
+        raise InputError(
+            f"level_of_theory: {options.level_of_theory}, but {folder} holds a training on labels "
+            f"of {begun}: leave it out"
+        )
+    return replace(options, level_of_theory=begun)
+
+
 def _calmest_frame(trainer: ModuleType, path: Path) -> tuple[Atoms, ...]:
     """Give the frame of the smallest forces; none where all are molecules."""
     frames = [frame for frame in read_frames(path) if not is_molecule(frame)]
@@ -257,6 +282,7 @@ def _says(model: DeployedModel, options: Options) -> bool:
         options.name in (None, model.manifest["name"])
         and options.licence in (None, model.manifest["licence"])
         and set(options.citations) <= set(model.manifest["citations"])
+        and options.level_of_theory in (None, theory_of(model.manifest))
     )
 
 

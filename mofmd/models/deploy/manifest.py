@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 import mofmd
+from mofmd.errors import InputError
 from mofmd.models.deploy.options import Options
+from mofmd.models.dispersion.theory import KEY, LevelOfTheory
 from mofmd.models.files.deployed import SCHEMA
 from mofmd.models.gate.gate import Subject
 from mofmd.models.universal import UniversalModel
@@ -31,6 +33,7 @@ def make_manifest(
     """Return the manifest of a model before its gate, from what its exporter found."""
     structure, reference = subject.structures[0], subject.reference
     assert reference is not None  # there is a source
+    theory = options.level_of_theory
     layers, width = facts["layers"], facts["exchange_width"]
     return {
         "schema": SCHEMA,
@@ -71,11 +74,24 @@ def make_manifest(
         },
         "citations": [*options.citations, *CITATIONS[facts["family"]]],
         "licence": options.licence,
+        **({} if theory is None else {KEY: theory.as_record()}),
     }
 
 
 def describe_universal(universal: UniversalModel, options: Options) -> dict[str, Any]:
-    """Return what the manifest says of a universal model."""
+    """Return what the manifest says of a universal model.
+
+    Raises
+    ------
+    InputError
+        If another level of theory is asked for than that of the model.
+    """
+    theory = LevelOfTheory(universal.functionals[options.modality or ""])
+    if options.level_of_theory not in (None, theory):
+        raise InputError(
+            f"level_of_theory: {options.level_of_theory}, but {universal.name} was trained on "
+            f"{theory}: leave it out"
+        )
     return {
         "name": options.name or universal.name,
         "licence": options.licence or universal.licence,
@@ -85,8 +101,5 @@ def describe_universal(universal: UniversalModel, options: Options) -> dict[str,
             *CITATIONS[universal.framework],
         ],
         "training_data": universal.training_data,
-        "level_of_theory": {
-            "functional": universal.functionals[options.modality or ""],
-            "dispersion": "none",
-        },
+        KEY: theory.as_record(),
     }

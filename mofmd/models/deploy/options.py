@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from ase import Atoms
 
 from mofmd.errors import InputError, MissingFileError
+from mofmd.models.dispersion.theory import LevelOfTheory
 from mofmd.topology.check import check_structure
 
 Format = Literal["torchscript", "aotinductor"]
@@ -49,6 +50,8 @@ class Options:
     name, licence, citations
         For the manifest: name of the model (by default that of the source file), licence of its
         weights, and publications to cite beside the framework's.
+    level_of_theory
+        Of the labels that the model was trained on, for the manifest; None says nothing.
     may_break
         The model is one of a loop or of a comparison of models, which go on where it breaks: if it
         does not hold one of ``structures`` together in dynamics, this is told, and is no failure.
@@ -67,6 +70,7 @@ class Options:
     name: str | None = None
     licence: str | None = None
     citations: tuple[str, ...] = ()
+    level_of_theory: LevelOfTheory | None = None
     may_break: bool = False
     force: bool = False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,11 @@ CALCULATION = "calculation of phonons"
 
 @contextmanager
 def held_folder(
-    folder: Path, made: Sequence[str] = (), *, overwrite: bool = False
+    folder: Path,
+    made: Sequence[str] = (),
+    *,
+    overwrite: bool = False,
+    begin: Callable[[], object] = lambda: None,
 ) -> Iterator[None]:
     """Make a folder if it lacks, and hold it for one calculation.
 
@@ -28,6 +32,9 @@ def held_folder(
         Patterns of what the calculation makes in it: files, and folders with all that they hold.
     overwrite
         Remove these, whatever calculation they are of; other files stay.
+    begin
+        The first evaluation, called before anything is removed: what it raises leaves all that is
+        there.
 
     Raises
     ------
@@ -38,15 +45,24 @@ def held_folder(
     make_folder(folder)
     with lock_folder(folder, CALCULATION):
         if overwrite:  # not before the lock: another process may be at work
-            _remove([each for pattern in made for each in sorted(folder.glob(pattern))])
+            found = [each for pattern in made for each in sorted(folder.glob(pattern))]
+            _refuse_at_work(found)
+            if found:
+                begin()
+            _remove(found)
         yield
+
+
+def _refuse_at_work(found: list[Path]) -> None:
+    """Refuse folders in one of which a process is at work."""
+    for each in found:
+        for lock in each.rglob(LOCK):
+            lock_folder(lock.parent, CALCULATION).close()
 
 
 def _remove(found: list[Path]) -> None:
     """Remove files and folders, unless a process is at work in one of them."""
-    for each in found:
-        for lock in each.rglob(LOCK):
-            lock_folder(lock.parent, CALCULATION).close()
+    _refuse_at_work(found)
     for each in found:
         with writing(each):
             if each.is_dir() and not each.is_symlink():

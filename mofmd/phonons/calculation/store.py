@@ -76,7 +76,7 @@ class ForceStore:
     facts
         More of it, for people.
     overwrite
-        Remove what is there.
+        Remove what is there, as the first result is kept.
 
     Raises
     ------
@@ -98,8 +98,11 @@ class ForceStore:
         self._shapes = {"forces_eV_per_A": (n_atoms, 3), "energy_eV": ()}
         self._model = ((facts or {}).get("model_facts") or {}).get("model", "the calculator")
         self._mark = hashlib.sha256("".join(identity.as_dict().values()).encode()).hexdigest()
-        if overwrite and folder.is_dir():
-            shutil.rmtree(folder)
+        self._record = {"schema": SCHEMA, **identity.as_dict(), **(facts or {})}
+        # what is there stays until there is a result in its place
+        self._is_old = overwrite and folder.is_dir()
+        if self._is_old:
+            return
         make_folder(folder)
         plan = folder / PLAN
         if plan.exists() and any(folder.glob("*.npz")):  # else it says nothing of any forces
@@ -116,8 +119,17 @@ class ForceStore:
                     "--overwrite"
                 )
         else:
-            record = {"schema": SCHEMA, **identity.as_dict(), **(facts or {})}
-            write_atomic(plan, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+            self._write_plan()
+
+    def _write_plan(self) -> None:
+        text = json.dumps(self._record, indent=1, ensure_ascii=False) + "\n"
+        write_atomic(self.folder / PLAN, text)
+
+    def _remove_old(self) -> None:
+        shutil.rmtree(self.folder)
+        make_folder(self.folder)
+        self._write_plan()
+        self._is_old = False
 
     def path(self, number: int) -> Path:
         """File of a displacement, of the undisplaced structure, or of the mirror image."""
@@ -139,6 +151,8 @@ class ForceStore:
                 f"{self._model}: {what}: {wrong}: it is not kept; mend the calculator and run "
                 "again to go on"
             )
+        if self._is_old:
+            self._remove_old()
         buffer = io.BytesIO()
         np.savez(
             buffer,
@@ -151,7 +165,7 @@ class ForceStore:
 
     def missing(self, count: int) -> list[int]:
         """Numbers that are not there, the undisplaced structure's first."""
-        return [number for number in range(-1, count) if not self.path(number).exists()]
+        return [n for n in range(-1, count) if self._is_old or not self.path(n).exists()]
 
     def forces(self, number: int) -> np.ndarray:
         """(atoms, 3) forces of a displacement [eV/Å].

@@ -106,7 +106,11 @@ def self_consistent(  # noqa: PLR0913 - one argument per part
         f"fit of {fit.parameters} force constants; they end where frequencies change by less "
         f"than {chosen.change_THz:g} THz"
     )
-    with held_folder(folder, ("round-[0-9][0-9]", PLAN), overwrite=overwrite):
+
+    def begin() -> object:
+        return list(evaluator.map([to_atoms(phonopy.supercell)]))
+
+    with held_folder(folder, ("round-[0-9][0-9]", PLAN), overwrite=overwrite, begin=begin):
         _check_plan(folder, phonopy, start, model, supercells, chosen)
         work = _Work(phonopy, fit, evaluator, model, chosen, supercells, on_progress)
         state = _State(start, np.zeros((len(phonopy.supercell), 3)), 1.0, math.inf)

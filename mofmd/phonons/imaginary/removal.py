@@ -33,8 +33,9 @@ from mofmd.phonons.imaginary.moves import (
     taking_part,
 )
 from mofmd.phonons.run import ForceOptions, Model, choose_supercell, phonons_in_folder
-from mofmd.phonons.spectrum.soft import Soft, soft_modes
+from mofmd.phonons.spectrum.soft import Soft, exact_points, soft_modes
 from mofmd.relaxation import RelaxOptions, relax_in_folder
+from mofmd.relaxation.relaxation import Relaxation
 
 OPTIONS, HISTORY, STABLE, LAST = "options.json", "history.json", "stable.cif", "last.cif"
 SCHEMA = "mofmd-imaginary-1"
@@ -55,6 +56,8 @@ class Round:
         Of the relaxed structure.
     imaginary
         Number of imaginary modes at the wave vectors that fit into the supercell.
+    wave_vectors
+        How many of these there are; 1 is Γ alone.
     lowest_THz
         The lowest frequency, negative where imaginary; that of the lowest mode counted, or 0.
     q
@@ -70,6 +73,7 @@ class Round:
     energy_eV_per_atom: float
     volume_A3_per_atom: float
     imaginary: int
+    wave_vectors: int
     lowest_THz: float
     q: tuple[float, ...]
     way: str
@@ -77,8 +81,9 @@ class Round:
 
     def __str__(self) -> str:
         """Say it in a line."""
+        at = "Γ" if self.wave_vectors == 1 else f"{self.wave_vectors} wave vectors"
         found = (
-            "no imaginary mode"
+            f"no imaginary mode at {at}"
             if not self.imaginary
             else (
                 f"{self.imaginary} imaginary modes, the lowest {-self.lowest_THz:.3f}i THz at q = "
@@ -157,7 +162,12 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
     chosen, forces = options or RemovalOptions(), forces or ForceOptions()
     matrix = choose_supercell(atoms, model, forces)
     history: list[Round] = []
-    with held_folder(folder, MADE, overwrite=overwrite):
+    relaxing = RelaxOptions(fmax_eV_per_A=chosen.fmax_eV_per_A, cell=chosen.cell, calls_max=3000)
+
+    def begin() -> Relaxation:
+        return Relaxation(atoms, calculator, relaxing)
+
+    with held_folder(folder, MADE, overwrite=overwrite, begin=begin):
         for number in range(chosen.rounds + 1):
             place = folder / f"round-{number:02d}"
             place.mkdir(exist_ok=True)
@@ -165,12 +175,7 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
             if number == 0:
                 _check_start(start, atoms, folder)
                 _check_options(chosen, folder)
-            done = relax_in_folder(
-                start,
-                calculator,
-                RelaxOptions(fmax_eV_per_A=chosen.fmax_eV_per_A, cell=chosen.cell, calls_max=3000),
-                place / "relax",
-            )
+            done = relax_in_folder(start, calculator, relaxing, place / "relax")
             if not done.converged:
                 raise RunError(f"{place / 'relax'}: the limits were not kept: {done}")
             relaxed = done.atoms
@@ -189,6 +194,7 @@ def remove_imaginary(  # noqa: PLR0913, PLR0917 - one argument per part
                 done.energy_eV / len(relaxed),
                 float(relaxed.get_volume()) / len(relaxed),
                 len(modes),
+                exact_points(phonopy),
                 modes[0].frequency_THz if modes else 0.0,
                 tuple(float(v) for v in modes[0].q) if modes else (),
                 "" if last else chosen.way,

@@ -26,6 +26,7 @@ from mofmd.phonons.page.figures import (
 from mofmd.phonons.page.movements import movements
 from mofmd.phonons.page.tables import quality, table
 from mofmd.phonons.spectrum.spectrum import Spectrum
+from mofmd.phonons.spectrum.verdict import verdict
 from mofmd.report.page import html_page
 from mofmd.report.svg import figure_svg
 from mofmd.report.view import view
@@ -45,8 +46,6 @@ STYLE = (
     ".mode-handles{gap:.6rem}"
     "</style>"
 )
-UNSTABLE_KM_PER_S = 0.05
-"""Slopes below minus this are imaginary, and no rounding."""
 
 
 def write_page(  # noqa: PLR0913 - one argument per part
@@ -178,52 +177,13 @@ def _supercell(phonopy: Phonopy, facts: dict[str, Any]) -> str:
 
 
 def _verdicts(spectrum: Spectrum) -> str:
-    thermal, n = spectrum.thermal, len(spectrum.imaginary)
-    if spectrum.soft:
-        worst = spectrum.soft[0]
-        stable = (
-            "no",
-            "✗",
-            "Stable: no",
-            f"{len(spectrum.soft)} imaginary modes at wave vectors that fit into the supercell, "
-            f"the lowest {-worst.frequency_THz:.3f}i THz at q = {_vector(worst.q)}; {n} on the "
-            f"mesh ({100 * thermal.imaginary_share:.2g} % of all), for which thermal functions are "
-            "given as bounds",
-        )
-    elif n:
-        lowest = spectrum.imaginary[0]
-        stable = (
-            "unknown",
-            "?",
-            "Stable: not known",
-            f"{n} imaginary modes on the mesh ({100 * thermal.imaginary_share:.2g} % of all), the "
-            f"lowest {-lowest.frequency_THz:.3f}i THz at q = {_vector(lowest.q)}, but none at a "
-            "wave vector that fits into the supercell, where nothing is interpolated: a larger "
-            "supercell decides; thermal functions are given as bounds",
-        )
-    elif (slowest := float(spectrum.speeds.speeds_km_per_s.min())) < -UNSTABLE_KM_PER_S:
-        along = spectrum.speeds.directions[spectrum.speeds.speeds_km_per_s.min(axis=1).argmin()]
-        stable = (
-            "unknown",
-            "?",
-            "Stable: not known",
-            f"no frequency of the mesh below −{thermal.tolerance_THz:g} THz, but long waves along "
-            f"{_vector(along)} are imaginary ({slowest:.2f} km/s): between the wave vectors that "
-            "fit into the supercell a larger one is needed",
-        )
-    else:
-        stable = (
-            "yes",
-            "✓",
-            "Stable: yes",
-            f"no frequency of the mesh below −{thermal.tolerance_THz:g} THz",
-        )
-    rows = "".join(
-        f'<li class="{kind}"><b><span aria-hidden="true">{sign}</span> {escape(head)}</b> '
-        f"{escape(text)}</li>"
-        for kind, sign, head, text in [stable]
+    found = verdict(spectrum)
+    sign = {"yes": "✓", "no": "✗", "unknown": "?"}[found.stable]
+    return (
+        f'<ul class="verdicts" aria-label="verdict"><li class="{found.stable}"><b>'
+        f'<span aria-hidden="true">{sign}</span> {escape(found.head)}</b> '
+        f"{escape(found.text)}</li></ul>"
     )
-    return f'<ul class="verdicts" aria-label="verdict">{rows}</ul>'
 
 
 def _numbers(spectrum: Spectrum) -> str:
@@ -300,7 +260,3 @@ def _frame(figure: Figure) -> dict[str, Any]:
         "x": list(axes.get_xlim()),
         "y": list(axes.get_ylim()),
     }
-
-
-def _vector(q: tuple[float, float, float] | np.ndarray) -> str:
-    return f"({', '.join(f'{v:.3g}' for v in q)})"

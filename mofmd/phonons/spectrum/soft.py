@@ -32,6 +32,11 @@ class Soft:
     vector: np.ndarray
 
 
+def exact_points(phonopy: Phonopy) -> int:
+    """Count the wave vectors that fit into the supercell: primitive cells in it."""
+    return int(np.rint(abs(np.linalg.det(_repetitions(phonopy)))))
+
+
 def soft_modes(phonopy: Phonopy, tolerance_THz: float) -> list[Soft]:
     """Imaginary modes at all wave vectors that fit into the supercell, the lowest first.
 
@@ -40,10 +45,9 @@ def soft_modes(phonopy: Phonopy, tolerance_THz: float) -> list[Soft]:
     """
     from phonopy.harmonic.dynmat_to_fc import get_commensurate_points
 
-    matrix = np.rint(np.linalg.inv(phonopy.primitive_matrix) @ phonopy.supercell_matrix).astype(int)
     found: list[Soft] = []
     done: list[np.ndarray] = []
-    for q in get_commensurate_points(matrix):
+    for q in get_commensurate_points(_repetitions(phonopy)):
         if any(np.allclose((q + other) % 1.0 % 1.0, 0.0, atol=1e-8) for other in done):
             continue
         done.append(q)
@@ -57,3 +61,9 @@ def soft_modes(phonopy: Phonopy, tolerance_THz: float) -> list[Soft]:
             for k in np.flatnonzero(counted)
         ]
     return sorted(found, key=lambda mode: mode.frequency_THz)
+
+
+def _repetitions(phonopy: Phonopy) -> np.ndarray:
+    """(3, 3) whole numbers that make the supercell of the primitive cell."""
+    found = np.linalg.inv(phonopy.primitive_matrix) @ phonopy.supercell_matrix
+    return np.asarray(np.rint(found).astype(int))

@@ -19,7 +19,7 @@ from mofmd.phonons.spectrum.groups import Groups, find_groups
 from mofmd.phonons.spectrum.mesh import Dos, Mesh, make_dos, make_mesh
 from mofmd.phonons.spectrum.modes import GammaModes, Sample, gamma_modes, sample
 from mofmd.phonons.spectrum.path import BandPath, read_path, standard_path
-from mofmd.phonons.spectrum.soft import Soft, soft_modes
+from mofmd.phonons.spectrum.soft import Soft, exact_points, soft_modes
 from mofmd.phonons.spectrum.thermal import (
     FLOOR_THZ,
     TOLERANCE_THZ,
@@ -112,6 +112,8 @@ class Spectrum:
         Modes of the mesh beyond the tolerance, the lowest first; translations are none.
     soft
         Those at wave vectors that fit into the supercell, where nothing is interpolated.
+    exact_points
+        How many such wave vectors there are; 1 is Γ alone.
     convergence
         Thermal functions on coarser meshes, and on this one.
     velocities_km_per_s
@@ -130,6 +132,7 @@ class Spectrum:
     speeds: SoundSpeeds
     imaginary: tuple[ImaginaryMode, ...]
     soft: tuple[Soft, ...] = ()
+    exact_points: int = 1
     convergence: tuple[MeshStep, ...] = ()
     velocities_km_per_s: np.ndarray | None = field(default=None)
 
@@ -203,6 +206,7 @@ def make_spectrum(
         sound_speeds(phonopy),
         find_imaginary(mesh, chosen.tolerance_THz),
         tuple(soft_modes(phonopy, chosen.tolerance_THz)),
+        exact_points(phonopy),
         mesh_convergence(phonopy, mesh, chosen.tolerance_THz),
         group_velocities(phonopy, path.q) if chosen.velocities else None,
     )

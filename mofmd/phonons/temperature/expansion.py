@@ -32,6 +32,8 @@ from mofmd.phonons.spectrum.thermal import TOLERANCE_THZ, constants, thermal_fun
 from mofmd.phonons.temperature.qha import LEAST_VOLUMES, Qha, check_temperatures, quasi_harmonic
 from mofmd.relaxation import RelaxOptions, relax_in_folder
 from mofmd.relaxation.options import SYMMETRY_TOLERANCE_A
+from mofmd.relaxation.relaxation import Relaxation
+from mofmd.relaxation.variables import CellFreedom
 from mofmd.structures.symmetry import check_tolerance
 
 MADE = (
@@ -197,7 +199,11 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
             "method with stress"
         )
     check_supercell(model, forces)
-    with held_folder(folder, MADE, overwrite=overwrite):
+
+    def begin() -> Relaxation:
+        return Relaxation(atoms, calculator, _limits(chosen, "tri"))
+
+    with held_folder(folder, MADE, overwrite=overwrite, begin=begin):
         ground = _relaxed(atoms, calculator, chosen, "tri", folder / "relax")
         matrix = choose_supercell(ground[0], model, forces)
         volumes = ground[0].get_volume() * np.linspace(
@@ -212,7 +218,7 @@ def expand(  # noqa: PLR0913, PLR0917 - one argument per part
             start.set_cell(
                 start.cell.array * np.cbrt(volume / start.get_volume()), scale_atoms=True
             )
-            freedom = "volume" if chosen.shape == "free" else "fixed"
+            freedom: CellFreedom = "volume" if chosen.shape == "free" else "fixed"
             relaxed, energy = _relaxed(start, calculator, chosen, freedom, place / "relax")
             on_volume(k, chosen.points, f"volume {volume:.2f} Å³: forces")
             phonopy = phonons_in_folder(relaxed, evaluator, model, place, matrix, forces, on_forces)
@@ -305,16 +311,19 @@ def check_one_minimum(volumes: np.ndarray, energies: np.ndarray) -> None:
 
 
 def _relaxed(
-    atoms: Atoms, calculator: Any, chosen: ExpansionOptions, freedom: Any, folder: Path
+    atoms: Atoms, calculator: Any, chosen: ExpansionOptions, freedom: CellFreedom, folder: Path
 ) -> tuple[Atoms, float]:
-    options = RelaxOptions(
+    done = relax_in_folder(atoms, calculator, _limits(chosen, freedom), folder)
+    if not done.converged:
+        raise RunError(f"{folder}: the limits were not kept: {done}; run again to go on")
+    return done.atoms, done.energy_eV
+
+
+def _limits(chosen: ExpansionOptions, freedom: CellFreedom) -> RelaxOptions:
+    return RelaxOptions(
         fmax_eV_per_A=chosen.fmax_eV_per_A,
         cell=freedom,
         keep_symmetry=chosen.keep_symmetry,
         symmetry_tolerance_A=chosen.symmetry_tolerance_A,
         calls_max=2000,
     )
-    done = relax_in_folder(atoms, calculator, options, folder)
-    if not done.converged:
-        raise RunError(f"{folder}: the limits were not kept: {done}; run again to go on")
-    return done.atoms, done.energy_eV

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mofmd.analysis.base.statistics import Estimate
 from mofmd.analysis.mechanics.branches import Curve
 from mofmd.analysis.mechanics.equation_of_state import EquationOfState
 from mofmd.analysis.mechanics.forms import Form, energy_of
 from mofmd.figure_style import COLOURS, INK, new_figure
 from mofmd.study.mechanics import Variant
-from mofmd.study.mechanics_table import Line
+from mofmd.study.mechanics_table import Line, shown
 from mofmd.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:
@@ -97,17 +96,12 @@ def plot_energies(variants: Sequence[Variant]) -> Figure:
             lowest = float(np.mean(found.energies_eV[chosen] - at_points))
             energies = energy_of(fit.form, own, 0.0, *parameters)
             axes.plot(own / scale, energies, dashes, color=colour)
-            label += f": K = {plain(fit.bulk_modulus)} GPa"
+            label += f": K = {shown(fit.bulk_modulus, 'K', unit=True)}"
         style: dict[str, Any] = {"markersize": 3.5, "fillstyle": "none", "color": colour}
         axes.plot(found.volumes_A3 / scale, found.energies_eV - lowest, "s", **style)
         axes.plot([], [], dashes, marker="s", label=label, **style)
     _finish(axes, scales, "Energy of the cell (eV)")
     return figure
-
-
-def plain(estimate: Estimate) -> str:
-    """Value and error, without the unit."""
-    return str(Estimate(estimate.value, estimate.standard_error, estimate.independent))
 
 
 def _style(names: Sequence[str], name: str) -> tuple[str, str]:

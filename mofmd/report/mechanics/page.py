@@ -16,11 +16,11 @@ from mofmd.disk.atomic import write_atomic
 from mofmd.disk.output import make_folder
 from mofmd.errors import counted
 from mofmd.figure_style import save_figure
-from mofmd.report.mechanics.figures import plain, plot_energies, plot_pressures
+from mofmd.report.mechanics.figures import plot_energies, plot_pressures
 from mofmd.report.page import html_page
 from mofmd.report.svg import figure_svg
 from mofmd.study.mechanics import Variant
-from mofmd.study.mechanics_table import COLUMNS, Line, lines_of
+from mofmd.study.mechanics_table import COLUMNS, Line, alike, conditions, lines_of, shown
 
 PUBLISHED = {"K_GPa": "K (GPa)", "V0_A3": "V₀ (Å³)", "Pmax_GPa": "P_max (GPa)"}
 
@@ -72,6 +72,7 @@ def write_mechanics(
     lead = f"{counted(len(variants), 'structure')} · mofmd {mofmd.__version__}"
     parts = [
         f'<header><h1>Mechanics</h1><p class="lead">{lead}</p></header>',
+        _of_all(lines),
         *(f'<p class="note">{escape(note)}</p>' for note in notes(variants, lines, left_out)),
         _table(lines, published),
         f'<div class="figures">{"".join(drawn)}</div>',
@@ -107,8 +108,16 @@ def notes(variants: Sequence[Variant], lines: Sequence[Line], left_out: Sequence
     return told
 
 
+def _of_all(lines: Sequence[Line]) -> str:
+    """Sentence of what is the same in all lines; what differs stands in the table."""
+    told = "; ".join(f"{key}: {text}" for key, text in alike(lines).items())
+    return f"<p>In all lines: {escape(told)}.</p>" if told else ""
+
+
 def _table(lines: Sequence[Line], published: Sequence[Mapping[str, Any]]) -> str:
-    heads = ["structure", "T (K)", "K (GPa)", "K, Vinet (GPa)", "V₀ (Å³)", "P_max (GPa)"]
+    known = alike(lines)
+    different = [key for line in lines[:1] for key in conditions(line) if key not in known]
+    heads = ["structure", *different, "K (GPa)", "K, Vinet (GPa)", "V₀ (Å³)", "P_max (GPa)"]
     given = [name for name in PUBLISHED if any(row.get(name) for row in published)]
     heads += [f"{PUBLISHED[name]}, elsewhere" for name in given]
     if given:
@@ -118,10 +127,10 @@ def _table(lines: Sequence[Line], published: Sequence[Mapping[str, Any]]) -> str
         birch, vinet = (line.fits.get(form) for form in ("birch-murnaghan", "vinet"))
         cells = [
             line.name,
-            f"{line.temperature_K:g}",
-            "–" if birch is None else plain(birch.bulk_modulus),
-            "–" if vinet is None else plain(vinet.bulk_modulus),
-            "–" if birch is None else plain(birch.volume),
+            *(conditions(line)[key] for key in different),
+            "–" if birch is None else shown(birch.bulk_modulus, "K"),
+            "–" if vinet is None else shown(vinet.bulk_modulus, "K"),
+            "–" if birch is None else shown(birch.volume, "V0"),
             _largest(line.curve),
         ]
         other = _published_of(line, published)
@@ -141,7 +150,7 @@ def _table(lines: Sequence[Line], published: Sequence[Mapping[str, Any]]) -> str
 def _largest(curve: Curve | None) -> str:
     if curve is None:
         return "–"
-    return f"{'> ' if curve.is_bound else ''}{plain(curve.largest)}"
+    return f"{'> ' if curve.is_bound else ''}{shown(curve.largest, 'Pmax')}"
 
 
 def _published_of(line: Line, published: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -159,7 +168,9 @@ def _method() -> str:
         "11, 5583), fitted within half of the largest pressure. P_max is the largest pressure of "
         "the branch around zero, with the error of its point; where the branch ends with the "
         f"points it is a lower bound (&gt;). Fits: {escape('; '.join(CITATIONS.values()))}; third "
-        "order, errors from the fit.</p></section>"
+        "order, errors from the fit. Shape: free where the cell's edges and angles moved at each "
+        "volume, fixed where it was scaled alone. Values are rounded to their errors; "
+        "<code>mechanics.csv</code> has all digits.</p></section>"
     )
 
 

@@ -62,6 +62,11 @@ def run_progress(directory: Path) -> str:
     return text
 
 
+def run_stage(directory: Path) -> str:
+    """Name the stage that a run is at; empty before the first one."""
+    return str(read_status(directory).get("stage") or "")
+
+
 def write_status(directory: Path, **values: Any) -> None:
     """Write status.json in one step, with the time of writing."""
     status = {**values, "updated_utc": now_utc()}

@@ -24,6 +24,7 @@ from mofmd.errors import InputError, MofmdError, RunError, StoppedError, in_comm
 from mofmd.processes.alive import find_process, is_alive
 from mofmd.processes.signals import SignalHandlers
 from mofmd.relaxation.conduct import relax_in_folder
+from mofmd.relaxation.lbfgs import NoStepError
 from mofmd.relaxation.options import RelaxOptions
 from mofmd.relaxation.relaxation import Relaxation
 from mofmd.relaxation.result import Relaxed
@@ -180,7 +181,7 @@ class _Conduct:
         if isinstance(task.settings, EquationOfStateTask):
             results |= self._equation_of_state(task.settings, relaxed)
         if isinstance(task.settings, HeatCapacityTask):
-            self._stage = "phonons"
+            self._begin("phonons")
             results |= import_module(f"{task.settings.ROOM}.heat_capacity").heat_capacity(
                 relaxed.atoms,
                 self._calculator,
@@ -196,7 +197,7 @@ class _Conduct:
         ratios = task.ratios
         middle = ratios.index(1.0)
         energies, pressures = {middle: relaxed.energy_eV}, {middle: _pressure(relaxed)}
-        calls = relaxed.calls
+        calls, number = relaxed.calls, 1
         cell = "volume" if task.shape == "free" else "fixed"
         for way in (range(middle + 1, len(ratios)), range(middle - 1, -1, -1)):
             atoms = relaxed.atoms  # each begins where its neighbour ended
@@ -204,7 +205,9 @@ class _Conduct:
                 scaled = atoms.copy()
                 scale = (ratios[k] * relaxed.volume_A3 / atoms.get_volume()) ** (1 / 3)
                 scaled.set_cell(scale * atoms.cell.array, scale_atoms=True)
-                found = self._relax(f"volume_{ratios[k]:.4f}", scaled, cell)
+                number += 1
+                told = f"volume {number} of {len(ratios)}, {ratios[k]:.4f} V0"
+                found = self._relax(f"volume_{ratios[k]:.4f}", scaled, cell, told)
                 atoms, energies[k], pressures[k] = found.atoms, found.energy_eV, _pressure(found)
                 calls += found.calls
         places = range(len(ratios))
@@ -218,8 +221,9 @@ class _Conduct:
             "pressures_GPa": [pressures[k] for k in places],
         }
 
-    def _relax(self, stage: str, atoms: Atoms, cell: Any) -> Relaxed:
-        self._stage = stage
+    def _relax(self, stage: str, atoms: Atoms, cell: Any, told: str = "") -> Relaxed:
+        """Relax in the folder of a stage, which is told of as its name or in other words."""
+        self._begin(told or stage)
         settings = self._task.settings
         options = RelaxOptions(
             fmax_eV_per_A=settings.fmax_eV_per_A,
@@ -228,9 +232,18 @@ class _Conduct:
             calls_max=settings.calls_max,
         )
         folder = self._directory / stage
-        found = relax_in_folder(
-            atoms, self._calculator, options, folder, overwrite=self._anew, on_step=self._look_at
-        )
+        try:
+            found = relax_in_folder(
+                atoms,
+                self._calculator,
+                options,
+                folder,
+                overwrite=self._anew,
+                on_step=self._look_at,
+            )
+        except NoStepError as error:
+            is_float64 = settings.precision == "float64"
+            raise error.asking_with("" if is_float64 else "precision=float64") from error
         if not found.converged:
             raise RunError(
                 f"{stage}: {found.calls} force calls do not reach the limits (largest force "
@@ -238,6 +251,10 @@ class _Conduct:
                 "raise calls_max, or look at its convergence.png"
             )
         return found
+
+    def _begin(self, stage: str) -> None:
+        """Begin a stage; its first step is told at once."""
+        self._stage, self._told = stage, 0.0
 
     def _look_at(self, relaxation: Relaxation) -> None:
         row = relaxation.state.rows[-1]
@@ -254,4 +271,4 @@ class _Conduct:
         now = time.monotonic()
         if now - self._told > STATUS_INTERVAL_S:
             self._told = now
-            write_status(self._directory, state="running", progress=text)
+            write_status(self._directory, state="running", stage=self._stage, progress=text)

@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.analysis.structure.coordination import neighbours_of_each
-from mofmd.analysis.structure.linkers import broken_linkers
+from mofmd.analysis.structure.linkers import count_whole
 from mofmd.errors import InputError
 from mofmd.topology.building_units import find_linkers
 from mofmd.topology.metal_donors import metal_donors
@@ -27,8 +27,9 @@ def compare(before: Atoms, after: Atoms) -> dict[str, Any]:
     -------
     dict
         ``coordination``: of each metal by each donor, the mean number before and after;
-        ``linkers``, ``linkers_intact``: how many there were, and are whole. What a structure
-        without metals or linkers has not is absent.
+        ``linkers``, ``linkers_intact``: how many there were, and are whole; ``caps``,
+        ``caps_intact``: the same of caps, which are no linkers. What a structure without metals,
+        linkers or caps has not is absent.
     """
     first, last = Frame.from_ase(before), Frame.from_ase(after)
     found: dict[str, Any] = {}
@@ -42,9 +43,13 @@ def compare(before: Atoms, after: Atoms) -> dict[str, Any]:
     if coordination:
         found["coordination"] = coordination
     linkers = find_linkers(first)
-    if len(linkers):
-        found["linkers"] = len(linkers)
-        found["linkers_intact"] = len(linkers) - len(broken_linkers(last, linkers))
+    whole = count_whole(last, linkers)
+    for name, total, left in (
+        ("linkers", linkers.n_linkers, whole.linkers),
+        ("caps", linkers.n_caps, whole.caps),
+    ):
+        if total:
+            found |= {name: total, f"{name}_intact": left}
     return found
 
 
