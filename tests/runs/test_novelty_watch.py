@@ -1,5 +1,6 @@
 """Decks that look how new atoms are to the model: table, frames, stop, resumption."""
 
+import io
 import json
 import re
 import subprocess
@@ -7,7 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
+from typer.testing import CliRunner
 
+from mofmd.cli.main import app
 from mofmd.engine.launch import Resources, environment, lammps_command
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning.density.model_density import Scorer
@@ -56,7 +60,8 @@ def by_hand(made: Deck) -> subprocess.CompletedProcess[str]:
 
 def test_table_and_frames_are_of_the_same_steps(known: Path, tmp_path: Path) -> None:
     made = deck(known, tmp_path / "deck", NoveltyWatch(every=4, keep_above=2.0))
-    run_deck(made.directory, Resources(ranks=2))
+    told = io.StringIO()
+    done = run_deck(made.directory, Resources(ranks=2), Console(file=told, width=300))
     looks = read_novelty(made.directory)
     assert [look.step for look in looks] == list(range(0, 25, 4))
     frames = read_dump(made.directory / "trajectory.dump")
@@ -67,17 +72,29 @@ def test_table_and_frames_are_of_the_same_steps(known: Path, tmp_path: Path) -> 
         # positions in the trajectory have six decimals
         assert look.largest == pytest.approx(scores.max(), rel=2e-3)
         assert look.new_atoms == pytest.approx((scores > 2.0).sum(), abs=2)
+        assert scores[look.atom - 1] == pytest.approx(scores.max(), rel=2e-3)
     kept = read_dump(made.directory / "novelty.dump")
     expected = [look.step for look in looks if look.largest > 2.0]
     assert 0 < len(expected) < len(looks)
     assert kept.timesteps.tolist() == expected
+    # the run names the newest atom, while it goes on and at its end
+    newest = max(looks, key=lambda look: look.largest)
+    name = f"{zif4().get_chemical_symbols()[newest.atom - 1]} {newest.atom}"
+    assert done.newest is not None
+    assert (done.newest.atom, done.newest.novelty) == (name, newest.largest)
+    assert (done.newest.step, done.newest.bound) == (newest.step, 2.0)
+    assert done.newest.most_above == max(look.new_atoms for look in looks)
+    assert f"newest {name}: {newest.largest:.3g} at step {newest.step}" in told.getvalue()
+    said = CliRunner().invoke(app, ["run", str(made.directory), "--resume"])
+    assert f"newest atom: {done.newest}; `mofmd report" in said.stdout
+    said = CliRunner().invoke(app, ["status", str(made.directory)])
+    assert f"newest atom: {done.newest}\n" in said.stdout
     np.testing.assert_allclose(
         kept.to_ase()[0].positions, trajectory[expected[0]].positions, atol=1e-5
     )
     # the report shows the newest frame, its atoms in the colours of their scores
     (watched,) = read_watched(find_runs(made.directory))
     assert watched.frame is not None
-    newest = max(looks, key=lambda look: look.largest)
     assert (watched.frame.step, watched.largest) == (newest.step, newest.largest)
     scores = scorer.of_atoms(watched.frame.to_ase())
     np.testing.assert_allclose(watched.scores, scores, rtol=2e-3, atol=2e-3)
@@ -105,7 +122,7 @@ def test_by_hand_it_is_the_same(known: Path, tmp_path: Path) -> None:
         text = (other.directory / name).read_text()
         assert text == (one.directory / name).read_text()
     heads, *lines = (one.directory / "novelty.csv").read_text().splitlines()
-    assert heads == "step,time_ps,novelty_largest,atoms_above_keep"
+    assert heads == "step,time_ps,novelty_largest,atoms_above_keep,newest_atom,newest_type"
     # LAMMPS begins each part with an empty line
     assert all(line[0].isdigit() for line in lines if line)
     plain = deck(known, tmp_path / "plain", None)
@@ -121,7 +138,11 @@ def test_by_hand_it_is_the_same(known: Path, tmp_path: Path) -> None:
 def test_a_run_stops_at_a_bound(known: Path, tmp_path: Path) -> None:
     watch = NoveltyWatch(every=3, keep_above=2.0, stop_above=4.0)
     made = deck(known, tmp_path / "deck", watch)
-    with pytest.raises(RunError, match=r"is new to the model: novelty .*allowed is 4"):
+    with pytest.raises(
+        RunError,
+        match=r"(?s)is new to the model: novelty .*allowed is 4.*`mofmd report .*` shows them.*"
+        r"train it on .*docs/density.md.*higher stop_above",
+    ):
         run_deck(made.directory, Resources(ranks=2))
     status = json.loads((made.directory / "status.json").read_text())
     assert (status["state"], status["violation"]) == ("failed", "novelty")
@@ -129,6 +150,7 @@ def test_a_run_stops_at_a_bound(known: Path, tmp_path: Path) -> None:
     assert looks[-1].largest > 4.0 >= looks[-2].largest
     assert f"step {looks[-1].step} " in status["error"]
     (atom,) = status["atoms"]
+    assert looks[-1].atom == atom
     kept = read_dump(made.directory / "novelty.dump")
     assert kept.timesteps[-1] == looks[-1].step
     scores = Scorer(known).of_atoms(kept.to_ase()[-1])
