@@ -332,7 +332,7 @@ def write_analysis(analysis: Analysis, directory: str | Path) -> list[Path]:
 
 def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) -> Member:
     source, file = _source(run.path, settings, run.protocol)
-    window = Window()
+    window = run.whole
     if settings.start_ps is None or settings.stage is not None:
         window = run.window(settings.stage)
     keeper = _Within(run.name, source, window)
@@ -395,7 +395,7 @@ def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) 
         run.thermo,
         window.stage,
         last,
-        file.incomplete_frame if file is not None else False,
+        file is not None and file.incomplete_frame and not run.is_going_on,
         run.state,
         left_out,
         span.frames,
