@@ -17,8 +17,6 @@ from mofmd.report.novelty import KEY, TITLE, novelty_section
 from mofmd.report.sections import protocol, section
 from mofmd.report.svg import colour_variables
 from mofmd.report.tables import numbers_table
-from mofmd.study.novelty import read_watched
-from mofmd.study.sources import find_runs
 from mofmd.study.study import Analysis
 
 # of results that no observable makes
@@ -43,9 +41,9 @@ def write_page(analysis: Analysis, directory: str | Path) -> Path:
     directory = Path(directory)
     make_folder(directory / "figures")
     is_run = any(m.thermo for m in analysis.members)
-    names = {member.name for member in analysis.members}
-    runs = [run for run in find_runs(analysis.settings.source) if run.name in names]
-    novelty = novelty_section(read_watched(runs), directory)
+    everyone = (*analysis.members, *analysis.apart)
+    watched = [member.watched for member in everyone if member.watched is not None]
+    novelty = novelty_section(watched, directory)
     # what has no title of its own comes last, under its name
     titles = section_titles()
     keys = dict.fromkeys((*titles, *(_key(result) for result in analysis.results)))

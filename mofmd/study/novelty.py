@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from mofmd.simulation.deck.novelty_watch import (
     Look,
     read_novelty,
 )
+from mofmd.simulation.run.newest import Newest, newest_of
 from mofmd.study.sources import Run
 from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.trajectory import TrajectoryFile
@@ -32,9 +33,9 @@ class Watched:
     name
         Of the run.
     looks
-        Lines of its table.
-    keep_above
-        Novelty above which frames were kept.
+        Lines of its table, at least one.
+    newest
+        The newest atom of all looks.
     frame
         Of those that were kept, the one with the newest atom; None where none was.
     scores
@@ -43,7 +44,7 @@ class Watched:
 
     name: str
     looks: tuple[Look, ...]
-    keep_above: float
+    newest: Newest
     frame: Frame | None
     scores: np.ndarray
 
@@ -52,28 +53,49 @@ class Watched:
         freeze(self, "scores")
 
     @property
+    def keep_above(self) -> float:
+        """Novelty above which frames were kept."""
+        return self.newest.bound
+
+    @property
     def largest(self) -> float:
         """Novelty of the newest atom of all looks."""
-        return max((look.largest for look in self.looks), default=0.0)
+        return self.newest.novelty
+
+    @property
+    def above(self) -> int:
+        """Scores above ``keep_above``, of all looks."""
+        return sum(look.new_atoms for look in self.looks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the newest atom and the counts as plain values, an infinite novelty as None."""
+        return {
+            "newest_atom": self.newest.atom,
+            "novelty": self.largest if np.isfinite(self.largest) else None,
+            "step": self.newest.step,
+            "time_ps": self.newest.time_ps,
+            "keep_above": self.keep_above,
+            "atoms_above_at_once": self.newest.most_above,
+            "scores_above": self.above,
+            "looks": len(self.looks),
+        }
 
 
-def read_watched(runs: Sequence[Run]) -> list[Watched]:
-    """Read the tables and newest frames of those runs that were watched."""
-    return [_read(run) for run in runs if (run.directory / NOVELTY_TABLE).is_file()]
-
-
-def _read(run: Run) -> Watched:
-    looks = tuple(read_novelty(run.directory))
-    keep_above = float(run.manifest.get("watch", {}).get("keep_above", 1.0))
+def read_watched(run: Run) -> Watched | None:
+    """Read the table and the newest frame of a run; None where no look was taken at it."""
+    if not (run.directory / NOVELTY_TABLE).is_file():
+        return None
+    looks = tuple(look for look in read_novelty(run.directory) if look.step <= run.last_step)
+    newest = newest_of(looks, run.manifest)
+    if newest is None:
+        return None
     dump = run.directory / NOVELTY_FRAMES
-    kept = [look for look in looks if look.largest > keep_above]
-    if not kept or not dump.is_file():
-        return Watched(run.name, looks, keep_above, None, np.zeros(0))
-    newest = max(kept, key=lambda look: look.largest)
+    if not newest.novelty > newest.bound or not dump.is_file():
+        return Watched(run.name, looks, newest, None, np.zeros(0))
     frame = next((each for each in TrajectoryFile(dump) if each.step == newest.step), None)
     if frame is None:
         raise MissingFileError(f"{dump}: lacks step {newest.step}, which {NOVELTY_TABLE} says")
-    return Watched(run.name, looks, keep_above, frame, scores_of(dump, newest.step, len(frame)))
+    return Watched(run.name, looks, newest, frame, scores_of(dump, newest.step, len(frame)))
 
 
 def scores_of(dump: Path, step: int, atoms: int) -> np.ndarray:

@@ -6,26 +6,30 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mofmd.engine.lammps_log import LogParser, ThermoTable, parse_log
+from mofmd.engine.lammps_log import MINIMISE, LogParser, ThermoTable, parse_log
 from mofmd.errors import InputError, MissingFileError, did_you_mean, in_command
 from mofmd.simulation.deck.deck import INTEGRITY, MANIFEST
+from mofmd.simulation.deck.novelty_watch import NOVELTY_TABLE, read_novelty
 from mofmd.simulation.deck.potential import POTENTIAL_SCRIPT
 from mofmd.simulation.ensemble.ensemble import MEMBERS, RECORD
 from mofmd.simulation.run.run import join_parts
-from mofmd.simulation.run.status import STATUS, read_status, run_state
-from mofmd.structures.read import BUILDERS, split_choice
+from mofmd.simulation.run.status import GOING_ON, STATUS, read_status, run_state
+from mofmd.structures.read import BUILDERS, is_structure, split_choice
 from mofmd.study.run_results import POINTS
+from mofmd.trajectory.trajectory import TrajectoryFile
 
 DUMP = "trajectory.dump"
 SUFFIXES = ("", ".gz", ".zst")
 # fields of a protocol that leave the physics as it is
 ASIDE = ("seed", "frame_interval_fs", "frame_data", "thermo_interval_fs", "restart_interval_ps")
 MAIN_TRAITS = ("deck", "protocol", "composition", "potential")
+STILL_RUNNING = "still running"
 NO_POTENTIAL = (INTEGRITY, "in.lammps", "structure.data")
 
 
@@ -52,6 +56,9 @@ class Window:
 @dataclass(frozen=True)
 class Run:
     """A run, or a bare file.
+
+    What it says of a run that is going on is of one moment, that of its first look: all files up
+    to the last step that each of them has.
 
     Parameters
     ----------
@@ -87,17 +94,45 @@ class Run:
     @cached_property
     def thermo(self) -> tuple[ThermoTable, ...]:
         """Thermo output of its log, one table a stage, however many parts that was run in."""
-        return () if self._log is None else join_parts(self._log.close())
+        last = self.last_step  # the log is read with it
+        tables = () if self._log is None else join_parts(self._log.close())
+        if not self.is_going_on:
+            return tables
+        return tuple(t if t.stage == MINIMISE else _up_to(t, last) for t in tables)
 
     @property
     def stages(self) -> list[ThermoTable]:
         """Stages of its dynamics."""
-        return [t for t in self.thermo if t.stage != "minimise" and len(t.columns["Step"])]
+        return [t for t in self.thermo if _is_dynamics(t)]
+
+    @cached_property
+    def state(self) -> str:
+        """State of its run (see `run_state`) at the first look; empty where no status tells."""
+        return run_state(self.directory) if (self.directory / STATUS).is_file() else ""
 
     @property
-    def state(self) -> str:
-        """State of its run (see `run_state`); empty where no status tells."""
-        return run_state(self.directory) if (self.directory / STATUS).is_file() else ""
+    def is_going_on(self) -> bool:
+        """Whether its files grow while they are read."""
+        return self.state in GOING_ON
+
+    @cached_property
+    def last_step(self) -> float:
+        """Last step that counts: of a run that is going on the last that all its files have."""
+        if not self.is_going_on:
+            return math.inf
+        # the log first: LAMMPS writes a step into it after the frames and looks of that step
+        tables = [] if self._log is None else self._log.close()
+        ends = [float(t.columns["Step"][-1]) for t in tables if _is_dynamics(t)][-1:]
+        looks = self.directory / NOVELTY_TABLE
+        if looks.is_file():
+            ends += [float(look.step) for look in read_novelty(self.directory)][-1:]
+        if self.has_frames and not is_structure(self.path):
+            try:
+                with closing(TrajectoryFile(self.path).raw_frames()) as frames:
+                    ends.append(float(max(raw.step for raw in frames)))
+            except InputError:  # no frame is whole yet, as who reads them will say
+                return -math.inf
+        return min(ends, default=math.inf)
 
     @property
     def unfinished(self) -> str:
@@ -109,12 +144,19 @@ class Run:
         state = self.state or ("" if self.has_frames else "waiting")
         if state == "finished":
             return ""
+        if self.is_going_on and math.isfinite(self.last_step):
+            return f"{STILL_RUNNING}: up to step {self.last_step:.0f}"
         if state:
             reason = read_status(self.directory).get("error")
             return f"{state}: {reason}" if reason else state
         if self._log is not None and not self._log.finished:
             return "interrupted: its log has no end"  # run by hand
         return ""
+
+    @property
+    def whole(self) -> Window:
+        """All of its steps."""
+        return Window(last=self.last_step)
 
     def window(self, stage: str | None) -> Window:
         """Find the steps of a stage.
@@ -131,7 +173,7 @@ class Run:
         """
         stages = self.stages
         if stage is None:
-            return self._window(len(stages) - 1) if len(stages) > 1 else Window()
+            return self._window(len(stages) - 1) if len(stages) > 1 else self.whole
         names = [table.stage for table in stages]
         if stage not in names:
             raise InputError(
@@ -186,9 +228,22 @@ class Run:
         return Window(
             table.stage,
             float(steps[0]),
-            math.inf if is_last else float(steps[-1]),
+            self.last_step if is_last else float(steps[-1]),
             None if temperatures is None else float(temperatures.mean()),
         )
+
+
+def _is_dynamics(table: ThermoTable) -> bool:
+    return table.stage != MINIMISE and len(table.columns["Step"]) > 0
+
+
+def _up_to(table: ThermoTable, step: float) -> ThermoTable:
+    """Leave out the lines of a table after a step."""
+    kept = table.columns["Step"] <= step
+    columns = {name: values[kept] for name, values in table.columns.items()}
+    for values in columns.values():
+        values.setflags(write=False)
+    return replace(table, columns=columns)
 
 
 def find_runs(source: Path) -> tuple[Run, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,16 @@ from mofmd.analysis.one_pass import analyse, suited
 from mofmd.analysis.span import Span
 from mofmd.analysis.structure.linkers import Integrity
 from mofmd.engine.lammps_log import ThermoTable
-from mofmd.errors import InputError
+from mofmd.errors import InputError, MissingFileError
 from mofmd.structures.read import is_structure, read_structure
 from mofmd.study.averaging import average_members
 from mofmd.study.beside import Beside, check_names
 from mofmd.study.linkers import LinkerCount, count_linkers, starting_linkers
+from mofmd.study.novelty import Watched, read_watched
 from mofmd.study.reference import Reference, check_observables, compare
 from mofmd.study.run_results import RunOutput, run_results
 from mofmd.study.sources import Run, Window, find_runs, group_runs, is_ensemble
+from mofmd.study.verdict import verdicts
 from mofmd.topology.check import refuse_overlaps
 from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.in_memory import Trajectory
@@ -119,6 +121,8 @@ class Member:
         Frames analysed.
     linkers
         How many linkers of the structure that it starts from are whole; None without any.
+    watched
+        How new its atoms were to the model; None where it was not watched.
     """
 
     name: str
@@ -132,6 +136,7 @@ class Member:
     left_out: Mapping[str, str] = field(default_factory=dict)
     frames: int = 1
     linkers: LinkerCount | None = None
+    watched: Watched | None = None
 
 
 @dataclass(frozen=True)
@@ -307,10 +312,17 @@ def _about(
 
 
 def write_analysis(analysis: Analysis, directory: str | Path) -> list[Path]:
-    """Write the results, and those of each member of an ensemble in a directory of its own."""
+    """Write the results, and those of each member of an ensemble in a directory of its own.
+
+    What they are about has the verdicts beside it, and of runs that were watched the novelty.
+    """
     directory = Path(directory)
-    written = write_results(analysis.results, directory, analysis.about)
     everyone = (*analysis.members, *analysis.apart)
+    about = {**analysis.about, "verdicts": [asdict(verdict) for verdict in verdicts(analysis)]}
+    novelty = {m.name: m.watched.as_dict() for m in everyone if m.watched is not None}
+    if novelty:
+        about["novelty"] = novelty
+    written = write_results(analysis.results, directory, about)
     if len(everyone) > 1:
         for member in everyone:
             about = {**analysis.about, "members": [member.name]}
@@ -320,7 +332,7 @@ def write_analysis(analysis: Analysis, directory: str | Path) -> list[Path]:
 
 def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) -> Member:
     source, file = _source(run.path, settings, run.protocol)
-    window = Window()
+    window = run.whole
     if settings.start_ps is None or settings.stage is not None:
         window = run.window(settings.stage)
     keeper = _Within(run.name, source, window)
@@ -371,6 +383,11 @@ def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) 
     else:
         names = {result.name for result in own}
         results = [result for result in results if result.name not in names] + own
+    watched = None
+    try:
+        watched = read_watched(run)
+    except (InputError, MissingFileError) as error:
+        left_out["novelty"] = str(error)
     return Member(
         run.name,
         tuple(results),
@@ -378,11 +395,12 @@ def _analyse_one(run: Run, settings: AnalysisSettings, console: Console | None) 
         run.thermo,
         window.stage,
         last,
-        file.incomplete_frame if file is not None else False,
+        file is not None and file.incomplete_frame and not run.is_going_on,
         run.state,
         left_out,
         span.frames,
         count_linkers(linkers, last),
+        watched,
     )
 
 

@@ -1,17 +1,21 @@
-"""Whether a study came to its end, whole and in equilibrium: what a reader asks first."""
+"""Whether a study came to its end, whole, in equilibrium and known to its model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from mofmd.analysis.base.statistics import INDEPENDENT_MIN, mean_of_series, sample
 from mofmd.engine.lammps_log import ThermoTable, join_stages
-from mofmd.study.study import Analysis, Member
+from mofmd.errors import counted
+from mofmd.study.novelty import Watched
+
+if TYPE_CHECKING:
+    from mofmd.study.study import Analysis, Member
 
 Answer = Literal["yes", "no", "unknown", "none"]
 WORST: Sequence[Answer] = ("no", "unknown", "yes", "none")  # first counts
@@ -36,6 +40,8 @@ GRIDS: Mapping[str, tuple[str, str]] = {
     "PressureGrid": ("Volume", "volume"),
 }
 RELAXED = ("EnergyVolume", "Elastic", "Minimise")
+ORDINARY_SHARE = 0.001  # of scores that are above 1, by how the scale is made
+ORDINARY_MAX = 2.0  # twice as far from the median as one in a thousand: not met by chance
 BROKEN = " is broken: "  # in what the watch says of a linker (simulation.deck.limits)
 
 
@@ -55,7 +61,7 @@ class Verdict:
     Parameters
     ----------
     question
-        One word: Finished, Intact, Equilibrated.
+        Finished, Intact, Equilibrated, Known to the model.
     answer
         ``yes``, ``no``, ``unknown`` (nothing tells, or too little was run), or ``none`` (the
         question does not arise).
@@ -68,9 +74,14 @@ class Verdict:
     text: str
 
 
-def verdicts(analysis: Analysis) -> tuple[Verdict, Verdict, Verdict]:
-    """Say whether the runs finished, whether their linkers are whole, and whether they settled."""
-    return finished(analysis), intact(analysis), equilibrated(analysis)
+def verdicts(analysis: Analysis) -> tuple[Verdict, ...]:
+    """Say whether the runs finished, whether their linkers are whole, and whether they settled.
+
+    Of runs that were watched also whether the model knew what it saw.
+    """
+    three = (finished(analysis), intact(analysis), equilibrated(analysis))
+    last = known(analysis)
+    return three if last is None else (*three, last)
 
 
 def finished(analysis: Analysis) -> Verdict:
@@ -144,6 +155,48 @@ def equilibrated(analysis: Analysis) -> Verdict:
     name, reason = next(iter(bad.items()))
     text = f"{len(bad)} of {len(found)} members, such as {name}: {reason}"
     return Verdict(question, worst, _sentence(text))
+
+
+def known(analysis: Analysis) -> Verdict | None:
+    """Say whether the model knew the surroundings of all atoms; None where no run was watched.
+
+    A few scores above 1 are ordinary, as 1 is as rare as one in a thousand; more are not, nor is a
+    single one that is far above.
+    """
+    question = "Known to the model"
+    everyone = (*analysis.members, *analysis.apart)  # who was left out may be so for a new atom
+    watched = [(m.watched, len(m.last)) for m in everyone if m.watched is not None]
+    if not watched:
+        return None
+    new = [each for each, atoms in watched if not _is_ordinary(each, atoms)]
+    top = max(new or [each for each, _ in watched], key=lambda each: each.largest)
+    who = f"the newest, {top.newest.atom}," if top.newest.atom else "the newest"
+    newest = f"{who} has {top.largest:.3g} at step {top.newest.step}"
+    if len(everyone) > 1:
+        newest += f" of {top.name}"
+    bound = f"{top.keep_above:g}"
+    if new:
+        where = f", in {len(new)} of {len(watched)} runs" if len(watched) > 1 else ""
+        count = counted(top.newest.most_above, "atom")
+        text = f"Up to {count} at once with a novelty above {bound}{where}; {newest}"
+        why = "The model was not trained on such surroundings: what comes of them may be wrong."
+        return Verdict(question, "no", f"{text}. {why}")
+    above = sum(each.above for each, _ in watched)
+    if not above:
+        return Verdict(question, "yes", f"No atom with a novelty above {bound}; {newest}.")
+    total = sum(len(each.looks) * atoms for each, atoms in watched)
+    text = f"{above} of {total} scores are above {bound}, as few as is ordinary; {newest}."
+    return Verdict(question, "yes", text)
+
+
+def _is_ordinary(run: Watched, atoms: int) -> bool:
+    """Whether the novelty of a run is that of what its model was trained on."""
+    bound = run.keep_above
+    if run.largest <= bound:
+        return True
+    # below 1 a bound counts what is ordinary, which tells nothing
+    few = bound < 1.0 or run.above <= ORDINARY_SHARE * atoms * len(run.looks)
+    return few and run.largest <= ORDINARY_MAX
 
 
 def _settled(member: Member) -> tuple[Answer, str]:

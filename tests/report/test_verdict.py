@@ -1,6 +1,7 @@
 """The verdict and the key numbers, from runs whose answers are known."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,15 @@ import pytest
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import Estimate
 from mofmd.engine.lammps_log import ThermoTable
+from mofmd.simulation.deck.novelty_watch import Look
+from mofmd.simulation.run.newest import newest_of
 from mofmd.simulation.run.status import write_status
 from mofmd.structures.crystals.zif import zif4
 from mofmd.study.key_numbers import key_numbers
 from mofmd.study.linkers import LinkerCount
+from mofmd.study.novelty import Watched
 from mofmd.study.study import Analysis, AnalysisSettings, Member, run_analysis
-from mofmd.study.verdict import equilibrated, finished, intact, verdicts
+from mofmd.study.verdict import Verdict, equilibrated, finished, intact, known, verdicts
 from mofmd.trajectory.frame import Frame
 from tests.melt_quench_runs import MELT_STEPS
 
@@ -162,6 +166,63 @@ def test_members_that_failed_are_counted(run_directory: Path, tmp_path: Path) ->
         "2 of 3 members came to their end; glass2: failed: linker 14 is broken."
     )
     assert intact(found).text == "64 of 64 linkers are whole in the last frames of 2 runs."
+
+
+def watched(name: str, *looks: Look, keep_above: float = 1.0) -> Member:
+    """Return a run of 272 atoms with these looks at its novelty."""
+    manifest = {
+        "watch": {"keep_above": keep_above},
+        "potential": {"type_names": ["C", "H", "N", "Zn"]},
+    }
+    newest = newest_of(looks, manifest)
+    assert newest is not None
+    found = Watched(name, looks, newest, None, np.zeros(0))
+    return replace(analysis("NVT").members[0], name=name, watched=found)
+
+
+def known_of(*members: Member, apart: tuple[Member, ...] = ()) -> Verdict | None:
+    return known(Analysis(AnalysisSettings(Path("run")), members, (), {}, "", apart))
+
+
+def test_whether_the_model_knew_what_it_saw() -> None:
+    """By one in a thousand above 1, as the scale is made, and none far above."""
+    calm = tuple(Look(20 * k, 0.01 * k, 0.4, 0, 1, 1) for k in range(50))
+    assert known(analysis("NVT")) is None
+    assert len(verdicts(analysis("NVT"))) == 3
+    quiet = known_of(watched("run", *calm, Look(1000, 0.5, 0.789, 0, 105, 4)))
+    assert quiet == Verdict(
+        "Known to the model",
+        "yes",
+        "No atom with a novelty above 1; the newest, Zn 105, has 0.789 at step 1000.",
+    )
+    few = known_of(watched("run", *calm, Look(1000, 0.5, 1.31, 3, 105, 4)))
+    assert few is not None
+    assert few.answer == "yes"
+    assert few.text == (
+        "3 of 13872 scores are above 1, as few as is ordinary; the newest, Zn 105, has 1.31 at "
+        "step 1000."
+    )
+    # one atom far above, in one look; many that are little above
+    for look in (Look(1000, 0.5, 12.34, 1, 105, 4), Look(1000, 0.5, 1.31, 14, 105, 4)):
+        found = known_of(watched("run", *calm, look))
+        assert found is not None
+        assert found.answer == "no"
+    assert found.text == (
+        "Up to 14 atoms at once with a novelty above 1; the newest, Zn 105, has 1.31 at step 1000. "
+        "The model was not trained on such surroundings: what comes of them may be wrong."
+    )
+    # a bound that is lower than 1 counts what is ordinary
+    low = known_of(watched("run", Look(0, 0.0, 0.9, 200, 5, 1), keep_above=0.0))
+    assert low is not None
+    assert low.answer == "yes"
+    # of several runs the newest tells, also of one that the watch stopped
+    new = watched("hot", Look(40, 0.02, np.inf, 2, 7, 1))
+    found = known_of(watched("cold", *calm), apart=(new,))
+    assert found is not None
+    assert found.answer == "no"
+    assert "in 1 of 2 runs; the newest, C 7, has inf at step 40 of hot." in found.text
+    assert new.watched is not None
+    assert new.watched.as_dict()["novelty"] is None
 
 
 def test_numbers_follow_the_protocol() -> None:

@@ -1,15 +1,19 @@
 """Decks that look how new atoms are to the model: table, frames, stop, resumption."""
 
 import csv
+import io
 import json
 import re
 import subprocess
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
+from typer.testing import CliRunner
 
+from mofmd.cli.main import app
 from mofmd.engine.launch import Resources, environment, lammps_command
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning.density.model_density import Scorer
@@ -17,7 +21,7 @@ from mofmd.models.files.embedded import embedded_model
 from mofmd.report.page import write_page
 from mofmd.report.shade import STEPS, Shade
 from mofmd.simulation.deck.deck import Deck, write_deck
-from mofmd.simulation.deck.novelty_watch import NoveltyWatch, parse_watch, read_novelty
+from mofmd.simulation.deck.novelty_watch import Look, NoveltyWatch, parse_watch, read_novelty
 from mofmd.simulation.deck.potential import PotentialScript, model_potential
 from mofmd.simulation.deck.protocol_file import file_watch, read_protocol
 from mofmd.simulation.deck.request import Request, generate_deck
@@ -26,11 +30,11 @@ from mofmd.simulation.ensemble.ensemble_run import Workers, run_ensemble
 from mofmd.simulation.ensemble.table import collect
 from mofmd.simulation.protocols import NVT
 from mofmd.simulation.run.cut_dump import cut_table
-from mofmd.simulation.run.run import run_deck
+from mofmd.simulation.run.run import Run, run_deck
 from mofmd.structures.crystals.zif import zif4
 from mofmd.study.novelty import read_watched
 from mofmd.study.sources import find_runs
-from mofmd.study.study import AnalysisSettings, run_analysis
+from mofmd.study.study import AnalysisSettings, run_analysis, write_analysis
 from mofmd.trajectory.in_memory import read_dump
 from tests.known_models import write_known
 
@@ -59,12 +63,41 @@ def by_hand(made: Deck) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def test_table_and_frames_are_of_the_same_steps(known: Path, tmp_path: Path) -> None:
-    made = deck(known, tmp_path / "deck", NoveltyWatch(every=4, keep_above=2.0))
-    run_deck(made.directory, Resources(ranks=2))
-    looks = read_novelty(made.directory)
+@dataclass(frozen=True)
+class Done:
+    """A run that was watched, with what it told, its looks and the newest of them."""
+
+    run: Run
+    told: str
+    looks: list[Look]
+
+    @property
+    def directory(self) -> Path:
+        return self.run.deck.directory
+
+    @property
+    def newest(self) -> Look:
+        return max(self.looks, key=lambda look: look.largest)
+
+    @property
+    def name(self) -> str:
+        """Element and number of the newest atom."""
+        return f"{zif4().get_chemical_symbols()[self.newest.atom - 1]} {self.newest.atom}"
+
+
+@pytest.fixture(scope="module")
+def done(known: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
+    folder = tmp_path_factory.mktemp("watched") / "deck"
+    made = deck(known, folder, NoveltyWatch(every=4, keep_above=2.0))
+    told = io.StringIO()
+    run = run_deck(made.directory, Resources(ranks=2), Console(file=told, width=300))
+    return Done(run, told.getvalue(), read_novelty(folder))
+
+
+def test_table_and_frames_are_of_the_same_steps(known: Path, done: Done) -> None:
+    looks = done.looks
     assert [look.step for look in looks] == list(range(0, 25, 4))
-    frames = read_dump(made.directory / "trajectory.dump")
+    frames = read_dump(done.directory / "trajectory.dump")
     trajectory = dict(zip(frames.timesteps.tolist(), frames.to_ase(), strict=True))
     scorer = Scorer(known)
     for look in (looks[1], looks[-1]):
@@ -72,21 +105,40 @@ def test_table_and_frames_are_of_the_same_steps(known: Path, tmp_path: Path) -> 
         # positions in the trajectory have six decimals
         assert look.largest == pytest.approx(scores.max(), rel=2e-3)
         assert look.new_atoms == pytest.approx((scores > 2.0).sum(), abs=2)
-    kept = read_dump(made.directory / "novelty.dump")
+        assert scores[look.atom - 1] == pytest.approx(scores.max(), rel=2e-3)
+    kept = read_dump(done.directory / "novelty.dump")
     expected = [look.step for look in looks if look.largest > 2.0]
     assert 0 < len(expected) < len(looks)
     assert kept.timesteps.tolist() == expected
     np.testing.assert_allclose(
         kept.to_ase()[0].positions, trajectory[expected[0]].positions, atol=1e-5
     )
-    # the report shows the newest frame, its atoms in the colours of their scores
-    (watched,) = read_watched(find_runs(made.directory))
+
+
+def test_a_run_names_the_newest_atom(done: Done) -> None:
+    newest, found = done.newest, done.run.newest
+    assert found is not None
+    assert (found.atom, found.novelty, found.step) == (done.name, newest.largest, newest.step)
+    assert (found.bound, found.most_above) == (2.0, max(look.new_atoms for look in done.looks))
+    assert f"newest {done.name}: {newest.largest:.3g} at step {newest.step}" in done.told
+    said = CliRunner().invoke(app, ["run", str(done.directory), "--resume"])
+    assert f"newest atom: {found}; `mofmd report" in said.stdout
+    said = CliRunner().invoke(app, ["status", str(done.directory)])
+    assert f"newest atom: {found}\n" in said.stdout
+
+
+def test_the_report_shows_the_newest_frame(known: Path, done: Done, tmp_path: Path) -> None:
+    """Its atoms are in the colours of their scores, and a verdict tells of them."""
+    newest = done.newest
+    (run,) = find_runs(done.directory)
+    watched = read_watched(run)
+    assert watched is not None
     assert watched.frame is not None
-    newest = max(looks, key=lambda look: look.largest)
     assert (watched.frame.step, watched.largest) == (newest.step, newest.largest)
-    scores = scorer.of_atoms(watched.frame.to_ase())
+    scores = Scorer(known).of_atoms(watched.frame.to_ase())
     np.testing.assert_allclose(watched.scores, scores, rtol=2e-3, atol=2e-3)
-    found = run_analysis(AnalysisSettings(made.directory, ("density",)))
+    found = run_analysis(AnalysisSettings(done.directory, ("density",)))
+    write_analysis(found, tmp_path / "report")
     page = write_page(found, tmp_path / "report").read_text()
     shown = re.search(r"getElementById\('newest'\), (\{.*?\})\);</script>", page)
     assert shown is not None
@@ -98,6 +150,14 @@ def test_table_and_frames_are_of_the_same_steps(known: Path, tmp_path: Path) -> 
     assert kind["name"] == watched.frame.species[atom]
     assert f"atom {atom + 1} ({kind['name']})" in page
     assert "<b>2</b>" in page  # the bound, on the scale
+    about = json.loads((tmp_path / "report" / "results.json").read_text())["about"]
+    verdict = about["verdicts"][-1]
+    assert (verdict["question"], verdict["answer"]) == ("Known to the model", "no")
+    assert f"{done.name}, has {newest.largest:.3g} at step {newest.step}" in verdict["text"]
+    assert f"Known to the model: no</b> {verdict['text']}" in page
+    novelty = about["novelty"]["deck"]
+    assert (novelty["newest_atom"], novelty["novelty"]) == (done.name, newest.largest)
+    assert novelty["looks"] == len(done.looks)
 
 
 @pytest.mark.long
@@ -110,7 +170,7 @@ def test_by_hand_it_is_the_same(known: Path, tmp_path: Path) -> None:
         text = (other.directory / name).read_text()
         assert text == (one.directory / name).read_text()
     heads, *lines = (one.directory / "novelty.csv").read_text().splitlines()
-    assert heads == "step,time_ps,novelty_largest,atoms_above_keep"
+    assert heads == "step,time_ps,novelty_largest,atoms_above_keep,newest_atom,newest_type"
     # LAMMPS begins each part with an empty line
     assert all(line[0].isdigit() for line in lines if line)
     plain = deck(known, tmp_path / "plain", None)
@@ -126,7 +186,11 @@ def test_by_hand_it_is_the_same(known: Path, tmp_path: Path) -> None:
 def test_a_run_stops_at_a_bound(known: Path, tmp_path: Path) -> None:
     watch = NoveltyWatch(every=3, keep_above=2.0, stop_above=4.0)
     made = deck(known, tmp_path / "deck", watch)
-    with pytest.raises(RunError, match=r"is new to the model: novelty .*allowed is 4"):
+    with pytest.raises(
+        RunError,
+        match=r"(?s)is new to the model: novelty .*allowed is 4.*`mofmd report .*` shows them.*"
+        r"train it on .*docs/density.md.*higher stop_above",
+    ):
         run_deck(made.directory, Resources(ranks=2))
     status = json.loads((made.directory / "status.json").read_text())
     assert (status["state"], status["violation"]) == ("failed", "novelty")
@@ -134,6 +198,7 @@ def test_a_run_stops_at_a_bound(known: Path, tmp_path: Path) -> None:
     assert looks[-1].largest > 4.0 >= looks[-2].largest
     assert f"step {looks[-1].step} " in status["error"]
     (atom,) = status["atoms"]
+    assert looks[-1].atom == atom
     kept = read_dump(made.directory / "novelty.dump")
     assert kept.timesteps[-1] == looks[-1].step
     scores = Scorer(known).of_atoms(kept.to_ase()[-1])

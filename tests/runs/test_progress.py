@@ -1,4 +1,5 @@
 import io
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from rich.console import Console
 from mofmd.engine.lammps_log import LogFollower
 from mofmd.simulation.protocols import NVT, PressureGrid, Protocol
 from mofmd.simulation.run import progress
+from mofmd.simulation.run.newest import Newest, NewestFollower, read_newest
 from mofmd.simulation.run.progress import (
     Lines,
     LiveBar,
@@ -97,6 +99,44 @@ def test_bar_fits_a_narrow_terminal():
     assert "heat" in text.getvalue()
     assert "1000/10000" in text.getvalue()
     assert "2.16 ns/day  3:00 left" in text.getvalue()
+
+
+def test_progress_names_the_newest_atom():
+    newest = Newest("Zr 105", 12.34, 2000, 1.0, 1.0, most_above=14)
+    watched = replace(PROGRESS, pressure_bar=-9136.0, energy_eV=-60083.5, newest=newest)
+    assert watched.figures.endswith(
+        " 3:00 left  newest Zr 105: 12.3 at step 2000, up to 14 atoms above 1 at once"
+    )
+    text = io.StringIO()
+    with LiveBar(Console(file=text, width=80, force_terminal=True)) as reporter:
+        reporter.show(watched)
+    assert "…" not in text.getvalue()
+    assert "3:00 left  newest Zr 105: 12.3" in text.getvalue()
+    assert str(replace(newest, most_above=0)) == (
+        "Zr 105, novelty 12.3 at step 2000 (1 ps), none above 1"
+    )
+    # of decks that were written before the table named the atom
+    assert replace(newest, atom="", most_above=1).figures == (
+        "newest 12.3 at step 2000, up to 1 atom above 1 at once"
+    )
+
+
+def test_the_table_of_a_watch_is_followed_while_it_grows(tmp_path: Path) -> None:
+    manifest = {"potential": {"type_names": ["C", "Zr"]}, "watch": {"keep_above": 2.0}}
+    follower = NewestFollower(tmp_path, manifest)
+    assert follower.read() is None
+    with (tmp_path / "novelty.csv").open("w") as table:
+        table.write("step,time_ps,novelty_largest,atoms_above_keep,newest_atom,newest_type\n\n")
+        table.flush()
+        assert follower.read() is None
+        table.write("0,0.0,0.5,0,3,1\n20,0.01,in")
+        table.flush()
+        assert follower.read() == Newest("C 3", 0.5, 0, 0.0, 2.0, 0)
+        table.write("f,4,7,2\n40,0.02,2.5,9,3,1\n")
+        table.flush()
+        found = follower.read()
+    assert found == Newest("Zr 7", math.inf, 20, 0.01, 2.0, most_above=9)
+    assert found == follower.read() == read_newest(tmp_path, manifest)
 
 
 def test_choice():

@@ -41,7 +41,7 @@ def run(
     """
     from mofmd.cli.base.verbosity import progress_console
     from mofmd.engine.launch import Resources
-    from mofmd.errors import STOPPED_STATUS, InputError, StoppedError
+    from mofmd.errors import STOPPED_STATUS, InputError, StoppedError, in_command
     from mofmd.processes.alive import own_age_s
     from mofmd.simulation.run.minimised import read_minimised
     from mofmd.simulation.run.restart import refuse_to_replace
@@ -72,6 +72,9 @@ def run(
     typer.echo(f"{deck}: finished, {done.steps} steps{speed}")
     if (minimised := read_minimised(deck)) is not None:
         typer.echo(f"{deck}: {minimised}")
+    if done.newest is not None:
+        more = f"; `mofmd report {in_command(deck)}` shows it" if done.newest.most_above else ""
+        typer.echo(f"{deck}: newest atom: {done.newest}{more}")
 
 
 def _run_static(directory: Path, resources: Resources, *, resume: bool) -> None:

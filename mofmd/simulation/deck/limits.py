@@ -68,7 +68,8 @@ class Violation:
     Parameters
     ----------
     kind
-        ``linker``, ``contact``, ``not a number``, ``lost atoms``, ``temperature`` or ``energy``.
+        ``linker``, ``contact``, ``not a number``, ``lost atoms``, ``temperature``, ``energy`` or
+        ``novelty``.
     message
         What happened, with the atoms by element and LAMMPS id.
     atoms

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -111,12 +110,16 @@ class Look(NamedTuple):
         Novelty of the newest atom.
     new_atoms
         Atoms above ``keep_above``.
+    atom, kind
+        LAMMPS id and type of the newest atom; 0 in tables of decks that did not keep them.
     """
 
     step: int
     time_ps: float
     largest: float
     new_atoms: int
+    atom: int = 0
+    kind: int = 0
 
 
 def read_novelty(directory: Path) -> list[Look]:
@@ -130,14 +133,32 @@ def read_novelty(directory: Path) -> list[Look]:
     path = directory / NOVELTY_TABLE
     if not path.is_file():
         raise MissingFileError(f"{path}: no such file; the deck was written without a watch")
-    found: dict[int, Look] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.reader(file):
-            if not row or not row[0].isdigit():
-                continue
-            try:
-                step, time_ps, largest, count = row
-                found[int(step)] = Look(int(step), float(time_ps), float(largest), int(count))
-            except ValueError as error:
-                raise InputError(f"{path}: {','.join(row)!r} is no line of the table") from error
+    found = {look.step: look for look in parse_looks(path.read_text(encoding="utf-8"), path)}
     return [found[step] for step in sorted(found)]
+
+
+def parse_looks(text: str, path: Path) -> Iterator[Look]:
+    """Yield the looks of a table's text; a last line that is still being written is left out.
+
+    Parameters
+    ----------
+    text
+        Whole lines, and maybe the beginning of another.
+    path
+        Where it is from, for messages.
+
+    Raises
+    ------
+    InputError
+        If a line is no look.
+    """
+    for line in text[: text.rfind("\n") + 1].splitlines():
+        row = line.split(",")
+        if not row[0].isdigit():
+            continue  # heads, and the empty lines with which LAMMPS begins each part
+        try:
+            step, time_ps, largest, count, *newest = row
+            atom, kind = newest or (0, 0)
+            yield Look(int(step), float(time_ps), float(largest), int(count), int(atom), int(kind))
+        except ValueError as error:
+            raise InputError(f"{path}: {line!r} is no line of the table") from error

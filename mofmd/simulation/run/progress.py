@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from mofmd.simulation.run.newest import Newest
 from mofmd.units import FS_TO_PS, PS_TO_NS
 
 SECONDS_PER_DAY = 86400
@@ -39,6 +40,8 @@ class Progress:
         Simulated time of a step.
     elapsed_s
         Wall time since the launch, of a minimisation, whose steps may take long.
+    newest
+        Newest atom so far, of a run that is watched.
     """
 
     stage: str
@@ -50,6 +53,7 @@ class Progress:
     pressure_bar: float = math.nan
     energy_eV: float = math.nan
     elapsed_s: float | None = None
+    newest: Newest | None = None
 
     @property
     def ns_per_day(self) -> float | None:
@@ -68,7 +72,7 @@ class Progress:
 
     @property
     def figures(self) -> str:
-        """Temperature, pressure, energy, speed and time left, as text."""
+        """Temperature, pressure, energy, speed, time left and newest atom, as text."""
         words = [*self._temperature]
         if math.isfinite(self.pressure_bar):
             words.append(f"P {self.pressure_bar:7.0f} bar")
@@ -76,14 +80,19 @@ class Progress:
             words.append(f"E {self.energy_eV:.2f} eV")
         if self.ms_per_step is not None:
             words.append(f"{self.ms_per_step:.1f} ms/step")
-        words += self._elapsed
-        return "  ".join((*words, *self._speed))
+        words += [*self._elapsed, *self._speed]
+        if self.newest is not None:
+            words.append(self.newest.figures)
+        return "  ".join(words)
 
     @property
     def brief_figures(self) -> str:
-        """Temperature, speed and time left, for narrow terminals; of a minimisation its energy."""
+        """The most important of them, for narrow terminals; of a minimisation its energy."""
         energy = f"E {self.energy_eV:.2f} eV" if math.isfinite(self.energy_eV) else ""
-        return "  ".join((*(self._temperature or (energy,)), *self._elapsed, *self._speed)).strip()
+        speed = self._speed
+        if self.newest is not None:  # takes the place of the speed
+            speed = (*speed[1:], self.newest.brief)
+        return "  ".join((*(self._temperature or (energy,)), *self._elapsed, *speed)).strip()
 
     @property
     def count(self) -> str:

@@ -21,10 +21,13 @@ from mofmd.engine.plugin_path import reasons_of_mofmd
 from mofmd.errors import MofmdError, RunError, StoppedError, WriteError, in_command
 from mofmd.processes.signals import SignalHandlers
 from mofmd.simulation.deck.deck import Deck, read_deck
+from mofmd.simulation.deck.novelty_watch import NOVELTY_FRAMES
 from mofmd.simulation.run.gpus import tell_unused_gpus
+from mofmd.simulation.run.newest import Newest, NewestFollower, read_newest
 from mofmd.simulation.run.progress import BEAT, Progress, Reporter, choose_reporter
 from mofmd.simulation.run.restart import (
     ANEW,
+    FAILED,
     STOPPED,
     has_restart,
     must_begin_anew,
@@ -32,6 +35,7 @@ from mofmd.simulation.run.restart import (
     require_stopped,
 )
 from mofmd.simulation.run.status import GOING_ON, now_utc, read_status, write_status
+from mofmd.simulation.run.watch import NOVELTY
 
 WORKER = "mofmd.simulation.run.rank"
 # environment variable: id of a process without which a run shall not go on
@@ -57,6 +61,8 @@ class Run:
         Wall time of a step of dynamics, from LAMMPS's own timing; None if there was no step.
     warnings
         LAMMPS's warnings.
+    newest
+        The atom that was newest to the model; None where the run was not watched.
     """
 
     deck: Deck
@@ -65,6 +71,7 @@ class Run:
     wall_s: float
     ms_per_step: float | None
     warnings: tuple[str, ...]
+    newest: Newest | None = None
 
 
 def run_deck(  # noqa: PLR0913 - what is run, on what, and four options
@@ -205,6 +212,11 @@ class _Follower:
     asked_to_stop: bool = False
     reasons: list[str] = field(default_factory=list)
     _first: tuple[float, int] | None = None
+    _newest: NewestFollower = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin to follow the newest atom, which only runs that are watched have."""
+        self._newest = NewestFollower(self.deck.directory, self.deck.manifest)
 
     @property
     def log(self) -> Path:
@@ -240,6 +252,7 @@ class _Follower:
             energy_eV=row["PotEng"],
             ms_per_step=self._mean_ms_per_step(),
             timestep_fs=self.deck.manifest["protocol"]["timestep_fs"],
+            newest=self._newest.read(),
         )
 
     def _beat(self, line: str) -> Progress | None:
@@ -287,16 +300,31 @@ def _follow(command: list[str], resources: Resources, watch: _Follower, reporter
             watch.parser.warnings.append(f"LAMMPS {how_it_ended(status)} after the run's end")
         return
     if watch.violation:
-        raise RunError(
-            f"{watch.violation}. The state is in {directory / 'restart.failed'} and failed.data. "
-            "The model was driven beyond what it describes, or the timestep is too long"
-        )
+        raise RunError(_violated(watch, str(left.get("violation", ""))))
     killed_while_asked = watch.asked_to_stop and not watch.parser.errors
     if state == "stopped" or killed_while_asked:
         raise StoppedError(_how_to_go_on(directory, left))
     if state == "interrupted":
         raise RunError(_how_to_go_on(directory, left))
     raise RunError(_failure(watch, status, last))
+
+
+def _violated(watch: _Follower, kind: str) -> str:
+    """Say what the watch has stopped a run for, and what to do next."""
+    directory = watch.deck.directory
+    told = f"{watch.violation}. The state is in {directory / FAILED} and failed.data"
+    newest = read_newest(directory, watch.deck.manifest)
+    if kind == NOVELTY:
+        return (
+            f"{told}, the atoms in {NOVELTY_FRAMES}: `mofmd report {in_command(directory)}` shows "
+            "them. The watch stopped the run where the model does not know what it sees: train it "
+            "on surroundings like these (docs/density.md), or write a deck with a higher "
+            "stop_above to go further"
+        )
+    known = "" if newest is None else f". Newest atom: {newest}"
+    return (
+        f"{told}{known}. The model was driven beyond what it describes, or the timestep is too long"
+    )
 
 
 def _how_to_go_on(directory: Path, left: dict[str, Any]) -> str:
@@ -348,6 +376,7 @@ def _result(deck: Deck, wall_s: float, warnings: tuple[str, ...]) -> Run:
         wall_s=wall_s,
         ms_per_step=1e3 * seconds / timed if timed else None,
         warnings=warnings,
+        newest=read_newest(deck.directory, deck.manifest),
     )
 
 

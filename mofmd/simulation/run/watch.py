@@ -33,6 +33,7 @@ ENERGY_MARGIN_EV = 2.0
 
 FIX = "mofmd_watch"
 NOVELTY_FIX = "novelty"  # of novelty.in
+NOVELTY = "novelty"  # kind of the violation by an atom that is too new
 LMP_STYLE_ATOM, LMP_TYPE_VECTOR = 1, 1  # of LAMMPS's library
 
 
@@ -162,7 +163,7 @@ class Watch:
         if not score <= watch.stop_above:
             self.violation_step = step
             self.violation = Violation(
-                "novelty",
+                NOVELTY,
                 f"{name} {number} is new to the model: novelty {score:.3g}, allowed is "
                 f"{watch.stop_above:g} (watch, stop_above)",
                 (number,),
