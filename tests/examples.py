@@ -296,6 +296,8 @@ STRUCTURES: dict[str, Shown | Elsewhere] = {
     "mofmd analyse relaxation.extxyz#-1 --observables rings": (
         Shown((("rings", "density"),), " -o relaxed")
     ),
+    "mofmd convert uio-66 --primitive -o pr.extxyz": AS_IT_IS,
+    "mofmd convert uio-66 --primitive --supercell 2x2x2 -o larger.data": AS_IT_IS,
 }
 PAGES: dict[str, dict[str, Shown | Elsewhere]] = {
     "README.md": README,

@@ -35,6 +35,7 @@ class Commands(LazyGroup):
             "env": Lazy("models.env", "env", "Create a framework's isolated environment"),
         },
         "Simulate": {
+            "convert": Lazy("convert", "convert", "A structure in another cell or format"),
             "defects": Lazy("defects", "app", "Frameworks with defects"),
             "generate": Lazy("simulation.generate", "generate", "Write a deck"),
             "run": Lazy("simulation.run", "run", "Run a deck, or resume it"),

@@ -11,15 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.utils.structure_comparator import SymmetryEquivalenceCheck
 
 from mofmd.errors import InputError, InputWarning, MissingFileError
-from mofmd.geometry.neighbours import find_pairs
+from mofmd.structures.matching import is_same, surroundings
 from mofmd.structures.read import BUILDERS, read_structure
 from mofmd.topology.check import check_structure
 
-REACH_A = 6.0
-WIDTHS_A = (0.5, 1.0, 2.0)
 SAME = 1e-4  # relative: the decimals of CIFs
 
 
@@ -86,17 +83,9 @@ def fingerprint(atoms: Atoms) -> tuple[str, np.ndarray]:
     counts = Counter(map(str, atoms.symbols))
     divisor = math.gcd(*counts.values())
     formula = "".join(f"{name}{counts[name] // divisor}" for name in sorted(counts))
-    pairs = find_pairs(atoms.positions, atoms.cell.array, REACH_A)
-    near = (1.0 - (pairs.distances / REACH_A) ** 2) ** 2
-    symbols = np.array(atoms.get_chemical_symbols())
-    numbers = [atoms.get_volume() / len(atoms)]
-    for first in sorted(counts):
-        for second in sorted(counts):
-            chosen = (symbols[pairs.first] == first) & (symbols[pairs.second] == second)
-            for width in WIDTHS_A:
-                terms = near[chosen] * np.exp(-pairs.distances[chosen] / width)
-                numbers.append(float(terms.sum()) / counts[first])
-    return formula, np.array(numbers)
+    found, symbols = surroundings(atoms), np.array(atoms.get_chemical_symbols())
+    means = [found[symbols == element].mean(axis=0) for element in sorted(counts)]
+    return formula, np.concatenate([[atoms.get_volume() / len(atoms)], *means])
 
 
 def are_alike(first: tuple[str, np.ndarray], second: tuple[str, np.ndarray]) -> bool:
@@ -105,18 +94,6 @@ def are_alike(first: tuple[str, np.ndarray], second: tuple[str, np.ndarray]) -> 
     Those of two structures are, too, where all that differs is how defects lie to each other.
     """
     return first[0] == second[0] and np.allclose(first[1], second[1], rtol=SAME, atol=1e-9)
-
-
-def is_same(first: Atoms, second: Atoms) -> bool:
-    """Whether one structure can be laid onto another, of whatever cell, order or orientation.
-
-    ASE's comparison (after XtalComp, Lonie and Zurek, Comput. Phys. Commun. 183, 690 (2012)), with
-    its tolerances: it takes tenths of a second for hundreds of atoms, a minute for four thousand.
-    """
-    return any(
-        SymmetryEquivalenceCheck(to_primitive=reduced).compare(first.copy(), second.copy())
-        for reduced in (False, True)
-    )
 
 
 def _expand(words: Sequence[str]) -> list[str]:
