@@ -314,7 +314,7 @@ def _relaxed(
         symmetry_tolerance_A=chosen.symmetry_tolerance_A,
         calls_max=2000,
     )
-    done = relax_in_folder(atoms, calculator, options, folder)
+    done = relax_in_folder(atoms, calculator, options, folder, tell_new=False)
     if not done.converged:
         raise RunError(f"{folder}: the limits were not kept: {done}; run again to go on")
     return done.atoms, done.energy_eV

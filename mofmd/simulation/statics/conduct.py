@@ -38,6 +38,7 @@ from mofmd.simulation.statics.task import (
 )
 
 RESULTS = "results.json"
+VOLUME = "volume_"  # begins the stages of an equation of state
 STATUS_INTERVAL_S = 2.0
 GO_ON = "goes on from the last step (`mofmd run --resume`, or `mofmd ensemble run` again)"
 Tell = Callable[[str], None]
@@ -204,7 +205,7 @@ class _Conduct:
                 scaled = atoms.copy()
                 scale = (ratios[k] * relaxed.volume_A3 / atoms.get_volume()) ** (1 / 3)
                 scaled.set_cell(scale * atoms.cell.array, scale_atoms=True)
-                found = self._relax(f"volume_{ratios[k]:.4f}", scaled, cell)
+                found = self._relax(f"{VOLUME}{ratios[k]:.4f}", scaled, cell)
                 atoms, energies[k], pressures[k] = found.atoms, found.energy_eV, _pressure(found)
                 calls += found.calls
         places = range(len(ratios))
@@ -229,7 +230,13 @@ class _Conduct:
         )
         folder = self._directory / stage
         found = relax_in_folder(
-            atoms, self._calculator, options, folder, overwrite=self._anew, on_step=self._look_at
+            atoms,
+            self._calculator,
+            options,
+            folder,
+            overwrite=self._anew,
+            on_step=self._look_at,
+            tell_new=not stage.startswith(VOLUME),
         )
         if not found.converged:
             raise RunError(
