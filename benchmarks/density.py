@@ -18,9 +18,9 @@ import numpy as np
 from ase import Atoms
 from scipy.stats import spearmanr
 
+from mofmd.calculator.density.density import Density
 from mofmd.geometry.neighbours import find_pairs
 from mofmd.learning.data.dataset import labels_of, read_npz
-from mofmd.learning.density.density import Density
 from mofmd.learning.density.fit import FitOptions
 from mofmd.learning.density.model_density import FileFeatures, deal_out, fit_density
 from mofmd.learning.evaluate.prediction import predict

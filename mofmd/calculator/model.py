@@ -198,7 +198,35 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         self._set_threads()
         return np.asarray(self._features.nodes(atoms))
 
+    def novelty(self, atoms: Atoms) -> np.ndarray | None:
+        """How new the surroundings of each atom are to the model, by the density in its file.
+
+        Returns
+        -------
+        np.ndarray or None
+            (atoms,) scores: 0 ordinary, 1 as rare as one in a thousand, infinite an element that
+            was never seen. None where the file holds no density.
+
+        Raises
+        ------
+        InputError
+            If the density is damaged or of another model, or the atoms are not what the model can
+            evaluate.
+        """
+        from mofmd.calculator.density.scorer import Scorer
+        from mofmd.models.files.deployed import read_density_record
+
+        if self._scorer is None:
+            if read_density_record(self.path) is None:
+                return None
+            self._scorer = Scorer(self.path, dtype=self.dtype, device=self.device)
+        self.check(atoms)
+        self._check_memory(atoms)
+        self._set_threads()
+        return np.asarray(self._scorer.of_atoms(atoms))
+
     _features: Any = None
+    _scorer: Any = None
 
     def _set_threads(self) -> None:
         import torch

@@ -181,6 +181,7 @@ def elastic_constants(  # noqa: PLR0913 - one argument per part
                 calculator,
                 RelaxOptions(fmax_eV_per_A=fmax_eV_per_A, cell="fixed", calls_max=2000),
                 place,
+                tell_new=False,
             )
             if not done.converged or done.stress_GPa is None:
                 raise RunError(f"{place}: the limits were not kept: {done}; run again to go on")

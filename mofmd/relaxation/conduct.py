@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ase import Atoms
 
+from mofmd.calculator import DeployedModel
+from mofmd.calculator.density.new_atoms import new_atoms_hint
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.lock import lock_folder
 from mofmd.disk.output import make_folder
 from mofmd.engine.structure_file import write_structure
-from mofmd.errors import InputError
+from mofmd.errors import InputError, InputWarning
 from mofmd.relaxation.options import RelaxOptions
 from mofmd.relaxation.relaxation import Relaxation, run
 from mofmd.relaxation.result import Relaxed, result_of
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OTHER_FORMATS = (".pdb", ".res", ".xsf", ".mol", ".json")  # of structures elsewhere
+BEFORE, AFTER = "before the relaxation", "relaxed"
 LIMITS = ("fmax_eV_per_A", "stress_GPa", "calls_max")  # may change when a relaxation goes on
 
 
@@ -53,11 +57,20 @@ def relax(
         If atoms, calculator and options do not go together.
     RunError
         If no step lowers the energy: forces that do not belong to it, or noise of float32.
+
+    Warns
+    -----
+    InputWarning
+        Before and after, of atoms that are new to a model whose file holds a density.
     """
-    return result_of(run(Relaxation(atoms, calculator, options or RelaxOptions()), on_step))
+    relaxation = Relaxation(atoms, calculator, options or RelaxOptions())
+    _tell_new(calculator, atoms, BEFORE)
+    done = result_of(run(relaxation, on_step))
+    _tell_new(calculator, done.atoms, AFTER)
+    return done
 
 
-def relax_in_folder(  # noqa: PLR0913 - two options
+def relax_in_folder(  # noqa: PLR0913 - three options
     atoms: Atoms,
     calculator: Any,
     options: RelaxOptions,
@@ -65,6 +78,7 @@ def relax_in_folder(  # noqa: PLR0913 - two options
     *,
     overwrite: bool = False,
     on_step: Callable[[Relaxation], None] = lambda _: None,
+    tell_new: bool = True,
 ) -> Relaxed:
     """Relax a structure; a folder keeps the state, the trajectory, a table, a plot and the result.
 
@@ -82,6 +96,8 @@ def relax_in_folder(  # noqa: PLR0913 - two options
     overwrite
         Begin anew, whatever is in the folder; what is there is removed once the first force call
         has succeeded.
+    tell_new
+        Warn of new atoms as ``relax`` does; not of each of many structures that are alike.
 
     Raises
     ------
@@ -118,11 +134,23 @@ def relax_in_folder(  # noqa: PLR0913 - two options
             store.clear()
             relaxation = first or Relaxation(atoms, calculator, options)
             store.save(relaxation)
+        if tell_new:
+            _tell_new(calculator, atoms, BEFORE)
         on_step(relaxation)
         run(relaxation, keep)
         result = result_of(relaxation)
         _write_result(store, relaxation, result, task)
+    if tell_new:
+        _tell_new(calculator, result.atoms, AFTER)
     return result
+
+
+def _tell_new(calculator: Any, atoms: Atoms, what: str) -> None:
+    """Warn of atoms that are new to a model, which is loaded and has evaluated such atoms."""
+    if isinstance(calculator, DeployedModel):
+        hint = new_atoms_hint(calculator.novelty, atoms, what)
+        if hint:
+            warnings.warn(hint, InputWarning, stacklevel=3)
 
 
 def _write_result(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from mofmd.learning.density.model_density import Scorer
+from mofmd.calculator.density.scorer import Scorer
 from mofmd.models.files.embedded import embedded_model
 from tests.engine.lammps import checked, run_lammps, write_structure
 from tests.engine.systems import SPECIES, SYSTEMS, crystal

@@ -10,13 +10,14 @@ from ase import Atoms
 from sklearn.decomposition import PCA
 from typer.testing import CliRunner
 
+from mofmd.calculator.density.density import Density
+from mofmd.calculator.density.mixture import Mixture
+from mofmd.calculator.density.scorer import Scorer, read_density
 from mofmd.cli.main import app
 from mofmd.errors import InputError
 from mofmd.learning.data.dataset import read_frames
-from mofmd.learning.density.density import Density
 from mofmd.learning.density.fit import FitOptions, best_mixture, check_counts, fit_mixtures
-from mofmd.learning.density.mixture import Mixture
-from mofmd.learning.density.model_density import Scorer, deal_out, read_density, write_density
+from mofmd.learning.density.model_density import deal_out, write_density
 from mofmd.models.files.deployed import DENSITY, payload_sha256, read_deployed
 from mofmd.models.files.embedded import embedded_model
 from tests.known_models import rattled, write_known

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from mofmd.calculator.density.scorer import Scorer, read_density
 from mofmd.errors import InputError
-from mofmd.learning.density.model_density import Scorer, read_density
 from mofmd.learning.loops.density_find import (
     ClusterOptions,
     DensityOptions,

@@ -16,8 +16,8 @@ from ase.geometry import get_duplicate_atoms
 
 from mofmd.builders.blocks.blocks import find_blocks
 from mofmd.builders.defects.defects import Defects, make_defects
+from mofmd.calculator.density.scorer import read_density
 from mofmd.learning.data.dataset import Labels, labelled, labels_of, read_frames, write_frames
-from mofmd.learning.density.model_density import read_density
 from mofmd.learning.loops.config import read_distil_config
 from mofmd.learning.loops.distil import Distillation
 from mofmd.structures.crystals.carboxylate import uio66

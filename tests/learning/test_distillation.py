@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import yaml
 
+from mofmd.calculator.density.scorer import Scorer
 from mofmd.disk.lock import lock_folder
 from mofmd.errors import InputError, MissingFileError, RunError
 from mofmd.learning.data.dataset import Labels, labelled, labels_of, read_frames, write_frames
-from mofmd.learning.density.model_density import Scorer
 from mofmd.learning.evaluate.prediction import predict
 from mofmd.learning.loops.config import DistilConfig, make_distil_config, read_distil_config
 from mofmd.learning.loops.distil import Distillation

@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from mofmd.calculator.density.scorer import Scorer
 from mofmd.cli.main import app
 from mofmd.engine.launch import Resources, environment, lammps_command
 from mofmd.errors import InputError, MissingFileError, RunError
-from mofmd.learning.density.model_density import Scorer
 from mofmd.models.files.embedded import embedded_model
 from mofmd.report.page import write_page
 from mofmd.report.shade import STEPS, Shade

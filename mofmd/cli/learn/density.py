@@ -15,7 +15,7 @@ from mofmd.models.names import find_model
 if TYPE_CHECKING:
     import numpy as np
 
-    from mofmd.learning.density.mixture import Mixture
+    from mofmd.calculator.density.mixture import Mixture
 
 app = App(
     no_args_is_help=True,
@@ -108,8 +108,8 @@ def score(
     """
     import numpy as np
 
+    from mofmd.calculator.density.scorer import Scorer
     from mofmd.learning.data.dataset import NOVELTY, write_frames
-    from mofmd.learning.density.model_density import Scorer
 
     scorer = Scorer(find_model(model), dtype)
     found = read_all(frames)

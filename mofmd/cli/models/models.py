@@ -111,7 +111,7 @@ def show(
     """
     from rich.console import Console
 
-    from mofmd.learning.density.model_density import read_density
+    from mofmd.calculator.density.scorer import read_density
     from mofmd.models.files.deployed import read_density_record, read_deployed
     from mofmd.models.names import find_model, not_made
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mofmd.calculator.density.mixture import Mixture
 from mofmd.errors import InputError
-from mofmd.learning.density.mixture import Mixture
 
 if TYPE_CHECKING:
     from sklearn.mixture import GaussianMixture

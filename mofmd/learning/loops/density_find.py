@@ -11,18 +11,14 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.builders.blocks.blocks import Blocks, find_blocks
+from mofmd.calculator.density.scorer import read_density
 from mofmd.errors import InputError
 from mofmd.learning.clusters.blueprints import Blueprints
 from mofmd.learning.clusters.clusters import ClusterCutter, CutOptions
 from mofmd.learning.clusters.environments import Surroundings, core_blocks, signature
 from mofmd.learning.data.dataset import NOVELTY
 from mofmd.learning.density.fit import FitOptions
-from mofmd.learning.density.model_density import (
-    fit_density,
-    read_density,
-    too_rare,
-    write_density,
-)
+from mofmd.learning.density.model_density import fit_density, too_rare, write_density
 from mofmd.models.files.deployed import read_density_record
 from mofmd.trajectory.frame import Frame
 

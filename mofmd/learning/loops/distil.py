@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from mofmd.calculator.density.scorer import Scorer
 from mofmd.disk import record as records
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.lock import lock_folder
@@ -24,7 +25,6 @@ from mofmd.errors import InputError
 from mofmd.learning.data.dataset import labels_of, read_frames, write_frames
 from mofmd.learning.data.distort import distort_frames
 from mofmd.learning.data.validation import Expectation, check_frames, check_structure_of_frame
-from mofmd.learning.density.model_density import Scorer
 from mofmd.learning.evaluate.evaluation import evaluate_model
 from mofmd.learning.label.labellers import find_labeller
 from mofmd.learning.label.labelling import LabelOptions, label_frames

@@ -313,7 +313,7 @@ def check_one_minimum(volumes: np.ndarray, energies: np.ndarray) -> None:
 def _relaxed(
     atoms: Atoms, calculator: Any, chosen: ExpansionOptions, freedom: CellFreedom, folder: Path
 ) -> tuple[Atoms, float]:
-    done = relax_in_folder(atoms, calculator, _limits(chosen, freedom), folder)
+    done = relax_in_folder(atoms, calculator, _limits(chosen, freedom), folder, tell_new=False)
     if not done.converged:
         raise RunError(f"{folder}: the limits were not kept: {done}; run again to go on")
     return done.atoms, done.energy_eV

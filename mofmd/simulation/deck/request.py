@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ase import Atoms
 
+from mofmd.calculator.density.new_atoms import new_atoms_hint_of_file
 from mofmd.errors import InputError
 from mofmd.models.dispersion.dispersion import (
     DispersionChoice,
@@ -115,12 +116,15 @@ def generate_deck(request: Request) -> Deck:
             notes.hint(hint)
         if not request.keep_guests:
             structure = remove_guests(structure)
+        cell = structure  # as features in a supercell of it are the same
         structure, protocol = _supercell(request, structure, protocol)
         types = framework_and_guest_types(structure) if request.guest_types else None
         names = types.names if types else tuple(sorted(set(structure.symbols)))
         potential = _potential(request, names, notes)
         if isinstance(potential, Potential):
             check_suits(potential.model_file, structure)
+            if hint := new_atoms_hint_of_file(potential.model_file, cell, "structure"):
+                notes.hint(hint)
     return write_deck(
         protocol,
         structure,

@@ -39,6 +39,7 @@ from mofmd.simulation.statics.task import (
 )
 
 RESULTS = "results.json"
+VOLUME = "volume_"  # begins the stages of an equation of state
 STATUS_INTERVAL_S = 2.0
 GO_ON = "goes on from the last step (`mofmd run --resume`, or `mofmd ensemble run` again)"
 Tell = Callable[[str], None]
@@ -207,7 +208,7 @@ class _Conduct:
                 scaled.set_cell(scale * atoms.cell.array, scale_atoms=True)
                 number += 1
                 told = f"volume {number} of {len(ratios)}, {ratios[k]:.4f} V0"
-                found = self._relax(f"volume_{ratios[k]:.4f}", scaled, cell, told)
+                found = self._relax(f"{VOLUME}{ratios[k]:.4f}", scaled, cell, told)
                 atoms, energies[k], pressures[k] = found.atoms, found.energy_eV, _pressure(found)
                 calls += found.calls
         places = range(len(ratios))
@@ -240,6 +241,7 @@ class _Conduct:
                 folder,
                 overwrite=self._anew,
                 on_step=self._look_at,
+                tell_new=not stage.startswith(VOLUME),
             )
         except NoStepError as error:
             is_float64 = settings.precision == "float64"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ase import Atoms
 
+from mofmd.calculator.density.new_atoms import new_atoms_hint_of_file
 from mofmd.disk.yaml_file import read_mapping
 from mofmd.errors import InputError, InputWarning
 from mofmd.models.dispersion.dispersion import (
@@ -73,6 +74,8 @@ def generate_static(request: Request) -> StaticTask:
         dispersion = choose_dispersion(choice, model)
         for hint in dispersion_hints(choice, dispersion, model):
             # once, whatever the number of members
+            warnings.warn(hint, InputWarning, stacklevel=2)
+        if hint := new_atoms_hint_of_file(model, atoms, f"structure: {request.structure}"):
             warnings.warn(hint, InputWarning, stacklevel=2)
     return write_static(request.output, settings, atoms, model, dispersion, notes)
 

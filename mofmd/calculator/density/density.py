@@ -9,8 +9,8 @@ from typing import NoReturn
 import numpy as np
 
 from mofmd.arrays import freeze
+from mofmd.calculator.density.mixture import Mixture
 from mofmd.errors import InputError
-from mofmd.learning.density.mixture import Mixture
 
 VERSION = 1
 AGAIN = "fit it again (mofmd learn density fit)"

@@ -1,0 +1,1 @@
+"""How new the surroundings of atoms are to a model, by the density in its file."""
