@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -123,9 +123,9 @@ class Run:
         # the log first: LAMMPS writes a step into it after the frames and looks of that step
         tables = [] if self._log is None else self._log.close()
         ends = [float(t.columns["Step"][-1]) for t in tables if _is_dynamics(t)][-1:]
-        looks = self.directory / NOVELTY_TABLE
-        if looks.is_file():
-            ends += [float(look.step) for look in read_novelty(self.directory)][-1:]
+        if (self.directory / NOVELTY_TABLE).is_file():
+            with suppress(InputError):  # a damaged table is told of where it is shown
+                ends += [float(look.step) for look in read_novelty(self.directory)][-1:]
         if self.has_frames and not is_structure(self.path):
             try:
                 with closing(TrajectoryFile(self.path).raw_frames()) as frames:

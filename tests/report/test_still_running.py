@@ -66,6 +66,16 @@ def test_the_moment_is_that_of_the_first_look(going_on: Path) -> None:
     assert run.thermo[-1].columns["Step"][-1] == 170
 
 
+def test_a_damaged_table_is_left_out_and_named(going_on: Path) -> None:
+    with (going_on / "novelty.csv").open("a") as table:
+        table.write("5,oops\n")
+    with lock_run(going_on):
+        (member,) = run_analysis(AnalysisSettings(going_on, SETTINGS)).members
+    assert member.last.step == 170
+    assert member.watched is None
+    assert "is no line of the table" in member.left_out["novelty"]
+
+
 def test_a_run_that_nobody_is_at_work_on_is_read_to_its_end(going_on: Path) -> None:
     (run,) = find_runs(going_on)
     assert run.unfinished == "interrupted"

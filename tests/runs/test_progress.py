@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from mofmd.engine.lammps_log import LogFollower
+from mofmd.errors import InputError
 from mofmd.simulation.protocols import NVT, PressureGrid, Protocol
 from mofmd.simulation.run import progress
 from mofmd.simulation.run.newest import Newest, NewestFollower, read_newest
@@ -137,6 +138,11 @@ def test_the_table_of_a_watch_is_followed_while_it_grows(tmp_path: Path) -> None
         found = follower.read()
     assert found == Newest("Zr 7", math.inf, 20, 0.01, 2.0, most_above=9)
     assert found == follower.read() == read_newest(tmp_path, manifest)
+    with (tmp_path / "novelty.csv").open("a") as table:
+        table.write("60,oops\n")
+    assert follower.read() == found
+    with pytest.raises(InputError, match="'60,oops' is no line of the table"):
+        read_newest(tmp_path, manifest)
 
 
 def test_choice():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mofmd.errors import counted
+from mofmd.errors import InputError, counted
 from mofmd.simulation.deck.novelty_watch import NOVELTY_TABLE, Look, parse_looks, read_novelty
 
 
@@ -114,15 +115,19 @@ class NewestFollower:
         self._kept: tuple[Look, ...] = ()
 
     def read(self) -> Newest | None:
-        """Read what is new; return the newest atom so far, None before the first look."""
+        """Read what is new; return the newest atom so far, None before the first look.
+
+        News with a damaged line are passed over: it ends no run, and `read_newest` tells of it.
+        """
         if self._path.is_file():
             with self._path.open("rb") as table:
                 table.seek(self._at)
                 text = table.read()
             text = text[: text.rfind(b"\n") + 1]
             self._at += len(text)
-            looks = (*self._kept, *parse_looks(text.decode(), self._path))
-            self._kept = (_top(looks), _fullest(looks)) if looks else ()
+            with suppress(InputError):
+                looks = (*self._kept, *parse_looks(text.decode(errors="replace"), self._path))
+                self._kept = (_top(looks), _fullest(looks)) if looks else ()
         return newest_of(self._kept, self._manifest)
 
 

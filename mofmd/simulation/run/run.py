@@ -23,7 +23,7 @@ from mofmd.processes.signals import SignalHandlers
 from mofmd.simulation.deck.deck import Deck, read_deck
 from mofmd.simulation.deck.novelty_watch import NOVELTY_FRAMES
 from mofmd.simulation.run.gpus import tell_unused_gpus
-from mofmd.simulation.run.newest import Newest, NewestFollower, read_newest
+from mofmd.simulation.run.newest import Newest, NewestFollower
 from mofmd.simulation.run.progress import BEAT, Progress, Reporter, choose_reporter
 from mofmd.simulation.run.restart import (
     ANEW,
@@ -313,7 +313,7 @@ def _violated(watch: _Follower, kind: str) -> str:
     """Say what the watch has stopped a run for, and what to do next."""
     directory = watch.deck.directory
     told = f"{watch.violation}. The state is in {directory / FAILED} and failed.data"
-    newest = read_newest(directory, watch.deck.manifest)
+    newest = NewestFollower(directory, watch.deck.manifest).read()
     if kind == NOVELTY:
         return (
             f"{told}, the atoms in {NOVELTY_FRAMES}: `mofmd report {in_command(directory)}` shows "
@@ -376,7 +376,7 @@ def _result(deck: Deck, wall_s: float, warnings: tuple[str, ...]) -> Run:
         wall_s=wall_s,
         ms_per_step=1e3 * seconds / timed if timed else None,
         warnings=warnings,
-        newest=read_newest(deck.directory, deck.manifest),
+        newest=NewestFollower(deck.directory, deck.manifest).read(),
     )
 
 
