@@ -128,11 +128,13 @@ def _lattice_maps(one: np.ndarray, other: np.ndarray) -> Iterator[np.ndarray]:
     vectors = coefficients @ other
     lengths, wanted = np.linalg.norm(vectors, axis=1), np.linalg.norm(one, axis=1)
     products = one @ one.T
-    like = [np.flatnonzero(np.abs(lengths - length) <= LATTICE * length) for length in wanted]
+    like = [
+        np.flatnonzero(np.abs(lengths - length) <= LATTICE * length).tolist() for length in wanted
+    ]
 
     def goes(i: int, j: int, a: int, b: int) -> bool:
         apart = float(vectors[a] @ vectors[b] - products[i, j])
-        return abs(apart) <= LATTICE * wanted[i] * wanted[j]
+        return bool(abs(apart) <= LATTICE * wanted[i] * wanted[j])
 
     for a, b in itertools.product(like[0], like[1]):
         if not goes(0, 1, a, b):

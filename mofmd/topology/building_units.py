@@ -281,12 +281,10 @@ def find_caps(units: BuildingUnits) -> np.ndarray:
     np.add.at(counts, (units.linker_of_atom[inside], units.species.codes[inside]), 1)
     _, kinds = np.unique(counts[:, heavy], axis=0, return_inverse=True)
     links_nodes = (held > 1) | units.endless_linkers
-    return (
-        (held == 1)
-        & ~units.endless_linkers
-        & ~np.isin(kinds.ravel(), kinds.ravel()[links_nodes])
-        & bool(links_nodes.any())
-    )
+    if not links_nodes.any():
+        return np.zeros(units.n_linkers, dtype=bool)
+    of_a_linker = np.isin(kinds.ravel(), kinds.ravel()[links_nodes])
+    return np.asarray((held == 1) & ~of_a_linker)
 
 
 def find_linkers(structure: Atoms | Frame) -> Linkers:
