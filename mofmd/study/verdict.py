@@ -168,35 +168,47 @@ def known(analysis: Analysis) -> Verdict | None:
     watched = [(m.watched, len(m.last)) for m in everyone if m.watched is not None]
     if not watched:
         return None
-    new = [each for each, atoms in watched if not _is_ordinary(each, atoms)]
-    top = max(new or [each for each, _ in watched], key=lambda each: each.largest)
+    judged = [(_known_to(each, atoms), each) for each, atoms in watched]
+    answer = next(a for a in WORST if any(found == a for found, _ in judged))
+    such = [each for found, each in judged if found == answer]
+    top = max(such, key=lambda each: each.largest)
     who = f"the newest, {top.newest.atom}," if top.newest.atom else "the newest"
     newest = f"{who} has {top.largest:.3g} at step {top.newest.step}"
     if len(everyone) > 1:
         newest += f" of {top.name}"
     bound = f"{top.keep_above:g}"
-    if new:
-        where = f", in {len(new)} of {len(watched)} runs" if len(watched) > 1 else ""
+    where = f", in {len(such)} of {len(watched)} runs" if len(watched) > 1 else ""
+    if answer == "no":
         count = counted(top.newest.most_above, "atom")
         text = f"Up to {count} at once with a novelty above {bound}{where}; {newest}"
+        if not top.newest.most_above:
+            text = f"A novelty above {ORDINARY_MAX:g}{where}: {newest}"
         why = "The model was not trained on such surroundings: what comes of them may be wrong."
-        return Verdict(question, "no", f"{text}. {why}")
+        return Verdict(question, answer, f"{text}. {why}")
+    if answer == "unknown":
+        why = f"scores were counted above {bound}, not above 1; --watch keep_above=1 counts them"
+        return Verdict(question, answer, _sentence(f"{newest}{where}, and {why}"))
     above = sum(each.above for each, _ in watched)
     if not above:
-        return Verdict(question, "yes", f"No atom with a novelty above {bound}; {newest}.")
+        return Verdict(question, answer, f"No atom with a novelty above {bound}; {newest}.")
+    if top.largest <= 1.0:  # then the bound is lower, and the count tells nothing
+        return Verdict(question, answer, f"No atom with a novelty above 1; {newest}.")
     total = sum(len(each.looks) * atoms for each, atoms in watched)
     text = f"{above} of {total} scores are above {bound}, as few as is ordinary; {newest}."
-    return Verdict(question, "yes", text)
+    return Verdict(question, answer, text)
 
 
-def _is_ordinary(run: Watched, atoms: int) -> bool:
+def _known_to(run: Watched, atoms: int) -> Answer:
     """Whether the novelty of a run is that of what its model was trained on."""
-    bound = run.keep_above
-    if run.largest <= bound:
-        return True
-    # below 1 a bound counts what is ordinary, which tells nothing
-    few = bound < 1.0 or run.above <= ORDINARY_SHARE * atoms * len(run.looks)
-    return few and run.largest <= ORDINARY_MAX
+    if run.largest > ORDINARY_MAX:
+        return "no"
+    if run.largest <= 1.0:
+        return "yes"
+    # the table counts scores above ``keep_above``: of those above 1 that is a bound, and no more
+    few = run.above <= ORDINARY_SHARE * atoms * len(run.looks)
+    if few:
+        return "yes" if run.keep_above <= 1.0 else "unknown"
+    return "no" if run.keep_above >= 1.0 else "unknown"
 
 
 def _settled(member: Member) -> tuple[Answer, str]:

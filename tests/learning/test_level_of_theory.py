@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ase import Atoms
 
-from mofmd.errors import InputError
+from mofmd.errors import InputError, InputWarning
 from mofmd.learning.data.dataset import Labels, read_frames, write_frames
 from mofmd.learning.label.labellers import find_labeller
 from mofmd.learning.label.labelling import label_frames
@@ -35,6 +35,7 @@ def test_words() -> None:
         assert parse_theory(word) == theory
         assert parse_theory(str(theory)) == theory
         assert theory_of({"level_of_theory": theory.as_record()}) == theory
+    assert theory_of({"level_of_theory": {"functional": "PBE", "dispersion": "D3BJ:PBE"}}) == PBE_D3
     assert str(PBE.with_dispersion("d3bj:pbe")) == "pbe+d3bj:pbe"
     assert theory_of(None) is None
     assert theory_of({"level_of_theory": {}}) is None
@@ -47,11 +48,21 @@ def test_frames_say_it_or_the_user() -> None:
     unknown, known = argon_set(range(2)), said(argon_set(range(2)), "pbe+d3bj:pbe")
     assert theory_for(unknown, None) is None
     assert theory_for(unknown, PBE) == PBE
-    assert theory_for([*unknown, *known], None) == PBE_D3
+    with pytest.warns(InputWarning, match="2 frames of 4 do not say theirs; taken to be pbe"):
+        assert theory_for([*unknown, *known], None) == PBE_D3
     with pytest.raises(InputError, match=r"pbe, but 2 of 2 frames are labelled at pbe\+d3bj:pbe"):
         theory_for(known, PBE)
     with pytest.raises(InputError, match=r"different ones: pbe \(1 frames\), pbe\+d3bj:pbe \(2 fr"):
         theory_for([*known, *said(argon_set(range(1)), "pbe")], None)
+    with pytest.raises(
+        InputError, match=r"of frames: 'PBE\+d4 \(VASP\)' is none that decks can use"
+    ):
+        theory_for(said(argon_set(range(1)), "PBE+d4 (VASP)"), PBE)
+    # labelled before frames said it: what labelled them does
+    xtb = argon_set(range(1))
+    xtb[0].info["source"] = "gfn1-xtb"
+    with pytest.raises(InputError, match=r"different ones: gfn1-xtb\+d3bj \(1 frames\), pbe"):
+        theory_for([*known, *xtb], None)
 
 
 def test_a_labeller_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +105,8 @@ def test_frames_of_earlier_versions_name_a_model(tmp_path: Path) -> None:
 def test_a_training_hands_it_to_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Options] = []
     monkeypatch.setattr(training, "deploy", lambda _s, _o, options, _a: given.append(options))
-    train, val = said(argon_set(range(4)), "pbe+d3bj:pbe"), argon_set(range(20, 22))
+    word = "pbe+d3bj:pbe"
+    train, val = said(argon_set(range(4)), word), said(argon_set(range(20, 22)), word)
     options = TrainOptions("mace", size="xs", settings=SETTINGS["mace"])
     prepare_training(tmp_path / "a", train, val, options)
     record = read_record(tmp_path / "a")

@@ -215,6 +215,17 @@ def test_whether_the_model_knew_what_it_saw() -> None:
     low = known_of(watched("run", Look(0, 0.0, 0.9, 200, 5, 1), keep_above=0.0))
     assert low is not None
     assert low.answer == "yes"
+    # nor does one that is higher hide what is new
+    for look, keep, answer, text in (
+        (Look(0, 0.0, 30.0, 0, 5, 1), 100.0, "no", "A novelty above 2: the newest, C 5, has 30"),
+        (Look(0, 0.0, 1.9, 0, 5, 1), 5.0, "unknown", "scores were counted above 5, not above 1"),
+        (Look(0, 0.0, 1.9, 200, 5, 1), 0.5, "unknown", "--watch keep_above=1 counts them"),
+        (Look(0, 0.0, 1.9, 0, 5, 1), 0.5, "yes", "No atom with a novelty above 0.5"),
+    ):
+        found = known_of(watched("run", look, keep_above=keep))
+        assert found is not None
+        assert found.answer == answer
+        assert text in found.text
     # of several runs the newest tells, also of one that the watch stopped
     new = watched("hot", Look(40, 0.02, np.inf, 2, 7, 1))
     found = known_of(watched("cold", *calm), apart=(new,))

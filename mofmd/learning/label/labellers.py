@@ -23,7 +23,7 @@ from mofmd.engine.evaluate import Patience
 from mofmd.errors import MissingFileError, absent, choices
 from mofmd.learning.data.dataset import Labels
 from mofmd.models.dispersion.dispersion import Dispersion, choose_dispersion, parse_dispersion
-from mofmd.models.dispersion.theory import LevelOfTheory, theory_of
+from mofmd.models.dispersion.theory import GFN1, LevelOfTheory, theory_of
 from mofmd.models.files.deployed import find_manifest
 from mofmd.models.names import find_model, model_names
 from mofmd.models.words import REFERENCE_WORDS, XTB
@@ -155,7 +155,7 @@ class CalculatorLabeller:
     @property
     def theory(self) -> LevelOfTheory | None:
         """Known of GFN1-xTB, which has D3 in it; of other calculators nothing tells."""
-        return LevelOfTheory(XTB, "d3bj") if self.reference.word == XTB else None
+        return GFN1 if self.reference.word == XTB else None
 
     def session(self, patience: Patience | None = None) -> AbstractContextManager[Label]:
         """Start a process that holds the calculator."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from ase import Atoms
 
-from mofmd.errors import InputError
-from mofmd.models.dispersion.theory import KEY, LevelOfTheory, parse_theory, theory_of
+from mofmd.errors import InputError, InputWarning, counted
+from mofmd.models.dispersion.theory import GFN1, KEY, LevelOfTheory, parse_theory, theory_of
 from mofmd.models.files.deployed import find_manifest
+from mofmd.models.words import XTB
 
 
 def theory_for(frames: Sequence[Atoms], asked: LevelOfTheory | None) -> LevelOfTheory | None:
@@ -48,6 +50,13 @@ def theory_for(frames: Sequence[Atoms], asked: LevelOfTheory | None) -> LevelOfT
             "of neither: label all by one (mofmd learn label)"
         )
     own = next(iter(found), None)
+    if own is not None and (silent := len(frames) - found[own]):
+        warnings.warn(
+            f"level_of_theory: {counted(silent, 'frame')} of {len(frames)} do not say theirs; "
+            f"taken to be {own}, as the others",
+            InputWarning,
+            stacklevel=2,
+        )
     if own is not None and asked not in (None, own):
         raise InputError(
             f"level_of_theory: {asked}, but {found[own]} of {len(frames)} frames are labelled at "
@@ -63,7 +72,15 @@ def _theory_of(word: str, source: str) -> LevelOfTheory | None:
     ``source``, which says it where the file is still there.
     """
     if word:
-        return parse_theory(word)
+        try:
+            return parse_theory(word)
+        except InputError as error:
+            raise InputError(
+                f"{KEY} of frames: {word!r} is none that decks can use (pbe, pbe+d3bj:pbe); write "
+                "one, or remove the key and say it with --level-of-theory"
+            ) from error
+    if source == XTB:
+        return GFN1
     match = re.fullmatch(r"(.+?)(?:\+(d3[^+/]*))?", source)
     if match is None or not Path(match[1]).is_file():
         return None

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mofmd.errors import InputError
+from mofmd.models.words import XTB
 
 NONE = "none"
 KEY = "level_of_theory"
@@ -43,6 +44,11 @@ class LevelOfTheory:
         return LevelOfTheory(self.functional, f"{own}{added}")
 
 
+GFN1 = LevelOfTheory(XTB, "d3bj")
+"""GFN1-xTB has D3 with Becke-Johnson damping in it (Grimme et al., J. Chem. Theory Comput. 2017,
+13, 1989, doi:10.1021/acs.jctc.7b00118)."""
+
+
 def parse_theory(word: str) -> LevelOfTheory:
     """Read ``pbe`` (without dispersion), ``pbe+d3bj:pbe``.
 
@@ -72,4 +78,5 @@ def theory_of(manifest: Mapping[str, Any] | None) -> LevelOfTheory | None:
     theory = (manifest or {}).get(KEY)
     if not isinstance(theory, Mapping) or not theory.get("functional"):
         return None
-    return LevelOfTheory(str(theory["functional"]), str(theory.get("dispersion") or NONE))
+    functional, dispersion = theory["functional"], theory.get("dispersion") or NONE
+    return LevelOfTheory(str(functional).lower(), str(dispersion).lower())
