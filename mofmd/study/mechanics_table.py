@@ -14,10 +14,10 @@ from mofmd.analysis.mechanics.equation_of_state import EquationOfState
 from mofmd.analysis.mechanics.forms import Form
 from mofmd.study.mechanics import ModelUsed, Variant
 
-DIGITS = {"K": 3, "V0": 5, "Pmax": 3}  # of a value whose error is not known
+DIGITS = {"K": 3, "K′": 2, "V0": 5, "Pmax": 3}  # of a value whose error is not known
 COLUMNS = (
     *("structure", "method", "temperature_K"),
-    *("K_GPa", "K_error_GPa", "K_vinet_GPa", "K_vinet_error_GPa"),
+    *("K_GPa", "K_error_GPa", "K_prime", "K_prime_error", "K_vinet_GPa", "K_vinet_error_GPa"),
     *("V0_A3", "V0_error_A3", "Pmax_GPa", "Pmax_error_GPa", "Pmax_is_bound"),
     *("shape", "model", "model_sha256", "added_dispersion"),
 )
@@ -63,6 +63,8 @@ class Line:
         row["temperature_K"] = self.temperature_K
         if fit := self.fits.get("birch-murnaghan"):
             row |= _pair("K_GPa", fit.bulk_modulus) | _pair("V0_A3", fit.volume)
+            slope, error = _pair("K_prime_", fit.derivative).values()  # a number, without a unit
+            row |= {"K_prime": slope, "K_prime_error": error}
         if fit := self.fits.get("vinet"):
             row |= _pair("K_vinet_GPa", fit.bulk_modulus)
         if self.curve is not None:
@@ -121,9 +123,9 @@ def shown(estimate: Estimate, quantity: str, *, unit: bool = False) -> str:
     Parameters
     ----------
     estimate
-        K, V₀ or P_max.
+        K, K′, V₀ or P_max.
     quantity
-        ``K``, ``V0`` or ``Pmax``.
+        ``K``, ``K′``, ``V0`` or ``Pmax``.
     unit
         Append it.
     """

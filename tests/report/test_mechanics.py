@@ -62,6 +62,8 @@ def test_runs_of_one_structure_make_one_curve(runs: Path, tmp_path: Path) -> Non
     for row, tolerance in ((static, 0.01), (dynamic, 0.05)):
         for name in ("K_GPa", "K_vinet_GPa"):
             assert float(row[name]) == pytest.approx(K_GPa, rel=tolerance)
+        assert float(row["K_prime"]) > 1.0
+        assert row["K_prime_error"]
         assert float(row["V0_A3"]) == pytest.approx(VOLUME_A3, rel=tolerance / 10)
         assert row["Pmax_is_bound"] == "True"
     assert float(dynamic["K_error_GPa"]) > 0

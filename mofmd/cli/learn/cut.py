@@ -10,7 +10,7 @@ import typer
 
 from mofmd.cli.defects import ChargeOptions, parse_charges
 from mofmd.cli.learn.learn import Frames, Output, read_all
-from mofmd.errors import InputError, RunError
+from mofmd.errors import InputError, RunError, counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +113,10 @@ def cut(
     if blueprints is not None:
         known.write(blueprints)
     for each in known:
-        typer.echo(f"{each.signature}: {each.shells} shells, {each.atoms} atoms, {each.clusters}")
+        typer.echo(
+            f"{each.signature}: {counted(each.shells, 'shell')}, {each.atoms} atoms; "
+            f"{counted(each.clusters, 'cluster')}"
+        )
     typer.echo(f"{output}: {len(made)} clusters of {len(found)} frames")
 
 

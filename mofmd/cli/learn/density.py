@@ -100,7 +100,9 @@ def score(
         Literal["float32", "float64"] | None, typer.Option(help="To run the network in.")
     ] = None,
 ) -> None:
-    """Score the atoms of frames: 0 is ordinary, 1 rare, an element never seen inf.
+    """Score the atoms of frames: 0 is ordinary, 1 rare.
+
+    An element that the density has not seen has inf; one that the network lacks is refused.
 
     Examples
     --------
@@ -125,6 +127,14 @@ def score(
             f"{element}: {(mine > above).sum()} of {len(mine)} atoms above {above:g} "
             f"({100.0 * (mine > above).mean():.2f} %), median {np.median(mine):.2f}, largest "
             f"{mine.max():.2f}"
+        )
+    if len(found) > 1:
+        newest = max(range(len(found)), key=lambda k: scores[k].max())
+        atom = int(scores[newest].argmax())
+        typer.echo(
+            f"newest: atom {atom + 1} ({found[newest].get_chemical_symbols()[atom]}) of frame "
+            f"{newest} of {len(found)}; frames with atoms above {above:g}: "
+            f"{sum(bool((each > above).any()) for each in scores)}"
         )
     if output is not None:
         write_frames(output, found)

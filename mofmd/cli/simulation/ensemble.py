@@ -155,7 +155,8 @@ def run(
 
     def report(member: Any) -> None:
         told.add(member.name)
-        typer.echo(f"{member.label}: {member.state} {member.reason}".rstrip())
+        begins = "" if member.reason.startswith(member.state) else f"{member.state} "
+        typer.echo(f"{member.label}: {begins}{member.reason}".rstrip())
 
     console = progress_console()
     lines = None

@@ -53,7 +53,8 @@ def mechanics(
         found = line.why_none
         if fit is not None:
             modulus = shown(fit.bulk_modulus, "K", unit=True)
-            found = f"K = {modulus}, V0 = {shown(fit.volume, 'V0', unit=True)}"
+            found = f"K = {modulus}, K' = {shown(fit.derivative, 'K′')}"
+            found += f", V0 = {shown(fit.volume, 'V0', unit=True)}"
         if line.curve is not None:
             sign = ">" if line.curve.is_bound else "="
             found += f", P_max {sign} {shown(line.curve.largest, 'Pmax', unit=True)}"

@@ -117,7 +117,7 @@ def _of_all(lines: Sequence[Line]) -> str:
 def _table(lines: Sequence[Line], published: Sequence[Mapping[str, Any]]) -> str:
     known = alike(lines)
     different = [key for line in lines[:1] for key in conditions(line) if key not in known]
-    heads = ["structure", *different, "K (GPa)", "K, Vinet (GPa)", "V₀ (Å³)", "P_max (GPa)"]
+    heads = ["structure", *different, "K (GPa)", "K′", "K, Vinet (GPa)", "V₀ (Å³)", "P_max (GPa)"]
     given = [name for name in PUBLISHED if any(row.get(name) for row in published)]
     heads += [f"{PUBLISHED[name]}, elsewhere" for name in given]
     if given:
@@ -129,6 +129,7 @@ def _table(lines: Sequence[Line], published: Sequence[Mapping[str, Any]]) -> str
             line.name,
             *(conditions(line)[key] for key in different),
             "–" if birch is None else shown(birch.bulk_modulus, "K"),
+            "–" if birch is None else shown(birch.derivative, "K′"),
             "–" if vinet is None else shown(vinet.bulk_modulus, "K"),
             "–" if birch is None else shown(birch.volume, "V0"),
             _largest(line.curve),
