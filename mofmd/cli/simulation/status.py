@@ -22,6 +22,7 @@ def status(
     from mofmd.cli.simulation.ensemble import status as ensemble_status
     from mofmd.errors import MissingFileError, absent
     from mofmd.simulation.deck.deck import MANIFEST, read_deck
+    from mofmd.simulation.deck.novelty_watch import NOVELTY_TABLE
     from mofmd.simulation.ensemble.ensemble import RECORD
     from mofmd.simulation.run.newest import read_newest
     from mofmd.simulation.run.status import read_status, run_progress, run_state
@@ -42,7 +43,7 @@ def status(
     typer.echo(f"{directory}: {', '.join(word for word in words if word)}")
     if found.get("error"):
         typer.echo(f"{directory}: {found['error']}".removesuffix("\n"))
-    if (directory / MANIFEST).is_file():
+    if (directory / NOVELTY_TABLE).is_file():
         newest = read_newest(directory, read_deck(directory, allow_edited=True).manifest)
         if newest is not None:
             typer.echo(f"{directory}: newest atom: {newest}")
