@@ -190,13 +190,10 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
             If the file offers none: layers of a compiled file cannot be reached, and only files of
             ``mofmd deploy`` have them where they are looked for.
         """
-        from mofmd.calculator.features import FileFeatures
-
-        if self._features is None:
-            self._features = FileFeatures(self.path, dtype=self.dtype, device=self.device)
+        features = self._file_features()
         self.check(atoms)
         self._set_threads()
-        return np.asarray(self._features.nodes(atoms))
+        return np.asarray(features.nodes(atoms))
 
     def novelty(self, atoms: Atoms) -> np.ndarray | None:
         """How new the surroundings of each atom are to the model, by the density in its file.
@@ -219,7 +216,7 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         if self._scorer is None:
             if read_density_record(self.path) is None:
                 return None
-            self._scorer = Scorer(self.path, dtype=self.dtype, device=self.device)
+            self._scorer = Scorer(self.path, features=self._file_features())
         self.check(atoms)
         self._check_memory(atoms)
         self._set_threads()
@@ -227,6 +224,14 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
 
     _features: Any = None
     _scorer: Any = None
+
+    def _file_features(self) -> Any:
+        """Network of the features, loaded once for all that asks for them."""
+        from mofmd.calculator.features import FileFeatures
+
+        if self._features is None:
+            self._features = FileFeatures(self.path, dtype=self.dtype, device=self.device)
+        return self._features
 
     def _set_threads(self) -> None:
         import torch

@@ -62,13 +62,12 @@ class Line:
         row |= {"structure": self.name, "method": self.method}
         row["temperature_K"] = self.temperature_K
         if fit := self.fits.get("birch-murnaghan"):
-            row |= _pair("K_GPa", fit.bulk_modulus) | _pair("V0_A3", fit.volume)
-            slope, error = _pair("K_prime_", fit.derivative).values()  # a number, without a unit
-            row |= {"K_prime": slope, "K_prime_error": error}
+            row |= _pair("K", "_GPa", fit.bulk_modulus) | _pair("K_prime", "", fit.derivative)
+            row |= _pair("V0", "_A3", fit.volume)
         if fit := self.fits.get("vinet"):
-            row |= _pair("K_vinet_GPa", fit.bulk_modulus)
+            row |= _pair("K_vinet", "_GPa", fit.bulk_modulus)
         if self.curve is not None:
-            row |= _pair("Pmax_GPa", self.curve.largest)
+            row |= _pair("Pmax", "_GPa", self.curve.largest)
             row["Pmax_is_bound"] = self.curve.is_bound
         row["shape"] = self.shape or None
         if self.model is not None:
@@ -77,11 +76,10 @@ class Line:
         return row
 
 
-def _pair(name: str, estimate: Estimate) -> dict[str, float | None]:
-    quantity, _, unit = name.rpartition("_")
+def _pair(quantity: str, unit: str, estimate: Estimate) -> dict[str, float | None]:
     known = np.isfinite(estimate.standard_error)
     error = estimate.standard_error if known else None
-    return {name: estimate.value, f"{quantity}_error_{unit}": error}
+    return {f"{quantity}{unit}": estimate.value, f"{quantity}_error{unit}": error}
 
 
 def lines_of(variants: Sequence[Variant]) -> list[Line]:

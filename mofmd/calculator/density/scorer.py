@@ -22,8 +22,8 @@ class Scorer:
         File that ``mofmd learn density fit`` has written.
     dtype
         ``float64``: to run a network in float64 that was deployed in float32.
-    device
-        ``cpu``, ``cuda`` or ``cuda:N``.
+    features
+        Those of the file, where they are loaded already; ``dtype`` says nothing then.
 
     Raises
     ------
@@ -31,8 +31,10 @@ class Scorer:
         If the file holds no density, or that of another model.
     """
 
-    def __init__(self, model: Path, dtype: str | None = None, device: str = "cpu") -> None:
-        self._features = FileFeatures(model, dtype=dtype, device=device)
+    def __init__(
+        self, model: Path, dtype: str | None = None, *, features: FileFeatures | None = None
+    ) -> None:
+        self._features = features or FileFeatures(model, dtype=dtype)
         self.density = read_density(model)
 
     def of_atoms(self, atoms: Atoms) -> np.ndarray:

@@ -14,7 +14,7 @@ from mofmd.cli.simulation import deck_options as options
 from mofmd.errors import in_command
 
 if TYPE_CHECKING:
-    from mofmd.simulation.ensemble.ensemble import Ensemble
+    from mofmd.simulation.ensemble.ensemble import Ensemble, Member
 
 MEMBERS_SHOWN = 2  # that run, beside the bar
 app = App(no_args_is_help=True, help="Many runs of one recipe: new, run, status, collect.")
@@ -155,8 +155,7 @@ def run(
 
     def report(member: Any) -> None:
         told.add(member.name)
-        begins = "" if member.reason.startswith(member.state) else f"{member.state} "
-        typer.echo(f"{member.label}: {begins}{member.reason}".rstrip())
+        typer.echo(_told(member))
 
     console = progress_console()
     lines = None
@@ -221,9 +220,16 @@ def collect(directory: Folder) -> None:
 
 def _list_unfinished(ensemble: Ensemble, but: Collection[str] = ()) -> None:
     for member in ensemble.members:
-        state = member.state
-        if member.name not in but and state in ("failed", "interrupted", "stopped", "missing"):
-            typer.echo(f"{member.label}: {state}: {member.reason}".removesuffix(": "))
+        unfinished = ("failed", "interrupted", "stopped", "missing")
+        if member.name not in but and member.state in unfinished:
+            typer.echo(_told(member))
+
+
+def _told(member: Member) -> str:
+    """State and reason, which may begin with the state itself (``stopped as asked``)."""
+    state, reason = member.state, member.reason
+    told = reason if reason.startswith(state) else f"{state}: {reason}".removesuffix(": ")
+    return f"{member.label}: {told}"
 
 
 def _list_refused(ensemble: Ensemble) -> None:

@@ -111,9 +111,7 @@ class ModelLabeller:
     def theory(self) -> LevelOfTheory | None:
         """That of the model, with the dispersion."""
         own = theory_of(find_manifest(self.path))
-        if own is None or self.dispersion is None:
-            return own
-        return own.with_dispersion(self.dispersion)
+        return None if own is None else own.with_dispersion(self.dispersion)
 
     def session(self, patience: Patience | None = None) -> AbstractContextManager[Label]:
         """Start a process that holds the model."""

@@ -85,6 +85,4 @@ def _theory_of(word: str, source: str) -> LevelOfTheory | None:
     if match is None or not Path(match[1]).is_file():
         return None
     own = theory_of(find_manifest(Path(match[1])))
-    if own is None or match[2] is None:
-        return own
-    return own.with_dispersion(match[2])
+    return None if own is None else own.with_dispersion(match[2])

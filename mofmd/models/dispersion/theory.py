@@ -38,8 +38,10 @@ class LevelOfTheory:
         """Give it as the manifest of a model holds it."""
         return asdict(self)
 
-    def with_dispersion(self, added: object) -> LevelOfTheory:
-        """Give the level of a model of this one with something added."""
+    def with_dispersion(self, added: object | None) -> LevelOfTheory:
+        """Give the level of a model of this one with something added; None adds nothing."""
+        if added is None:
+            return self
         own = "" if self.dispersion == NONE else f"{self.dispersion}+"
         return LevelOfTheory(self.functional, f"{own}{added}")
 

@@ -16,8 +16,8 @@ from mofmd.disk.atomic import write_atomic
 from mofmd.engine.lammps_log import read_log
 from mofmd.errors import InputError, MissingFileError
 from mofmd.simulation.deck.final import read_final
-from mofmd.simulation.deck.novelty_watch import read_novelty
 from mofmd.simulation.ensemble.ensemble import STRUCTURE, Ensemble, Member
+from mofmd.simulation.run.newest import read_newest
 from mofmd.simulation.run.run import join_parts
 from mofmd.simulation.statics.conduct import read_results
 from mofmd.simulation.statics.integrity import compare
@@ -99,9 +99,8 @@ def _of_run(member: Member) -> Row:
     late = steps >= (steps[0] + steps[-1]) / 2
     row: Row = {"stage": last.stage, "steps": int(steps[-1])}
     row |= {name: float(np.mean(last.columns[k][late])) for k, name in AVERAGED.items()}
-    if "watch" in member.record and (looks := read_novelty(member.directory)):
-        row["largest_novelty"] = max(look.largest for look in looks)
-        row["most_new_atoms"] = max(look.new_atoms for look in looks)
+    if newest := read_newest(member.directory, member.record):
+        row |= {"largest_novelty": newest.novelty, "most_new_atoms": newest.most_above}
     if STRUCTURE not in member.values:
         return row
     volumes = last.columns["Volume"][late]
