@@ -201,8 +201,8 @@ class DeployedModel(Calculator):  # type: ignore[misc] # ASE has no types
         Returns
         -------
         np.ndarray or None
-            (atoms,) scores: 0 ordinary, 1 as rare as one in a thousand, infinite an element that
-            was never seen. None where the file holds no density.
+            (atoms,) scores: 0 ordinary, 1 as rare as the quantile of the density says, infinite an
+            element that was never seen. None where the file holds no density.
 
         Raises
         ------

@@ -43,8 +43,8 @@ def novelty_section(runs: Sequence[Watched], directory: Path) -> str:
     parts = [
         f'<section><h2 id="{KEY}">{TITLE}</h2>',
         '<p class="lead">Score of the density of features in the model\'s file: 0 is ordinary, 1 '
-        "as rare as one in a thousand of the atoms that the model knows (or whatever quantile its "
-        "density was made with), infinite an element that it never saw.</p>",
+        f"as rare as one in {_rarity(runs)} of the atoms that the model knows, infinite an element "
+        "that it never saw.</p>",
         f'<div class="figures"><figure class="wide"><div>{svg}</div></figure></div>',
     ]
     kept = [run for run in runs if run.frame is not None]
@@ -93,3 +93,9 @@ def plot_novelty(runs: Sequence[Watched]) -> Figure:
     if len(runs) > 1:
         axes.legend(fontsize=6)
     return figure
+
+
+def _rarity(runs: Sequence[Watched]) -> str:
+    """Of how many atoms one has a novelty above 1, by the densities of the runs' models."""
+    found = sorted({round(1.0 / run.ordinary_share) for run in runs})
+    return " or ".join(str(each) for each in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.trajectory import TrajectoryFile
 
 COLUMN = "f_novelty"
+QUANTILE = 0.999  # of decks that do not say it: the strictest judgement
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Watched:
         Of those that were kept, the one with the newest atom; None where none was.
     scores
         (atoms,) novelty of its atoms, in the order of the frame; empty where there is none.
+    quantile
+        Of the model's density: of atoms that the model knows this share has a novelty below 1.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Watched:
     newest: Newest
     frame: Frame | None
     scores: np.ndarray
+    quantile: float = QUANTILE
 
     def __post_init__(self) -> None:
         """Make the array read-only."""
@@ -61,6 +66,20 @@ class Watched:
     def largest(self) -> float:
         """Novelty of the newest atom of all looks."""
         return self.newest.novelty
+
+    @property
+    def ordinary_share(self) -> float:
+        """Share of scores above 1 among atoms that the model knows."""
+        return 1.0 - self.quantile
+
+    @property
+    def ordinary_max(self) -> float:
+        """Novelty that atoms which the model knows do not reach by chance.
+
+        Twice that of one atom in a thousand. Of a scale whose 1 is another quantile it is another
+        number: rarity is −ln p, which in the tail grows with the logarithm of how rare an atom is.
+        """
+        return 2.0 * math.log(0.001 / 0.5) / math.log(self.ordinary_share / 0.5)
 
     @property
     def above(self) -> int:
@@ -78,6 +97,7 @@ class Watched:
             "atoms_above_at_once": self.newest.most_above,
             "scores_above": self.above,
             "looks": len(self.looks),
+            "quantile": self.quantile,
         }
 
 
@@ -89,13 +109,15 @@ def read_watched(run: Run) -> Watched | None:
     newest = newest_of(looks, run.manifest)
     if newest is None:
         return None
+    quantile = float(run.manifest.get("watch", {}).get("quantile", QUANTILE))
     dump = run.directory / NOVELTY_FRAMES
     if not newest.novelty > newest.bound or not dump.is_file():
-        return Watched(run.name, looks, newest, None, np.zeros(0))
+        return Watched(run.name, looks, newest, None, np.zeros(0), quantile)
     frame = next((each for each in TrajectoryFile(dump) if each.step == newest.step), None)
     if frame is None:
         raise MissingFileError(f"{dump}: lacks step {newest.step}, which {NOVELTY_TABLE} says")
-    return Watched(run.name, looks, newest, frame, scores_of(dump, newest.step, len(frame)))
+    scores = scores_of(dump, newest.step, len(frame))
+    return Watched(run.name, looks, newest, frame, scores, quantile)
 
 
 def scores_of(dump: Path, step: int, atoms: int) -> np.ndarray:

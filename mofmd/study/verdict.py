@@ -40,8 +40,6 @@ GRIDS: Mapping[str, tuple[str, str]] = {
     "PressureGrid": ("Volume", "volume"),
 }
 RELAXED = ("EnergyVolume", "Elastic", "Minimise")
-ORDINARY_SHARE = 0.001  # of scores that are above 1, by how the scale is made
-ORDINARY_MAX = 2.0  # twice as far from the median as one in a thousand: not met by chance
 BROKEN = " is broken: "  # in what the watch says of a linker (simulation.deck.limits)
 
 
@@ -160,8 +158,8 @@ def equilibrated(analysis: Analysis) -> Verdict:
 def known(analysis: Analysis) -> Verdict | None:
     """Say whether the model knew the surroundings of all atoms; None where no run was watched.
 
-    A few scores above 1 are ordinary, as 1 is as rare as one in a thousand; more are not, nor is a
-    single one that is far above.
+    A few scores above 1 are ordinary, as many as the quantile says that the model's density was
+    made with; more are not, nor is a single one that is far above.
     """
     question = "Known to the model"
     everyone = (*analysis.members, *analysis.apart)  # who was left out may be so for a new atom
@@ -182,7 +180,7 @@ def known(analysis: Analysis) -> Verdict | None:
         count = counted(top.newest.most_above, "atom")
         text = f"Up to {count} at once with a novelty above {bound}{where}; {newest}"
         if not top.newest.most_above:
-            text = f"A novelty above {ORDINARY_MAX:g}{where}: {newest}"
+            text = f"A novelty above {top.ordinary_max:.2g}{where}: {newest}"
         why = "The model was not trained on such surroundings: what comes of them may be wrong."
         return Verdict(question, answer, f"{text}. {why}")
     if answer == "unknown":
@@ -200,12 +198,12 @@ def known(analysis: Analysis) -> Verdict | None:
 
 def _known_to(run: Watched, atoms: int) -> Answer:
     """Whether the novelty of a run is that of what its model was trained on."""
-    if run.largest > ORDINARY_MAX:
+    if run.largest > run.ordinary_max:
         return "no"
     if run.largest <= 1.0:
         return "yes"
     # the table counts scores above ``keep_above``: of those above 1 that is a bound, and no more
-    few = run.above <= ORDINARY_SHARE * atoms * len(run.looks)
+    few = run.above <= run.ordinary_share * atoms * len(run.looks)
     if few:
         return "yes" if run.keep_above <= 1.0 else "unknown"
     return "no" if run.keep_above >= 1.0 else "unknown"

@@ -168,7 +168,7 @@ def test_members_that_failed_are_counted(run_directory: Path, tmp_path: Path) ->
     assert intact(found).text == "64 of 64 linkers are whole in the last frames of 2 runs."
 
 
-def watched(name: str, *looks: Look, keep_above: float = 1.0) -> Member:
+def watched(name: str, *looks: Look, keep_above: float = 1.0, quantile: float = 0.999) -> Member:
     """Return a run of 272 atoms with these looks at its novelty."""
     manifest = {
         "watch": {"keep_above": keep_above},
@@ -176,7 +176,7 @@ def watched(name: str, *looks: Look, keep_above: float = 1.0) -> Member:
     }
     newest = newest_of(looks, manifest)
     assert newest is not None
-    found = Watched(name, looks, newest, None, np.zeros(0))
+    found = Watched(name, looks, newest, None, np.zeros(0), quantile)
     return replace(analysis("NVT").members[0], name=name, watched=found)
 
 
@@ -226,6 +226,16 @@ def test_whether_the_model_knew_what_it_saw() -> None:
         assert found is not None
         assert found.answer == answer
         assert text in found.text
+    # where one in a hundred is as rare as 1, ten times as many are ordinary, and a higher score
+    for looks, answer in (
+        ((*calm, Look(1000, 0.5, 1.31, 138, 105, 4)), "yes"),
+        ((*calm, Look(1000, 0.5, 1.31, 139, 105, 4)), "no"),
+        ((*calm, Look(1000, 0.5, 3.1, 1, 105, 4)), "yes"),
+        ((*calm, Look(1000, 0.5, 3.3, 1, 105, 4)), "no"),
+    ):
+        found = known_of(watched("run", *looks, quantile=0.99))
+        assert found is not None
+        assert found.answer == answer
     # of several runs the newest tells, also of one that the watch stopped
     new = watched("hot", Look(40, 0.02, np.inf, 2, 7, 1))
     found = known_of(watched("cold", *calm), apart=(new,))

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from mofmd.calculator.density.scorer import Scorer
+from mofmd.calculator.density.scorer import Scorer, read_density
 from mofmd.cli.main import app
 from mofmd.engine.launch import Resources, environment, lammps_command
 from mofmd.errors import InputError, MissingFileError, RunError
@@ -226,7 +226,7 @@ def test_yaml_and_what_is_refused(known: Path, tmp_path: Path) -> None:
     assert generate_deck(request).manifest["watch"]["every"] == 5
     words = Request("nvt", "zif-4", tmp_path / "d2", str(known), watch=("every=7",))
     assert generate_deck(words).manifest["watch"] == {
-        "every": 7, "keep_above": 1.0, "stop_above": None,
+        "every": 7, "keep_above": 1.0, "stop_above": None, "quantile": read_density(known).quantile,
     }  # fmt: skip
     for values, said in (
         ({"evry": 5}, "evry: unknown key"),

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
 
+from mofmd.learning.data.dataset import Labels
 from mofmd.learning.evaluate.prediction import predict
 from mofmd.structures.read import read_structure
 
@@ -45,11 +47,16 @@ def hessian(model: Path, atoms: Atoms, step: float = 0.01) -> np.ndarray:
 
 
 def relax(
-    model: Path, frames: list[Atoms], guides: list[np.ndarray], steps: int = 200
+    model: Path,
+    frames: list[Atoms],
+    guides: list[np.ndarray],
+    steps: int = 200,
+    seen: Callable[[int, Atoms, Labels], None] | None = None,
 ) -> list[np.ndarray]:
     """Relax the atoms of each frame in its cell; return the stresses, (3, 3) in GPa.
 
-    BFGS; ``guides`` hold the second derivatives to begin with and are updated in place.
+    BFGS; ``guides`` hold the second derivatives to begin with and are updated in place. ``seen`` is
+    called with each evaluation: the number of the frame, the frame, what the model says.
     """
     last: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(frames)
     stresses: list[np.ndarray] = [np.zeros((3, 3))] * len(frames)
@@ -62,6 +69,8 @@ def relax(
         )
         still = []
         for k, label in zip(open_frames, labels, strict=True):
+            if seen is not None:
+                seen(k, frames[k], label)
             forces = label.forces_eV_per_A.ravel()
             assert label.stress_eV_per_A3 is not None
             stresses[k] = label.stress_eV_per_A3 / units.GPa

@@ -15,7 +15,7 @@ from mofmd.errors import MofmdError, counted
 from mofmd.models.files.deployed import read_density_record
 
 ABOVE = 1.0
-"""Novelty from which an atom is new: as rare as one in a thousand that the model knows."""
+"""Novelty from which an atom is new: as rare as the quantile of the density says."""
 ATOMS_MAX = 2000
 """Atoms of a structure that is scored where nothing else of it is evaluated."""
 

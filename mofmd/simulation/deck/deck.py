@@ -243,7 +243,7 @@ def _contents(
     if types is not None:
         manifest["structure"]["guest_types"] = list(types.guest_types)
     if watch is not None:
-        manifest["watch"] = asdict(watch)
+        manifest["watch"] = watch.record(potential)
     return texts, manifest
 
 

