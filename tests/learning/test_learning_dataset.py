@@ -111,6 +111,7 @@ def test_npz_there_and_back(tmp_path: Path) -> None:
     frames = [
         frame(-10.5, stress=1e-3 * np.eye(3), origin="crystal", phase="hot", temperature_K=9.0),
         frame(-11.0, stress=np.zeros((3, 3))),
+        frame(-11.5, stress=np.zeros((3, 3)), level_of_theory="pbe+d3bj:pbe", source="labels.pth"),
     ]
     write_frames(tmp_path / "set.npz", frames)
     again = read_frames(tmp_path / "set.npz")

@@ -223,7 +223,8 @@ def read_npz(path: Path, origins: Sequence[str] = ()) -> list[Atoms]:
     path
         ``positions`` (n, N, 3) [Å], ``cell`` (n, 3, 3) [Å], ``numbers`` (n, N), ``energy`` (n,)
         [eV], ``forces`` (n, N, 3) [eV/Å]; if there, ``stress`` (n, 3, 3) [eV/Å³, tension
-        positive], ``trajectory``, ``origin``, ``phase``, ``start`` and ``temperature_K`` (n,).
+        positive], ``trajectory``, ``origin``, ``phase``, ``source``, ``level_of_theory``, ``start``
+        and ``temperature_K`` (n,).
     origins
         Names of the structures that ``start`` numbers. The phase is then the origin's name without
         its number (crystal, glass), or ``hot`` from 1000 K on.
@@ -275,7 +276,7 @@ def _npz_frame(path: Path, arrays: dict[str, np.ndarray], k: int, origins: Seque
     trajectory = arrays["trajectory"][k] if "trajectory" in arrays else 0
     is_name = isinstance(trajectory, str)
     frame.info["trajectory"] = str(trajectory) if is_name else f"{path.stem}:{trajectory}"
-    for name in ("origin", "phase"):
+    for name in ("origin", "phase", "source", THEORY):
         if name in arrays and arrays[name][k]:
             frame.info[name] = str(arrays[name][k])
     if "temperature_K" in arrays and np.isfinite(arrays["temperature_K"][k]):
@@ -325,6 +326,7 @@ def write_npz(path: Path, frames: Sequence[Atoms]) -> None:
         trajectory=words("trajectory"),
         origin=words("origin"),
         phase=words("phase"),
+        **{name: words(name) for name in ("source", THEORY) if any(name in f.info for f in frames)},
     )
     make_folder(path.parent)
     write_atomic(path, buffer.getvalue())
