@@ -115,9 +115,9 @@ from mofmd.structures.supercell import (
     repeat as repeat,
     supercell_for_atoms as supercell_for_atoms,
 )
+from mofmd.study.settings import AnalysisSettings as AnalysisSettings
 from mofmd.study.study import (
     Analysis as Analysis,
-    AnalysisSettings as AnalysisSettings,
     run_analyses as run_analyses,
     run_analysis as run_analysis,
     write_analysis as write_analysis,

@@ -13,7 +13,8 @@ from mofmd.cli.base.app import HEADING, more_help
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mofmd.study.study import Analysis, AnalysisSettings
+    from mofmd.study.settings import AnalysisSettings
+    from mofmd.study.study import Analysis
 
 Source = Annotated[
     Path,
@@ -107,7 +108,7 @@ def _command(
         from mofmd.report.page import write_page
         from mofmd.study.beside import read_beside
         from mofmd.study.reference import read_reference
-        from mofmd.study.study import AnalysisSettings
+        from mofmd.study.settings import AnalysisSettings
 
         if page and _is_screening(source):
             _report_screening(source, output)

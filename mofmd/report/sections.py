@@ -16,8 +16,9 @@ from mofmd.report.stages import SMOOTHING_PS, is_dynamics, plot_temperature
 from mofmd.report.surfaces import plot_elastic_surfaces, plot_pore_map
 from mofmd.report.svg import figure_svg
 from mofmd.report.tables import tensor_tables
+from mofmd.study.member import Member
 from mofmd.study.notes import common_notes, notes_of
-from mofmd.study.study import Analysis, Member
+from mofmd.study.study import Analysis
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,7 +8,8 @@ from html import escape
 import numpy as np
 
 from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor, Extreme
-from mofmd.study.study import Analysis, Member
+from mofmd.study.member import Member
+from mofmd.study.study import Analysis
 
 
 def numbers_table(analysis: Analysis) -> str:

@@ -13,7 +13,7 @@ from mofmd.errors import InputError
 from mofmd.study.sources import Run
 
 if TYPE_CHECKING:
-    from mofmd.study.study import Member
+    from mofmd.study.member import Member
 
 
 @dataclass(frozen=True)

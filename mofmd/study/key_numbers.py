@@ -9,7 +9,8 @@ import numpy as np
 
 from mofmd.analysis.base.statistics import Estimate, ensemble_mean, mean_of_series, sample
 from mofmd.engine.lammps_log import join_stages
-from mofmd.study.study import Analysis, Member
+from mofmd.study.member import Member
+from mofmd.study.study import Analysis
 
 SHOWN = 3
 Choice = tuple[str, str, str]  # first word(s) of the result, name of the number, what it is called

@@ -15,7 +15,8 @@ from mofmd.errors import counted
 from mofmd.study.novelty import Watched
 
 if TYPE_CHECKING:
-    from mofmd.study.study import Analysis, Member
+    from mofmd.study.member import Member
+    from mofmd.study.study import Analysis
 
 Answer = Literal["yes", "no", "unknown", "none"]
 WORST: Sequence[Answer] = ("no", "unknown", "yes", "none")  # first counts

@@ -24,7 +24,8 @@ from mofmd.errors import InputError
 from mofmd.structures.crystals.zif import zif4
 from mofmd.structures.read import read_structure
 from mofmd.study.notes import left_out, notes_of
-from mofmd.study.study import AnalysisSettings, run_analysis
+from mofmd.study.settings import AnalysisSettings
+from mofmd.study.study import run_analysis
 from mofmd.topology.metal_donors import longest_bond_A, metal_donors
 from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.in_memory import Trajectory

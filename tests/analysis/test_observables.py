@@ -21,7 +21,8 @@ from mofmd.analysis.structure.density import Density, cell_parameters, thermal_e
 from mofmd.analysis.structure.rdf import Rdf
 from mofmd.errors import InputError
 from mofmd.structures.crystals.zif import zif4
-from mofmd.study.study import AnalysisSettings, run_analysis
+from mofmd.study.settings import AnalysisSettings
+from mofmd.study.study import run_analysis
 from mofmd.trajectory.frame import Frame, Species
 from mofmd.trajectory.in_memory import Trajectory
 from mofmd.trajectory.trajectory import Unwrapped

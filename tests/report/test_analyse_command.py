@@ -14,7 +14,8 @@ from mofmd.report.page import write_page
 from mofmd.simulation.run.status import write_status
 from mofmd.structures.crystals.zif import zif4
 from mofmd.study.reference import read_reference
-from mofmd.study.study import AnalysisSettings, run_analysis
+from mofmd.study.settings import AnalysisSettings
+from mofmd.study.study import run_analysis
 
 
 def test_results_of_a_run(report):

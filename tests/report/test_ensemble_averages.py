@@ -22,7 +22,8 @@ from mofmd.simulation.protocols import NVT, FiniteStrain
 from mofmd.simulation.run.run import run_deck
 from mofmd.simulation.run.status import read_status, write_status
 from mofmd.study.notes import members_left_out
-from mofmd.study.study import AnalysisSettings, run_analyses, run_analysis
+from mofmd.study.settings import AnalysisSettings
+from mofmd.study.study import run_analyses, run_analysis
 from tests.lennard_jones import CUTOFF_A, EDGE_A, EPSILON_EV, SIGMA_A, argon, argon_deck
 
 SETTINGS = (

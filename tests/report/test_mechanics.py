@@ -17,8 +17,8 @@ from mofmd.simulation.protocols import EnergyVolume, PressureGrid, VolumeGrid
 from mofmd.simulation.run.run import run_deck
 from mofmd.simulation.run.status import write_status
 from mofmd.simulation.statics.conduct import fitted
-from mofmd.study.mechanics import read_published, read_variants, static_curve
-from mofmd.study.mechanics_table import alike, lines_of, shown
+from mofmd.study.mechanics.table import alike, lines_of, shown
+from mofmd.study.mechanics.variants import read_published, read_variants, static_curve
 from mofmd.units import EV_PER_A3_TO_GPA
 from tests.lennard_jones import EDGE_A, K_GPa, argon_deck
 

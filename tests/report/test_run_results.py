@@ -15,7 +15,8 @@ from mofmd.errors import InputError, MissingFileError
 from mofmd.simulation.protocols import Elastic, EnergyVolume, Minimise
 from mofmd.simulation.run.run import run_deck
 from mofmd.study.run_results import CELL_PLACES, RunOutput, run_results
-from mofmd.study.study import AnalysisSettings, run_analysis
+from mofmd.study.settings import AnalysisSettings
+from mofmd.study.study import run_analysis
 from mofmd.units import BAR_TO_GPA, G_PER_MOL_A3_TO_G_PER_CM3
 from tests.analysis.test_elasticity import SOFT, cells_of
 from tests.lennard_jones import (

@@ -9,8 +9,9 @@ import pytest
 from mofmd.disk.lock import lock_run
 from mofmd.report.page import write_page
 from mofmd.simulation.run.status import write_status
+from mofmd.study.settings import AnalysisSettings
 from mofmd.study.sources import find_runs
-from mofmd.study.study import AnalysisSettings, run_analysis, write_analysis
+from mofmd.study.study import run_analysis, write_analysis
 from mofmd.study.verdict import finished, known
 
 SETTINGS = ("integrity",)

@@ -16,8 +16,10 @@ from mofmd.simulation.run.status import write_status
 from mofmd.structures.crystals.zif import zif4
 from mofmd.study.key_numbers import key_numbers
 from mofmd.study.linkers import LinkerCount
+from mofmd.study.member import Member
 from mofmd.study.novelty import Watched
-from mofmd.study.study import Analysis, AnalysisSettings, Member, run_analysis
+from mofmd.study.settings import AnalysisSettings
+from mofmd.study.study import Analysis, run_analysis
 from mofmd.study.verdict import Verdict, equilibrated, finished, intact, known, verdicts
 from mofmd.trajectory.frame import Frame
 from tests.melt_quench_runs import MELT_STEPS

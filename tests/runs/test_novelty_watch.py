@@ -33,8 +33,9 @@ from mofmd.simulation.run.cut_dump import cut_table
 from mofmd.simulation.run.run import Run, run_deck
 from mofmd.structures.crystals.zif import zif4
 from mofmd.study.novelty import read_watched
+from mofmd.study.settings import AnalysisSettings
 from mofmd.study.sources import find_runs
-from mofmd.study.study import AnalysisSettings, run_analysis, write_analysis
+from mofmd.study.study import run_analysis, write_analysis
 from mofmd.trajectory.in_memory import read_dump
 from tests.known_models import write_known
 

@@ -23,7 +23,8 @@ from mofmd.simulation.protocols import NVE, NVT, MeltQuench
 from mofmd.simulation.run import run as run_module
 from mofmd.simulation.run.gpus import tell_unused_gpus
 from mofmd.simulation.run.run import run_deck
-from mofmd.study.study import AnalysisSettings, run_analysis
+from mofmd.study.settings import AnalysisSettings
+from mofmd.study.study import run_analysis
 from mofmd.trajectory.in_memory import read_dump
 from mofmd.trajectory.trajectory import TrajectoryFile
 from mofmd.units import BOLTZMANN_EV_PER_K, EV_PER_G_PER_MOL_TO_A2_PER_PS2

@@ -12,7 +12,8 @@ from mofmd.engine.launch import Resources, environment, lammps_command
 from mofmd.errors import InputError
 from mofmd.simulation.protocols import Elastic, VolumeGrid
 from mofmd.simulation.run.run import run_deck
-from mofmd.study.study import AnalysisSettings, run_analysis
+from mofmd.study.settings import AnalysisSettings
+from mofmd.study.study import run_analysis
 from mofmd.units import BAR_TO_GPA, BOLTZMANN_EV_PER_K, EV_PER_A3_TO_GPA
 from tests.lennard_jones import C11, C12, C44, EDGE_A, K_GPa, argon, argon_deck, bulk_modulus
 from tests.silicon import silicon_deck

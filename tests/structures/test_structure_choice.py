@@ -14,7 +14,8 @@ from mofmd.cli import main as cli
 from mofmd.cli.models.verify import read_structures
 from mofmd.errors import InputError
 from mofmd.structures.crystals.zif import zif4
-from mofmd.study.study import AnalysisSettings, run_analysis
+from mofmd.study.settings import AnalysisSettings
+from mofmd.study.study import run_analysis
 from tests.structures.test_cif import cif
 
 

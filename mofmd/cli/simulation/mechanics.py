@@ -38,8 +38,8 @@ def mechanics(
     """
     from mofmd.disk.output import check_output
     from mofmd.report.mechanics.page import write_mechanics
-    from mofmd.study.mechanics import read_published, read_variants
-    from mofmd.study.mechanics_table import alike, conditions, lines_of, shown
+    from mofmd.study.mechanics.table import alike, conditions, lines_of, shown
+    from mofmd.study.mechanics.variants import read_published, read_variants
 
     check_output(output)
     table = [] if published is None else read_published(published)

@@ -313,6 +313,8 @@ def write_npz(path: Path, frames: Sequence[Atoms]) -> None:
         return np.array([str(frame.info.get(name, "")) for frame in frames])
 
     temperatures = [float(frame.info.get("temperature_K", np.nan)) for frame in frames]
+    given = [name for name in ("source", THEORY) if any(name in frame.info for frame in frames)]
+    further: dict[str, Any] = {name: words(name) for name in given}
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,
@@ -326,7 +328,7 @@ def write_npz(path: Path, frames: Sequence[Atoms]) -> None:
         trajectory=words("trajectory"),
         origin=words("origin"),
         phase=words("phase"),
-        **{name: words(name) for name in ("source", THEORY) if any(name in f.info for f in frames)},
+        **further,
     )
     make_folder(path.parent)
     write_atomic(path, buffer.getvalue())

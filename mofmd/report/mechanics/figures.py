@@ -11,8 +11,8 @@ from mofmd.analysis.mechanics.branches import Curve
 from mofmd.analysis.mechanics.equation_of_state import EquationOfState
 from mofmd.analysis.mechanics.forms import Form, energy_of
 from mofmd.figure_style import COLOURS, INK, new_figure
-from mofmd.study.mechanics import Variant
-from mofmd.study.mechanics_table import Line, shown
+from mofmd.study.mechanics.table import Line, shown
+from mofmd.study.mechanics.variants import Variant
 from mofmd.units import EV_PER_A3_TO_GPA
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from mofmd.figure_style import save_figure
 from mofmd.report.mechanics.figures import plot_energies, plot_pressures
 from mofmd.report.page import html_page
 from mofmd.report.svg import figure_svg
-from mofmd.study.mechanics import Variant
-from mofmd.study.mechanics_table import COLUMNS, Line, alike, conditions, lines_of, shown
+from mofmd.study.mechanics.table import COLUMNS, Line, alike, conditions, lines_of, shown
+from mofmd.study.mechanics.variants import Variant
 
 PUBLISHED = {"K_GPa": "K (GPa)", "V0_A3": "V₀ (Å³)", "Pmax_GPa": "P_max (GPa)"}
 

@@ -12,7 +12,7 @@ from mofmd.analysis.base.statistics import Estimate
 from mofmd.analysis.mechanics.branches import Curve
 from mofmd.analysis.mechanics.equation_of_state import EquationOfState
 from mofmd.analysis.mechanics.forms import Form
-from mofmd.study.mechanics import ModelUsed, Variant
+from mofmd.study.mechanics.variants import ModelUsed, Variant
 
 DIGITS = {"K": 3, "K′": 2, "V0": 5, "Pmax": 3}  # of a value whose error is not known
 COLUMNS = (

@@ -1,0 +1,1 @@
+"""E(V) and P(V) of structures, side by side."""
