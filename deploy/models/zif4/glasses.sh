@@ -19,12 +19,12 @@ ensemble() { # name, protocol, options: written once, run to its end
 
 mkdir -p "$out"
 # P(V) at 300 K. 1 fs: a third of what the fastest vibration would bear; half of the steps
-strain=(--set timestep_fs=1 --set deformation_ps=1 --set "equilibration_ps=$((sample / 5))" --set "sampling_ps=$sample")
-ensemble crystal finite_strain --structure zif-4 --members 2 "${strain[@]}" \
-  --set "volume_ratios=[1.0,1.015,1.03,1.045,1.06]" --set "sampling_ps=$((4 * sample))"
-ensemble ab-initio finite_strain --structures "$ab_initio/*.lmp" "${strain[@]}"
+strain=(finite_strain --set timestep_fs=1 --set deformation_ps=1 --set "equilibration_ps=$((sample / 5))")
+ensemble crystal "${strain[@]}" --structure zif-4 --members 2 --set "sampling_ps=$((4 * sample))" \
+  --set "volume_ratios=[1.0,1.015,1.03,1.045,1.06]"
+ensemble ab-initio "${strain[@]}" --structures "$ab_initio/*.lmp" --set "sampling_ps=$sample"
 ensemble melt-quench melt_quench --structure zif-4 --members 10 --set equilibration_ps=1 --set anneal_ps=10 \
   --set "rate_K_per_ps=$rate" --set "temperature_max_K=$hot" --set "plateau_ps=$plateau"
-ensemble melt-quenched finite_strain --structures "$out/melt-quench/*/final.data" "${strain[@]}"
+ensemble melt-quenched "${strain[@]}" --structures "$out/melt-quench/members/*/final.data" --set "sampling_ps=$sample"
 ensemble fluctuation strain_fluctuation --structure zif-4 --members 2 --set timestep_fs=1 \
   --set "time_ps=$(python3 -c "print($ns * 1000)")" --set equilibration_ps=20
