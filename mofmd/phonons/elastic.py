@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from mofmd.analysis.mechanics.elastic_tensor import VOIGT
 from mofmd.arrays import freeze
 from mofmd.errors import InputError, RunError
+from mofmd.geometry.deform import deformed
 from mofmd.phonons.calculation.folder import held_folder
 from mofmd.phonons.cells import check_crystal
 from mofmd.relaxation import RelaxOptions, relax_in_folder
 from mofmd.relaxation.relaxation import Relaxation
 
 STRAIN = 0.002
-VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 RECORD, SOUND = "elastic.json", "sound.csv"
 MADE = ("relax", "strain-[1-6][+-]", RECORD, SOUND)
 GPA_PER_G_MOL_A3_TO_KM2_PER_S2 = 0.602214076
@@ -173,11 +174,9 @@ def elastic_constants(  # noqa: PLR0913 - one argument per part
         for sign in (1.0, -1.0):
             tensor = np.zeros((3, 3))
             tensor[i, j] = tensor[j, i] = sign * strain
-            strained = atoms.copy()
-            strained.set_cell(atoms.cell.array @ (np.eye(3) + tensor), scale_atoms=True)
             place = folder / f"strain-{k + 1}{'+' if sign > 0 else '-'}"
             done = relax_in_folder(
-                strained,
+                deformed(atoms, tensor),
                 calculator,
                 RelaxOptions(fmax_eV_per_A=fmax_eV_per_A, cell="fixed", calls_max=2000),
                 place,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mofmd.calculator.density.density import one_in
 from mofmd.figure_style import COLOURS, INK, new_figure, save_figure
 from mofmd.report.shade import Shade
 from mofmd.report.svg import figure_svg
@@ -97,5 +98,5 @@ def plot_novelty(runs: Sequence[Watched]) -> Figure:
 
 def _rarity(runs: Sequence[Watched]) -> str:
     """Of how many atoms one has a novelty above 1, by the densities of the runs' models."""
-    found = sorted({round(1.0 / run.ordinary_share) for run in runs})
+    found = sorted({one_in(run.quantile) for run in runs})
     return " or ".join(str(each) for each in found)

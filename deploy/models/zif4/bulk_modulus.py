@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms, units
 
+from mofmd.geometry.deform import deformed
 from mofmd.learning.data.dataset import Labels
 from mofmd.learning.evaluate.prediction import predict
 from mofmd.structures.read import read_structure
@@ -94,19 +95,12 @@ def relax(
     raise SystemExit(f"{model}: not relaxed after {steps} steps")
 
 
-def strained(atoms: Atoms, strain: np.ndarray) -> Atoms:
-    """Return the structure with cell vectors stretched by 1 + strain, (3,), atoms with them."""
-    frame = atoms.copy()
-    frame.set_cell(atoms.cell.array * (1 + strain), scale_atoms=True)
-    return frame
-
-
 def bulk_modulus(model: Path, atoms: Atoms, guide: np.ndarray) -> dict[str, object]:
     """Return stress, elastic constants and bulk moduli in the cell as it is."""
     start, guides = [atoms.copy()], [guide.copy()]
     stress = np.diag(relax(model, start, guides)[0])
     strains = [s * STRAIN * axis for axis in np.eye(3) for s in (1, -1)]
-    frames = [strained(start[0], strain) for strain in strains]
+    frames = [deformed(start[0], np.diag(strain)) for strain in strains]
     stresses = [np.diag(s) for s in relax(model, frames, [guides[0].copy() for _ in strains])]
     rows = [(p - m) / (2 * STRAIN) for p, m in zip(stresses[::2], stresses[1::2], strict=True)]
     stiffness = 0.5 * (np.array(rows) + np.array(rows).T)

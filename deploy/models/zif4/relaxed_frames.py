@@ -6,8 +6,8 @@ Elastic constants are differences of stresses between relaxed cells, and a model
 minima elsewhere than the teacher has other constants. So the teacher (a file of `mofmd deploy`)
 relaxes the crystal in cells strained in each of the six directions and in volume, and the ab
 initio glasses 01-05 (glass01.lmp ... beside the script's run) in three volumes each; frames of the
-way, with its energies, forces and stresses, are written as labels: the first, some in between as
-the largest force falls, the last.
+way, with its energies, forces and stresses, are written as labels: the first below each of some
+forces, the last at rest.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import numpy as np
 from ase import Atoms
 from bulk_modulus import hessian, relax
 
+from mofmd.analysis.mechanics.elastic_tensor import VOIGT
+from mofmd.geometry.deform import deformed
 from mofmd.learning.data.dataset import Labels, labelled, write_frames
 from mofmd.structures.read import read_structure
 
@@ -32,7 +34,7 @@ KEPT_FORCES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # eV/Å: the first frame below
 def strains() -> dict[str, np.ndarray]:
     """Return the strains of the crystal by name, (3, 3) each."""
     found = {}
-    for (i, j), strain in product(((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)), STRAINS):
+    for (i, j), strain in product(VOIGT, STRAINS):
         tensor = np.zeros((3, 3))
         tensor[i, j] += strain / 2
         tensor[j, i] += strain / 2
@@ -49,11 +51,7 @@ def on_the_way(
     teacher: Path, atoms: Atoms, guide: np.ndarray, origin: str, cells: dict[str, np.ndarray]
 ) -> list[Atoms]:
     """Relax a structure in strained cells; return the frames that are kept, labelled."""
-    starts = []
-    for strain in cells.values():
-        start = atoms.copy()
-        start.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
-        starts.append(start)
+    starts = [deformed(atoms, strain) for strain in cells.values()]
     kept: list[Atoms] = []
     lowest = [np.inf] * len(starts)
 

@@ -16,6 +16,17 @@ VERSION = 1
 AGAIN = "fit it again (mofmd learn density fit)"
 
 
+def one_in(quantile: float) -> int:
+    """Return of how many atoms that a model knows one has a novelty above 1.
+
+    Examples
+    --------
+    >>> one_in(0.999)
+    1000
+    """
+    return round(1.0 / (1.0 - quantile))
+
+
 @dataclass(frozen=True)
 class Density:
     """How new the surroundings of atoms are to one model.

@@ -60,6 +60,7 @@ def fit(
     --------
     mofmd learn density fit data/train.extxyz --model model.mofmd.pth -o known.mofmd.pth
     """
+    from mofmd.calculator.density.density import one_in
     from mofmd.learning.density.fit import FitOptions
     from mofmd.learning.density.model_density import deal_out, fit_density, write_density
 
@@ -79,7 +80,7 @@ def fit(
         typer.echo(
             f"{element}: {mixture.components} Gaussians in {mixture.dimensions} dimensions; "
             f"-ln p of held-out atoms {mixture.median:.2f}, 1 in "
-            f"{1.0 / (1.0 - quantile):.0f} above {mixture.limit:.2f}"
+            f"{one_in(quantile)} above {mixture.limit:.2f}"
         )
 
     density = fit_density(file, training, others, options, tell)

@@ -111,6 +111,7 @@ def show(
     """
     from rich.console import Console
 
+    from mofmd.calculator.density.density import one_in
     from mofmd.calculator.density.scorer import read_density
     from mofmd.models.files.deployed import read_density_record, read_deployed
     from mofmd.models.names import find_model, not_made
@@ -151,7 +152,7 @@ def show(
         density = read_density(model.path)
         console.print(
             f"[bold]density of its features[/]: of {' '.join(sorted(density.mixtures))}; novelty 1 "
-            f"is as rare as one atom in {1.0 / (1.0 - density.quantile):.0f} (--watch)"
+            f"is as rare as one atom in {one_in(density.quantile)} (--watch)"
         )
     _show_card(console, model.path)
 

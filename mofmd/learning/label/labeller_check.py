@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.errors import InputError
+from mofmd.geometry.deform import deformed
 from mofmd.learning.data.dataset import bare, labels_of, unusable
 from mofmd.learning.label.labellers import Label
 from mofmd.structures.molecules import is_molecule
@@ -87,7 +88,7 @@ def check_derivatives(frame: Atoms, label: Label, name: str) -> DerivativeCheck:
             if not np.any(part):
                 raise InputError(f"labeller {name}: the stress of a deformed frame is zero")
             strains.append(STRAIN / np.linalg.norm(part) * part)
-            changed += [_strained(frame, strains[-1]), _strained(frame, -strains[-1])]
+            changed += [deformed(frame, strains[-1]), deformed(frame, -strains[-1])]
     energies = np.array([each.energy_eV for each in label(changed)])
     changes = 0.5 * (energies[::2] - energies[1::2])
     volume = _volume(frame)
@@ -200,10 +201,4 @@ def _finding(what: str, ratio: float, factors: dict[str, float], reference: str)
 def _moved(atoms: Atoms, move: np.ndarray) -> Atoms:
     changed = atoms.copy()
     changed.positions += move
-    return changed
-
-
-def _strained(atoms: Atoms, strain: np.ndarray) -> Atoms:
-    changed = atoms.copy()
-    changed.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
     return changed

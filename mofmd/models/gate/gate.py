@@ -13,6 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from mofmd.engine.evaluate import Evaluation
+from mofmd.geometry.deform import deformed
 from mofmd.models.gate.dynamics import TEMPERATURE_K, TIMESTEP_FS, UnstableError, measure_drift
 from mofmd.models.gate.engine import GateEngine
 from mofmd.models.gate.work import (
@@ -20,7 +21,6 @@ from mofmd.models.gate.work import (
     SLOPE,
     Balance,
     Ledger,
-    deformed,
     displaced,
     measure_noise,
 )

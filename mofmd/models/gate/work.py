@@ -136,13 +136,6 @@ def displaced(atoms: Atoms, displacement: np.ndarray) -> Atoms:
     return moved
 
 
-def deformed(atoms: Atoms, strain: np.ndarray) -> Atoms:
-    """Return the structure with every r replaced by (1 + strain) r."""
-    changed = atoms.copy()
-    changed.set_cell(atoms.cell.array @ (np.eye(3) + strain).T, scale_atoms=True)
-    return changed
-
-
 @dataclass(frozen=True)
 class Ledger:
     """Books energy and work of paths through one structure.
