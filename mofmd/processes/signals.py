@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
 
 IMPORT_MACHINERY = "<frozen importlib"  # file names of its frames begin with this
-AGAIN_S = 0.02
-_put_off: set[int] = set()
 
 
 def after_imports(handler: Callable[[int, FrameType | None], object]) -> Callable[..., None]:
     """Wrap a handler of a signal that raises: while a module is imported it waits.
 
     An exception in the middle of an import of compiled modules ends the process with an abort, or
-    leaves half a module behind, and other errors than the signal's. The signal is raised again
-    every few hundredths of a second until the import is through.
+    leaves half a module behind, and other errors than the signal's. The signal is raised again as
+    soon as the code that asked for the outermost import goes on.
 
     Parameters
     ----------
@@ -26,30 +25,38 @@ def after_imports(handler: Callable[[int, FrameType | None], object]) -> Callabl
     """
 
     def wrapped(number: int, frame: FrameType | None) -> None:
-        if _is_importing(frame):
-            _put_off.add(number)
-            signal.signal(signal.SIGALRM, _raise_again)
-            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
-        else:
+        importer = _outermost_importer(frame)
+        if importer is None:
             handler(number, frame)
+        else:
+            _raise_in(importer, number)
 
     return wrapped
 
 
-def _raise_again(*_: object) -> None:
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    numbers = sorted(_put_off)
-    _put_off.clear()
-    for number in numbers:
-        signal.raise_signal(signal.Signals(number))
-
-
-def _is_importing(frame: FrameType | None) -> bool:
+def _outermost_importer(frame: FrameType | None) -> FrameType | None:
+    importer = None
     while frame is not None:
         if frame.f_code.co_filename.startswith(IMPORT_MACHINERY):
-            return True
+            importer = frame.f_back
         frame = frame.f_back
-    return False
+    return importer
+
+
+def _raise_in(frame: FrameType, number: int) -> None:
+    """Raise the signal again when the frame goes on: Python tells its next line or its return.
+
+    A timer would do it only if it happened to end between two imports, and could outlive Python.
+    """
+    traced, traced_frame = sys.gettrace(), frame.f_trace
+
+    def on_event(*_: object) -> None:
+        frame.f_trace = traced_frame
+        sys.settrace(traced)
+        signal.raise_signal(signal.Signals(number))
+
+    frame.f_trace = on_event
+    sys.settrace(lambda *_: None)  # without one of these no frame is traced
 
 
 def interrupt_after_imports() -> None:

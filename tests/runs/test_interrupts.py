@@ -25,9 +25,10 @@ from mofmd.processes.signals import interrupt_after_imports
 interrupt_after_imports()
 try:
     import half
+    import next_one
     time.sleep(20)
 except KeyboardInterrupt:
-    print("whole:", half.whole)
+    print("whole:", half.whole, "next one:", "next_one" in sys.modules, "traced:", sys.gettrace())
 """
 COMMAND = """\
 import os, signal, sys
@@ -55,10 +56,12 @@ def run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_module_is_imported_to_its_end(tmp_path: Path) -> None:
+def test_a_module_is_imported_to_its_end_and_no_other_is_begun(tmp_path: Path) -> None:
     (tmp_path / "half.py").write_text(MODULE)
+    (tmp_path / "next_one.py").write_text("")
     done = run(IMPORT, tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "whole: True\n", "")
+    told = "whole: True next one: False traced: None\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
 
 
 def test_the_command_ends_quietly(tmp_path: Path) -> None:
