@@ -112,6 +112,7 @@ def test_npz_there_and_back(tmp_path: Path) -> None:
         frame(-10.5, stress=1e-3 * np.eye(3), origin="crystal", phase="hot", temperature_K=9.0),
         frame(-11.0, stress=np.zeros((3, 3))),
         frame(-11.5, stress=np.zeros((3, 3)), level_of_theory="pbe+d3bj:pbe", source="labels.pth"),
+        frame(-12.0, stress=np.zeros((3, 3)), config_weight=15.0),
     ]
     write_frames(tmp_path / "set.npz", frames)
     again = read_frames(tmp_path / "set.npz")
@@ -439,13 +440,17 @@ def test_commands_from_frames_to_data(tmp_path: Path) -> None:
         tmp_path / "a.npz",
         [
             labelled(atoms, found)
-            for atoms, found in zip(frames, predict(embedded_model(), frames), strict=True)
+            for atoms, found in zip(
+                frames, predict(embedded_model("zif4-nequip-s"), frames), strict=True
+            )
         ],
     )
     assert "12 frames" in learn("import", tmp_path / "a.npz", "-o", tmp_path / "a.extxyz")
     told = learn("check", tmp_path / "a.extxyz", "--species", "C H N Zn")
     assert "12 frames of 6 trajectories are fit for training" in told
-    told = learn("check", tmp_path / "a.extxyz", "--labeller", embedded_model(), "--again", 2)
+    told = learn(
+        "check", tmp_path / "a.extxyz", "--labeller", embedded_model("zif4-nequip-s"), "--again", 2
+    )
     assert "forces 1.0000" in told
     told = learn("split", tmp_path / "a.extxyz", "--val", 0.2, "--test", 0.2, "-o", tmp_path / "d")
     assert "train: 8 frames of 4 trajectories" in told

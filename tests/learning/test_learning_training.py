@@ -14,12 +14,20 @@ import numpy as np
 import pytest
 import yaml
 from ase import Atoms
+from ase.io import read
 from typer.testing import CliRunner
 
 from mofmd.cli.main import app
 from mofmd.disk.lock import lock_folder
 from mofmd.errors import InputError, MissingFileError, RunError
-from mofmd.learning.data.dataset import Labels, labelled, labels_of, without_stress, write_frames
+from mofmd.learning.data.dataset import (
+    Labels,
+    labelled,
+    labels_of,
+    read_frames,
+    without_stress,
+    write_frames,
+)
 from mofmd.learning.evaluate.curves import write_curves
 from mofmd.learning.evaluate.evaluation import evaluate_model
 from mofmd.learning.select.features import ModelFeatures
@@ -153,6 +161,31 @@ def test_what_a_training_refuses(tmp_path: Path) -> None:
         TrainOptions("gap")  # type: ignore[arg-type]
     with pytest.raises(MissingFileError, match="no such checkpoint"):
         TrainOptions("mace", start=tmp_path / "absent.model")
+
+
+def test_frames_with_weights(tmp_path: Path) -> None:
+    """MACE's trainer finds them where it looks for them; of the others they are no part."""
+    light, heavy = (argon_set(range(k, k + 2)) for k in (0, 2))
+    for name, frames, words in (("l", light, []), ("h", heavy, ["--weight", "15"])):
+        write_frames(tmp_path / f"{name}.extxyz", frames)
+        command = ["learn", "import", str(tmp_path / f"{name}.extxyz"), *words]
+        done = CliRunner().invoke(app, [*command, "-o", str(tmp_path / f"{name}2.extxyz")])
+        assert done.exit_code == 0
+    train = [f for name in "lh" for f in read_frames(tmp_path / f"{name}2.extxyz")]
+    val = argon_set(range(20, 22))
+    prepare_training(tmp_path / "a", train, val, TrainOptions("mace", size="xs"))
+    written = read(tmp_path / "a/train.extxyz", index=":", format="extxyz")
+    assert [f.info.get("config_weight", 1.0) for f in written] == [1.0, 1.0, 15.0, 15.0]
+    with pytest.raises(InputError, match="2 frames have a config_weight, which only MACE's"):
+        prepare_training(tmp_path / "b", train, val, TrainOptions("nequip", size="xs"))
+    for weight in ("0", "nan"):
+        command = ["learn", "import", str(tmp_path / "l.extxyz"), "--weight", weight, "-o", "x"]
+        done = CliRunner().invoke(app, command)
+        assert "expected a number above 0" in str(done.exception)
+    train[0].info["config_weight"] = "much"
+    write_frames(tmp_path / "wrong.extxyz", train)
+    with pytest.raises(InputError, match="config_weight: 'much', expected a number above 0"):
+        read_frames(tmp_path / "wrong.extxyz")
 
 
 def test_a_training_whose_data_were_changed(tmp_path: Path) -> None:

@@ -104,6 +104,9 @@ def import_(
         str | None, typer.Option(help="Names of the starts of an npz file: crystal,glass01,...")
     ] = None,
     stress: Annotated[bool, typer.Option(help="Each periodic frame must have a stress.")] = True,
+    weight: Annotated[
+        float | None, typer.Option(help="Of each frame in MACE's loss: config_weight.")
+    ] = None,
 ) -> None:
     """Write labelled frames of any kind as extended XYZ, checked.
 
@@ -111,13 +114,23 @@ def import_(
     --------
     mofmd learn import frames.npz -o frames.extxyz --origins crystal,glass01
     """
-    from mofmd.learning.data.dataset import read_frames, read_npz, write_frames
+    from mofmd.learning.data.dataset import (
+        WEIGHT,
+        checked_weight,
+        read_frames,
+        read_npz,
+        write_frames,
+    )
     from mofmd.learning.data.validation import Expectation, check_frames
 
     names = origins.split(",") if origins else []
     found = []
     for path in frames:
         found += read_npz(path, names) if path.suffix == ".npz" else read_frames(path)
+    if weight is not None:
+        given = checked_weight(weight, "--weight")
+        for frame in found:
+            frame.info[WEIGHT] = given
     check_frames(found, Expectation(needs_stress=stress))
     write_frames(output, found)
     typer.echo(f"{output}: {len(found)} frames")

@@ -3,8 +3,8 @@
 A frame is an ``ase.Atoms`` with a ``SinglePointCalculator``: energy [eV], forces [eV/Å], stress
 [eV/Å³, tension positive]. Its ``info`` says where it comes from: ``trajectory`` (frames of one are
 correlated and stay together in a split), ``origin`` (the structure that the trajectory began with),
-``phase`` and ``temperature_K``. A molecule has no cell and no stress; one that was cut out of a
-framework says how in its ``info`` and in columns.
+``phase`` and ``temperature_K``; ``config_weight`` is its weight in MACE's loss. A molecule has no
+cell and no stress; one that was cut out of a framework says how in its ``info`` and in columns.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from mofmd.relaxation.store import STATE, TRAJECTORY
 from mofmd.structures.read import BUILDERS, is_structure, read_structure, split_choice
 from mofmd.structures.reading import choose_index
 
-INFO = ("trajectory", "origin", "phase", "temperature_K", "source", THEORY)
+WEIGHT = "config_weight"  # of a frame in the loss, as mace_run_train calls it
+INFO = ("trajectory", "origin", "phase", "temperature_K", "source", THEORY, WEIGHT)
 # of molecules cut out of a framework (mofmd.learning.clusters)
 CLUSTER_INFO = ("cluster", "core", "charge", "multiplicity", "frame")
 NOVELTY = "novelty"  # how new an atom is to a model, by mofmd.learning.density
@@ -200,7 +201,33 @@ def read_frames(path: Path) -> list[Atoms]:
         for name in ("origin", "phase", THEORY):
             if name in frame.info:
                 frame.info[name] = str(frame.info[name])
+        if WEIGHT in frame.info:
+            frame.info[WEIGHT] = checked_weight(frame.info[WEIGHT], f"{path}: {WEIGHT}")
     return frames
+
+
+def checked_weight(value: Any, what: str) -> float:
+    """Return the weight of a frame.
+
+    Parameters
+    ----------
+    value
+        As it is given.
+    what
+        Named in messages.
+
+    Raises
+    ------
+    InputError
+        If it is no finite number above zero.
+    """
+    try:
+        weight = float(value)
+    except (TypeError, ValueError):
+        weight = np.nan
+    if not (np.isfinite(weight) and weight > 0):
+        raise InputError(f"{what}: {value!r}, expected a number above 0")
+    return weight
 
 
 def _read_extxyz(path: Path) -> list[Atoms]:
@@ -281,6 +308,8 @@ def _npz_frame(path: Path, arrays: dict[str, np.ndarray], k: int, origins: Seque
             frame.info[name] = str(arrays[name][k])
     if "temperature_K" in arrays and np.isfinite(arrays["temperature_K"][k]):
         frame.info["temperature_K"] = float(arrays["temperature_K"][k])
+    if WEIGHT in arrays and not np.isnan(arrays[WEIGHT][k]):
+        frame.info[WEIGHT] = checked_weight(arrays[WEIGHT][k], f"{path}: {WEIGHT}")
     if "start" in arrays and origins:
         start = int(arrays["start"][k])
         if not 0 <= start < len(origins):
@@ -315,6 +344,8 @@ def write_npz(path: Path, frames: Sequence[Atoms]) -> None:
     temperatures = [float(frame.info.get("temperature_K", np.nan)) for frame in frames]
     given = [name for name in ("source", THEORY) if any(name in frame.info for frame in frames)]
     further: dict[str, Any] = {name: words(name) for name in given}
+    if any(WEIGHT in frame.info for frame in frames):
+        further[WEIGHT] = np.array([frame.info.get(WEIGHT, np.nan) for frame in frames])
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,

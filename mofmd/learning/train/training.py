@@ -30,7 +30,7 @@ from mofmd.disk.digest import file_sha256
 from mofmd.disk.lock import lock_folder
 from mofmd.engine.launch import Launch, how_it_ended
 from mofmd.errors import InputError, RunError
-from mofmd.learning.data.dataset import bare, labels_of, read_frames, without_stress
+from mofmd.learning.data.dataset import WEIGHT, bare, labels_of, read_frames, without_stress
 from mofmd.learning.data.split import trajectory_of
 from mofmd.learning.data.validation import Expectation, check_frames
 from mofmd.learning.train import mace as train_mace
@@ -86,6 +86,13 @@ def prepare_training(
     species = tuple(sorted({str(s) for frame in train for s in frame.symbols}))
     check_frames(val, Expectation(species, options.stress))
     replay = _read_replay(options)
+    weighted = sum(WEIGHT in frame.info for frame in [*train, *val])
+    if weighted and options.family != "mace":
+        raise InputError(
+            f"{weighted} frames have a {WEIGHT}, which only MACE's trainer takes into account; for "
+            f"{options.family} repeat these frames instead (a file can be named twice to `mofmd "
+            f"learn import`), and take {WEIGHT} out"
+        )
     if not options.stress:  # frames that have one would be of another kind than the others
         train, val = ([without_stress(frame) for frame in part] for part in (train, val))
     shared = {trajectory_of(f) for f in train} & {trajectory_of(f) for f in val}
