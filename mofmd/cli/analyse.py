@@ -110,7 +110,18 @@ def _command(
         from mofmd.study.reference import read_reference
         from mofmd.study.settings import AnalysisSettings
 
-        if page and _is_screening(source):
+        how = (
+            observables,
+            temperature,
+            start_ps,
+            types,
+            reference,
+            beside,
+            interval,
+            option,
+            stage,
+        )
+        if page and not (any(how) or unwrap or stride > 1) and _is_screening(source):
             _report_screening(source, output)
             return
         _refuse_static(source)
@@ -192,9 +203,9 @@ def _refuse_static(source: Path) -> None:
         raise InputError(f"{source}: is a static task, whose results are in {source / RESULTS}")
     if any((source / MEMBERS).glob(f"*/{TASK}")):
         raise InputError(
-            f"{source}: its members are static tasks: "
+            f"{source}: its members are static tasks, without frames to measure: "
             f"`mofmd ensemble collect {in_command(source)}` makes a table of their results, "
-            f"`mofmd report {in_command(source)}` a page"
+            f"`mofmd report {in_command(source)}`, without other options than -o, a page"
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import mofmd
 from mofmd.disk.atomic import write_atomic
+from mofmd.errors import in_command
 from mofmd.figure_style import new_figure, save_figure
 from mofmd.report.page import html_page
 from mofmd.report.svg import figure_svg
@@ -74,6 +75,7 @@ def write_screening(ensemble: Ensemble, directory: str | Path) -> Path:
         _results(good),
         _others(bad),
         f"<p>All numbers are in {escape(str(table))} and in the JSON file beside it.</p>",
+        _means(ensemble),
     ]
     page = directory / "report.html"
     write_atomic(page, html_page(f"mofmd screening: {name}", parts))
@@ -110,6 +112,17 @@ def _notes(ensemble: Ensemble) -> str:
     return "".join(
         f'<p class="note">{escape(text if len(names) == everyone else _of(names, text))}</p>'
         for text, names in owners.items()
+    )
+
+
+def _means(ensemble: Ensemble) -> str:
+    """Tell how means over runs come about; static tasks have no frames to measure."""
+    if any(is_static(member.directory) for member in ensemble.members):
+        return ""
+    command = f"mofmd report {in_command(ensemble.directory)} --observables rdf,coordination"
+    return (
+        "<p>Means over structures of one composition, with their spread, and other results beside "
+        f"them: <code>{escape(command)}</code>.</p>"
     )
 
 

@@ -164,16 +164,34 @@ def test_each_member_fails_or_finishes_alone() -> None:
 def test_dynamics_of_structures() -> None:
     """NPT: mean volume with its error and change, metals and linkers at the end."""
     settings = ("time_ps=0.02", "thermo_interval_fs=1", "minimise_steps_max=2", "supercell=[1,1,1]")
+    settings = (*settings, "frame_interval_fs=2")
     request = Request("npt", None, Path("screen"), model=MODEL, settings=settings)
-    made = new_ensemble(request, [1], {}, ["cifs/a.cif", "cifs/b.cif"])
-    assert run(made) == {"000 a": "finished"}
-    row, refused = rows_of(made)
+    made = new_ensemble(request, [1], {}, ["cifs/a.cif", "cifs/b.cif", "cifs/c.extxyz"])
+    assert run(made) == {"000 a": "finished", "001 c": "finished"}
+    row, other, refused = rows_of(made)
     assert refused["state"] == "refused"
     change = float(row["volume_A3"]) / zif4().get_volume() - 1
     assert float(row["volume_change"]) == pytest.approx(change, abs=1e-6)
     assert 0 < float(row["volume_error_A3"]) < 50
     assert (row["linkers_intact"], row["seed"]) == ("32", "1")
     assert float(row["Zn-N_after"]) == 4.0
+    check_means([row, other])
+
+
+def check_means(rows: list[dict[str, str]]) -> None:
+    """The page is of each structure and says how to get means; a report of observables is these."""
+    report = ["report", "screen", "-o"]
+    page = CliRunner().invoke(app, [*report, "page"], catch_exceptions=False)
+    assert page.exit_code == 0
+    assert "mofmd report screen --observables" in Path("page/report.html").read_text()
+    mean = CliRunner().invoke(app, [*report, "mean", "--observables", "density"])
+    assert mean.exit_code == 0
+    density, *_ = json.loads(Path("mean/results.json").read_text())["results"]
+    volume = density["scalars"]["volume"]
+    assert volume["independent_samples"] == 2
+    volumes = [float(row["volume_A3"]) for row in rows]
+    assert volume["value"] == pytest.approx(np.mean(volumes), rel=0.01)
+    assert "Mean over 2 members" in Path("mean/report.html").read_text()
 
 
 def test_what_became_of_a_framework() -> None:
