@@ -412,7 +412,7 @@ def test_pair_commands_run(tmp_path: Path) -> None:
     dispersion = Dispersion("zero", "PBEsol")
     file = tmp_path / "any name.d3"
     file.write_text(dispersion.coefficients(SPECIES))
-    model = read_deployed(embedded_model()).pair_commands()
+    model = read_deployed(embedded_model("zif4-nequip-s")).pair_commands()
     (alone,) = evaluate_any([atoms], model, SPECIES)
     (only,) = evaluate_any([atoms], dispersion.pair_commands(file, SPECIES), SPECIES)
     (both,) = evaluate_any([atoms], dispersion.pair_commands(file, SPECIES, model), SPECIES)

@@ -51,7 +51,7 @@ def test_what_has_been_made_is_taken_wherever_a_model_is(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the package's own content, so that nothing is made here."""
-    file = put("sevennet-0", embedded_model())
+    file = put("sevennet-0", embedded_model("zif4-nequip-s"))
     assert file.is_relative_to(cache)
     assert find_model("sevennet-0") == file
     assert DeployedModel("sevennet-0").path == file.resolve()
@@ -89,7 +89,7 @@ def test_a_universal_model_is_shown_without_being_made(cache: Path) -> None:
     assert (shown["file"], shown["made_by"]) == (None, "mofmd models make sevennet-0")
     assert len(shown["type_names"]) == 89
     assert not cache.exists()
-    put("sevennet-0", embedded_model())  # what was made is shown as any file is
+    put("sevennet-0", embedded_model("zif4-nequip-s"))  # what was made is shown as any file is
     done = CliRunner().invoke(app, ["models", "show", "sevennet-0", "--json"])
     assert json.loads(done.output)["type_names"] == ["C", "H", "N", "Zn"]
 
@@ -132,10 +132,10 @@ def test_cache_that_cannot_be_written_to(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_list(cache: Path) -> None:
-    new = put("sevennet-0", embedded_model())
+    new = put("sevennet-0", embedded_model("zif4-nequip-s"))
     old = cache / "0123456789ab" / "sevennet-l3i5.mofmd.pth"
     old.parent.mkdir()
-    shutil.copy(embedded_model(), old)
+    shutil.copy(embedded_model("zif4-nequip-s"), old)
     found = list_models()
     by_kind: dict[str, list[str]] = {}
     for each in found:

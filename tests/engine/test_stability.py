@@ -21,7 +21,7 @@ pytestmark = pytest.mark.long
 
 def run(protocol: MeltQuench, directory: Path) -> MeltQuenchResults:
     crystal = zif4()
-    potential = model_potential(embedded_model(), TYPE_NAMES)
+    potential = model_potential(embedded_model("zif4-nequip-s"), TYPE_NAMES)
     deck = write_deck(protocol, crystal, potential, directory)
     return analyse_melt_quench(run_deck(deck.directory, Resources(ranks=2)), crystal)
 

@@ -310,7 +310,7 @@ case("not a model", with_option("--model", "my.pth"), "my.pth: truncated, corrup
 case("model of damaged compression", ("models", "show", "my.pth"), "my.pth: truncated, corrupt or not a model file",
      damaged_compression)  # fmt: skip
 case("cut model", with_option("--model", "my.pth"), "my.pth: truncated, corrupt or not a model file",
-     lambda: Path("my.pth").write_bytes(embedded_model().read_bytes()[:5000]))  # fmt: skip
+     lambda: Path("my.pth").write_bytes(embedded_model("zif4-nequip-s").read_bytes()[:5000]))  # fmt: skip
 
 
 def model_with_a_cutoff(text: str) -> None:
@@ -333,10 +333,10 @@ case("absent potential file", (*SCRIPT, "--potential-file", "Si.sw"), "Si.sw: no
      text_file("p.in", "pair_style zero 5\n"))  # fmt: skip
 case("name with a blank", with_option("--model", "my model.pth"),
      "model_file: 'my model.pth' cannot stand in a LAMMPS script; rename it",
-     lambda: Path("my model.pth").write_bytes(embedded_model().read_bytes()))  # fmt: skip
+     lambda: Path("my model.pth").write_bytes(embedded_model("zif4-nequip-s").read_bytes()))  # fmt: skip
 case("name of another file", with_option("--model", "thermo.in"),
      "model_file: a deck has another file named 'thermo.in'; rename it",
-     lambda: Path("thermo.in").write_bytes(embedded_model().read_bytes()))  # fmt: skip
+     lambda: Path("thermo.in").write_bytes(embedded_model("zif4-nequip-s").read_bytes()))  # fmt: skip
 
 # folders
 case("no output", ("generate", *GENERATE[1:6]), "output: missing; give --output a new folder")

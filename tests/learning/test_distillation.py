@@ -197,7 +197,7 @@ def test_two_at_a_time(here: Path) -> None:
 def test_a_round_that_breaks(here: Path) -> None:
     """What breaks is labelled: last whole frames first, then those that a committee disputes."""
     crystal = zif4()
-    model, other = embedded_model("zif4-allegro-s"), embedded_model()
+    model, other = embedded_model("zif4-allegro-s"), embedded_model("zif4-nequip-s")
     frames = []
     for seed in range(3):
         atoms = crystal.copy()

@@ -330,9 +330,9 @@ def test_gfn1_xtb() -> None:
 def test_labels_of_a_model_are_those_of_lammps(folder: Path) -> None:
     atoms = zif4()
     atoms.rattle(0.03, seed=1)
-    labeller = find_labeller(str(embedded_model()))
+    labeller = find_labeller(str(embedded_model("zif4-nequip-s")))
     (made,) = label_frames([atoms], labeller, folder / "cache", None, quiet)
-    model = read_deployed(embedded_model())
+    model = read_deployed(embedded_model("zif4-nequip-s"))
     (expected,) = evaluate([atoms], model.pair_commands(), model.type_names)
     assert labels_of(made).energy_eV == pytest.approx(expected.energy_eV, abs=1e-4)
     np.testing.assert_allclose(

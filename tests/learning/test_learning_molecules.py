@@ -85,15 +85,17 @@ def test_clusters_keep_what_is_known_of_them(tmp_path: Path) -> None:
 def test_a_model_in_lammps_sees_no_images() -> None:
     """Between periodic structures in one LAMMPS: the same numbers as in a wide cell."""
     crystal, molecule = zif4(), imidazole()
-    first, found, last = predict(embedded_model(), [crystal, molecule, crystal])
-    (wide,) = predict(embedded_model(), [in_vacuum(molecule)])
+    first, found, last = predict(embedded_model("zif4-nequip-s"), [crystal, molecule, crystal])
+    (wide,) = predict(embedded_model("zif4-nequip-s"), [in_vacuum(molecule)])
     assert found.stress_eV_per_A3 is None
     assert wide.stress_eV_per_A3 is not None
     assert found.energy_eV == pytest.approx(wide.energy_eV, abs=1e-5)
     np.testing.assert_allclose(found.forces_eV_per_A, wide.forces_eV_per_A, atol=1e-5)
     assert first.energy_eV == last.energy_eV
     np.testing.assert_array_equal(first.stress_eV_per_A3, last.stress_eV_per_A3)
-    (narrow,) = predict(embedded_model(), [in_vacuum(molecule, 6.0)])  # images would be seen
+    (narrow,) = predict(
+        embedded_model("zif4-nequip-s"), [in_vacuum(molecule, 6.0)]
+    )  # images would be seen
     assert abs(narrow.energy_eV - found.energy_eV) > 1e-3
 
 
@@ -101,8 +103,8 @@ def test_dispersion_of_a_molecule() -> None:
     """D3 reaches far: what it adds is that of dftd3 for a molecule."""
     interface = pytest.importorskip("dftd3.interface")
     molecule = imidazole()
-    (plain,) = predict(embedded_model(), [molecule])
-    (both,) = predict(embedded_model(), [molecule], dispersion=parse_d3("d3bj:pbe"))
+    (plain,) = predict(embedded_model("zif4-nequip-s"), [molecule])
+    (both,) = predict(embedded_model("zif4-nequip-s"), [molecule], dispersion=parse_d3("d3bj:pbe"))
     model = interface.DispersionModel(molecule.numbers, molecule.positions / BOHR)
     expected = model.get_dispersion(
         interface.RationalDampingParam(method="pbe", atm=False), grad=True
@@ -117,7 +119,7 @@ def test_dispersion_of_a_molecule() -> None:
 
 def test_features_of_molecules() -> None:
     molecule = imidazole()
-    features = ModelFeatures(embedded_model())
+    features = ModelFeatures(embedded_model("zif4-nequip-s"))
     for one, wide in (
         features.of_frames([molecule, in_vacuum(molecule)]),
         descriptor_features([molecule, in_vacuum(molecule)]),

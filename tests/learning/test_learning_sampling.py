@@ -23,7 +23,7 @@ from mofmd.learning.loops.config import DistilConfig
 from mofmd.learning.sample.conditions import deformed, make_conditions, read_conditions
 from mofmd.learning.sample.sampling import SampleOptions, collect_frames, is_whole, sample
 from mofmd.learning.train.config import change, read_template
-from mofmd.models.files.embedded import DEFAULT_MODEL, embedded_model
+from mofmd.models.files.embedded import embedded_model
 from mofmd.simulation.deck.limits import find_limits
 from mofmd.simulation.deck.timestep import check_timesteps
 from mofmd.simulation.run.status import read_status, write_status
@@ -31,6 +31,8 @@ from mofmd.structures.crystals.zif import zif4
 from mofmd.trajectory.frame import Frame
 from mofmd.trajectory.trajectory import TrajectoryFile
 from tests.learning_sets import frame
+
+MODEL = "zif4-nequip-s"  # the fastest
 
 
 def test_conditions_are_all_combinations(tmp_path: Path) -> None:
@@ -201,7 +203,7 @@ def test_frames_of_a_run_that_holds(tmp_path: Path) -> None:
     conditions = runs_of(tmp_path, time_ps=0.03, temperature_K=300)
     told: list[str] = []
     options = SampleOptions(every=3, threads=1)
-    (found,) = sample(conditions, embedded_model(), tmp_path / "runs", options, told.append)
+    (found,) = sample(conditions, embedded_model(MODEL), tmp_path / "runs", options, told.append)
     assert (found.broken, found.time_ps) == ("", pytest.approx(0.03))
     assert len(found.frames) == 2  # of seven, every third
     start = conditions[0].start()
@@ -217,7 +219,7 @@ def test_frames_of_a_run_that_holds(tmp_path: Path) -> None:
             "temperature_K": 300.0,
         }  # fmt: skip
     before = (tmp_path / "runs" / conditions[0].name / "status.json").read_text()
-    (again,) = sample(conditions, embedded_model(), tmp_path / "runs", options, told.append)
+    (again,) = sample(conditions, embedded_model(MODEL), tmp_path / "runs", options, told.append)
     assert (tmp_path / "runs" / conditions[0].name / "status.json").read_text() == before
     np.testing.assert_array_equal(again.frames[0].positions, found.frames[0].positions)
     # the last of seven, also where one in fifty is kept
@@ -228,13 +230,13 @@ def test_frames_of_a_run_that_holds(tmp_path: Path) -> None:
     np.testing.assert_array_equal(sparse.positions, last.positions)
     longer = [replace(conditions[0], protocol=replace(conditions[0].protocol, time_ps=0.04))]
     with pytest.raises(InputError, match="of another model or other conditions"):
-        sample(longer, embedded_model(), tmp_path / "runs", options, told.append)
+        sample(longer, embedded_model(MODEL), tmp_path / "runs", options, told.append)
 
 
 def test_runs_of_other_conditions_are_not_taken_for_these(tmp_path: Path) -> None:
     """Names say little: what a run was begun with is compared, its structure and protocol too."""
     (first,) = runs_of(tmp_path, time_ps=0.005, temperature_K=300)
-    model, runs = embedded_model(), tmp_path / "runs"
+    model, runs = embedded_model(MODEL), tmp_path / "runs"
     sample([first], model, runs, SampleOptions(), str)
     nve = make_conditions(
         [{"structure": "turned.extxyz", "protocol": "nve", "fields": {"time_ps": 0.005}}], tmp_path
@@ -263,7 +265,7 @@ def test_what_a_run_has_behind_it_is_kept_when_going_on_fails(
         with monkeypatch.context() as patch:
             if not plugin:
                 patch.setenv("MOFMD_PLUGIN_DIR", str(tmp_path / "no-plugin"))
-            return sample(conditions, embedded_model(), tmp_path / "runs", None, str)[0].broken
+            return sample(conditions, embedded_model(MODEL), tmp_path / "runs", None, str)[0].broken
 
     assert go_on(plugin=True) == ""
     write_status(deck, **{**read_status(deck), "state": "stopped", "step": 60})  # of 100
@@ -286,22 +288,22 @@ def test_a_run_that_never_began_is_tried_again(
     with monkeypatch.context() as patch:
         patch.setenv("MOFMD_PLUGIN_DIR", str(tmp_path / "no-plugin"))
         with pytest.raises(RunError, match="before its first step"):
-            sample(conditions, embedded_model(), tmp_path / "runs", SampleOptions(), str)
-    (found,) = sample(conditions, embedded_model(), tmp_path / "runs", SampleOptions(), str)
+            sample(conditions, embedded_model(MODEL), tmp_path / "runs", SampleOptions(), str)
+    (found,) = sample(conditions, embedded_model(MODEL), tmp_path / "runs", SampleOptions(), str)
     assert found.broken == ""
 
 
 def test_a_run_that_flies_apart_at_once(tmp_path: Path) -> None:
     """Nothing is on disk yet: what it began with stands for it, and it is not run again."""
     conditions = runs_of(tmp_path, time_ps=0.01, temperature_K=300)
-    sample(conditions, embedded_model(), tmp_path / "runs", SampleOptions(), str)
+    sample(conditions, embedded_model(MODEL), tmp_path / "runs", SampleOptions(), str)
     deck = tmp_path / "runs" / conditions[0].name
     for name in ("restart.latest", "restart.previous", "restart.stopped"):
         (deck / name).unlink(missing_ok=True)
     (deck / "trajectory.dump").write_text("")
     words = "LAMMPS stopped in stage nvt at step 0: ERROR: Non-numeric pressure"
     write_status(deck, **{**read_status(deck), "state": "failed", "step": 0, "error": words})
-    (found,) = sample(conditions, embedded_model(), tmp_path / "runs", SampleOptions(), str)
+    (found,) = sample(conditions, embedded_model(MODEL), tmp_path / "runs", SampleOptions(), str)
     assert (found.broken, found.frames, found.time_ps) == (words, (), 0.0)
     (start,) = found.last_frames
     np.testing.assert_array_equal(start.positions, conditions[0].start().positions)
@@ -314,11 +316,11 @@ def test_last_frames_before_a_break(tmp_path: Path) -> None:
     conditions = runs_of(tmp_path, time_ps=1.0, temperature_K=4000, timestep_fs=0.25,
                          frame_interval_fs=1.0)  # fmt: skip
     options = SampleOptions(every=1000, before_break=3)
-    (found,) = sample(conditions, embedded_model(), tmp_path / "runs", options, lambda _: None)
+    (found,) = sample(conditions, embedded_model(MODEL), tmp_path / "runs", options, lambda _: None)
     assert "is broken" in found.broken or "apart" in found.broken
     assert found.time_ps < 1.0
     assert len(found.last_frames) == 3
-    few = sample(conditions, embedded_model(), tmp_path / "runs", SampleOptions(1000, 99), str)
+    few = sample(conditions, embedded_model(MODEL), tmp_path / "runs", SampleOptions(1000, 99), str)
     assert 3 < len(few[0].last_frames) < 99  # all that are whole
     limits = find_limits(conditions[0].start(), ("C", "H", "N", "Zn"))
     for atoms in found.last_frames:
@@ -328,10 +330,10 @@ def test_last_frames_before_a_break(tmp_path: Path) -> None:
 def test_what_cannot_run_is_told_before_anything_runs(tmp_path: Path) -> None:
     cool, hot = runs_of(tmp_path, time_ps=0.03)[0], runs_of(tmp_path, temperature_K=3000)[0]
     with pytest.raises(InputError, match="too long for H at 3000 K"):
-        sample([cool, replace(hot, name="hot")], embedded_model(), tmp_path / "runs")
+        sample([cool, replace(hot, name="hot")], embedded_model(MODEL), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
     with pytest.raises(InputError, match="two are called"):
-        sample([cool, cool], embedded_model(), tmp_path / "runs")
+        sample([cool, cool], embedded_model(MODEL), tmp_path / "runs")
 
 
 def offset_frames(count: int) -> list[Atoms]:
@@ -345,7 +347,9 @@ def offset_frames(count: int) -> list[Atoms]:
         )
         frames.append(atoms)
     result = []
-    for k, (atoms, found) in enumerate(zip(frames, predict(embedded_model(), frames), strict=True)):
+    for k, (atoms, found) in enumerate(
+        zip(frames, predict(embedded_model(MODEL), frames), strict=True)
+    ):
         forces = found.forces_eV_per_A.copy()
         forces[atoms.symbols == "H"] -= 0.030 * (k + 1)
         energy = found.energy_eV - 272 * 0.001 * (k + 1)
@@ -355,12 +359,12 @@ def offset_frames(count: int) -> list[Atoms]:
 
 def test_evaluation_by_command(tmp_path: Path) -> None:
     write_frames(tmp_path / "test.extxyz", offset_frames(2))
-    words = ["learn", "evaluate", DEFAULT_MODEL, "--frames", str(tmp_path / "test.extxyz")]
+    words = ["learn", "evaluate", MODEL, "--frames", str(tmp_path / "test.extxyz")]
     done = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     record = json.loads((tmp_path / "out/evaluation.json").read_text())
     (model,) = record["models"]
-    assert model["name"] == DEFAULT_MODEL
+    assert model["name"] == MODEL
     whole = model["all"]
     assert whole["energy_average"] == pytest.approx(1.5, abs=1e-3)  # 1 and 2 meV/atom
     assert whole["energy_deviation"] == pytest.approx(0.5, abs=1e-3)
@@ -377,12 +381,12 @@ def test_evaluation_by_command(tmp_path: Path) -> None:
     assert float(row["energy_average (meV/atom)"]) == pytest.approx(1.5, abs=1e-3)
     assert row["ms/step"] == ""
     page = (tmp_path / "out/models.md").read_text()
-    assert f"| {DEFAULT_MODEL} | 2 |" in page
+    assert f"| {MODEL} | 2 |" in page
     assert "## By phase" in page
-    svg = (tmp_path / f"out/parity-{DEFAULT_MODEL}.svg").read_text()
+    svg = (tmp_path / f"out/parity-{MODEL}.svg").read_text()
     for label in ("Energy − median (meV/atom)", "Force component (eV/Å)", "Stress component (GPa)"):
         assert label in svg
-    assert (tmp_path / f"out/parity-{DEFAULT_MODEL}.png").stat().st_size > 10000
+    assert (tmp_path / f"out/parity-{MODEL}.png").stat().st_size > 10000
 
 
 def test_models_of_one_name_are_told_apart() -> None:

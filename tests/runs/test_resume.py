@@ -190,7 +190,7 @@ def test_embedded_model(tmp_path: Path, cells: int, ranks: int) -> None:
         minimise_steps_max=2,
         supercell=(cells,) * 3,
     )
-    potential = model_potential(embedded_model(), ("C", "H", "N", "Zn"))
+    potential = model_potential(embedded_model("zif4-nequip-s"), ("C", "H", "N", "Zn"))
     whole, broken = (
         write_deck(protocol, zif4(), potential, tmp_path / name) for name in ("whole", "broken")
     )

@@ -23,9 +23,9 @@ from mofmd.structures.crystals.zif import zif4
 
 def model_that_says(folder: Path, theory: Any) -> Path:
     """Write a model whose manifest has this level of theory."""
-    manifest = read_manifest(embedded_model()) | {"level_of_theory": theory}
+    manifest = read_manifest(embedded_model("zif4-nequip-s")) | {"level_of_theory": theory}
     path = folder / "model.mofmd.pth"
-    write_with_manifest(embedded_model(), manifest, path)
+    write_with_manifest(embedded_model("zif4-nequip-s"), manifest, path)
     return path
 
 
@@ -35,7 +35,7 @@ def request(folder: Path, **changes: Any) -> Request:
         "protocol": "nvt",
         "structure": "zif-4",
         "output": folder / "deck",
-        "model": str(embedded_model()),
+        "model": str(embedded_model("zif4-nequip-s")),
         "settings": settings,
     }
     return Request(**(values | changes))
@@ -177,8 +177,10 @@ def test_deck_runs_and_goes_on(tmp_path: Path) -> None:
         # the deck goes on from a restart file after its first step, with the same potential
         assert log.count("pair_style d3: d3bj:pbe, pairs to 15 A") == (2 if word != "none" else 0)
         energies[word] = first_energy(log)
-    (alone,) = predict(embedded_model(), [zif4()])
-    (with_d3,) = predict(embedded_model(), [zif4()], dispersion=Dispersion("bj", "pbe"))
+    (alone,) = predict(embedded_model("zif4-nequip-s"), [zif4()])
+    (with_d3,) = predict(
+        embedded_model("zif4-nequip-s"), [zif4()], dispersion=Dispersion("bj", "pbe")
+    )
     d3 = with_d3.energy_eV - alone.energy_eV
     assert -17.0 < d3 < -14.0  # −58 meV an atom
     assert energies["d3bj:pbe"] - energies["none"] == pytest.approx(d3, abs=0.02)
@@ -212,7 +214,7 @@ def test_ensemble_takes_it(tmp_path: Path) -> None:
 
 def test_labeller_with_dispersion() -> None:
     """MODEL+d3bj:pbe labels with the sum; its labels are kept apart from the model's own."""
-    word = str(embedded_model())
+    word = str(embedded_model("zif4-nequip-s"))
     plain, labeller = find_labeller(word), find_labeller(f"{word}+d3bj:PBE")
     assert labeller.word == f"{word}+d3bj:pbe"
     assert labeller.identity != plain.identity
@@ -220,8 +222,10 @@ def test_labeller_with_dispersion() -> None:
     frames[0].rattle(0.03, seed=1)
     with labeller.session() as label:
         (found,) = label(frames)
-    (expected,) = predict(embedded_model(), frames, dispersion=Dispersion("bj", "pbe"))
-    (alone,) = predict(embedded_model(), frames)
+    (expected,) = predict(
+        embedded_model("zif4-nequip-s"), frames, dispersion=Dispersion("bj", "pbe")
+    )
+    (alone,) = predict(embedded_model("zif4-nequip-s"), frames)
     assert found.energy_eV == pytest.approx(expected.energy_eV, abs=1e-6)
     assert np.abs(found.forces_eV_per_A - alone.forces_eV_per_A).max() > 0.02
     with pytest.raises(InputError, match="did you mean pbe"):

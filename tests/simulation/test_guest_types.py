@@ -95,7 +95,9 @@ def decks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Deck, Deck]:
                    thermo_interval_fs=2.5, restart_interval_ps=0.01)  # fmt: skip
     made = []
     for name, types in (("plain", None), ("apart", framework_and_guest_types(loaded()))):
-        potential = model_potential(embedded_model(), types.names if types else NAMES[:4])
+        potential = model_potential(
+            embedded_model("zif4-nequip-s"), types.names if types else NAMES[:4]
+        )
         deck = write_deck(protocol, loaded(), potential, directory / name, types=types)
         run_deck(deck.directory)
         made.append(deck)

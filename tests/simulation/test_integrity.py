@@ -212,7 +212,7 @@ def test_costs_at_most_one_percent(tmp_path: Path, ranks: int) -> None:
     if record is None or mismatches(record):
         pytest.skip("the plugin is not built or stale: mofmd build")
     protocol = NVT(time_ps=0.1, supercell=(1, 1, 1), minimise_steps_max=0)
-    potential = model_potential(embedded_model(), TYPES)
+    potential = model_potential(embedded_model("zif4-nequip-s"), TYPES)
     deck = write_deck(protocol, zif4(), potential, tmp_path / "deck")
     run_deck(deck.directory, Resources(ranks))
     status = json.loads((deck.directory / "status.json").read_text())

@@ -1,13 +1,13 @@
-"""Frames on the way to rest: the crystal and glasses relaxed by the teacher in strained cells.
+"""Frames on the way to rest: the crystal, and glasses, relaxed by a model in strained cells.
 
-    python relaxed_frames.py GUIDE.mofmd.pth TEACHER.mofmd.pth frames_relaxed.npz
+    python relaxed_frames.py GUIDE.mofmd.pth MODEL.mofmd.pth relaxed.npz [GLASS.lmp ...]
 
 Elastic constants are differences of stresses between relaxed cells, and a model that has its
 minima elsewhere than the teacher has other constants. So the teacher (a file of `mofmd deploy`)
-relaxes the crystal in cells strained in each of the six directions and in volume, and the ab
-initio glasses 01-05 (glass01.lmp ... beside the script's run) in three volumes each; frames of the
-way, with its energies, forces and stresses, are written as labels: the first below each of some
-forces, the last at rest.
+relaxes the crystal in cells strained in each of the six directions and in volume, and glasses in
+three volumes each; frames of the way, with its energies, forces and stresses, are written as
+labels: the first below each of some forces, the last at rest. Relaxed by a student in training they
+are where *its* minima are: `mofmd learn label` has the teacher say what is wrong there.
 """
 
 from __future__ import annotations
@@ -48,11 +48,12 @@ def volumes(changes: tuple[float, ...]) -> dict[str, np.ndarray]:
 
 
 def on_the_way(
-    teacher: Path, atoms: Atoms, guide: np.ndarray, origin: str, cells: dict[str, np.ndarray]
+    model: Path, atoms: Atoms, guide: np.ndarray, origin: str, cells: dict[str, np.ndarray]
 ) -> list[Atoms]:
     """Relax a structure in strained cells; return the frames that are kept, labelled."""
     starts = [deformed(atoms, strain) for strain in cells.values()]
     kept: list[Atoms] = []
+    by = f"relaxed-by-{model.name.split('.')[0]}"
     lowest = [np.inf] * len(starts)
 
     def keep(k: int, frame: Atoms, labels: Labels) -> None:
@@ -62,7 +63,7 @@ def on_the_way(
             name = tuple(cells)[k]
             phase = "crystal" if origin == "crystal" else "glass"
             one.info.update(
-                trajectory=f"relaxed-{origin}-{name}",
+                trajectory=f"{by}-{origin}-{name}",
                 origin=origin,
                 phase=phase,
                 temperature_K=0.0,
@@ -70,22 +71,23 @@ def on_the_way(
             kept.append(one)
         lowest[k] = min(lowest[k], largest)
 
-    relax(teacher, starts, [guide.copy() for _ in starts], seen=keep)
+    relax(model, starts, [guide.copy() for _ in starts], KEPT_FORCES[-1], keep)
     return kept
 
 
 def main() -> None:
     """Write the frames."""
-    guide, teacher, output = map(Path, sys.argv[1:])
+    guide, model, output, *glasses = map(Path, sys.argv[1:])
     frames: list[Atoms] = []
-    for origin in ("crystal", *(f"glass{k:02}" for k in range(1, 6))):
+    for origin in ("crystal", *glasses):
         crystal = origin == "crystal"
-        atoms = read_structure("zif-4" if crystal else f"{origin}.lmp")
-        relax(guide, [atoms], [hessian(guide, atoms)], steps=1000)
+        name = str(origin) if crystal else Path(origin).stem
+        atoms = read_structure("zif-4" if crystal else str(origin))
+        relax(guide, [atoms], [hessian(guide, atoms)])
         cells = strains() if crystal else volumes(GLASS_VOLUMES)
-        frames += on_the_way(teacher, atoms, hessian(guide, atoms), origin, cells)
+        frames += on_the_way(model, atoms, hessian(guide, atoms), name, cells)
         write_frames(output, frames)
-        print(f"{origin}: {len(frames)} frames so far", file=sys.stderr)
+        print(f"{name}: {len(frames)} frames so far", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mofmd.errors import InputError, choices
 
-DEFAULT_MODEL = "zif4-nequip-s"
+DEFAULT_MODEL = "zif4-mace-m"
 _FOLDER = Path(__file__).parents[2] / "data" / "models"
 
 
