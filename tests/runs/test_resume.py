@@ -155,7 +155,7 @@ def test_two_ranks(tmp_path: Path) -> None:
 
 
 def test_by_hand_from_a_restart_file(tmp_path: Path) -> None:
-    protocol = replace(PROTOCOLS["npt_tri"], time_ps=1)
+    protocol = replace(PROTOCOLS["npt_tri"], time_ps=4)  # far from its end when it is killed
     whole = silicon_deck(protocol, tmp_path / "whole")
     broken = silicon_deck(protocol, tmp_path / "broken")
     run_deck(whole.directory)
