@@ -111,7 +111,7 @@ def train(
         train_frames, val_frames = (
             read_frames(data / f"{part}.extxyz") for part in ("train", "val")
         )
-        prepare_training(output, train_frames, val_frames, options)
+        prepare_training(output, train_frames, val_frames, options, typer.echo)
     else:
         begun = read_record(output)["options"]["family"]
         if family not in (None, begun):

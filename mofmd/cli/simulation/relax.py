@@ -104,6 +104,8 @@ def relax(
             f"force {row[4]:.2e} eV/Å  stress {row[5]:.2e} GPa"
         )
 
+    if not quiet():  # a model takes seconds to load, the first time a minute or more
+        typer.echo(f"{structure}: {len(atoms)} atoms, loading {model}")
     with models.opened(atoms) as calculator:
         for hint in models.hints(calculator):
             typer.echo(hint)

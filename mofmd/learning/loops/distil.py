@@ -204,7 +204,7 @@ class Distillation:
                         epochs=self.config.later_epochs or options.epochs,
                         settings=(*options.settings, *self.config.later_settings),
                     )
-                prepare_training(folder, frames, val, options)
+                prepare_training(folder, frames, val, options, self.report)
             run_training(folder, self.report)
             told = Options(
                 name=f"{self.config.name}-r{number}-{k}",

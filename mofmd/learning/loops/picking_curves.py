@@ -153,7 +153,7 @@ def _train(  # noqa: PLR0913, PLR0917 - the frames of each part
             base = folder / "trainings" / Job(NONE, 0, job.repeat).name / MODEL
             picked = select_frames(pool, Selection("fps", job.added, base), frames)
         options = replace(config.training, seed=config.training.seed + job.repeat)
-        prepare_training(training, [*frames, *picked], val, options)
+        prepare_training(training, [*frames, *picked], val, options, report)
     run_training(training, report)
     return deploy_training(training, Options(name=job.name, may_break=True), report).path
 

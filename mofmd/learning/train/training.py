@@ -69,7 +69,11 @@ _TRAINER: dict[Family, ModuleType] = {
 
 
 def prepare_training(
-    folder: Path, train: Sequence[Atoms], val: Sequence[Atoms], options: TrainOptions
+    folder: Path,
+    train: Sequence[Atoms],
+    val: Sequence[Atoms],
+    options: TrainOptions,
+    report: Callable[[str], None] = print,
 ) -> None:
     """Check the frames and write the folder of a training; nothing runs yet.
 
@@ -111,6 +115,7 @@ def prepare_training(
     if options.start is not None:
         if options.start.is_file():  # and no name
             check_family(options.start, options.family)
+        report(f"{options.start}: its energies of the {len(train)} training frames")
         start = trainer.read_start(options, train)
         check_elements(options.start, start.facts["type_names"], replay)
     if options.pseudo:
