@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import atomic_numbers
 
 from mofmd.disk.atomic import write_atomic
 from mofmd.errors import InputError
@@ -147,6 +148,18 @@ def write_start(folder: Path, start: Start) -> str | None:
     return START
 
 
+def _atom_energies(start: Start) -> dict[int, float]:
+    """Energies of atoms [eV] by atomic number, moved to those of the new labels.
+
+    ``E0s: foundation`` of mace_run_train takes the first of several heads, and fails where the
+    start knows one element.
+    """
+    return {
+        atomic_numbers[name]: energy + start.offsets_eV.get(name, 0.0)
+        for name, energy in start.facts["atom_energies_eV"].items()
+    }
+
+
 def make_config(
     folder: Path,
     template: dict[str, Any],
@@ -181,7 +194,7 @@ def make_config(
         if start.offsets_eV:  # mace_run_train would log new energies, and keep those of the start
             config |= {
                 "foundation_model": str((folder / START).resolve()),
-                "E0s": "foundation",
+                "E0s": str(_atom_energies(start)),
             }
     if options.replay is not None:
         if len({int(z) for frame in train for z in frame.numbers}) < 2:

@@ -23,7 +23,7 @@ from mace.tools.utils import AtomicNumberTable
 
 
 def describe(model: torch.nn.Module, frames: Path, head: str | None) -> dict[str, Any]:
-    """Return elements, heads, cutoff, and energies of the frames by a head [eV]."""
+    """Return elements, heads, cutoff, and energies of atoms and frames by a head [eV]."""
     numbers = [int(z) for z in model.atomic_numbers]
     heads = _heads(model)
     facts = {
@@ -37,6 +37,8 @@ def describe(model: torch.nn.Module, frames: Path, head: str | None) -> dict[str
     atoms = read(frames, ":")
     if chosen not in heads or not {int(z) for a in atoms for z in a.numbers} <= set(numbers):
         return facts
+    of_atoms = torch.atleast_2d(model.atomic_energies_fn.atomic_energies)[heads.index(chosen)]
+    facts["atom_energies_eV"] = dict(zip(facts["type_names"], of_atoms.tolist(), strict=True))
     model = model.double().eval()
     torch.set_default_dtype(torch.float64)
     for each in atoms:
