@@ -28,6 +28,8 @@ from mofmd.learning.data.dataset import (
     without_stress,
     write_frames,
 )
+from mofmd.learning.data.distort import Distortion, distort_frames
+from mofmd.learning.data.strain import strain_frames
 from mofmd.learning.evaluate.curves import write_curves
 from mofmd.learning.evaluate.evaluation import evaluate_model
 from mofmd.learning.select.features import ModelFeatures
@@ -47,6 +49,7 @@ from mofmd.learning.train.training import (
 from mofmd.models.deploy.options import Options
 from mofmd.models.environments import environment_python
 from mofmd.models.files.model_file import Family
+from mofmd.structures.read import read_structure
 from tests.learning_sets import argon, argon_labels, frame
 
 FAMILIES: tuple[Family, ...] = ("allegro", "nequip", "mace")
@@ -176,16 +179,40 @@ def test_frames_with_weights(tmp_path: Path) -> None:
     prepare_training(tmp_path / "a", train, val, TrainOptions("mace", size="xs"))
     written = read(tmp_path / "a/train.extxyz", index=":", format="extxyz")
     assert [f.info.get("config_weight", 1.0) for f in written] == [1.0, 1.0, 15.0, 15.0]
-    with pytest.raises(InputError, match="2 frames have a config_weight, which only MACE's"):
+    with pytest.raises(InputError, match="2 frames have a config_weight, which the trainer of neq"):
         prepare_training(tmp_path / "b", train, val, TrainOptions("nequip", size="xs"))
-    for weight in ("0", "nan"):
+    leaves_out = TrainOptions("mace", size="xs", settings=("loss=universal",))
+    with pytest.raises(InputError, match="which MACE's loss 'universal' leaves out"):
+        prepare_training(tmp_path / "b", train, val, leaves_out)
+    back = ["learn", "import", str(tmp_path / "h2.extxyz"), "--weight", "1"]
+    assert CliRunner().invoke(app, [*back, "-o", str(tmp_path / "h3.extxyz")]).exit_code == 0
+    assert not any("config_weight" in f.info for f in read_frames(tmp_path / "h3.extxyz"))
+    for weight in ("-1", "nan"):
         command = ["learn", "import", str(tmp_path / "l.extxyz"), "--weight", weight, "-o", "x"]
         done = CliRunner().invoke(app, command)
-        assert "expected a number above 0" in str(done.exception)
+        assert "expected a number of 0 or more" in str(done.exception)
     train[0].info["config_weight"] = "much"
     write_frames(tmp_path / "wrong.extxyz", train)
-    with pytest.raises(InputError, match="config_weight: 'much', expected a number above 0"):
+    with pytest.raises(InputError, match="config_weight: 'much', expected a number of 0 or more"):
         read_frames(tmp_path / "wrong.extxyz")
+
+
+def test_copies_that_are_changed_have_no_weight() -> None:
+    """A weight is that of the frame as it came: of small forces at rest, say."""
+    atoms = read_structure("zif-4")
+    atoms.info["config_weight"] = 15.0
+    copies = [*strain_frames([atoms], linear=[0.01]), *distort_frames([atoms], Distortion(), 1)]
+    assert len(copies) == 2
+    assert not any("config_weight" in copy.info for copy in copies)
+
+
+@pytest.mark.parametrize("weights", [np.array(["much", "x"]), np.ones((2, 2))])
+def test_weights_of_an_npz_file_that_are_none(weights: np.ndarray, tmp_path: Path) -> None:
+    write_frames(tmp_path / "a.npz", argon_set(range(2)))
+    with np.load(tmp_path / "a.npz") as arrays:
+        np.savez(tmp_path / "b.npz", **arrays, config_weight=weights)
+    with pytest.raises(InputError, match="config_weight"):
+        read_frames(tmp_path / "b.npz")
 
 
 def test_a_training_whose_data_were_changed(tmp_path: Path) -> None:

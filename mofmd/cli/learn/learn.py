@@ -105,7 +105,7 @@ def import_(
     ] = None,
     stress: Annotated[bool, typer.Option(help="Each periodic frame must have a stress.")] = True,
     weight: Annotated[
-        float | None, typer.Option(help="Of each frame in MACE's loss: config_weight.")
+        float | None, typer.Option(help="Of each frame in MACE's loss: config_weight; 1: none.")
     ] = None,
 ) -> None:
     """Write labelled frames of any kind as extended XYZ, checked.
@@ -115,8 +115,7 @@ def import_(
     mofmd learn import frames.npz -o frames.extxyz --origins crystal,glass01
     """
     from mofmd.learning.data.dataset import (
-        WEIGHT,
-        checked_weight,
+        give_weight,
         read_frames,
         read_npz,
         write_frames,
@@ -127,10 +126,8 @@ def import_(
     found = []
     for path in frames:
         found += read_npz(path, names) if path.suffix == ".npz" else read_frames(path)
-    if weight is not None:
-        given = checked_weight(weight, "--weight")
-        for frame in found:
-            frame.info[WEIGHT] = given
+    for frame in found if weight is not None else ():
+        give_weight(frame, weight, "--weight")
     check_frames(found, Expectation(needs_stress=stress))
     write_frames(output, found)
     typer.echo(f"{output}: {len(found)} frames")

@@ -202,12 +202,12 @@ def read_frames(path: Path) -> list[Atoms]:
             if name in frame.info:
                 frame.info[name] = str(frame.info[name])
         if WEIGHT in frame.info:
-            frame.info[WEIGHT] = checked_weight(frame.info[WEIGHT], f"{path}: {WEIGHT}")
+            give_weight(frame, frame.info[WEIGHT], f"{path}: {WEIGHT}")
     return frames
 
 
-def checked_weight(value: Any, what: str) -> float:
-    """Return the weight of a frame.
+def give_weight(frame: Atoms, value: Any, what: str) -> None:
+    """Give a frame its weight in the loss, in place; one of weight 1 has no key for it.
 
     Parameters
     ----------
@@ -219,15 +219,17 @@ def checked_weight(value: Any, what: str) -> float:
     Raises
     ------
     InputError
-        If it is no finite number above zero.
+        If it is no finite number, or below zero.
     """
     try:
         weight = float(value)
     except (TypeError, ValueError):
         weight = np.nan
-    if not (np.isfinite(weight) and weight > 0):
-        raise InputError(f"{what}: {value!r}, expected a number above 0")
-    return weight
+    if not (np.isfinite(weight) and weight >= 0):
+        raise InputError(f"{what}: {str(value)!r}, expected a number of 0 or more")
+    frame.info[WEIGHT] = weight
+    if weight == 1.0:
+        del frame.info[WEIGHT]
 
 
 def _read_extxyz(path: Path) -> list[Atoms]:
@@ -250,8 +252,8 @@ def read_npz(path: Path, origins: Sequence[str] = ()) -> list[Atoms]:
     path
         ``positions`` (n, N, 3) [Å], ``cell`` (n, 3, 3) [Å], ``numbers`` (n, N), ``energy`` (n,)
         [eV], ``forces`` (n, N, 3) [eV/Å]; if there, ``stress`` (n, 3, 3) [eV/Å³, tension
-        positive], ``trajectory``, ``origin``, ``phase``, ``source``, ``level_of_theory``, ``start``
-        and ``temperature_K`` (n,).
+        positive], ``trajectory``, ``origin``, ``phase``, ``source``, ``level_of_theory``,
+        ``start``, ``temperature_K`` and ``config_weight`` (n,); NaN in the last two: not given.
     origins
         Names of the structures that ``start`` numbers. The phase is then the origin's name without
         its number (crystal, glass), or ``hot`` from 1000 K on.
@@ -281,6 +283,7 @@ def _check_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         "forces": (count, n_atoms, 3),
         "cell": (count, 3, 3),
         "stress": (count, 3, 3),
+        WEIGHT: (count,),
     }
     for name, shape in shapes.items():
         if name in arrays and arrays[name].shape != shape:
@@ -308,8 +311,8 @@ def _npz_frame(path: Path, arrays: dict[str, np.ndarray], k: int, origins: Seque
             frame.info[name] = str(arrays[name][k])
     if "temperature_K" in arrays and np.isfinite(arrays["temperature_K"][k]):
         frame.info["temperature_K"] = float(arrays["temperature_K"][k])
-    if WEIGHT in arrays and not np.isnan(arrays[WEIGHT][k]):
-        frame.info[WEIGHT] = checked_weight(arrays[WEIGHT][k], f"{path}: {WEIGHT}")
+    if WEIGHT in arrays and str(arrays[WEIGHT][k]) != "nan":
+        give_weight(frame, arrays[WEIGHT][k], f"{path}: {WEIGHT}")
     if "start" in arrays and origins:
         start = int(arrays["start"][k])
         if not 0 <= start < len(origins):

@@ -15,6 +15,7 @@ from ase import Atoms
 from mofmd.errors import InputError
 from mofmd.geometry.minimum_image import short_vectors
 from mofmd.geometry.neighbours import find_pairs, refuse_coincident
+from mofmd.learning.data.dataset import WEIGHT
 from mofmd.topology.building_units import Linkers, find_linkers
 
 
@@ -108,6 +109,7 @@ class _Distorting:
         self.bonds = linkers.bonds
         self.out = atoms.copy()
         self.out.calc = None
+        self.out.info.pop(WEIGHT, None)  # was that of the frame as it came
         self.used: set[int] = set()
         ends = np.concatenate([self.bonds.first, self.bonds.second])
         self.degree = np.bincount(ends, minlength=len(atoms))

@@ -13,6 +13,7 @@ from ase import Atoms
 
 from mofmd.disk.yaml_file import read_mapping
 from mofmd.errors import InputError
+from mofmd.learning.data.dataset import WEIGHT
 from mofmd.simulation.deck.protocol_file import make_protocol
 from mofmd.simulation.protocols.base.protocol import Protocol
 from mofmd.structures.read import read_structure, split_choice
@@ -82,6 +83,7 @@ def deformed(atoms: Atoms, volume_change: float, shear: float, rng: np.random.Ge
     deformation *= ((1.0 + volume_change) / determinant) ** (1.0 / 3.0)
     out = atoms.copy()
     out.set_cell(atoms.cell.array @ deformation, scale_atoms=True)
+    out.info.pop(WEIGHT, None)  # was that of the frame at rest, or whatever it was
     return out
 
 

@@ -30,6 +30,7 @@ RUN = "run"
 NAME = "model"
 START = "start.model"
 EV_TO_MEV = 1e3
+UNWEIGHTED_LOSSES = ("universal", "huber")  # take no account of a frame's config_weight
 LAST_LR_SHARE = 0.1  # an exponential to less spends most epochs at rates that teach nothing
 NEW_HEAD, OLD_HEAD = "Default", "pt_head"  # as mace_run_train calls them
 # Elena et al., npj Comput. Mater. 11, 125 (2025); and every switch that mace_run_train otherwise

@@ -90,13 +90,8 @@ def prepare_training(
     species = tuple(sorted({str(s) for frame in train for s in frame.symbols}))
     check_frames(val, Expectation(species, options.stress))
     replay = _read_replay(options)
-    weighted = sum(WEIGHT in frame.info for frame in [*train, *val])
-    if weighted and options.family != "mace":
-        raise InputError(
-            f"{weighted} frames have a {WEIGHT}, which only MACE's trainer takes into account; for "
-            f"{options.family} repeat these frames instead (a file can be named twice to `mofmd "
-            f"learn import`), and take {WEIGHT} out"
-        )
+    frames = [*train, *val, *replay]
+    _refuse_weights(frames, options.family)
     if not options.stress:  # frames that have one would be of another kind than the others
         train, val = ([without_stress(frame) for frame in part] for part in (train, val))
     shared = {trajectory_of(f) for f in train} & {trajectory_of(f) for f in val}
@@ -125,6 +120,7 @@ def prepare_training(
     if not options.stress:
         replay = [without_stress(frame) for frame in replay]
     config = trainer.make_config(folder, template, options, train, start)
+    _refuse_weights(frames, options.family, config.get("loss"))
     if options.stress and any(labels_of(f).stress_eV_per_A3 is None for f in [*train, *val]):
         trainer.ignore_missing_stress(config)
     # written beside it and renamed: a training is there as a whole or not at all
@@ -158,6 +154,18 @@ def prepare_training(
         }
         _write_record(work, record)
         work.replace(folder)
+
+
+def _refuse_weights(frames: Sequence[Atoms], family: Family, loss: str | None = None) -> None:
+    """Refuse frames with weights of their own where the trainer would leave these out."""
+    weighted = sum(WEIGHT in frame.info for frame in frames)
+    if not weighted or (family == "mace" and loss not in train_mace.UNWEIGHTED_LOSSES):
+        return
+    who = f"MACE's loss {loss!r}" if family == "mace" else f"the trainer of {family}"
+    raise InputError(
+        f"{weighted} frames have a {WEIGHT}, which {who} leaves out; repeat these frames instead "
+        f"(a file can be named twice to `mofmd learn import`), and take {WEIGHT} out (`--weight 1`)"
+    )
 
 
 def _read_replay(options: TrainOptions) -> list[Atoms]:
