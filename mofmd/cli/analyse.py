@@ -110,18 +110,10 @@ def _command(
         from mofmd.study.reference import read_reference
         from mofmd.study.settings import AnalysisSettings
 
-        how = (
-            observables,
-            temperature,
-            start_ps,
-            types,
-            reference,
-            beside,
-            interval,
-            option,
-            stage,
-        )
-        if page and not (any(how) or unwrap or stride > 1) and _is_screening(source):
+        lists = (types, reference, beside, interval, option)
+        words = (observables, temperature, start_ps, timestep_fs, stage)
+        is_plain = not any(lists) and all(word is None for word in words) and not unwrap
+        if page and is_plain and stride == workers == 1 and _is_screening(source):
             _report_screening(source, output)
             return
         _refuse_static(source)

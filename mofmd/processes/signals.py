@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 
 IMPORT_MACHINERY = "<frozen importlib"  # file names of its frames begin with this
+_put_off: list[int] = []  # signals that came during the import that is going on
 
 
 def after_imports(handler: Callable[[int, FrameType | None], object]) -> Callable[..., None]:
@@ -16,7 +17,9 @@ def after_imports(handler: Callable[[int, FrameType | None], object]) -> Callabl
 
     An exception in the middle of an import of compiled modules ends the process with an abort, or
     leaves half a module behind, and other errors than the signal's. The signal is raised again as
-    soon as the code that asked for the outermost import goes on.
+    soon as the code that asked for the outermost import reaches its next line or returns; of
+    several different ones each is, Ctrl-C last. Python takes away whatever traces the program, a
+    debugger or a measurement of coverage, where a handler that was put off raises.
 
     Parameters
     ----------
@@ -48,12 +51,18 @@ def _raise_in(frame: FrameType, number: int) -> None:
 
     A timer would do it only if it happened to end between two imports, and could outlive Python.
     """
+    _put_off.append(number)
+    if len(_put_off) > 1:  # one is being waited for
+        return
     traced, traced_frame = sys.gettrace(), frame.f_trace
 
     def on_event(*_: object) -> None:
         frame.f_trace = traced_frame
         sys.settrace(traced)
-        signal.raise_signal(signal.Signals(number))
+        numbers = sorted(set(_put_off), key=lambda each: each == signal.SIGINT)
+        _put_off.clear()
+        for each in numbers:
+            signal.raise_signal(signal.Signals(each))
 
     frame.f_trace = on_event
     sys.settrace(lambda *_: None)  # without one of these no frame is traced

@@ -75,7 +75,7 @@ def write_screening(ensemble: Ensemble, directory: str | Path) -> Path:
         _results(good),
         _others(bad),
         f"<p>All numbers are in {escape(str(table))} and in the JSON file beside it.</p>",
-        _means(ensemble),
+        _means(ensemble, good),
     ]
     page = directory / "report.html"
     write_atomic(page, html_page(f"mofmd screening: {name}", parts))
@@ -115,11 +115,21 @@ def _notes(ensemble: Ensemble) -> str:
     )
 
 
-def _means(ensemble: Ensemble) -> str:
-    """Tell how means over runs come about; static tasks have no frames to measure."""
-    if any(is_static(member.directory) for member in ensemble.members):
+def _means(ensemble: Ensemble, finished: Sequence[Row]) -> str:
+    """Tell how means come about, where there are several structures of one composition.
+
+    Static tasks have no frames to measure.
+    """
+    names = {row["member"] for row in finished}
+    formulas = [
+        read_deck(member.directory, allow_edited=True).manifest["structure"]["formula"]
+        for member in ensemble.members
+        if member.name in names and not is_static(member.directory)
+    ]
+    if len(set(formulas)) == len(formulas):
         return ""
-    command = f"mofmd report {in_command(ensemble.directory)} --observables rdf,coordination"
+    where = in_command(ensemble.directory)
+    command = f"mofmd report {where} --observables rdf,coordination -o means"
     return (
         "<p>Means over structures of one composition, with their spread, and other results beside "
         f"them: <code>{escape(command)}</code>.</p>"

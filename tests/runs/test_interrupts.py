@@ -30,6 +30,25 @@ try:
 except KeyboardInterrupt:
     print("whole:", half.whole, "next one:", "next_one" in sys.modules, "traced:", sys.gettrace())
 """
+CALLED_BACK = """\
+import sys
+from mofmd.processes.signals import SignalHandlers
+told = []
+with SignalHandlers(told.append):
+    import half
+    first = 1
+    second = 2
+print(told, sys.gettrace())
+"""
+BOTH = """\
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mofmd.processes.signals import SignalHandlers, interrupt_after_imports
+interrupt_after_imports()
+with SignalHandlers():
+    import first
+    print("goes on")
+"""
 COMMAND = """\
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -62,6 +81,21 @@ def test_a_module_is_imported_to_its_end_and_no_other_is_begun(tmp_path: Path) -
     done = run(IMPORT, tmp_path)
     told = "whole: True next one: False traced: None\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+
+
+def test_a_handler_that_returns_is_called_once(tmp_path: Path) -> None:
+    """The second signal would end the program."""
+    (tmp_path / "half.py").write_text(MODULE)
+    done = run(CALLED_BACK, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[2] None\n", "")
+
+
+def test_two_signals_in_one_import(tmp_path: Path) -> None:
+    """SIGTERM is not lost to the Ctrl-C that follows it."""
+    (tmp_path / "first.py").write_text(MODULE.replace("SIGINT", "SIGTERM") + "import half\n")
+    (tmp_path / "half.py").write_text(MODULE)
+    done = run(BOTH, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
 
 
 def test_the_command_ends_quietly(tmp_path: Path) -> None:

@@ -183,7 +183,12 @@ def check_means(rows: list[dict[str, str]]) -> None:
     report = ["report", "screen", "-o"]
     page = CliRunner().invoke(app, [*report, "page"], catch_exceptions=False)
     assert page.exit_code == 0
-    assert "mofmd report screen --observables" in Path("page/report.html").read_text()
+    assert "--observables rdf,coordination -o means" in Path("page/report.html").read_text()
+    for number, option in enumerate((["--start-ps", "0"], ["--workers", "2"])):
+        asked = CliRunner().invoke(app, [*report, f"asked{number}", *option])
+        assert "Mean over 2 members" in Path(f"asked{number}/report.html").read_text(), asked.output
+    nothing = CliRunner().invoke(app, [*report, "none", "--observables", ""])
+    assert "observables: none; name some" in str(nothing.exception)
     mean = CliRunner().invoke(app, [*report, "mean", "--observables", "density"])
     assert mean.exit_code == 0
     density, *_ = json.loads(Path("mean/results.json").read_text())["results"]
