@@ -16,7 +16,7 @@ from mofmd.engine.lammps_log import read_log
 from mofmd.engine.launch import Resources, environment, lammps_command
 from mofmd.learning.density.fit import FitOptions
 from mofmd.learning.density.model_density import fit_density, write_density
-from mofmd.models.files.embedded import DEFAULT_MODEL, embedded_model
+from mofmd.models.files.embedded import embedded_model
 from mofmd.simulation.deck.deck import write_deck
 from mofmd.simulation.deck.novelty_watch import NoveltyWatch
 from mofmd.simulation.deck.potential import model_potential
@@ -37,7 +37,7 @@ def ms_per_step(directory: Path, resources: Resources, steps: int) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--model", default="zif4-nequip-s")
     parser.add_argument("--every", type=int, default=20)
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--steps", type=int, default=400)

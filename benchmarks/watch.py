@@ -48,7 +48,7 @@ def main() -> None:
     resources = Resources(ranks=arguments.ranks)
     protocol = NVT(time_ps=arguments.steps * 0.0005, supercell=(arguments.cells,) * 3,
                    minimise_steps_max=0)  # fmt: skip
-    potential = model_potential(embedded_model(), ("C", "H", "N", "Zn"))
+    potential = model_potential(embedded_model("zif4-nequip-s"), ("C", "H", "N", "Zn"))
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "deck"
         deck = write_deck(protocol, zif4(), potential, directory)

@@ -53,7 +53,6 @@ def on_the_way(
     """Relax a structure in strained cells; return the frames that are kept, labelled."""
     starts = [deformed(atoms, strain) for strain in cells.values()]
     kept: list[Atoms] = []
-    by = f"relaxed-by-{model.name.split('.')[0]}"
     lowest = [np.inf] * len(starts)
 
     def keep(k: int, frame: Atoms, labels: Labels) -> None:
@@ -63,7 +62,7 @@ def on_the_way(
             name = tuple(cells)[k]
             phase = "crystal" if origin == "crystal" else "glass"
             one.info.update(
-                trajectory=f"{by}-{origin}-{name}",
+                trajectory=f"relaxed-{origin}-{name}",  # by whatever model: they begin alike
                 origin=origin,
                 phase=phase,
                 temperature_K=0.0,
