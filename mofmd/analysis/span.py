@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from mofmd.errors import InputError
 from mofmd.trajectory.frame import Frame
-from mofmd.trajectory.trajectory import FrameSource, RawFrame
+from mofmd.trajectory.trajectory import FrameSource
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Span:
 
     @classmethod
     def of(cls, source: FrameSource, start_ps: float | None = None) -> Span:
-        """Count the frames of a source: they are read, but only the first and the last are parsed.
+        """Count the frames of a source: they are read, but only the first is parsed.
 
         Parameters
         ----------
@@ -45,26 +45,17 @@ class Span:
         InputError
             If it holds no frame.
         """
-        last: RawFrame | None = None
         with closing(source.raw_frames()) as frames:
-            first = next(frames, None)
-            if first is None:
+            raw = next(frames, None)
+            if raw is None:
                 raise InputError("trajectory: no frames to average over")
-            parsed = first.decode()
-            steps = [first.step]
-            for last in frames:
-                steps.append(last.step)
-        end = parsed if last is None else last.decode()
-        if parsed.time_ps is None or end.time_ps is None:
-            return cls(parsed, len(steps), None)
-        length, begin = end.time_ps - parsed.time_ps, 0
-        if start_ps is not None and start_ps > parsed.time_ps and length > 0:
-            # times between them by their steps
-            passed = (start_ps - parsed.time_ps) / length
-            step = steps[0] + passed * (steps[-1] - steps[0])
-            begin = sum(other < step for other in steps)
-            length = max(0.0, end.time_ps - start_ps)
-        return cls(parsed, len(steps) - begin, length)
+            first = raw.decode()
+            times = [raw.time_ps, *(each.time_ps for each in frames)]
+        known = [time for time in times if time is not None]
+        if len(known) < len(times):
+            return cls(first, len(times), None)
+        counted = [time for time in known if start_ps is None or time >= start_ps]
+        return cls(first, len(counted), counted[-1] - counted[0] if counted else 0.0)
 
     def whole_frames_ps(self, wanted_ps: float) -> float | None:
         """Time of as many whole frames as fit in one that is wanted; None for every frame.

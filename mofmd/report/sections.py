@@ -78,8 +78,17 @@ def _figures(result: Result, analysis: Analysis) -> Iterator[Drawn]:
     for name in dict.fromkeys(name for own in series for name in own):
         tables = {m.name: own[name] for m, own in zip(members, series, strict=True) if name in own}
         yield f"{result.name} {name}", plot_table(tables), ""
-    if result.name == "equation of state":
+    if result.name == "equation of state" and "points" in result.tables:
         yield result.name, _equation_of_state(result), ""
+        return
+    if result.name == "equation of state":  # a mean over members whose volumes differ
+        points = {
+            member.name: own.tables["points"]
+            for member in members
+            for own in member.results
+            if own.name == result.name
+        }
+        yield result.name, plot_table(points), "Each of its own volumes: their points have no mean."
         return
     for name, table in result.tables.items():
         if name == "stiffness":

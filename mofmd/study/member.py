@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 
 from mofmd.analysis.base.registry import Subject
@@ -102,9 +103,12 @@ def analyse_member(run: Run, settings: AnalysisSettings, console: Console | None
     keeper = _Within(run.name, source, window)
     # unwrapping would parse every frame of the first look
     span = Span.of(_Within(run.name, file or source, window), settings.start_ps)
+    temperature_K, why_none = settings.temperature_K, ""
+    if temperature_K is None:
+        temperature_K, why_none = _temperature_K(run, window, settings.start_ps)
     subject = Subject(
         span.first,
-        settings.temperature_K or _temperature_K(run.protocol, window, settings),
+        temperature_K,
         span,
         settings.intervals_ps,
         settings.options,
@@ -122,6 +126,8 @@ def analyse_member(run: Run, settings: AnalysisSettings, console: Console | None
     observables = suited(observables, span.first, refused)
     if not observables:
         raise InputError(_why_none(left_out))
+    if why_none and any(hasattr(each, "temperature_K") for each in observables):
+        left_out["free energies"] = why_none
     with _Progress(console, run.name, span.frames) as report:
         try:
             results = analyse(
@@ -189,14 +195,20 @@ def _results_of_whole_run(run: Run, settings: AnalysisSettings, mass: float) -> 
     return found
 
 
-def _temperature_K(
-    protocol: Mapping[str, Any], window: Window, settings: AnalysisSettings
-) -> float | None:
-    """Temperature of the protocol, unless a stage was chosen that has another one."""
-    own = protocol.get("temperature_K")
-    if own is None or settings.stage is None or window.temperature_K is None:
-        return own
-    return own if abs(window.temperature_K - own) < TEMPERATURE_MARGIN * own else None
+def _temperature_K(run: Run, window: Window, start_ps: float | None) -> tuple[float | None, str]:
+    """Temperature of the protocol [K], unless what is measured had another one, and then why."""
+    own = run.protocol.get("temperature_K")
+    measured = window.temperature_K
+    if measured is None and start_ps is not None and len(run.stages) > 1:
+        tables = [t.columns for t in run.stages if {"Time", "Temp"} <= t.columns.keys()]
+        lines = [columns["Temp"][columns["Time"] >= start_ps] for columns in tables]
+        measured = float(np.concatenate(lines).mean()) if sum(map(len, lines)) else None
+    if own is None or measured is None or abs(measured - own) < TEMPERATURE_MARGIN * own:
+        return own, ""
+    return None, (
+        f"what is measured was at {measured:.0f} K on average, the protocol's temperature is "
+        f"{own:g} K; say which one with --temperature"
+    )
 
 
 def _source(
@@ -206,12 +218,15 @@ def _source(
         structure = read_structure(path)
         refuse_overlaps(structure)
         return Trajectory.from_ase([structure], unwrapped=False), None
+    asked = settings.timestep_fs
     file = TrajectoryFile(
         path,
         type_names=dict(enumerate(settings.type_names, start=1)) or None,
-        timestep_fs=settings.timestep_fs or protocol.get("timestep_fs"),
+        timestep_fs=protocol.get("timestep_fs") if asked is None else asked,
         stride=settings.stride,
     )
+    if asked is not None and file.says_times:
+        raise InputError(f"timestep: the frames of {path} have times; leave --timestep-fs out")
     return (Unwrapped(file) if settings.unwrap else file), file
 
 

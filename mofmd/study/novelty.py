@@ -103,7 +103,7 @@ class Watched:
 
 def read_watched(run: Run) -> Watched | None:
     """Read the table and the newest frame of a run; None where no look was taken at it."""
-    if not (run.directory / NOVELTY_TABLE).is_file():
+    if run.is_lone or not (run.directory / NOVELTY_TABLE).is_file():
         return None
     looks = tuple(look for look in read_novelty(run.directory) if look.step <= run.last_step)
     newest = newest_of(looks, run.manifest)

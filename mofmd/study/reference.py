@@ -139,9 +139,11 @@ def compare(results: Sequence[Result], reference: Reference) -> Result:
             f"{name} {axis.values[0]:g} to {axis.values[-1]:g} {axis.unit}"
         )
     x, measured = reference.x[inside], reference.y[inside]
-    if reference.quantity.startswith("F "):
-        measured = measured + 1
-    ours = np.interp(x, axis.values, column.values)
+    values, label = column.values, column.label
+    if reference.quantity.startswith("F "):  # R_w of S = F + 1 would say less
+        values, label = values - 1, label.replace("S(", "F(")
+        name = reference.quantity
+    ours = np.interp(x, axis.values, values)
     misfit = float(np.sqrt(np.sum((ours - measured) ** 2) / np.sum(measured**2)))
     return Result(
         name=f"reference {reference.name}",
@@ -153,8 +155,8 @@ def compare(results: Sequence[Result], reference: Reference) -> Result:
             "curves": Table(
                 {
                     abscissa: Column(x.copy(), axis.unit, label=axis.label),
-                    reference.name: Column(measured.copy(), column.unit, label=column.label),
-                    f"{name}, simulated": Column(ours, column.unit, label=column.label),
+                    reference.name: Column(measured.copy(), column.unit, label=label),
+                    f"{name}, simulated": Column(ours, column.unit, label=label),
                 },
                 "curve",
                 f"{name}: simulated and measured",

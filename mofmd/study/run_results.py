@@ -12,7 +12,7 @@ import numpy as np
 from mofmd.analysis.base.observable import Stamp
 from mofmd.analysis.base.result import Column, Result, Table
 from mofmd.analysis.base.statistics import Estimate, mean_of_series, sample
-from mofmd.analysis.mechanics.branches import Point
+from mofmd.analysis.mechanics.branches import Point, convex_part, stable_part
 from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
 from mofmd.analysis.mechanics.equation_of_state import (
     EquationOfState,
@@ -147,15 +147,19 @@ def _energy_volume(run: RunOutput) -> Result:
             "Energy of the relaxed cell against its volume",
         )
     }
-    order: Order = 3 if len(rows) >= 5 else 2
-    fit, notes = _try(lambda: fit_energy_volume(volumes.tolist(), energies.tolist(), order))
+    kept = sorted(convex_part(volumes.tolist(), energies.tolist()))
+    order: Order = 3 if len(kept) >= 5 else 2
+    fit, notes = _try(
+        lambda: fit_energy_volume(volumes[kept].tolist(), energies[kept].tolist(), order)
+    )
+    notes += _left_out(volumes.tolist(), kept, "E(V) no longer bends upwards")
     scalars = {}
     if fit is not None:
         scalars = _scalars(fit, run.mass_g_per_mol)
         k, v = fit.bulk_modulus.value / EV_PER_A3_TO_GPA, fit.volume.value
         shape = birch_murnaghan_energy(volumes, 0.0, k, v, fit.derivative.value)
-        lowest = float(np.mean(energies - shape))
-        line = np.linspace(volumes.min(), volumes.max(), LINE_POINTS)
+        lowest = float(np.mean((energies - shape)[kept]))
+        line = np.linspace(volumes[kept].min(), volumes[kept].max(), LINE_POINTS)
         fitted = birch_murnaghan_energy(line, lowest, k, v, fit.derivative.value)
         tables["fit"] = _line(line, "energy", Column(fitted, "eV"), f"Fit of order {order}")
     return Result(
@@ -283,18 +287,23 @@ def _pressure_volume(
             "Pressure against volume",
         )
     }
-    fit, notes = _try(lambda: fit_pressure_volume(volumes, pressures, 2))
+    order = np.argsort(volumes)[::-1]
+    stable, _ = stable_part([points[k] for k in order])
+    kept = sorted(order[stable])
+    fitted = [volumes[k] for k in kept], [pressures[k] for k in kept]
+    fit, notes = _try(lambda: fit_pressure_volume(*fitted, 2))
+    notes += _left_out(volumes, kept, "the pressure turns")
     scalars = {}
     if fit is not None:
         scalars = _scalars(fit, run.mass_g_per_mol)
-        line = np.linspace(min(volumes), max(volumes), LINE_POINTS)
+        line = np.linspace(min(fitted[0]), max(fitted[0]), LINE_POINTS)
         column = Column(fit.pressure_GPa(line), "GPa")
         tables["fit"] = _line(line, "pressure", column, "Fit of second order")
-    third, more = _try(lambda: fit_pressure_volume(volumes, pressures, 3))
-    if third is not None and len(volumes) > 3:
+    third, more = _try(lambda: fit_pressure_volume(*fitted, 3))
+    if third is not None and len(kept) > 3:
         for name, scalar in _scalars(third, run.mass_g_per_mol).items():
             scalars[f"{name}, third order"] = scalar
-    elif len(volumes) > 3:
+    elif len(kept) > 3:
         notes += more
     if _turns(np.array(volumes), values, errors):
         scalars["largest pressure P_max"] = largest_pressure(volumes, pressures)[0]
@@ -307,6 +316,12 @@ def _pressure_volume(
         tables=tables,
         notes=notes,
     )
+
+
+def _left_out(volumes: Sequence[float], kept: Sequence[int], why: str) -> tuple[str, ...]:
+    """Name the points that are no part of a fit."""
+    others = ", ".join(f"{v:.0f}" for k, v in enumerate(volumes) if k not in kept)
+    return (f"Not fitted, as {why} before them: V = {others} Å³.",) if others else ()
 
 
 def _turns(volumes: np.ndarray, values: np.ndarray, errors: np.ndarray) -> bool:

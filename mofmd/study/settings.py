@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mofmd.analysis.base.registry import Options, default_observables
+from mofmd.errors import InputError
 from mofmd.study.beside import Beside
 from mofmd.study.reference import Reference
 
@@ -45,6 +47,11 @@ class AnalysisSettings:
         Time between measured frames, and settings of observables: as ``Subject`` has them.
     stage
         Stage to analyse of every run; None takes the last of several.
+
+    Raises
+    ------
+    InputError
+        If the temperature is not above zero.
     """
 
     source: Path
@@ -61,6 +68,11 @@ class AnalysisSettings:
     intervals_ps: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Options] = field(default_factory=dict)
     stage: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the temperature."""
+        if self.temperature_K is not None and not 0 < self.temperature_K < math.inf:
+            raise InputError(f"temperature: {self.temperature_K:g} K, expected more than zero")
 
     @property
     def name(self) -> str:

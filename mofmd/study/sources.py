@@ -66,15 +66,18 @@ class Run:
         Name of its directory or file.
     path
         Its trajectory; of a run without dynamics its minimum, or the structure that it starts from.
+    is_lone
+        Whether it is a structure that was named itself: what lies in its folder is not of it.
     """
 
     name: str
     path: Path
+    is_lone: bool = False
 
     @property
     def has_frames(self) -> bool:
         """Whether it has left any."""
-        return split_choice(self.path)[0].is_file()
+        return self.is_lone or split_choice(self.path)[0].is_file()
 
     @property
     def directory(self) -> Path:
@@ -84,7 +87,7 @@ class Run:
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
         """Manifest of its deck, whose files are not checked: results may outlive the model."""
-        return _read_manifest(self.directory)
+        return {} if self.is_lone else _read_manifest(self.directory)
 
     @property
     def protocol(self) -> Mapping[str, Any]:
@@ -108,7 +111,8 @@ class Run:
     @cached_property
     def state(self) -> str:
         """State of its run (see `run_state`) at the first look; empty where no status tells."""
-        return run_state(self.directory) if (self.directory / STATUS).is_file() else ""
+        has_status = not self.is_lone and (self.directory / STATUS).is_file()
+        return run_state(self.directory) if has_status else ""
 
     @property
     def is_going_on(self) -> bool:
@@ -257,10 +261,10 @@ def find_runs(source: Path) -> tuple[Run, ...]:
         If none has frames.
     """
     if split_choice(source)[0].is_file():
-        return (Run(source.name, source),)
+        return (Run(source.name, source, is_structure(source)),)
     if not source.is_dir():
         if str(source) in BUILDERS:
-            return (Run(source.name, source),)
+            return (Run(source.name, source, is_lone=True),)
         raise MissingFileError(
             f"{source}: no such run, ensemble or trajectory, and no built-in crystal"
             f"{did_you_mean(str(source), BUILDERS)}"

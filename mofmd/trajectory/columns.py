@@ -56,6 +56,11 @@ class Header:
         """Unit of times [ps]; velocities are in Å per this."""
         return TIME_UNITS_PS[self.units]
 
+    @property
+    def time_ps(self) -> float | None:
+        """Time [ps]; None where the file does not say it."""
+        return None if self.time is None else self.time * self.unit_of_time_ps
+
     def set_box(self, words: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Take the box from the lines of BOX BOUNDS, in any of LAMMPS's three forms."""
         periodic = [word.startswith("p") for word in words[-3:]] if len(words) >= 3 else [True] * 3
@@ -180,6 +185,11 @@ class RawDump(FileFrame):
         """Step of the frame."""
         return self.header.step
 
+    @property
+    def time_ps(self) -> float | None:
+        """Time of the frame [ps]; None where the file does not say it."""
+        return self.header.time_ps
+
     @abstractmethod
     def rows(self) -> Rows:
         """Ids, names of elements (if the file has them) and ``columns.numbers`` of the atoms."""
@@ -208,7 +218,7 @@ class RawDump(FileFrame):
             positions=positions,
             cell=header.cell,
             unwrapped=columns.unwrapped,
-            time_ps=None if header.time is None else header.time * header.unit_of_time_ps,
+            time_ps=header.time_ps,
             velocities=(
                 values[:, begin : begin + 3] / header.unit_of_time_ps
                 if columns.velocities

@@ -61,6 +61,11 @@ class XyzFrame(FileFrame):
         """Step that the comment says, or the number of the frame in the file."""
         return whole_number(self.keys.get("step", str(self.number)), "step", self.where)
 
+    @property
+    def time_ps(self) -> float | None:
+        """Time that the comment says [ps]."""
+        return _time(self.keys.get("time_ps"), self.where)
+
     def build(self) -> tuple[Frame, np.ndarray]:
         """Parse the comment and the atoms."""
         keys = self.keys
@@ -73,7 +78,7 @@ class XyzFrame(FileFrame):
             cell=_cell(keys.get("lattice"), self.where),
             # the format does not say, and many programs wrap
             unwrapped=False,
-            time_ps=_time(keys.get("time_ps"), self.where),
+            time_ps=self.time_ps,
             pbc=_periodic(keys.get("pbc", "T T T"), self.where),
         )
         return frame, rows.names

@@ -41,6 +41,11 @@ class ParsedFrame:
         """Step of the frame."""
         return self.frame.step
 
+    @property
+    def time_ps(self) -> float | None:
+        """Time of the frame [ps]."""
+        return self.frame.time_ps
+
     def decode(self) -> Frame:
         """Give the frame."""
         return self.frame
@@ -53,6 +58,11 @@ class FileFrame(ABC):
     @abstractmethod
     def step(self) -> int:
         """Step of the frame."""
+
+    @property
+    @abstractmethod
+    def time_ps(self) -> float | None:
+        """Time of the frame [ps]; None where the file does not say it."""
 
     @abstractmethod
     def build(self) -> tuple[Frame, np.ndarray]:

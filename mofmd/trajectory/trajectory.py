@@ -27,6 +27,10 @@ class RawFrame(Protocol):
     def step(self) -> int:
         """Step of the frame."""
 
+    @property
+    def time_ps(self) -> float | None:
+        """Time of the frame [ps]; None where nothing tells it."""
+
     def decode(self) -> Frame:
         """Parse it."""
 
@@ -51,7 +55,7 @@ class TrajectoryFile:
     type_names
         Element of each LAMMPS type, for dumps without a column ``element``.
     timestep_fs
-        Makes times of steps, for files without times.
+        Makes times of steps, for frames without times; those that a file has count.
     stride
         Every how many frames to take one.
     one_run
@@ -125,6 +129,13 @@ class TrajectoryFile:
         with closing(self.raw_frames()) as frames:
             return next(frames).decode()
 
+    @property
+    def says_times(self) -> bool:
+        """Whether its first frame has a time of its own."""
+        with open_stream(self.path) as stream:
+            raw = next(self._raw(Window(self.path, stream)))
+        return raw is not None and raw.time_ps is not None
+
     def _raw(self, window: Window) -> Iterator[RawFrame | None]:
         suffix = plain_suffix(self.path)
         if suffix == ".bin":
@@ -136,7 +147,10 @@ class TrajectoryFile:
 
 @dataclass(frozen=True)
 class _Timed:
-    """A raw frame whose time comes from its step."""
+    """A raw frame whose time comes from its step, where its file does not say one.
+
+    A time in the file is right where the timestep changed on the way, too.
+    """
 
     raw: RawFrame
     timestep_fs: float
@@ -145,9 +159,13 @@ class _Timed:
     def step(self) -> int:
         return self.raw.step
 
+    @property
+    def time_ps(self) -> float | None:
+        own = self.raw.time_ps
+        return self.raw.step * self.timestep_fs * FS_TO_PS if own is None else own
+
     def decode(self) -> Frame:
-        frame = self.raw.decode()
-        return replace(frame, time_ps=frame.step * self.timestep_fs * FS_TO_PS)
+        return replace(self.raw.decode(), time_ps=self.time_ps)
 
 
 class Unwrapped:

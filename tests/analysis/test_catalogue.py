@@ -86,10 +86,41 @@ def test_span_of_a_file(tmp_path):
     found = Span.of(file)
     assert (found.frames, found.length_ps) == (12, pytest.approx(1.1))
     found = Span.of(file, start_ps=0.55)
-    assert (found.frames, found.length_ps) == (6, pytest.approx(0.55))
+    assert (found.frames, found.length_ps) == (6, pytest.approx(0.5))
     assert found.first.time_ps == 0
     assert Span.of(TrajectoryFile(tmp_path / "a.extxyz")).length_ps is None
     assert Span.of(trajectory_of(cyanide())).frames == 1
+
+
+def write_times(path: Path, times: dict[int, float]) -> Path:
+    """Dump of one atom with steps and times."""
+    lines = []
+    for step, time_ps in times.items():
+        lines += ["ITEM: TIMESTEP", str(step), "ITEM: TIME", f"{time_ps:.12g}"]
+        lines += ["ITEM: NUMBER OF ATOMS", "1", "ITEM: BOX BOUNDS pp pp pp", *["0 5"] * 3]
+        lines += ["ITEM: ATOMS id element xu yu zu", f"1 Ar {step} 0 0"]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_span_from_a_time_on(tmp_path):
+    """Displacements need even times: an interval is whole frames, wherever they begin to count."""
+    path = write_times(tmp_path / "a.dump", {100 * k: 0.05 * k for k in range(2001)})
+    for start_ps, first in ((59.2, 1184), (93.15, 1863), (37.01, 741)):
+        span = Span.of(TrajectoryFile(path), start_ps)
+        assert (span.frames, span.length_ps) == (2001 - first, pytest.approx(100 - 0.05 * first))
+        assert span.whole_frames_ps(0.5) == pytest.approx(0.5)
+
+
+def test_times_of_a_file_count(tmp_path):
+    """A deck writes them, right where the timestep changed on the way; steps alone say less."""
+    times = {0: 0.0, 100: 0.1, 200: 0.15, 300: 0.2}
+    path = write_times(tmp_path / "a.dump", times)
+    file = TrajectoryFile(path, timestep_fs=1.0)
+    assert [frame.time_ps for frame in file] == list(times.values())
+    assert Span.of(file, 0.12).length_ps == pytest.approx(0.05)
+    with pytest.raises(InputError, match="have times; leave --timestep-fs out"):
+        run_analysis(AnalysisSettings(path, ("density",), timestep_fs=1.0))
 
 
 def write_run(path: Path, n: int, spacing_ps: float = 0.1) -> Path:

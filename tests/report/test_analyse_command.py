@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from mofmd.simulation.run.status import write_status
 from mofmd.structures.crystals.zif import zif4
 from mofmd.study.reference import read_reference
 from mofmd.study.settings import AnalysisSettings
+from mofmd.study.sources import find_runs
 from mofmd.study.study import run_analysis
 
 
@@ -172,6 +174,36 @@ def test_a_structure_and_a_bare_trajectory(run_directory, tmp_path):
     )
     # the whole file, as nothing is known of stages
     assert found.results[0].sampling.frames == 21
+
+
+def test_a_structure_in_the_folder_of_a_run(run_directory, tmp_path, monkeypatch):
+    """The log beside it is of the run, not of the file; nor is it of a crystal by name."""
+    shutil.copytree(run_directory, tmp_path / "glass")
+    zif4().write(tmp_path / "glass" / "final.cif")
+    monkeypatch.chdir(tmp_path / "glass")
+    for source in ("final.cif", "zif-4"):
+        (member,) = run_analysis(AnalysisSettings(Path(source), ("coordination",))).members
+        assert (member.frames, member.manifest, member.thermo, member.state) == (1, {}, (), "")
+    assert find_runs(Path("zif-4"))[0].unfinished == ""
+
+
+def test_no_free_energies_at_another_temperature(run_directory, tmp_path):
+    """The last stage of a run that was broken off is its melt, not its glass."""
+    shutil.copytree(run_directory, tmp_path / "melt")
+    manifest = tmp_path / "melt" / "manifest.json"
+    told = json.loads(manifest.read_text())
+    told["protocol"]["temperature_K"] = 1500.0
+    manifest.write_text(json.dumps(told))
+    found = run_analysis(AnalysisSettings(tmp_path / "melt", ("rdf",)))
+    assert "pmf" not in found.results[0].tables
+    assert "the protocol's temperature is 1500 K" in found.members[0].left_out["free energies"]
+    whole = run_analysis(AnalysisSettings(tmp_path / "melt", ("rdf",), start_ps=0.0))
+    assert "pmf" not in whole.results[0].tables
+    given = run_analysis(AnalysisSettings(tmp_path / "melt", ("rdf",), 300.0))
+    assert "pmf" in given.results[0].tables
+    for wrong in (0.0, -300.0, float("nan")):
+        with pytest.raises(InputError, match="expected more than zero"):
+            AnalysisSettings(tmp_path / "melt", ("rdf",), wrong)
 
 
 def test_refusals(run_directory, tmp_path):

@@ -52,6 +52,10 @@ def test_f_is_s_less_one():
     table = Table({"Q": Column(q, "1/Å"), "S xray": Column(1 + np.cos(q))}, "curve", "S")
     ours = Result("scattering", "", {}, {}, {"structure factor": table})
     assert compare([ours], Reference("F xray", "exp", q, np.cos(q))).scalars["R_w"].value < 1e-12
+    found = compare([ours], Reference("F xray", "exp", q, 0.6 * np.cos(q)))
+    assert found.scalars["R_w"].value == pytest.approx(0.4 / 0.6)  # of F, not of S
+    curves = found.tables["curves"].columns
+    np.testing.assert_allclose(curves["F xray, simulated"].values, np.cos(q), atol=1e-12)
 
 
 def test_what_is_not_measured_is_refused_at_once():

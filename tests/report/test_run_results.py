@@ -2,16 +2,21 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from mofmd.analysis.base.members import average_results
+from mofmd.analysis.base.statistics import Estimate
 from mofmd.analysis.mechanics.elastic_tensor import ElasticTensor
+from mofmd.analysis.mechanics.equation_of_state import fit_pressure_volume
 from mofmd.analysis.mechanics.forms import birch_murnaghan_pressure
 from mofmd.cli.main import app
 from mofmd.engine.lammps_log import ThermoTable
 from mofmd.errors import InputError, MissingFileError
+from mofmd.report.sections import _figures
 from mofmd.simulation.protocols import Elastic, EnergyVolume, Minimise
 from mofmd.simulation.run.run import run_deck
 from mofmd.study.run_results import CELL_PLACES, RunOutput, run_results
@@ -124,6 +129,46 @@ def test_a_framework_that_collapses_has_a_largest_pressure():
     (found,) = run_results(output({"name": "FiniteStrain"}, tables))
     top = float(birch_murnaghan_pressure(np.array(4000.0), K_GPa, V0_A3))
     assert found.scalars["largest pressure P_max"].value == pytest.approx(top)
+
+
+def test_points_beyond_a_collapse_are_no_part_of_the_fit():
+    """K of the framework, not of what it collapsed into, and what was left out is said."""
+    volumes = [4300.0, 4250.0, 4200.0, 4150.0, 4100.0, 4000.0, 3900.0]
+    tables = sampled(volumes, noise=300)
+    for table in tables:
+        if table.stage in ("sample_6", "sample_7"):
+            table.columns["Press"][:] -= 3000
+    (found,) = run_results(output({"name": "VolumeGrid", "temperature_K": 300}, tables))
+    modulus = found.scalars["bulk modulus K"]
+    assert modulus.value == pytest.approx(K_GPa, abs=4 * modulus.standard_error)
+    assert "Not fitted, as the pressure turns before them: V = 4000, 3900 Å³." in found.notes
+
+
+def test_errors_grow_where_the_curve_misses_the_points():
+    """A plateau is no equation of state; the fit does not claim to know its modulus."""
+    volumes = [4300.0, 4250.0, 4200.0, 4150.0, 4100.0]
+    exact = [float(birch_murnaghan_pressure(np.array(v), 2.0, V0_A3)) for v in volumes]
+    flat = [*exact[:3], exact[2], exact[2]]
+
+    def error(pressures: list[float]) -> float:
+        given = [Estimate(p / BAR_TO_GPA, 0.003 / BAR_TO_GPA, 100, "bar") for p in pressures]
+        return fit_pressure_volume(volumes, given).bulk_modulus.standard_error
+
+    assert error(flat) > 3 * error(exact)
+
+
+def test_members_of_other_volumes_have_a_figure():
+    """Their points have no mean; the page shows those of each."""
+    made = []
+    for larger in (1.0, 1.02):
+        tables = sampled([larger * v for v in (4300.0, 4200.0, 4100.0, 4000.0)], noise=300)
+        made.append(run_results(output({"name": "FiniteStrain", "temperature_K": 300}, tables)))
+    (mean,) = average_results({str(k): own for k, own in enumerate(made)}).results
+    assert "points" not in mean.tables
+    members = [SimpleNamespace(name=str(k), results=own) for k, own in enumerate(made)]
+    ((name, figure, caption),) = _figures(mean, SimpleNamespace(members=members))
+    assert (name, len(figure.axes[0].get_legend_handles_labels()[0])) == ("equation of state", 2)
+    assert "have no mean" in caption
 
 
 def test_too_few_volumes_leave_the_points_and_the_reason():

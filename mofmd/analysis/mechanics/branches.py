@@ -88,15 +88,11 @@ def join(points: Sequence[Point]) -> Curve:
     if len(points) < 3:
         raise InputError(f"pressures: {len(points)} points make no curve; give three or more")
     ordered = tuple(sorted(points, key=lambda point: -point.volume.value))
-    values = np.array([point.pressure.value for point in ordered])
-    errors = np.nan_to_num([point.pressure.standard_error for point in ordered])
-    start = int(np.abs(values).argmin())
-    top, turns = _until_it_turns(values, errors, range(start, len(ordered)))
-    bottom, _ = _until_it_turns(-values, errors, range(start, -1, -1))
-    stable = range(bottom, top + 1)
+    stable, turns = stable_part(ordered)
+    largest = ordered[stable[-1]].pressure
     fits: dict[Form, EquationOfState] = {}
     reasons = []
-    chosen = _elastic([ordered[k] for k in stable], values[top])
+    chosen = _elastic([ordered[k] for k in stable], largest.value)
     order: Order = 3 if len(chosen) >= LEAST else 2
     for form in ("birch-murnaghan", "vinet") if order == 3 else ("birch-murnaghan",):
         try:
@@ -108,9 +104,32 @@ def join(points: Sequence[Point]) -> Curve:
         stable=stable,
         fits=fits,
         why_none="; ".join(dict.fromkeys(reasons)),
-        largest=ordered[top].pressure,
+        largest=largest,
         is_bound=not turns,
     )
+
+
+def stable_part(ordered: Sequence[Point]) -> tuple[range, bool]:
+    """Points around zero pressure up to where the pressure turns, by more than two errors.
+
+    Parameters
+    ----------
+    ordered
+        From the largest volume to the smallest.
+
+    Returns
+    -------
+    range
+        Their places.
+    bool
+        Whether the pressure turns at the smallest volume of them.
+    """
+    values = np.array([point.pressure.value for point in ordered])
+    errors = np.nan_to_num([point.pressure.standard_error for point in ordered])
+    start = int(np.abs(values).argmin())
+    top, turns = _until_it_turns(values, errors, range(start, len(ordered)))
+    bottom, _ = _until_it_turns(-values, errors, range(start, -1, -1))
+    return range(bottom, top + 1), turns
 
 
 def disagreement(points: Sequence[Point]) -> Estimate | None:

@@ -78,7 +78,8 @@ def fit_pressure_volume(
     volumes_A3
         Volumes of the cell.
     pressures_bar
-        Mean pressure at each; their errors weight the fit where all are known.
+        Mean pressure at each; their errors weight the fit where all are known, and are enlarged
+        where the curve misses the points by more than them (Birge, Phys. Rev. 1932, 40, 207).
     order
         Second order as the paper's, or third.
     form
@@ -221,6 +222,8 @@ def _fit(
     covariance = np.linalg.pinv(found.jac.T @ found.jac)
     if errors is None:
         covariance = covariance * (2 * found.cost / free) if free else covariance * np.nan
+    elif free:
+        covariance = covariance * max(1.0, 2 * found.cost / free)
     sigma = np.sqrt(np.diag(covariance))
     n = float(len(values))
     derivative = Estimate(4.0, 0.0, n)
