@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mofmd.errors import InputError
+from mofmd.errors import InputError, did_you_mean
 
 Parser = Callable[[str, str], Any]  # of a value, and of what errors name
 
 
 def number(text: str, where: str) -> float:
-    """Read a number."""
+    """Read a finite number."""
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         raise InputError(f"{where}: {text!r} is no number") from None
+    if not math.isfinite(value):
+        raise InputError(f"{where}: {text!r}, expected a finite number")
+    return value
 
 
 def whole_number(text: str, where: str) -> int:
@@ -75,7 +79,10 @@ def triples(text: str, where: str) -> list[tuple[str, str, str]]:
 
 def numbers_by_element(text: str, where: str) -> dict[str, float]:
     """Read a number for each of some elements: ``Ce:2.0,Zn:1.39``."""
-    return dict(_named_number(word, where, "Ce:2.0") for word in words(text, where))
+    found = dict(_named_number(word, where, "Ce:2.0") for word in words(text, where))
+    for name in found:
+        _check_element(name, where)
+    return found
 
 
 def numbers_by_pair(text: str, where: str) -> dict[tuple[str, str], float]:
@@ -116,7 +123,16 @@ def _elements(text: str, where: str, count: int) -> Any:
     found = tuple(word.strip() for word in text.split("-"))
     if len(found) != count or not all(found):
         raise InputError(f"{where}: {text!r}, expected {count} elements, such as {EXAMPLES[count]}")
+    for name in found:
+        _check_element(name, where)
     return found
+
+
+def _check_element(name: str, where: str) -> None:
+    from ase.data import atomic_numbers
+
+    if name not in atomic_numbers:
+        raise InputError(f"{where}: {name!r} is no element{did_you_mean(name, atomic_numbers)}")
 
 
 EXAMPLES = {2: "Zn-N", 3: "N-Zn-N"}

@@ -63,6 +63,8 @@ class Member:
         How many linkers of the structure that it starts from are whole; None without any.
     watched
         How new its atoms were to the model; None where it was not watched.
+    start_ps
+        Time from which frames counted, if that was asked for [ps].
     """
 
     name: str
@@ -77,6 +79,7 @@ class Member:
     frames: int = 1
     linkers: LinkerCount | None = None
     watched: Watched | None = None
+    start_ps: float | None = None
 
 
 def analyse_member(run: Run, settings: AnalysisSettings, console: Console | None = None) -> Member:
@@ -171,6 +174,7 @@ def analyse_member(run: Run, settings: AnalysisSettings, console: Console | None
         span.frames,
         count_linkers(linkers, last),
         watched,
+        settings.start_ps,
     )
 
 
@@ -186,7 +190,16 @@ def _why_none(left_out: Mapping[str, str]) -> str:
 
 def _results_of_whole_run(run: Run, settings: AnalysisSettings, mass: float) -> list[Result]:
     """Results of the protocol; of a stage that was chosen they would tell nothing."""
-    found = run_results(RunOutput(run.directory, run.protocol, run.thermo, mass))
+    found = run_results(
+        RunOutput(
+            run.directory,
+            run.protocol,
+            run.thermo,
+            mass,
+            settings.start_ps,
+            settings.temperature_K,
+        )
+    )
     if found and settings.stage is not None and run.unfinished:
         raise InputError(
             f"{found[0].name}: is of all stages, but the run did not come to its end "

@@ -53,18 +53,31 @@ class RunOutput:
         Thermo output of the log.
     mass_g_per_mol
         Mass of the cell.
+    start_ps
+        Time from which it is to count; of what is a mean over stages it chooses nothing.
+    temperature_K
+        Temperature; None takes the protocol's.
     """
 
     directory: Path
     protocol: Mapping[str, Any]
     thermo: Sequence[ThermoTable]
     mass_g_per_mol: float
+    start_ps: float | None = None
+    temperature_K: float | None = None
 
 
 def run_results(run: RunOutput) -> list[Result]:
     """Results of the run's protocol beyond its trajectory; none for most protocols."""
-    maker = MAKERS.get(run.protocol.get("name", ""))
-    return [] if maker is None else [maker(run)]
+    name = run.protocol.get("name", "")
+    maker = MAKERS.get(name)
+    if maker is None:
+        return []
+    found = maker(run)
+    if run.start_ps is not None and name in POINT_ENSEMBLES:
+        note = "--start-ps chooses nothing of it: it is of whole stages, sample_1 and so on."
+        found = replace(found, notes=(*found.notes, note))
+    return [found]
 
 
 def _finite_strain(run: RunOutput) -> Result:
@@ -229,11 +242,18 @@ def _strain_fluctuation(run: RunOutput) -> Result:
         raise InputError(
             f"{run.directory}: its log holds no stage sample; the run has not come that far"
         )
-    columns = join_stages(tables, ("Step", "Lx", "Ly", "Lz", "Xy", "Xz", "Yz"))
+    timed = ("Time",) if run.start_ps is not None else ()
+    columns = join_stages(tables, ("Step", "Lx", "Ly", "Lz", "Xy", "Xz", "Yz", *timed))
+    if run.start_ps is not None:
+        counts = columns["Time"] >= run.start_ps
+        columns = {name: values[counts] for name, values in columns.items()}
+        if not counts.any():
+            raise InputError(f"{run.directory}: its log ends before {run.start_ps:g} ps")
+    temperature_K = run.temperature_K or float(run.protocol["temperature_K"])
     cells = np.zeros((len(columns["Step"]), 3, 3))
     for name, place in CELL_PLACES.items():
         cells[(slice(None), *place)] = columns[name]
-    observable = StrainFluctuation(temperature_K=float(run.protocol["temperature_K"]))
+    observable = StrainFluctuation(temperature_K=temperature_K)
     for step, cell in zip(columns["Step"], cells, strict=True):
         observable.add(Stamp(int(step), None), cell)
     found = observable.result()

@@ -314,6 +314,11 @@ def _thermo_series(member: Member, protocol: str) -> Iterable[_Series]:
     for column, what in THERMO.items():
         if measured and all(column in table.columns for table in measured):
             found = join_stages(measured, ("Step", "Time", column))
+            if member.start_ps is not None:
+                counts = found["Time"] >= member.start_ps
+                found = {name: values[counts] for name, values in found.items()}
+            if not len(found[column]):
+                continue
             if np.ptp(found[column]) > STEADY * abs(found[column]).max():
                 yield _Series(what, found[column], _span(found["Time"]))
 

@@ -11,7 +11,7 @@ from ase.data import atomic_numbers, covalent_radii
 
 from mofmd.errors import InputError
 from mofmd.topology.bond_graph import find_bonds
-from mofmd.topology.bonds import BOND_FACTOR
+from mofmd.topology.bonds import BOND_FACTOR, NON_METALS
 from mofmd.trajectory.frame import Frame
 
 # First minimum of the Zn-N potential of mean force: Castel et al., Digital Discovery 2024, 3, 355.
@@ -50,6 +50,24 @@ def longest_bond_A(first: str, second: str) -> float:
             return CUTOFFS_A[pair]
     radii = [covalent_radii[atomic_numbers[name]] for name in (first, second)]
     return float(BOND_FACTOR * sum(radii))
+
+
+def metal_first(cutoffs_A: Mapping[tuple[str, str], float]) -> dict[tuple[str, str], float]:
+    """Longest bonds [Å] of metals and donors that were named in either order, by (metal, donor).
+
+    Raises
+    ------
+    InputError
+        If a pair is not of a metal and another element.
+    """
+    found = {}
+    for pair, cutoff_A in cutoffs_A.items():
+        metals = [name for name in pair if name not in NON_METALS]
+        donors = [name for name in pair if name in NON_METALS]
+        if len(metals) != 1:
+            raise InputError(f"metal_cutoffs_A: {'-'.join(pair)} is no metal with a donor")
+        found[metals[0], donors[0]] = cutoff_A
+    return found
 
 
 def metal_donors(frame: Frame) -> list[MetalDonor]:

@@ -246,11 +246,37 @@ def test_g_of_a_small_cell_goes_on_where_it_is_asked_to(tmp_path):
         ("angles.triples=N-Zn", "'N-Zn', expected 3 elements, such as N-Zn-N"),
         ("msd.elements=Zn,,N", "expected values with commas between them"),
         ("msd.fit=0.1", "expected two numbers, such as 0.1:0.5"),
+        ("coordination.pairs=zn-N", "'zn' is no element; did you mean Zn"),
+        ("angles.triples=N-zn-N", "'zn' is no element"),
+        ("pores.radii_A=zn:3", "'zn' is no element"),
+        ("rings.metal_cutoffs_A=Zn-M:2", "'M' is no element"),
+        ("rdf.r_max_A=nan", "'nan', expected a finite number"),
+        ("scattering.q_max_per_A=inf", "'inf', expected a finite number"),
     ],
 )
 def test_options_that_are_refused(text, message):
     with pytest.raises(InputError, match=message):
         read_options([text])
+
+
+def test_cutoffs_of_pairs_in_either_order():
+    frame = Frame.from_ase(zif4())
+    for name in ("rings", "steinhardt"):
+        for pair in ("Zn-N", "N-Zn"):  # no bond is so short
+            options = read_options([f"{name}.metal_cutoffs_A={pair}:1.5"])
+            (made,) = make_observables([name], Subject(frame, options=options))
+            with pytest.raises(InputError, match=r"no node|no linker"):
+                made.check(frame)
+        options = read_options([f"{name}.metal_cutoffs_A=C-N:1.5"])
+        with pytest.raises(InputError, match="C-N is no metal with a donor"):
+            make_observables([name], Subject(frame, options=options))
+
+
+def test_a_range_of_nothing_is_refused():
+    for name in ("rdf", "scattering"):
+        options = read_options([f"{name}.r_max_A=0"])
+        with pytest.raises(InputError, match="r_max_A: 0"):
+            make_observables([name], Subject(Frame.from_ase(zif4()), options=options))
 
 
 def test_intervals_that_are_refused():

@@ -1,6 +1,7 @@
 """Equations of state and stiffness that stand in a run's own output."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -107,12 +108,18 @@ def test_strain_fluctuation_of_the_log():
                         ("sample", cells[1999:])):  # fmt: skip
         begin = 0 if stage == "equilibrate" else 50 if len(part) == 2000 else 2049
         columns = {"Step": begin + np.arange(float(len(part)))}
+        columns["Time"] = 0.1 * columns["Step"]
         columns |= {name: part[:, i, j] for name, (i, j) in CELL_PLACES.items()}
         tables.append(ThermoTable(stage, columns))
     protocol = {"name": "StrainFluctuation", "temperature_K": 300.0}
     (found,) = run_results(output(protocol, tables))
     assert found.name == "elasticity"
     assert found.settings["cells_of_the_log"] == 4000
+    (later,) = run_results(replace(output(protocol, tables), start_ps=205.0, temperature_K=600.0))
+    assert later.settings["cells_of_the_log"] == 2000
+    assert later.settings["temperature_K"] == 600.0
+    with pytest.raises(InputError, match="ends before 1000 ps"):
+        run_results(replace(output(protocol, tables), start_ps=1000.0))
     stiffness = found.tables["stiffness"].columns["C"].values.reshape(6, 6)
     assert stiffness == pytest.approx(SOFT, abs=0.15)
     bulk = found.scalars["bulk modulus K (Hill)"]

@@ -75,6 +75,18 @@ def test_equilibrium_is_found_by_drift_and_by_samples() -> None:
     assert equilibrated(analysis("Elastic")).answer == "none"
 
 
+def test_what_was_before_the_time_that_counts_is_no_drift() -> None:
+    """--start-ps: of a melt that was quenched, the glass alone is judged."""
+    energies = np.concatenate([np.linspace(400, 0, 600), RNG.normal(size=200)])
+    whole = analysis("NVT", table("nvt", PotEng=energies))
+    assert equilibrated(whole).answer == "no"
+    (member,) = whole.members
+    glass = replace(whole, members=(replace(member, start_ps=30.0),))
+    assert equilibrated(glass).answer == "yes"
+    after = replace(whole, members=(replace(member, start_ps=1e3),))
+    assert equilibrated(after).answer == "unknown"
+
+
 def test_what_was_measured_must_not_drift_either() -> None:
     """The energy of a framework may be steady while its pores still open."""
 

@@ -63,7 +63,8 @@ class Rdf(Observable):
     def __post_init__(self) -> None:
         """Refuse bins that do not fit."""
         self.pair = (self.first, self.second)
-        self._edges = bin_edges(self.r_max_A or self.bin_width_A, self.bin_width_A)
+        r_max_A = self.bin_width_A if self.r_max_A is None else self.r_max_A
+        self._edges = bin_edges(r_max_A, self.bin_width_A)
         self._record = Record()
 
     @property

@@ -27,7 +27,7 @@ from mofmd.errors import InputError
 from mofmd.topology.bond_graph import adjacency
 from mofmd.topology.building_units import Cutoffs, Net, find_net, find_units, has_rods
 from mofmd.topology.king_search import search_king_rings
-from mofmd.topology.metal_donors import CUTOFFS_A
+from mofmd.topology.metal_donors import CUTOFFS_A, metal_first
 from mofmd.topology.ring_search import (
     HALF,
     Graph,
@@ -270,7 +270,7 @@ class Rings(Observable):
         """Begin with no frame."""
         self._record = Record()
         self._nodes = 1
-        self._cutoffs: Cutoffs = {**CUTOFFS_A, **(self.metal_cutoffs_A or {})}
+        self._cutoffs: Cutoffs = {**CUTOFFS_A, **metal_first(self.metal_cutoffs_A or {})}
 
     @property
     def name(self) -> str:

@@ -104,7 +104,8 @@ class Scattering(Observable):
 
     def __post_init__(self) -> None:
         """Refuse ranges that are none."""
-        self._edges = bin_edges(self.r_max_A or self.bin_width_A, self.bin_width_A)
+        r_max_A = self.bin_width_A if self.r_max_A is None else self.r_max_A
+        self._edges = bin_edges(r_max_A, self.bin_width_A)
         if not self.q_max_per_A > 1:
             raise InputError(f"q_max_per_A: {self.q_max_per_A}, expected more than 1")
         self._record = Record()

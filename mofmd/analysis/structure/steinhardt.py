@@ -20,7 +20,7 @@ from mofmd.analysis.option_text import numbers_by_pair, whole_numbers
 from mofmd.analysis.structure.freud_system import one_thread
 from mofmd.errors import InputError
 from mofmd.topology.building_units import Cutoffs, find_units
-from mofmd.topology.metal_donors import CUTOFFS_A
+from mofmd.topology.metal_donors import CUTOFFS_A, metal_first
 from mofmd.topology.node_net import NodeNet, find_node_net
 from mofmd.trajectory.frame import Frame
 
@@ -111,7 +111,7 @@ class Steinhardt(Observable):
         self._edges = np.linspace(0, 1, round(1 / BIN_WIDTH) + 1)
         self._record = Record()
         self._rows: list[np.ndarray] = []
-        self._cutoffs: Cutoffs = {**CUTOFFS_A, **(self.metal_cutoffs_A or {})}
+        self._cutoffs: Cutoffs = {**CUTOFFS_A, **metal_first(self.metal_cutoffs_A or {})}
 
     @property
     def name(self) -> str:
