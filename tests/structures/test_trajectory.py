@@ -1,4 +1,5 @@
 import gzip
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -153,7 +154,8 @@ def test_compressed_file_cut_in_mid_air(tmp_path, name):
 
 def test_stride_and_times(tmp_path):
     path = tmp_path / "a.dump"
-    path.write_text("".join(frame(k, TWO) for k in range(0, 100, 10)))
+    text = "".join(frame(k, TWO) for k in range(0, 100, 10))
+    path.write_text(re.sub(r"ITEM: TIME\n.*\n", "", text))
     file = TrajectoryFile(path, stride=3, timestep_fs=2.0)
     assert [f.step for f in file] == [0, 30, 60, 90]
     assert [f.time_ps for f in file] == pytest.approx([0, 0.06, 0.12, 0.18])
