@@ -24,6 +24,12 @@ def is_asked_to_stop(directory: Path) -> bool:
     return (directory / STOP_REQUEST).exists()
 
 
+ASKED_EARLY = (
+    "{directory}: asked to stop before it began; nothing was done, and the request is taken back: "
+    "start it again"
+)
+
+
 def take_back_request(directory: Path) -> None:
     """Remove a request, if one is there."""
     (directory / STOP_REQUEST).unlink(missing_ok=True)

@@ -10,11 +10,14 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 from ase.io import write
+from typer.testing import CliRunner
 
 from mofmd.cli import main as cli
+from mofmd.cli.main import app
 from mofmd.models.files.embedded import embedded_model
 from mofmd.simulation.deck.request import Request
 from mofmd.simulation.ensemble.ensemble import new_ensemble
+from mofmd.simulation.run.run import run_deck
 from mofmd.structures.crystals.zif import zif4
 from tests.reference import reference_path
 
@@ -512,10 +515,36 @@ def test_model_without_stress_is_refused_where_the_cell_moves(
                 data = data.replace(b"StressForceOutput", b"ForceOutput")
             target.writestr(name, data)
     monkeypatch.chdir(tmp_path)
-    for kind, code in (("npt", 1), ("nvt", 0)):
-        command = ["generate", kind, "--structure", "zif-4", "--model", "m.pth", "-o", kind]
+    relaxed = ["minimise", "--set", "cell=tri"]
+    for kind, code in (("npt", 1), ("nvt", 0), (relaxed, 1)):
+        words = [kind, *SHORT] if isinstance(kind, str) else kind
+        name = words[0]
+        command = ["generate", *words, "--structure", "zif-4", "--model", "m.pth", "-o", name]
         monkeypatch.setattr(sys, "argv", ["mofmd", *command])
         with pytest.raises(SystemExit) as exit_:
             cli.main()
         assert exit_.value.code == code
-    assert "model: m.pth gives no stress, which npt needs" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    for name in ("npt", "minimise"):
+        assert f"model: m.pth gives no stress, which {name} needs" in told
+    done = run_deck(tmp_path / "nvt")  # a pressure that is no number is nothing to stop at
+    assert done.steps == 1
+
+
+SHORT = ("--set", "supercell=[1,1,1]", "--set", "time_ps=0.0005", "--set", "minimise_steps_max=0")
+
+
+def test_a_deck_of_lammps_commands(tmp_path: Path) -> None:
+    """Nothing is known of what it costs, and the command says nothing of it."""
+    (tmp_path / "p.in").write_text("pair_style zero 5.0\npair_coeff * *\n")
+    words = [
+        "generate",
+        "nvt",
+        "--structure",
+        "zif-4",
+        "--potential-script",
+        str(tmp_path / "p.in"),
+    ]
+    done = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "deck")])
+    assert done.exit_code == 0, done.output
+    assert "run it with" in done.output

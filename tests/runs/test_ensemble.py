@@ -1,6 +1,7 @@
 """Ensembles: made, run, killed, resumed, collected."""
 
 import csv
+import json
 import os
 import random
 import re
@@ -32,6 +33,7 @@ from mofmd.simulation.ensemble.ensemble_run import (
 )
 from mofmd.simulation.ensemble.member import DRIVER_OUTPUT, _refused
 from mofmd.simulation.ensemble.table import collect
+from mofmd.simulation.run.minimised import read_minimised
 from mofmd.simulation.run.run import run_deck
 from mofmd.simulation.run.status import read_status, write_status
 from tests.silicon import silicon_potential
@@ -102,6 +104,9 @@ def test_refusals(request_: Request, tmp_path: Path) -> None:
         new_ensemble(request_, [1], {"seed": [1]})
     with pytest.raises(InputError, match="set seed: seeds have their own options, --members"):
         new_ensemble(replace(request_, settings=("seed=3",)), [1], {})
+    twice = replace(request_, supercell="3x3x3")
+    with pytest.raises(InputError, match="vary supercell: given together with --supercell"):
+        new_ensemble(twice, [1], {"supercell": [[2, 2, 2], [4, 4, 4]]})
     with pytest.raises(MissingFileError, match="is not an ensemble"):
         read_ensemble(tmp_path)
     with pytest.raises(InputError, match="workers: 0, expected"):
@@ -205,6 +210,45 @@ def test_driver_that_is_asked_to_stop(request_: Request) -> None:
     assert driver.returncode == 75
     assert "stopped as asked; go on with `mofmd ensemble run" in text
     assert count_states(made) == {"stopped": 2, "waiting": 1}
+
+
+def test_ctrl_c_while_members_start(request_: Request) -> None:
+    """It reaches every process of the terminal; a member that had not begun has not failed."""
+    made = new_ensemble(request_, [1, 2, 3], {})
+    command = [MOFMD, "ensemble", "run", str(made.directory), "--workers", "2"]
+    driver = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    end = time.monotonic() + 60
+    first = made.members[0].directory
+    while not (first / DRIVER_OUTPUT).is_file() and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.2)  # `mofmd run` is being imported
+    os.killpg(driver.pid, signal.SIGINT)
+    text, _ = driver.communicate(timeout=60)
+    assert driver.returncode == 75, text
+    assert "failed" not in count_states(made)
+
+
+def test_minimisations_are_collected(request_: Request) -> None:
+    """Where they ended, not a mean over their steps; points at several volumes have none."""
+    words = ("supercell=[2,2,2]", "cell=iso")
+    made = new_ensemble(replace(request_, protocol="minimise", settings=words), [1, 2], {})
+    other = replace(
+        request_,
+        protocol="energy_volume",
+        output=request_.output.parent / "ev",
+        settings=("supercell=[2,2,2]", "shape=fixed", "volume_ratios=[0.99,1,1.01]"),
+    )
+    curves = new_ensemble(other, [1, 2], {})
+    for member in (*made.members, curves.members[0]):
+        run_deck(member.directory)
+    row, *_ = json.loads(collect(made).with_suffix(".json").read_text())
+    reached = read_minimised(made.members[0].directory)
+    assert reached is not None
+    assert (row["energy_eV"], row["volume_A3"]) == (reached.energy_eV, reached.volume_A3)
+    assert abs(row["pressure_bar"]) < 5.0
+    row, *_ = json.loads(collect(curves).with_suffix(".json").read_text())
+    assert {"energy_eV", "volume_A3"} & row.keys() == set()
+    assert row["atoms"] == 64
 
 
 @LEAVES_SOCKETS

@@ -276,6 +276,15 @@ def test_age_of_a_request_is_by_the_clock_of_the_file_system(tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == [tmp_path / STOP_REQUEST]
 
 
+def test_a_run_that_ended_meanwhile_is_not_replaced(deck: Deck) -> None:
+    """The command looks before it waits for the lock; it counts what it finds behind it."""
+    run_deck(deck.directory)
+    kept = (deck.directory / "trajectory.dump").read_bytes()
+    with pytest.raises(InputError, match=r"holds a run \(finished\)"):
+        run_deck(deck.directory, replaces=False)
+    assert (deck.directory / "trajectory.dump").read_bytes() == kept
+
+
 def test_from_stop_without_a_stopped_state_is_refused_before_the_launch(deck: Deck) -> None:
     write_status(deck.directory, state="failed", error="as it was", ranks=1)
     with pytest.raises(InputError, match=r"restart\.stopped: there is none.*run .* --resume"):

@@ -12,7 +12,7 @@ from ase.data import atomic_masses
 from ase.io import write
 from ase.units import _amu, _e, _hplanck, _k
 
-from mofmd.disk.stop_request import ask_to_stop
+from mofmd.disk.stop_request import STOP_REQUEST, ask_to_stop
 from mofmd.errors import InputError, StoppedError
 from mofmd.report.screening import write_screening
 from mofmd.simulation.deck.request import Request
@@ -76,6 +76,17 @@ def test_heat_capacities_of_a_screening(request_for_zinc: Request) -> None:
     for text in ("heat capacity (J/K/g)", "chain: imaginary modes: ", "Heat capacity (J/K/g)"):
         assert text in page
     assert "fcc: imaginary modes" not in page
+
+
+def test_a_request_made_while_a_task_starts_counts(request_for_zinc: Request) -> None:
+    task = generate_static(replace(request_for_zinc, structure="fcc.cif")).directory
+    ask_to_stop(task)
+    with pytest.raises(StoppedError, match="asked to stop before it began"):
+        run_static(task, begun_s_ago=5.0)
+    assert not (task / STOP_REQUEST).exists()
+    run_static(task)  # an older request would be one to an earlier run
+    with pytest.raises(InputError, match=r"holds a run \(finished\)"):
+        run_static(task, replaces=False)
 
 
 def test_stopped_between_displacements_it_goes_on(request_for_zinc: Request) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from mofmd.analysis.mechanics.points import read_points, read_stiffness
 from mofmd.errors import InputError
@@ -82,6 +83,27 @@ def test_energy_volume(tmp_path: Path, shape: str) -> None:
     )
     pressures = np.array([float(row["pressure_bar"]) for row in rows]) * BAR_TO_GPA
     assert -slope * EV_PER_A3_TO_GPA == pytest.approx(pressures, abs=1e-3 * K_GPa * 0.015 * 20)
+
+
+def test_fixed_shape_of_a_cell_that_is_not_orthogonal(tmp_path: Path) -> None:
+    """The tilts grow with the edges: no shear, and the bulk modulus of the cubic cell."""
+    ratios = (0.985, 0.99, 0.995, 1.0, 1.005, 1.01, 1.015)
+    protocol = EnergyVolume(supercell=(5, 5, 5), volume_ratios=ratios, shape="fixed")
+    primitive = bulk("Ar", "fcc", EDGE_A)
+    primitive.rattle(1e-3, seed=1)  # planes on the faces of the cell, exactly, are a case apart
+    deck = argon_deck(protocol, tmp_path, EDGE_A, primitive)
+    run_deck(deck.directory)
+    rows = read_points(deck.directory / "points.csv")
+    volumes, energies, xy, lx = (
+        np.array([float(row[name]) for row in rows])
+        for name in ("volume_A3", "energy_eV", "xy_A", "lx_A")
+    )
+    assert xy / lx == pytest.approx(xy[3] / lx[3], rel=1e-9)
+    assert abs(xy[3] / lx[3]) > 0.1
+    curvature = np.polyfit(volumes / volumes[3] - 1, energies, 4)[2] * 2
+    assert curvature / volumes[3] * EV_PER_A3_TO_GPA == pytest.approx(K_GPa, rel=3e-3)
+    for name in ("pyz", "pxz", "pxy"):
+        assert [float(row[f"{name}_bar"]) for row in rows] == pytest.approx([0.0] * 7, abs=5)
 
 
 def test_free_shape_relaxes_a_strained_cell_back(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def run(
     if not (anew or resume or from_stop):
         refuse_to_replace(deck, keeps_each_step=is_static(deck))
     if is_static(deck):
-        _run_static(deck, Resources(ranks, threads, gpus), resume=resume or from_stop)
+        _run_static(deck, Resources(ranks, threads, gpus), resume=resume or from_stop, anew=anew)
         return
     how: bool | Literal["from_stop"] = "from_stop" if from_stop else resume
     try:
@@ -64,6 +64,7 @@ def run(
             allow_edited=allow_edited,
             resume=how,
             begun_s_ago=own_age_s(),
+            replaces=anew,
         )
     except StoppedError as stopped:
         typer.echo(str(stopped))
@@ -77,16 +78,24 @@ def run(
         typer.echo(f"{deck}: newest atom: {done.newest}{more}")
 
 
-def _run_static(directory: Path, resources: Resources, *, resume: bool) -> None:
+def _run_static(directory: Path, resources: Resources, *, resume: bool, anew: bool) -> None:
     """Carry out a static task."""
     from mofmd.cli.base.verbosity import quiet
     from mofmd.errors import InputError
+    from mofmd.processes.alive import own_age_s
     from mofmd.simulation.statics.conduct import run_static
 
     if resources.ranks > 1 or resources.gpus:
         raise InputError(f"{directory}: runs in one process, on CPUs: give it --threads")
     tell = (lambda _: None) if quiet() else typer.echo
-    found = run_static(directory, threads=resources.threads, resume=resume, tell=tell)
+    found = run_static(
+        directory,
+        threads=resources.threads,
+        resume=resume,
+        tell=tell,
+        begun_s_ago=own_age_s(),
+        replaces=anew,
+    )
     text = f"volume {found['volume_A3']:.3f} Å³, energy {found['energy_eV']:.6f} eV"
     if "bulk_modulus_GPa" in found:
         text += (

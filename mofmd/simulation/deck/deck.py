@@ -154,7 +154,7 @@ def write_deck(  # noqa: PLR0913 - what a deck is made of, and two options
     check_files(potential, frozenset(("in.lammps", "structure.data", MANIFEST, INTEGRITY, D3_FILE))
                 | frozenset((*SCRIPTS, *OUTPUTS, protocol.script)))  # fmt: skip
     check_timesteps(protocol, structure)
-    if protocol.NEEDS_STRESS:
+    if protocol.needs_stress:
         check_stress(potential, protocol.NAME)
     if watch is not None:
         watch.check(potential)

@@ -29,8 +29,10 @@ def duration_hint(deck: Deck) -> str | None:
     str or None
         None where it is no universal model, whose cost is known, or the run is short.
     """
-    model = deck.manifest["potential"].get("model")
-    manifest = find_manifest(deck.directory / model) if model else None
+    potential = deck.manifest["potential"]
+    if potential["pair_style"] is None:  # commands of LAMMPS
+        return None
+    manifest = find_manifest(deck.directory / potential["model"])
     name = str((manifest or {}).get("name"))
     universal = VARIANTS[name].model if name in VARIANTS else MODELS.get(name)
     if manifest is None or universal is None:

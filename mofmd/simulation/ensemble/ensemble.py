@@ -142,6 +142,8 @@ def new_ensemble(
         raise InputError(f"vary seed: {own}")
     if any(word.partition("=")[0].strip() == "seed" for word in request.settings):
         raise InputError(f"set seed: {own}")
+    if "supercell" in vary and (request.supercell is not None or request.atoms is not None):
+        raise InputError("vary supercell: given together with --supercell or --atoms; choose one")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise InputError(f"{directory}: in use; choose a new folder for the ensemble")
     empty = [name for name, values in vary.items() if not values]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -20,6 +21,7 @@ from mofmd.errors import STOPPED_STATUS
 from mofmd.simulation.run.run import WATCHED_PID
 from mofmd.simulation.run.status import GOING_ON, STATUS, read_status, run_state, write_status
 
+ENDED_BY_SIGNAL = (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP)
 ATTEMPTS = 3  # of a member that is killed again and again without a word
 DRIVER_OUTPUT = "driver.txt"
 POLL_S = 0.2
@@ -90,6 +92,8 @@ def run_member(task: Task, slot: Slot | None = None) -> str:
         before = _status_text(directory)
         status = _launch(task, slot, resume=task.resume or attempt > 0)
         state = _wait_for_worker(directory)
+        if status in ENDED_BY_SIGNAL and _status_text(directory) == before:
+            return ""  # before it had begun; what it is to do is as it was
         if status > 0 and status != STOPPED_STATUS and _status_text(directory) == before:
             return _refused(directory, status, is_new=before is None)
         if state != "interrupted":

@@ -17,6 +17,7 @@ from mofmd.engine.lammps_log import read_log
 from mofmd.errors import InputError, MissingFileError
 from mofmd.simulation.deck.final import read_final
 from mofmd.simulation.ensemble.ensemble import STRUCTURE, Ensemble, Member
+from mofmd.simulation.run.minimised import read_minimised
 from mofmd.simulation.run.newest import read_newest
 from mofmd.simulation.run.run import join_parts
 from mofmd.simulation.statics.conduct import read_results
@@ -40,8 +41,9 @@ def collect(ensemble: Ensemble) -> Path:
 
     Of a finished run: averages over the second half of its last stage, and how new its atoms were
     to the model where that was watched; where members differ by structure, also the error of the
-    volume, its change, and what became of metals and linkers. Of a finished static task: its
-    results. Of any other: its state and the reason. Units are in the names.
+    volume, its change, and what became of metals and linkers. Of a minimisation: where it ended.
+    Of a finished static task: its results. Of any other: its state and the reason. Units are in
+    the names.
     """
     rows = table_rows(ensemble)
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -93,7 +95,24 @@ def _of_task(member: Member) -> Row:
     return {"atoms": record["n_atoms"], **potential, **_flat(found)}
 
 
+def _at_rest(member: Member) -> Row:
+    """Tell what a minimisation reached; points of an equation of state have no mean."""
+    found = read_minimised(member.directory)
+    before = read_structure(member.directory / "structure.data")
+    if found is None:
+        return {"atoms": len(before)}
+    row: Row = {
+        "energy_eV": found.energy_eV,
+        "pressure_bar": found.pressure_bar,
+        "volume_A3": found.volume_A3,
+        "force_max_eV_per_A": found.force_max_eV_per_A,
+    }
+    return row | _became(member, row)
+
+
 def _of_run(member: Member) -> Row:
+    if not member.record["total_steps"]:
+        return _at_rest(member)
     last = join_parts(read_log(member.directory / "log.lammps"))[-1]
     steps = last.columns["Step"]
     late = steps >= (steps[0] + steps[-1]) / 2
@@ -105,10 +124,15 @@ def _of_run(member: Member) -> Row:
         return row
     volumes = last.columns["Volume"][late]
     row["volume_error_A3"] = mean_of_series(volumes, sample(volumes, 0)).standard_error
+    return row | _became(member, row)
+
+
+def _became(member: Member, row: Row) -> Row:
+    """Tell what became of the structure: its volume, metals and linkers."""
     before = read_structure(member.directory / "structure.data")
-    row["atoms"] = len(before)
-    row["volume_change"] = row["volume_A3"] / float(before.get_volume()) - 1.0
-    return {**row, **_flat(compare(before, read_final(member.directory)))}
+    change = row["volume_A3"] / float(before.get_volume()) - 1.0
+    compared = compare(before, read_final(member.directory))
+    return {"atoms": len(before), "volume_change": change, **_flat(compared)}
 
 
 def _flat(found: Mapping[str, Any]) -> Row:

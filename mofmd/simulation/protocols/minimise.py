@@ -42,6 +42,11 @@ class Minimise(AtRest):
 
     NAME: ClassVar[str] = "minimise"
 
+    @property
+    def needs_stress(self) -> bool:
+        """A cell that is relaxed does."""
+        return self.cell != "fixed"
+
     def own_variables(self, rotation: np.ndarray) -> list[Variable]:
         """Variables of minimise.in."""
         del rotation

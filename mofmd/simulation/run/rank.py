@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from mofmd.disk.stop_request import asked_within, take_back_request
 from mofmd.engine.lammps_log import MINIMISE, LogFollower
 from mofmd.engine.mpi_guard import guarded
 from mofmd.errors import STOPPED_STATUS
+from mofmd.models.files.model_file import read_model_file
 from mofmd.processes.alive import Process, find_process, own_age_s
 from mofmd.simulation.deck.deck import INTEGRITY, read_deck, remove_results
 from mofmd.simulation.deck.limits import read_limits
@@ -99,6 +101,7 @@ class Conductor:
             watched=start.watched,
             report=self._report,
             novelty=NoveltyWatch.of_record(looks) if looks else None,
+            gives_stress=_gives_stress(deck.manifest["potential"]),
         )
         self._seconds_per_step = 0.0
         self._start = start
@@ -305,6 +308,13 @@ def main(comm: Any) -> int:
     finally:
         if lock is not None:
             lock.close()
+
+
+def _gives_stress(potential: Mapping[str, Any]) -> bool:
+    """Whether the model of a deck does; of LAMMPS's own potentials nothing else is known."""
+    if potential["pair_style"] is None:
+        return True
+    return read_model_file(Path(potential["model"])).gives_stress is not False
 
 
 def _lock(options: argparse.Namespace, ranks: int) -> Lock:

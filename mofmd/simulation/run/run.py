@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from mofmd.disk.lock import lock_run
-from mofmd.disk.stop_request import ask_to_stop, asked_within, take_back_request
+from mofmd.disk.stop_request import ASKED_EARLY, ask_to_stop, asked_within, take_back_request
 from mofmd.engine.lammps_log import LogParser, ThermoTable, read_log
 from mofmd.engine.launch import Launch, Resources, environment, how_it_ended, python_command
 from mofmd.engine.plugin_path import reasons_of_mofmd
@@ -32,6 +32,7 @@ from mofmd.simulation.run.restart import (
     has_restart,
     must_begin_anew,
     refuse_other_ranks,
+    refuse_to_replace,
     require_stopped,
 )
 from mofmd.simulation.run.status import GOING_ON, now_utc, read_status, write_status
@@ -74,7 +75,7 @@ class Run:
     newest: Newest | None = None
 
 
-def run_deck(  # noqa: PLR0913 - what is run, on what, and four options
+def run_deck(  # noqa: PLR0913 - what is run, on what, and five options
     directory: str | Path,
     resources: Resources | None = None,
     console: Console | None = None,
@@ -82,6 +83,7 @@ def run_deck(  # noqa: PLR0913 - what is run, on what, and four options
     allow_edited: bool = False,
     resume: bool | Literal["from_stop"] = False,
     begun_s_ago: float = 0.0,
+    replaces: bool = True,
 ) -> Run:
     """Run a deck to its end; however this function is left, no process of the run stays behind.
 
@@ -106,9 +108,13 @@ def run_deck(  # noqa: PLR0913 - what is run, on what, and four options
     begun_s_ago
         When the launch was begun, of which this is part [s]: a request to stop that was made since
         then is meant for this run, an older one for an earlier run.
+    replaces
+        Begin anew also where an earlier run left something to go on from.
 
     Raises
     ------
+    InputError
+        If it would replace such a run, and is not to.
     RunError
         If LAMMPS stops early, with its own message, or an integrity check fails.
     StoppedError
@@ -121,6 +127,8 @@ def run_deck(  # noqa: PLR0913 - what is run, on what, and four options
     if resume and read_status(directory).get("state") == "finished":
         return _result(deck, 0.0, ())
     with lock_run(directory, LOCK_PATIENCE_S):
+        if not (resume or replaces):  # another run may have ended while this one waited
+            refuse_to_replace(directory, keeps_each_step=False)
         if must_begin_anew(directory):
             resume = False
         if resume:
@@ -129,10 +137,7 @@ def run_deck(  # noqa: PLR0913 - what is run, on what, and four options
             require_stopped(directory)
         if asked_within(directory, begun_s_ago + time.monotonic() - begun):
             take_back_request(directory)
-            raise StoppedError(
-                f"{directory}: asked to stop before it began; nothing was done, and the request is "
-                "taken back: start it again"
-            )
+            raise StoppedError(ASKED_EARLY.format(directory=directory))
         take_back_request(directory)
         return _run_locked(deck, resources, console, resume)
 

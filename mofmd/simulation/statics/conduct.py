@@ -19,7 +19,13 @@ from mofmd.analysis.mechanics.equation_of_state import fit_energy_volume
 from mofmd.calculator import DeployedModel
 from mofmd.disk.atomic import write_atomic
 from mofmd.disk.lock import lock_run
-from mofmd.disk.stop_request import ask_to_stop, is_asked_to_stop, take_back_request
+from mofmd.disk.stop_request import (
+    ASKED_EARLY,
+    ask_to_stop,
+    asked_within,
+    is_asked_to_stop,
+    take_back_request,
+)
 from mofmd.errors import InputError, MofmdError, RunError, StoppedError, in_command
 from mofmd.processes.alive import find_process, is_alive
 from mofmd.processes.signals import SignalHandlers
@@ -28,6 +34,7 @@ from mofmd.relaxation.lbfgs import NoStepError
 from mofmd.relaxation.options import RelaxOptions
 from mofmd.relaxation.relaxation import Relaxation
 from mofmd.relaxation.result import Relaxed
+from mofmd.simulation.run.restart import refuse_to_replace
 from mofmd.simulation.run.run import LOCK_PATIENCE_S, WATCHED_PID
 from mofmd.simulation.run.status import now_utc, read_status, write_status
 from mofmd.simulation.statics.integrity import compare
@@ -45,8 +52,14 @@ GO_ON = "goes on from the last step (`mofmd run --resume`, or `mofmd ensemble ru
 Tell = Callable[[str], None]
 
 
-def run_static(
-    directory: Path, *, threads: int = 1, resume: bool = False, tell: Tell = lambda _: None
+def run_static(  # noqa: PLR0913 - what is run, and five options
+    directory: Path,
+    *,
+    threads: int = 1,
+    resume: bool = False,
+    tell: Tell = lambda _: None,
+    begun_s_ago: float = 0.0,
+    replaces: bool = True,
 ) -> dict[str, Any]:
     """Carry out a task; ``status.json`` says how far it is, ``results.json`` keeps what it gave.
 
@@ -60,6 +73,8 @@ def run_static(
         Go on from the last step of an earlier run; otherwise begin anew.
     tell
         Is told each step.
+    begun_s_ago, replaces
+        As for ``run_deck``.
 
     Returns
     -------
@@ -73,11 +88,17 @@ def run_static(
     StoppedError
         If it was asked to stop; ``resume`` goes on from there.
     """
+    begun = time.monotonic()
     task = read_static(directory)
     if resume and read_status(directory).get("state") == "finished":
         return read_results(directory)
     with lock_run(directory, LOCK_PATIENCE_S):
+        if not (resume or replaces):
+            refuse_to_replace(directory, keeps_each_step=True)
+        asked = asked_within(directory, begun_s_ago + time.monotonic() - begun)
         take_back_request(directory)
+        if asked:
+            raise StoppedError(ASKED_EARLY.format(directory=directory))
         write_status(directory, state="running", threads=threads, started_utc=now_utc())
         (directory / RESULTS).unlink(missing_ok=True)  # of an earlier run, which this one replaces
         try:

@@ -87,6 +87,11 @@ class Protocol(ABC):
     NAME: ClassVar[str]
     NEEDS_STRESS: ClassVar[bool] = False
 
+    @property
+    def needs_stress(self) -> bool:
+        """Whether the cell answers to the stress, or the stress is what it measures."""
+        return self.NEEDS_STRESS
+
     def __post_init__(self) -> None:
         """Refuse values that cannot be run, by the name of the field."""
         check_fields(self)
