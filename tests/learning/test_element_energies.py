@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 
 from mofmd.errors import InputError
-from mofmd.learning.data.dataset import Labels, labelled
+from mofmd.learning.data.dataset import Labels, labelled, labels_of
 from mofmd.learning.data.element_energies import energy_shifts, fit_element_energies
 
 TRUE = {"C": -9.1, "H": -3.4, "O": -6.2}
@@ -40,3 +40,8 @@ def test_compositions_that_do_not_are_refused() -> None:
     two = frames(["CH4", "CO2", "C2H4O2"])  # the third is the sum of the others
     with pytest.raises(InputError, match="2 independent"):
         fit_element_energies(two)
+    shifts = energy_shifts(two)  # of all three exactly, though no element is known by itself
+    assert isinstance(shifts, dict)
+    for frame in two:
+        given = sum(shifts[symbol] for symbol in frame.symbols)
+        assert given == pytest.approx(labels_of(frame).energy_eV, abs=1e-9)

@@ -375,6 +375,17 @@ def test_split_keeps_trajectories_whole_and_takes_from_every_phase() -> None:
     assert parts == split_frames(frames, SplitOptions(0.2, 0.2, seed=3))
 
 
+def test_a_trajectory_of_two_phases_is_dealt_once() -> None:
+    """A few hot frames in two trajectories do not take validation and test from the crystal."""
+    frames = numbered("crystal", 3, 10)
+    for name in sorted({str(f.info["trajectory"]) for f in frames})[:2]:
+        for hot in [f for f in frames if f.info["trajectory"] == name][:4]:
+            hot.info["phase"] = "hot"
+    for seed in range(10):
+        parts = split_frames(frames, SplitOptions(0.2, 0.2, seed=seed))
+        assert all(parts[name] for name in ("train", "val", "test"))
+
+
 def test_split_holds_out_origins_and_named_trajectories() -> None:
     frames = numbered("glass", 6, 2) + numbered("new", 2, 2, origin="glass06")
     options = SplitOptions(0.0, 0.0, held_out_origins=("glass06",), val_trajectories=("glass4",))

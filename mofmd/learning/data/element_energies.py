@@ -65,14 +65,19 @@ def fit_element_energies(frames: Sequence[Atoms]) -> ElementEnergies:
 def energy_shifts(frames: Sequence[Atoms]) -> dict[str, float] | float:
     """Shifts that a new model begins with [eV].
 
-    The energies of the elements where the compositions determine them, otherwise the mean energy
-    per atom for all alike: within the compositions that there are, that is the same.
+    The energies of the elements where the compositions determine them; of one composition the mean
+    energy per atom for all alike. Of several that do not determine them those nearest to that mean
+    which give the energies of all.
     """
     try:
         return fit_element_energies(frames).eV
     except InputError:
-        _, _, energies = _compositions(frames)
-        return float(energies.mean())
+        elements, shares, energies = _compositions(frames)
+        mean = float(energies.mean())
+        if np.ptp(shares, axis=0).max() <= ALIKE:
+            return mean
+        more = np.linalg.lstsq(shares, energies - mean, rcond=ALIKE)[0]
+        return {name: mean + float(e) for name, e in zip(elements, more, strict=True)}
 
 
 def _compositions(frames: Sequence[Atoms]) -> tuple[list[str], np.ndarray, np.ndarray]:

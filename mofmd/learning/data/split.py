@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -73,12 +74,16 @@ def split_frames(
     """
     part_of = _named(frames, options)
     rng = np.random.default_rng(options.seed)
-    phases: dict[str, dict[str, int]] = {}
+    # a trajectory of several phases belongs to that of most of its frames
+    found: dict[str, Counter[str]] = {}
     for frame in frames:
         trajectory = trajectory_of(frame)
         if trajectory not in part_of:
-            counts = phases.setdefault(str(frame.info.get("phase", "")), {})
-            counts[trajectory] = counts.get(trajectory, 0) + 1
+            found.setdefault(trajectory, Counter())[str(frame.info.get("phase", ""))] += 1
+    phases: dict[str, dict[str, int]] = {}
+    for trajectory, kinds in found.items():
+        phase = kinds.most_common(1)[0][0]
+        phases.setdefault(phase, {})[trajectory] = kinds.total()
     for phase in sorted(phases):
         counts = phases[phase]
         order = None if features is None else _farthest_first(frames, features, list(counts))
