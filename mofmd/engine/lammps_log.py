@@ -184,3 +184,11 @@ def join_stages(tables: Iterable[ThermoTable], columns: Iterable[str]) -> dict[s
         for name, part in parts.items():
             part.append(table.columns[name][new])
     return {name: np.concatenate(part) for name, part in parts.items()}
+
+
+def lines_from(columns: Mapping[str, np.ndarray], start_ps: float | None) -> dict[str, np.ndarray]:
+    """Take the lines from a time on, by the column Time [ps]; None takes all."""
+    if start_ps is None:
+        return dict(columns)
+    counts = columns["Time"] >= start_ps
+    return {name: values[counts] for name, values in columns.items()}

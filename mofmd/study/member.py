@@ -17,7 +17,7 @@ from mofmd.analysis.catalogue import make_observables
 from mofmd.analysis.one_pass import analyse, suited
 from mofmd.analysis.span import Span
 from mofmd.analysis.structure.linkers import Integrity
-from mofmd.engine.lammps_log import ThermoTable
+from mofmd.engine.lammps_log import ThermoTable, lines_from
 from mofmd.errors import InputError, MissingFileError
 from mofmd.structures.read import is_structure, read_structure
 from mofmd.study.linkers import LinkerCount, count_linkers, starting_linkers
@@ -214,7 +214,7 @@ def _temperature_K(run: Run, window: Window, start_ps: float | None) -> tuple[fl
     measured = window.temperature_K
     if measured is None and start_ps is not None and len(run.stages) > 1:
         tables = [t.columns for t in run.stages if {"Time", "Temp"} <= t.columns.keys()]
-        lines = [columns["Temp"][columns["Time"] >= start_ps] for columns in tables]
+        lines = [lines_from(columns, start_ps)["Temp"] for columns in tables]
         measured = float(np.concatenate(lines).mean()) if sum(map(len, lines)) else None
     if own is None or measured is None or abs(measured - own) < TEMPERATURE_MARGIN * own:
         return own, ""

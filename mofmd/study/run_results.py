@@ -28,7 +28,7 @@ from mofmd.analysis.mechanics.strain_fluctuation import (
     stiffness_table,
     tensor_scalars,
 )
-from mofmd.engine.lammps_log import ThermoTable, join_stages
+from mofmd.engine.lammps_log import ThermoTable, join_stages, lines_from
 from mofmd.errors import InputError
 from mofmd.simulation.run.minimised import read_minimised
 from mofmd.units import BAR_TO_GPA, EV_PER_A3_TO_GPA
@@ -243,12 +243,10 @@ def _strain_fluctuation(run: RunOutput) -> Result:
             f"{run.directory}: its log holds no stage sample; the run has not come that far"
         )
     timed = ("Time",) if run.start_ps is not None else ()
-    columns = join_stages(tables, ("Step", "Lx", "Ly", "Lz", "Xy", "Xz", "Yz", *timed))
-    if run.start_ps is not None:
-        counts = columns["Time"] >= run.start_ps
-        columns = {name: values[counts] for name, values in columns.items()}
-        if not counts.any():
-            raise InputError(f"{run.directory}: its log ends before {run.start_ps:g} ps")
+    joined = join_stages(tables, ("Step", "Lx", "Ly", "Lz", "Xy", "Xz", "Yz", *timed))
+    columns = lines_from(joined, run.start_ps)
+    if not len(columns["Step"]):
+        raise InputError(f"{run.directory}: its log ends before {run.start_ps:g} ps")
     temperature_K = run.temperature_K or float(run.protocol["temperature_K"])
     cells = np.zeros((len(columns["Step"]), 3, 3))
     for name, place in CELL_PLACES.items():

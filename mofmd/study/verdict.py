@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mofmd.analysis.base.statistics import INDEPENDENT_MIN, mean_of_series, sample
-from mofmd.engine.lammps_log import ThermoTable, join_stages
+from mofmd.engine.lammps_log import ThermoTable, join_stages, lines_from
 from mofmd.errors import counted
 from mofmd.study.novelty import Watched
 
@@ -313,10 +313,8 @@ def _thermo_series(member: Member, protocol: str) -> Iterable[_Series]:
     measured = [t for t in measured if "Time" in t.columns]
     for column, what in THERMO.items():
         if measured and all(column in table.columns for table in measured):
-            found = join_stages(measured, ("Step", "Time", column))
-            if member.start_ps is not None:
-                counts = found["Time"] >= member.start_ps
-                found = {name: values[counts] for name, values in found.items()}
+            joined = join_stages(measured, ("Step", "Time", column))
+            found = lines_from(joined, member.start_ps)
             if not len(found[column]):
                 continue
             if np.ptp(found[column]) > STEADY * abs(found[column]).max():

@@ -133,7 +133,7 @@ class TrajectoryFile:
     def says_times(self) -> bool:
         """Whether its first frame has a time of its own."""
         with open_stream(self.path) as stream:
-            raw = next(self._raw(Window(self.path, stream)))
+            raw = next(self._raw(Window(self.path, stream)), None)
         return raw is not None and raw.time_ps is not None
 
     def _raw(self, window: Window) -> Iterator[RawFrame | None]:

@@ -121,6 +121,9 @@ def test_times_of_a_file_count(tmp_path):
     assert Span.of(file, 0.12).length_ps == pytest.approx(0.05)
     with pytest.raises(InputError, match="have times; leave --timestep-fs out"):
         run_analysis(AnalysisSettings(path, ("density",), timestep_fs=1.0))
+    path.write_text("")
+    with pytest.raises(InputError, match="holds no complete frame"):
+        run_analysis(AnalysisSettings(path, ("density",), timestep_fs=1.0))
 
 
 def write_run(path: Path, n: int, spacing_ps: float = 0.1) -> Path:

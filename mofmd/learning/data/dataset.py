@@ -227,9 +227,9 @@ def give_weight(frame: Atoms, value: Any, what: str) -> None:
         weight = np.nan
     if not (np.isfinite(weight) and weight >= 0):
         raise InputError(f"{what}: {str(value)!r}, expected a number of 0 or more")
-    frame.info[WEIGHT] = weight
-    if weight == 1.0:
-        del frame.info[WEIGHT]
+    frame.info.pop(WEIGHT, None)
+    if weight != 1.0:
+        frame.info[WEIGHT] = weight
 
 
 def _read_extxyz(path: Path) -> list[Atoms]:
